@@ -1,0 +1,41 @@
+"""The models by the names that ``--model`` and suites take. A model's file is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from lmbench.files import InputError, unknown
+from lmbench.models.base import LanguageModel, Monitor, typed_options
+
+__all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
+
+# name: (module:class, options that the name fixes)
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "uniform": ("lmbench.models.uniform:Uniform", {}),
+}
+
+
+def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
+    """The class of a registered name or of ``package.module:Class``, and the options that the name fixes."""
+    if name not in MODELS and ":" not in name:
+        raise unknown("model", name, MODELS)
+    path, fixed = MODELS.get(name, (name, {}))
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"cannot load model {name}: {error}") from None
+    if not (isinstance(found, type) and issubclass(found, LanguageModel)):
+        raise InputError(f"{name} is not a subclass of lmbench.LanguageModel")
+    return found, fixed
+
+
+def make_model(name: str, **options: Any) -> LanguageModel:
+    """A model that is not fitted yet. Options may be typed values or strings; raises InputError for wrong ones."""
+    found, fixed = model_class(name)
+    clash = [key for key in options if key in fixed]
+    if clash:
+        raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
+    return found(**fixed, **typed_options(found, name, options))

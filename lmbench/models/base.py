@@ -1,0 +1,251 @@
+"""The contract of a language model: one probability distribution over token sequences.
+
+A model is a dataclass: its ``option`` fields are what ``-o KEY=VALUE`` and suites may set; what it learns is
+set by ``_fit``. A subclass writes four methods, ``_fit``, ``_log_probs``, ``_next_log_probs`` and the pair
+``_state``/``_restore`` for saving; the public methods here check, the underscore methods compute.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from lmbench.files import InputError, unknown
+from lmbench.text import Tokens, Vocab
+
+
+def option(default: Any, help: str) -> Any:  # noqa: A002
+    """A dataclass field that users may set, with a line that says what it does."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def learned() -> Any:
+    """A dataclass field that ``fit`` sets."""
+    return dataclasses.field(init=False, repr=False, compare=False)
+
+
+class Monitor:
+    """What a long fit tells the outside, and where it may keep a checkpoint. This one is silent and keeps none."""
+
+    checkpoint: Path | None = None  # a file that _fit may write (whole) and resume from
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """``done`` of ``total`` (any unit); ``note`` is a few words: loss, rate."""
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class LanguageModel(ABC):
+    """A distribution over sequences of V token ids; every document is a sequence of its own.
+
+    Class facts: ``needs_valid`` — _fit wants held-out text; ``adaptive`` — log_probs learns from the text
+    that it has already scored (declared in every signature); ``normalised`` — Σ p = 1 by construction.
+    """
+
+    needs_valid: ClassVar[bool] = False
+    adaptive: ClassVar[bool] = False
+    normalised: ClassVar[bool] = True
+
+    vocab_size: int = dataclasses.field(init=False, default=0, repr=False)
+    notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
+    history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
+
+    # What a subclass writes -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
+        """Learns from train; chooses settings on valid alone. ``self.vocab_size`` is set."""
+
+    @abstractmethod
+    def _log_probs(self, tokens: Tokens) -> np.ndarray:
+        """(T,) float64, nats: entry t is ln p(x_t | the tokens before it in its document)."""
+
+    @abstractmethod
+    def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        """(B, V) float64, nats: the next token's distribution after each context.
+
+        A context holds the document so far, from its first token (empty: a document begins).
+        """
+
+    @abstractmethod
+    def _state(self) -> dict[str, np.ndarray]:
+        """What was learnt, as named arrays; ``_restore`` makes the fitted model of them, bit for bit."""
+
+    @abstractmethod
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None: ...
+
+    def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
+        """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.
+
+        Called before ``fit``. Raises InputError where the options do not suit the vocabulary.
+        """
+        return corpus_vocab
+
+    # What callers use -------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        train: Tokens | Sequence[int] | np.ndarray,
+        valid: Tokens | Sequence[int] | np.ndarray | None = None,
+        vocab_size: int | None = None,
+        rng: np.random.Generator | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Learns from training tokens; returns self.
+
+        vocab_size: V, ``<unk>`` included (default: one more than the largest id). rng: all randomness of the fit
+        (default: seed 0). Raises InputError for empty text, ids outside 0..V-1, or missing held-out text.
+        """
+        train = Tokens.of(train)
+        held_out = None if valid is None else Tokens.of(valid)
+        if len(train) == 0:
+            raise InputError("the training text has no tokens; give more text")
+        self.vocab_size = int(train.ids.max()) + 1 if vocab_size is None else vocab_size
+        self._check(train)
+        if held_out is not None and len(held_out):
+            self._check(held_out)
+        elif self.needs_valid:
+            raise InputError(
+                f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
+            )
+        self.notes, self.history = [], []
+        self._fit(train, held_out, np.random.default_rng(0) if rng is None else rng, monitor or Monitor())
+        return self
+
+    def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
+        """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.
+
+        Raises InputError for ids outside 0..V-1 or a model that is not fitted.
+        """
+        tokens = Tokens.of(tokens)
+        self._check(tokens)
+        if len(tokens) == 0:
+            return np.zeros(0)
+        return self._log_probs(tokens)
+
+    def next_log_probs(
+        self, context: Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray], bos: int = 0
+    ) -> np.ndarray:
+        """(V,) float64, nats: the distribution of the token after ``context``, the document so far.
+
+        A list of contexts gives (B, V). bos: the id as if which a document begins (``Tokens.bos``).
+        """
+        many = len(context) > 0 and np.ndim(context[0]) == 1
+        contexts = [np.asarray(c, dtype=np.int32) for c in (context if many else [context])]
+        for ids in contexts:
+            self._check(Tokens.of(ids))
+        rows = self._next_log_probs(contexts, bos)
+        return rows if many else rows[0]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model keeps."""
+        return sum(int(a.size) for a in self._state().values())
+
+    @property
+    def model_bytes(self) -> int:
+        """How many bytes those numbers take."""
+        return sum(int(a.nbytes) for a in self._state().values())
+
+    def options(self) -> dict[str, Any]:
+        """The options as set, defaults included."""
+        return {f.name: getattr(self, f.name) for f in option_fields(type(self))}
+
+    def _check(self, tokens: Tokens) -> None:
+        if not self.vocab_size:
+            raise InputError(f"this {type(self).__name__} is not fitted; call fit() first")
+        ids = tokens.ids
+        if len(ids) and (int(ids.min()) < 0 or int(ids.max()) >= self.vocab_size):
+            worst = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
+            raise InputError(f"token id {worst} is outside the vocabulary 0..{self.vocab_size - 1}")
+
+
+# Options from text ---------------------------------------------------------------------------------
+
+
+def option_fields(model: type[LanguageModel]) -> list[dataclasses.Field]:
+    return [f for f in dataclasses.fields(model) if f.init]
+
+
+def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks options against the model's fields; strings (from ``-o``) are read as the field's type.
+
+    Raises InputError that names the key, the value and what is known.
+    """
+    hints = typing.get_type_hints(model)
+    known = {f.name: f for f in option_fields(model)}
+    typed = {}
+    for key, value in given.items():
+        if key not in known:
+            error = unknown(f"option of {name}", key, known)
+            raise InputError(
+                f"{error}" if "known:" in str(error) else f"{error} known: {', '.join(sorted(known))}"
+            )
+        try:
+            typed[key] = _convert(value, hints[key])
+        except ValueError:
+            raise InputError(f"option {key}={value} of {name} is not {_describe(hints[key])}") from None
+    return typed
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """``value`` as ``kind``; raises ValueError. TOML values must fit already, strings are parsed."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        for choice in sorted(arguments, key=lambda a: typing.get_origin(a) is not Literal):
+            try:
+                return _convert(value, choice)
+            except ValueError:
+                continue
+        raise ValueError
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ValueError
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        parts = parts if isinstance(parts, (list, tuple)) else [parts]
+        return tuple(_convert(part, arguments[0]) for part in parts)
+    if kind is type(None):
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "")):
+            return None
+        raise ValueError
+    if kind is bool:
+        words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        raise ValueError
+    if kind is str:
+        if isinstance(value, str):
+            return value
+        raise ValueError
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError
+    if kind is int and isinstance(value, float) and value != int(value):
+        raise ValueError
+    number = kind(value)
+    if number != number:
+        raise ValueError
+    return number
+
+
+def _describe(kind: Any) -> str:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_describe(a) for a in arguments)
+    if origin is Literal:
+        return " or ".join(str(a) for a in arguments)
+    if origin is tuple:
+        return f"a list of {_describe(arguments[0])}s".replace("a list of an ", "a list of ").replace(
+            "a list of a ", "a list of "
+        )
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text", type(None): "none"}
+    return names.get(kind, str(kind))
