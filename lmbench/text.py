@@ -242,14 +242,11 @@ class Vocab:
         reserved: Sequence[str] = (),
         max_size: int | None = None,
     ) -> None:
-        if not isinstance(tokens, Counter):
-            tokens = list(tokens)  # type: ignore[arg-type]
-            nested = bool(tokens) and isinstance(tokens[0], (list, tuple))
-            tokens = Counter(chain.from_iterable(tokens) if nested else tokens)
+        counts = tokens if isinstance(tokens, Counter) else Counter(_flat(tokens))
         self.reserved = (UNK, *reserved)
         if len(set(self.reserved)) != len(self.reserved):
             raise ValueError(f"reserved tokens repeat: {', '.join(self.reserved)}")
-        ranked = sorted(tokens.items(), key=lambda item: -item[1])
+        ranked = sorted(counts.items(), key=lambda item: -item[1])
         kept = [(token, n) for token, n in ranked if n >= min_count]
         if max_size is not None:
             kept = kept[: max(0, max_size - len(self.reserved))]
@@ -303,6 +300,10 @@ class Vocab:
     def encode(self, tokens: Sequence[str]) -> np.ndarray:
         """(T,) int32 indices of tokens of a text; unknown ones are 0."""
         return np.fromiter(map(self._of_text.get, tokens, repeat(0)), dtype=np.int32, count=len(tokens))
+
+
+def _flat(tokens: Iterable[str] | Iterable[list[str]]) -> Iterable[str]:
+    return chain.from_iterable([t] if isinstance(t, str) else t for t in tokens)
 
 
 # Tokens --------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from lmbench.files import InputError, unknown
 from lmbench.text import Tokens, Vocab
 
 
-def option(default: Any, help: str) -> Any:  # noqa: A002
+def option(default: Any, help: str) -> Any:
     """A dataclass field that users may set, with a line that says what it does."""
     return dataclasses.field(default=default, metadata={"help": help})
 
@@ -196,7 +196,8 @@ def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any
 
 def _convert(value: Any, kind: Any) -> Any:
     """``value`` as ``kind``; raises ValueError. TOML values must fit already, strings are parsed."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    origin: Any = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         for choice in sorted(arguments, key=lambda a: typing.get_origin(a) is not Literal):
             try:
