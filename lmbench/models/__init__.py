@@ -37,4 +37,6 @@ def make_model(name: str, **options: Any) -> LanguageModel:
     clash = [key for key in options if key in fixed]
     if clash:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
-    return found(**fixed, **typed_options(found, name, options))
+    model = found(**fixed, **typed_options(found, name, options))
+    model.registered = name
+    return model

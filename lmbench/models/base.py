@@ -52,6 +52,7 @@ class LanguageModel(ABC):
     adaptive: ClassVar[bool] = False
     normalised: ClassVar[bool] = True
 
+    registered: str = dataclasses.field(init=False, default="", repr=False)
     vocab_size: int = dataclasses.field(init=False, default=0, repr=False)
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
@@ -144,6 +145,11 @@ class LanguageModel(ABC):
         return rows if many else rows[0]
 
     @property
+    def name(self) -> str:
+        """The name that makes such a model anew: a registered one, or ``package.module:Class``."""
+        return self.registered or f"{type(self).__module__}:{type(self).__qualname__}"
+
+    @property
     def parameters(self) -> int:
         """How many numbers the model keeps."""
         return sum(int(a.size) for a in self._state().values())
@@ -183,10 +189,7 @@ def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any
     typed = {}
     for key, value in given.items():
         if key not in known:
-            error = unknown(f"option of {name}", key, known)
-            raise InputError(
-                f"{error}" if "known:" in str(error) else f"{error} known: {', '.join(sorted(known))}"
-            )
+            raise unknown(f"option of {name}", key, known)
         try:
             typed[key] = _convert(value, hints[key])
         except ValueError:
@@ -199,7 +202,7 @@ def _convert(value: Any, kind: Any) -> Any:
     origin: Any = typing.get_origin(kind)
     arguments = typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        for choice in sorted(arguments, key=lambda a: typing.get_origin(a) is not Literal):
+        for choice in sorted(arguments, key=lambda a: str(typing.get_origin(a)) != str(Literal)):
             try:
                 return _convert(value, choice)
             except ValueError:
