@@ -44,16 +44,16 @@ class Monitor:
 class LanguageModel(ABC):
     """A distribution over sequences of V token ids; every document is a sequence of its own.
 
-    Class facts: ``needs_valid`` — _fit wants held-out text; ``adaptive`` — log_probs learns from the text
-    that it has already scored (declared in every signature); ``normalised`` — Σ p = 1 by construction.
+    Facts of a class, or of an instance where options decide: ``needs_valid``, _fit wants held-out text;
+    ``adaptive``, log_probs learns from the text that it has scored (declared in every signature).
+    ``precision``: how far Σ p may be from 1, and two ways to the same probability from each other.
     """
 
-    needs_valid: ClassVar[bool] = False
-    adaptive: ClassVar[bool] = False
-    normalised: ClassVar[bool] = True
+    precision: ClassVar[float] = 1e-12
 
     registered: str = dataclasses.field(init=False, default="", repr=False)
     vocab_size: int = dataclasses.field(init=False, default=0, repr=False)
+    components: list[LanguageModel] = dataclasses.field(init=False, default_factory=list, repr=False)
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
 
@@ -80,6 +80,19 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def _restore(self, state: Mapping[str, np.ndarray]) -> None: ...
+
+    @property
+    def needs_valid(self) -> bool:
+        return False
+
+    @property
+    def adaptive(self) -> bool:
+        return False
+
+    @property
+    def component_labels(self) -> tuple[str, ...]:
+        """The models that this one combines; the caller fits them first and sets ``components``."""
+        return ()
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.
