@@ -44,11 +44,10 @@ class Monitor:
 class LanguageModel(ABC):
     """A distribution over sequences of V token ids; every document is a sequence of its own.
 
-    Class facts: ``needs_valid`` — _fit wants held-out text; ``adaptive`` — log_probs learns from the text
-    that it has already scored (declared in every signature); ``normalised`` — Σ p = 1 by construction.
+    Class facts: ``adaptive`` — log_probs learns from the text that it has already scored (declared in every
+    signature); ``normalised`` — Σ p = 1 by construction.
     """
 
-    needs_valid: ClassVar[bool] = False
     adaptive: ClassVar[bool] = False
     normalised: ClassVar[bool] = True
 
@@ -56,6 +55,11 @@ class LanguageModel(ABC):
     vocab_size: int = dataclasses.field(init=False, default=0, repr=False)
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
+
+    @property
+    def needs_valid(self) -> bool:
+        """Whether ``_fit``, with the options as set, wants held-out text."""
+        return False
 
     # What a subclass writes -------------------------------------------------------------------------
 
