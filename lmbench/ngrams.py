@@ -151,7 +151,8 @@ class NgramCounts(NgramTrie):
         """
         suffixes, size = self.suffixes[k + 1], len(self.keys[k])
         with_neighbour = sum_by(suffixes, size, self.counts[k + 1])
-        return np.bincount(suffixes, minlength=size) + self.counts[k] - with_neighbour
+        types: np.ndarray = np.bincount(suffixes, minlength=size) + self.counts[k] - with_neighbour
+        return types
 
 
 def sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:
