@@ -13,6 +13,10 @@ __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
 # name: (module:class, options that the name fixes)
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("lmbench.models.uniform:Uniform", {}),
+    "unigram": ("lmbench.models.laplace:Laplace", {"order": 1}),
+    "bigram": ("lmbench.models.laplace:Laplace", {"order": 2}),
+    "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
+    "laplace": ("lmbench.models.laplace:Laplace", {}),
 }
 
 

@@ -57,6 +57,11 @@ class LanguageModel(ABC):
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
 
+    @property
+    def needs_valid(self) -> bool:
+        """Whether ``_fit``, with the options as set, wants held-out text."""
+        return False
+
     # What a subclass writes -------------------------------------------------------------------------
 
     @abstractmethod
@@ -80,10 +85,6 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def _restore(self, state: Mapping[str, np.ndarray]) -> None: ...
-
-    @property
-    def needs_valid(self) -> bool:
-        return False
 
     @property
     def adaptive(self) -> bool:
