@@ -17,6 +17,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "bigram": ("lmbench.models.laplace:Laplace", {"order": 2}),
     "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
     "laplace": ("lmbench.models.laplace:Laplace", {}),
+    "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
 }
 
 
