@@ -48,10 +48,6 @@ def signature(scorer: Scorer, corpus: Corpus, seed: int) -> dict[str, Any]:
     }
 
 
-def signature_text(fields: dict[str, Any]) -> str:
-    return "|".join(f"{key}:{value}" for key, value in fields.items())
-
-
 def score_run(scorer: Scorer, corpus: Corpus, label: str, seed: int = 0) -> Run:
     """Scores the held-out text, and as much of the training text: memorisation is the difference."""
     began = time.perf_counter()
@@ -130,13 +126,17 @@ class Cell:
 
     @property
     def label(self) -> str:
-        return f"{self.spec.label}@{self.seed}" if self.several else self.spec.label
+        return self.spec.label
+
+    @property
+    def stem(self) -> str:
+        return f"{self.label}@{self.seed}" if self.several else self.label
 
     def scores_file(self, folder: Path) -> Path:
-        return folder / "scores" / self.corpus.name / f"{self.label}.npz"
+        return folder / "scores" / self.corpus.name / f"{self.stem}.npz"
 
     def model_file(self, folder: Path) -> Path:
-        return folder / "models" / self.corpus.name / f"{self.label}.safetensors"
+        return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
@@ -196,7 +196,6 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     head = scorer.score(beginning(corpus.train, test.chars))
     facts = {
         **run.facts,
-        "row": cell.spec.label,
         "train_bits_per_char": head.bits_per_char,
         "unranked_reason": certify(scorer, corpus),
         "samples": list(_samples(scorer, suite, cell.seed)),
@@ -320,8 +319,8 @@ def run_suite(
             watch.done(cell, result, True)
     except KeyboardInterrupt:
         outcome.interrupted = True
-    order = {(cell.corpus.name, cell.label): number for number, cell in enumerate(todo)}
-    outcome.runs.sort(key=lambda run: order[run.corpus, run.label])
+    order = {(cell.corpus.name, cell.label, cell.seed): number for number, cell in enumerate(todo)}
+    outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
     return outcome
 
 
@@ -361,5 +360,5 @@ def _try(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None)
     except MemoryError:
         return "not enough memory; a smaller order, hidden size or batch needs less"
     except Exception as error:  # a model's own bug must not take the other rows with it
-        write_whole(folder / "errors" / f"{cell.corpus.name}-{cell.label}.txt", traceback.format_exc())
+        write_whole(folder / "errors" / f"{cell.corpus.name}-{cell.stem}.txt", traceback.format_exc())
         return f"{type(error).__name__}: {error} (the traceback is in errors/)"

@@ -496,12 +496,13 @@ def models(name: str | None, as_json: bool) -> None:
     from lmbench.models.base import describe_options
 
     if name is None:
-        rows = [{"name": n, "about": _first_line(model_class(n)[0]), "fixed": MODELS[n][1]} for n in MODELS]
+        rows = [{"name": n, "about": _about(model_class(n)[0]), "fixed": MODELS[n][1]} for n in MODELS]
         if as_json:
             click.echo(json.dumps({"models": rows}, ensure_ascii=False))
             return
         for row in rows:
-            click.echo(f"{row['name']:<20} {row['about']}")
+            fixed = "".join(f" ({key}={value})" for key, value in row["fixed"].items())
+            click.echo(f"{row['name']:<20} {row['about']}{fixed}")
         return
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
@@ -522,8 +523,8 @@ def models(name: str | None, as_json: bool) -> None:
         click.echo(f"-o {option['name']}={option['default']}  ({option['type']})  {option['help']}")
 
 
-def _first_line(model: type) -> str:
-    return (model.__doc__ or "").strip().split("\n")[0]
+def _about(model: type) -> str:
+    return (sys.modules[model.__module__].__doc__ or "").strip().split("\n")[0]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import numpy as np
 
 import lmbench
 from lmbench.charts import Chart
-from lmbench.compare import compare, groups
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
 from lmbench.metrics import summary
@@ -103,13 +102,6 @@ def result_of(run: Run) -> dict[str, Any]:
     }
 
 
-def failed_row(
-    corpus: str, label: str, model: str, unit: str, options: Any, seed: int, why: str
-) -> dict[str, Any]:
-    facts = {"corpus": corpus, "label": label, "model": model, "unit": unit, "options": options, "seed": seed}
-    return {**facts, "status": f"failed: {why}"}
-
-
 def zipf_counts(text: CanonicalText, unit: str, orders: Sequence[int]) -> dict[int, np.ndarray]:
     """For each order, the counts of a text's n-grams, (K,) falling; line feeds and empty words are no words."""
     from lmbench.text import build_vocab
@@ -139,12 +131,13 @@ def results_of(
     corpora: dict[str, Corpus],
     runs: Sequence[Run],
     failures: Sequence[dict[str, Any]],
-    zipf_orders: Sequence[int],
 ) -> tuple[dict[str, Any], list[Chart]]:
     """The dict that results.json holds, and the figures that only the texts can give.
 
-    suite: its plain values. failures: rows of ``failed_row``.
+    suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
     """
+    from lmbench.compare import compare, groups
+
     rows = [result_of(run) for run in runs]
     comparisons: list[dict[str, Any]] = []
     for name in corpora:
@@ -159,7 +152,7 @@ def results_of(
     charts: list[Chart] = []
     for name, corpus in corpora.items():
         try:
-            found, chart = zipf_rows(name, corpus.whole(), "word", zipf_orders)
+            found, chart = zipf_rows(name, corpus.whole(), "word", suite["zipf_orders"])
         except InputError:
             continue
         zipf += found
