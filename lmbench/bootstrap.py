@@ -60,8 +60,9 @@ def optimal_block_length(x: np.ndarray) -> float:
 class Resampling:
     """How a series is resampled: ``blocks`` runs of ``length`` neighbours out of ``atoms``, ``replicates`` times.
 
-    Deviations of replicates from the estimate are widened by ``factor`` for what the bootstrap of few blocks
-    leaves out: the divisor blocks - 1, Student's t in place of the normal, a part of a block too many or too few.
+    Deviations of replicates from the estimate are to be multiplied by ``factor``, for what the bootstrap of few
+    blocks leaves out: the divisor blocks - 1, Student's t in place of the normal, a part of a block too many or
+    too few.
     """
 
     atoms: int
@@ -99,21 +100,25 @@ class Resampling:
                 result[rows, column] = block_sums[begins].sum(axis=1)
         return result
 
-    def half_width(self, deviations: np.ndarray) -> float:
-        """Of the symmetric 95% interval, from deviations (R,) of the replicates from the estimate."""
-        place = math.ceil(0.95 * (len(deviations) + 1)) - 1
-        return float(np.partition(np.abs(deviations), place)[place]) * self.factor
 
-    def standard_error(self, deviations: np.ndarray) -> float:
-        return float(np.sqrt(np.mean(deviations**2))) * self.factor
+def half_width(deviations: np.ndarray) -> float:
+    """Of the symmetric 95% interval, from widened deviations (R,) of the replicates from the estimate."""
+    place = math.ceil(0.95 * (len(deviations) + 1)) - 1
+    return float(np.partition(np.abs(deviations), place)[place])
 
-    def p_value(self, estimate: float, deviations: np.ndarray) -> float:
-        """Two-sided, of a true value of 0: (c + 1)/(R + 1), c replicates deviating by ``estimate`` or more.
 
-        At most 0.05 exactly where the interval does not hold 0.
-        """
-        more = int((np.abs(deviations) * self.factor >= abs(estimate)).sum())
-        return (more + 1) / (len(deviations) + 1)
+def standard_error(deviations: np.ndarray) -> float:
+    """The root of the mean square of widened deviations (R,)."""
+    return float(np.sqrt(np.mean(deviations**2)))
+
+
+def p_value(estimate: float, deviations: np.ndarray) -> float:
+    """Two-sided, of a true value of 0: (c + 1)/(R + 1), c replicates deviating by ``estimate`` or more.
+
+    At most 0.05 exactly where the interval does not hold 0.
+    """
+    more = int((np.abs(deviations) >= abs(estimate)).sum())
+    return (more + 1) / (len(deviations) + 1)
 
 
 def student_quantile(p: float, freedom: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.bootstrap import Resampling, merge_atoms
+from lmbench.bootstrap import Resampling, half_width, merge_atoms, standard_error
 from lmbench.scores import LN2, Scores
 
 REPLICATES = 1999
@@ -94,9 +94,11 @@ def _errors(scores: Scores, replicates: int, rng: np.random.Generator) -> dict[s
         low = [_low(np.where(lost, np.inf, drawn)) for drawn in (bits_drawn, nats_drawn)]
         interval, nats_interval = (low[0], math.inf), (low[1], math.inf)
     else:
-        interval = _around(per_char, resampling.half_width(bits_drawn - per_char))
-        nats_interval = _around(float(nats.mean()), resampling.half_width(nats_drawn - nats.mean()))
-        error = resampling.standard_error(bits_drawn - per_char)
+        deviations = (bits_drawn - per_char) * resampling.factor
+        interval = _around(per_char, half_width(deviations))
+        per_token = float(nats.mean())
+        nats_interval = _around(per_token, half_width((nats_drawn - per_token) * resampling.factor))
+        error = standard_error(deviations)
         independent = float(np.sqrt(np.sum((bits - per_char * chars) ** 2)) / chars.sum())
         result["standard_error"] = error
         result["resolvable_difference"] = RESOLVABLE * error
@@ -107,8 +109,8 @@ def _errors(scores: Scores, replicates: int, rng: np.random.Generator) -> dict[s
     return result
 
 
-def _around(estimate: float, half_width: float) -> tuple[float, float]:
-    return estimate - half_width, estimate + half_width
+def _around(estimate: float, half: float) -> tuple[float, float]:
+    return estimate - half, estimate + half
 
 
 def _low(drawn: np.ndarray) -> float:
