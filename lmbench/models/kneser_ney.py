@@ -11,7 +11,7 @@ import numpy as np
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel
 from lmbench.models.base import learned, option
-from lmbench.ngrams import NgramCounts, count_ngrams, sum_by
+from lmbench.ngrams import NgramCounts, Walk, count_ngrams, sum_by
 from lmbench.text import Tokens, Vocab
 
 
@@ -92,6 +92,10 @@ class KneserNey(BackoffModel):
             counts.counts[-1],
         ]
         discounts = self._discounts(counts, adjusted, train)
+        if self.discounts == "tune":
+            assert valid is not None  # fit has seen to it
+            discounts = tune(discounts, counts, adjusted, valid)
+            self.notes.append("discounts chosen on held-out text")
         probs, backoffs = [np.full(1, 1 / max(self.vocab_size, self.vocab_pad))], []
         keep = []
         for k, (d, threshold) in enumerate(zip(discounts, self._thresholds(), strict=True), 1):
@@ -152,6 +156,73 @@ def chen_goodman(n: np.ndarray) -> tuple[np.ndarray, str]:
         if not 0 <= d[j] <= j:
             return d, f"D{j} = {d[j]:.4g} is not between 0 and {j}"
     return d, ""
+
+
+def tune(
+    start: list[np.ndarray], counts: NgramCounts, adjusted: list[np.ndarray], valid: Tokens
+) -> list[np.ndarray]:
+    """The discounts of each order, as ``start`` has them, that make the held-out text likeliest.
+
+    Given those of the other orders, p is affine in the three of one order, so its logarithm is concave: Newton's
+    method on one order after the other, until a round gains next to nothing. 0 < D_j ≤ j throughout.
+    """
+    walk = counts.walk(valid)
+    orders = [_held_out(counts, adjusted[k], walk, k) for k in range(1, counts.order + 1)]
+    lowest, highest = np.full(3, 1e-4), np.array([1.0, 2.0, 3.0])
+    discounts = [np.clip(d[1:], lowest, highest) for d in start]
+
+    def probabilities() -> list[np.ndarray]:
+        """p of each held-out token at each order from 0."""
+        p = [np.full(len(valid), 1 / counts.vocab_size)]
+        for (own, share), d in zip(orders, discounts, strict=True):
+            p.append(p[-1] * share[0] + own[0] + (share[1:].T @ d) * p[-1] - own[1:].T @ d)
+        return p
+
+    p = probabilities()
+    gain, best = np.inf, float(np.log(p[-1]).sum())
+    while gain > 1e-7 * abs(best):
+        before = best
+        for k, (own, share) in enumerate(orders):
+            above = np.ones(len(valid))
+            for (_, other), d in zip(orders[k + 1 :], discounts[k + 1 :], strict=True):
+                above *= other[0] + other[1:].T @ d
+            slopes = (share[1:] * p[k] - own[1:]) * above / p[-1]
+            slope, d = slopes.sum(axis=1), discounts[k]
+            free = ~((d <= lowest) & (slope < 0) | (d >= highest) & (slope > 0))
+            curvature = slopes[free] @ slopes[free].T + 1e-9 * np.eye(free.sum())
+            step = np.zeros(3)
+            step[free] = np.linalg.solve(curvature, slope[free])
+            for length in (1, 0.5, 0.25, 0.1, 0.01):
+                discounts[k] = np.clip(d + length * step, lowest, highest)
+                trial = probabilities()
+                likelihood = float(np.log(trial[-1]).sum())
+                if likelihood >= best:
+                    best, p = likelihood, trial
+                    break
+            else:
+                discounts[k] = d
+        gain = best - before
+    return [np.array([0.0, *d]) for d in discounts]
+
+
+def _held_out(counts: NgramCounts, a: np.ndarray, walk: Walk, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """What p at order k is made of, for each held-out token: own[0] − own[1:] · D + (share[0] + share[1:] · D) p'.
+
+    (4, T) and (4, T) float64; a token whose context is not in the training text has share[0] = 1, the rest 0.
+    """
+    prefixes, size = counts.prefixes(k), len(counts.keys[k - 1])
+    gram, context = walk.grams(k), walk.contexts(k - 1)
+    total = np.where(context >= 0, sum_by(prefixes, size, a)[context], 0)
+    kind = np.minimum(a, 3)
+    own, share = np.zeros((4, len(gram))), np.zeros((4, len(gram)))
+    share[0] = total == 0
+    a_of_gram = np.where(gram >= 0, a[gram], 0) if len(a) else np.zeros(len(gram), dtype=np.int64)
+    own[0] = a_of_gram / np.maximum(total, 1)
+    for j in (1, 2, 3):
+        n = np.bincount(prefixes[kind == j], minlength=size)
+        share[j] = np.where(total > 0, n[context] / np.maximum(total, 1), 0)
+        own[j] = (np.minimum(a_of_gram, 3) == j) / np.maximum(total, 1)
+    return own, share
 
 
 def _last_from_the_right(counts: NgramCounts, k: int, train: Tokens) -> int:
