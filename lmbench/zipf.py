@@ -241,8 +241,8 @@ class Growth:
 
     expected: the mean over random orders of the same tokens, V − Σ_m V_m C(N − m, n) / C(N, n) with V_m types seen
     m times among all N; deviation: its standard deviation, as if types came and stayed away independently.
-    beta, k: V ≈ k n^beta by least squares on the log-log points. missing_mass: V_1/N, the
-    probability that the next token is new (Good–Turing).
+    beta, k: V ≈ k n^beta by least squares on the log-log points. missing_mass: V_1/N, the probability that
+    the next token is new (Good–Turing).
     """
 
     n: np.ndarray
@@ -268,9 +268,8 @@ def vocabulary_growth(ids: np.ndarray, points: int = 60) -> Growth:
     n = np.unique(np.geomspace(1, total, points).round().astype(np.int64))
     observed = np.searchsorted(np.sort(first), n)
     values, types = spectrum(counts)
-    ways = gammaln(total - values + 1) - gammaln(
-        total + 1
-    )  # ln C(N - m, n) / C(N, n), with the term in n below
+    # P(a type of count m is not among n) = C(N − m, n) / C(N, n) = (N − m)! (N − n)! / (N! (N − m − n)!)
+    ways = gammaln(total - values + 1) - gammaln(total + 1)
     left = np.maximum(total - values - n[:, None], -0.5)
     unseen = np.exp(ways + gammaln(total - n[:, None] + 1) - gammaln(left + 1)) * (left >= 0)
     beta, log_k = np.polyfit(np.log(n), np.log(observed), 1)
