@@ -194,14 +194,8 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
     horizontal, vertical = panel.horizontal, panel.vertical
     xlabel, ylabel, xscale, yscale = panel.xlabel, panel.ylabel, panel.xscale, panel.yscale
     if sideways:
-        horizontal, vertical, xlabel, ylabel, xscale, yscale = (
-            vertical,
-            horizontal,
-            ylabel,
-            "",
-            yscale,
-            "linear",
-        )
+        horizontal, vertical = vertical, horizontal
+        xlabel, ylabel, xscale, yscale = ylabel, "", yscale, "linear"
         axes.set_yticks(range(len(names)), [_plain(name) for name in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(False, axis="y")
@@ -231,28 +225,26 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
     _draw_references(axes, horizontal, vertical)
     for axis, scale in ((axes.xaxis, xscale), (axes.yaxis, yscale)):
         if scale == "log":
-            low, high = axis.get_view_interval()
-            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+            left, right = axis.get_view_interval()
+            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,)))
             axis.set_major_formatter(ticker.FuncFormatter(_decade))
             axis.set_minor_formatter(ticker.NullFormatter())
     if points:
-        axes.margins(0.14)
+        axes.margins(x=0.2, y=0.14)
     return handles, points
 
 
 def _finite(
     series: Series, names: list[str], xscale: str, yscale: str, sideways: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """The points that the axes can show, as floats; x of names is their place. In drawing order of the series."""
+    """The points that the axes can show, as floats; x of names is their place. low and high follow, where given."""
     x = np.array([names.index(str(v)) if sideways else v for v in series.x], dtype=float)
     y = np.array(series.y, dtype=float)
-    band: list[np.ndarray | None] = [
-        None if v is None else np.array(v, dtype=float) for v in (series.low, series.high)
-    ]
     across = xscale if sideways else yscale
     keep = np.isfinite(x) & np.isfinite(y) & ((y > 0) | (across != "log"))
     keep &= (x > 0) | (xscale != "log" or sideways)
-    low, high = (None if v is None else v[keep] for v in band)
+    low = None if series.low is None else np.array(series.low, dtype=float)[keep]
+    high = None if series.high is None else np.array(series.high, dtype=float)[keep]
     return x[keep], y[keep], low, high
 
 
