@@ -142,12 +142,13 @@ def results_of(
     comparisons: list[dict[str, Any]] = []
     for name in corpora:
         here = [run for run in runs if run.corpus == name]
-        letters = groups([run for run in here if _ranked(run)])
+        table = compare(here) if len({run.label for run in here}) > 1 else None
+        letters = groups([run for run in here if _ranked(run)], table)
         for row in rows:
             if row["corpus"] == name:
                 row["groups"] = letters.get(row["label"], "")
-        if len(here) > 1:
-            comparisons += json.loads(compare(here).to_json(orient="records"))
+        if table is not None:
+            comparisons += json.loads(table.to_json(orient="records"))
     zipf: list[dict[str, Any]] = []
     charts: list[Chart] = []
     for name, corpus in corpora.items():
