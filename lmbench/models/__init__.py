@@ -17,6 +17,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "bigram": ("lmbench.models.laplace:Laplace", {"order": 2}),
     "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
     "laplace": ("lmbench.models.laplace:Laplace", {}),
+    "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
 }
 
 
