@@ -83,6 +83,17 @@ class Corpus:
             raise InputError(f"corpus {self.name} has no {split} text; give --{split} FILE")
         return found
 
+    def whole(self) -> CanonicalText:
+        """All of the text, as it stood before it was divided."""
+        text, starts, offset = "", [], 0
+        for piece in (self.train, self.valid, self.test):
+            if piece is not None:
+                joined = bool(text) and not text.endswith("\n")
+                starts.append(piece.starts[1:] + offset if joined else piece.starts + offset)
+                text += piece.text
+                offset = len(text)
+        return CanonicalText(text, np.concatenate(starts))
+
     @cached_property
     def sha256(self) -> str:
         """Of the canonical texts: train, valid, test."""

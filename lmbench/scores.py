@@ -287,5 +287,10 @@ FORMAT = 1
 def _digest(arrays: dict[str, np.ndarray], digest: Any) -> str:
     for key in sorted(arrays):
         digest.update(key.encode())
-        digest.update(memoryview(arrays[key]).cast("B") if arrays[key].size else b"")
+        digest.update(arrays[key].reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def load_model(path: str | Path) -> Scorer:
+    """A model saved by ``lmbench fit --save``, ready to score and to write text."""
+    return Scorer.load(path)

@@ -10,6 +10,20 @@ from lmbench.models.base import LanguageModel, Monitor, typed_options
 
 __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
 
+# Dive into Deep Learning, 8.5: the network memorises the first 10,000 tokens.
+D2L_85 = {
+    "hidden": 512,
+    "batch": 32,
+    "steps": 35,
+    "lr": 1.0,
+    "clip": 1.0,
+    "scale": 0.01,
+    "epochs": 500,
+    "schedule": "constant",
+    "patience": None,
+    "max_tokens": 10_000,
+}
+
 # name: (module:class, options that the name fixes)
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("lmbench.models.uniform:Uniform", {}),
@@ -17,6 +31,9 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "bigram": ("lmbench.models.laplace:Laplace", {"order": 2}),
     "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
     "laplace": ("lmbench.models.laplace:Laplace", {}),
+    "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
+    "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
+    "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
     "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
 }
 

@@ -71,6 +71,23 @@ class Backoff(NgramTrie):
             p[np.repeat(rows, number), self.keys[k][grams] % self.vocab_size] = self.probs[k][grams]
         return p
 
+    def select(self, keep: Sequence[np.ndarray]) -> Backoff:
+        """The table with only some n-grams of its highest orders.
+
+        keep: a (N_k,) bool mask for each of the last len(keep) orders; an n-gram needs its prefix to be kept.
+        """
+        lowest = self.order + 1 - len(keep)
+        keys, probs, backoffs = list(self.keys), list(self.probs), list(self.backoffs)
+        ranks = np.arange(len(keys[lowest - 1]))
+        for k, mask in enumerate(keep, lowest):
+            kept, words = np.divmod(self.keys[k][mask], self.vocab_size)
+            keys[k] = ranks[kept] * self.vocab_size + words
+            probs[k] = self.probs[k][mask]
+            if k < self.order:
+                backoffs[k] = self.backoffs[k][mask]
+            ranks = np.cumsum(mask) - 1
+        return Backoff(self.vocab_size, tuple(keys), tuple(probs), tuple(backoffs))
+
 
 @dataclass(kw_only=True, eq=False)
 class BackoffModel(LanguageModel):

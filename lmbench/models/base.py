@@ -193,6 +193,20 @@ def option_fields(model: type[LanguageModel]) -> list[dataclasses.Field]:
     return [f for f in dataclasses.fields(model) if f.init]
 
 
+def describe_options(model: type[LanguageModel]) -> list[dict[str, Any]]:
+    """Each option's name, type in words, default and help, as plain values."""
+    hints = typing.get_type_hints(model)
+    return [
+        {
+            "name": f.name,
+            "type": _describe(hints[f.name]),
+            "default": ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default,
+            "help": f.metadata.get("help", ""),
+        }
+        for f in option_fields(model)
+    ]
+
+
 def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Checks options against the model's fields; strings (from ``-o``) are read as the field's type.
 
