@@ -34,6 +34,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
     "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
     "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
+    "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
 }
 
 
