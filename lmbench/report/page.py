@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -16,10 +17,22 @@ from lmbench import figures
 from lmbench.charts import Chart
 from lmbench.differences import Difference, Extract, Views
 from lmbench.report import leaderboard as lead
+from lmbench.report.axis import Axis
 from lmbench.report.leaderboard import Results, Row
 
 # The palette of figures.py, lighter, for dark pages: the same order.
-DARK = ("#4aa8e0", "#f0833a", "#2cc79a", "#e3a3c6", "#f2b632", "#8ccbf2", "#a8a8a8", "#cc78a8")
+DARK = (
+    "#4aa8e0",
+    "#f0833a",
+    "#2cc79a",
+    "#e3a3c6",
+    "#f2b632",
+    "#8ccbf2",
+    "#a8a8a8",
+    "#cc78a8",
+    "#c9c95a",
+    "#a396f0",
+)
 ALPHA = 0.05  # below which a paired difference, after Holm's correction, is called one
 SECTIONS = {"quality": "quality", "learning": "learning", "zipf": "zipf", "heaps": "zipf", "bits": "bits"}
 
@@ -58,10 +71,8 @@ def answer(results: Results, corpus: Mapping[str, Any]) -> str:
     if not ranked:
         return f"No model has a ranked result on {corpus['name']}."
     best = ranked[0]
-    ends = lead.interval(best.entry)
-    within = f" (95% interval {ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
     said = f"On {corpus['name']}, {best.label} predicts unseen text best"
-    said += f", with {lead.bits_text(best.bits)} bits per character{within}"
+    said += f", with {lead.bits_text(best.bits)} bits per character"
     letters = set(str(best.entry.get("groups") or ""))
     peers = [r.label for r in ranked[1:] if letters & set(str(r.entry.get("groups") or ""))]
     if peers:
@@ -113,7 +124,7 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
             for r in results.get("results", ())
             for note in r.get("notes") or ()
         ],
-        "samples": [(r, r["samples"]) for r in results.get("results", ()) if r.get("samples")],
+        "samples": any(r.get("samples") for r in results.get("results", ())),
         "signatures": [
             (r["corpus"], str(r["label"]), r["signature"])
             for r in results.get("results", ())
@@ -141,7 +152,8 @@ def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]
     shown = ("name", "title", "sha256", "licence", "source", "normalise", "documents", "language")
     return {
         "rows": found,
-        "reasons": [(row.label, row.reason) for row in found if row.reason],
+        "reasons": [(row.label, row.reason) for row in found if row.reason and row.bits is not None],
+        "samples": [(row.entry, row.entry["samples"]) for row in found if row.entry.get("samples")],
         "resolvable": told("resolvable"),
         "n_eff": told("n_eff"),
         "entropy_rate": lead.number(corpus, "entropy_rate"),
@@ -214,7 +226,7 @@ def _inline_figures(charts: Sequence[Chart], order: Sequence[str]) -> dict[str, 
     """Charts by section, each panel an SVG whose colours follow the page's theme."""
     themed = {figures.INK: "ink", figures.MUTED: "muted", figures.GRID: "line"}
     themed |= {colour: f"c{i}" for i, colour in enumerate(figures.PALETTE)}
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for chart in charts:
         panels = []
         for svg in figures.draw_panels(chart, order):
@@ -224,7 +236,7 @@ def _inline_figures(charts: Sequence[Chart], order: Sequence[str]) -> dict[str, 
             svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
         section = SECTIONS.get(chart.name.split("-")[0], "more")
-        found.setdefault(section, []).append({"name": chart.name, "caption": chart.caption, "panels": panels})
+        found[section].append({"name": chart.name, "caption": chart.caption, "panels": panels})
     return found
 
 
@@ -232,7 +244,7 @@ def _board(results: Results, corpus: Mapping[str, Any], order: Sequence[str]) ->
     """A corpus's leaderboard and matrix of paired differences, ready to print."""
     found = lead.rows(results, corpus["name"])
     truth = lead.number(corpus, "entropy_rate")
-    axis = _Axis(found, truth, corpus.get("baselines") or ())
+    axis = Axis(found, truth)
     columns = [
         c for name, c in lead.COLUMNS.items() if name not in ("rank", "label", "interval", "bits", "groups")
     ]
@@ -286,91 +298,16 @@ def _matrix(results: Results, corpus: str, found: Sequence[Row]) -> list[dict[st
     return lines
 
 
-class _Axis:
-    """The axis of a leaderboard's intervals, drawn inline: bits per character from left to right."""
-
-    WIDTH, HEIGHT, MARGIN = 190, 22, 9
-
-    def __init__(
-        self, found: Sequence[Row], truth: float | None, baselines: Sequence[Mapping[str, Any]]
-    ) -> None:
-        finite = [row for row in found if row.bits is not None and math.isfinite(row.bits)]
-        bits = [row.bits or 0.0 for row in finite]
-        best = min(bits, default=1.0)
-        near = [
-            row for row in finite if (row.bits or 0.0) <= 1.5 * best
-        ]  # others leave to the right, as arrows
-        ends = [e for row in near for e in lead.interval(row.entry) or (row.bits or 0.0,)]
-        trained = [lead.number(row.entry, "train_bits_per_char") for row in near]
-        ends += [t for t in trained if t is not None and t >= 0.5 * best]
-        ends += [truth] if truth is not None else []
-        self.low, self.high = min(ends, default=0.0), max(ends, default=1.0)
-        if self.high - self.low < 0.02:
-            self.low, self.high = self.low - 0.01, self.high + 0.01
-        step = next(
-            s
-            for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 1e9)
-            if self.high - self.low <= 4 * s
-        )
-        first = math.ceil(self.low / step)
-        self.ticks = [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        self.truth = truth
-
-    def at(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return round(self.MARGIN + share * (self.WIDTH - 2 * self.MARGIN), 1)
-
-    def head(self) -> Markup:
-        ticks = Markup("").join(
-            Markup('<text x="{}" y="14" text-anchor="middle">{}</text>').format(self.at(t), f"{t:.4g}")
-            for t in self.ticks
-        )
-        return Markup('<svg class="axis" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>').format(
-            self.WIDTH, 18, ticks
-        )
-
-    def draw(self, row: Row, colour: str) -> Markup:
-        middle = self.HEIGHT / 2
-        parts = [
-            Markup('<line class="tick" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(self.at(t), self.HEIGHT)
-            for t in self.ticks
-        ]
-        if self.truth is not None:
-            parts.append(
-                Markup('<line class="truth" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(
-                    self.at(self.truth), self.HEIGHT
-                )
-            )
-        train = lead.number(row.entry, "train_bits_per_char")
-        if train is not None and self.low <= train <= self.high:
-            parts.append(
-                Markup('<circle class="train" cx="{}" cy="{}" r="3.2"/>').format(self.at(train), middle)
-            )
-        bits = row.bits or 0.0
-        if bits > self.high:
-            x = self.WIDTH - 2
-            parts.append(Markup('<path class="beyond" d="M{} {}l6 4l-6 4z"/>').format(x - 6, middle - 4))
-        else:
-            low, high = lead.interval(row.entry) or (bits, bits)
-            y = middle
-            parts.append(
-                Markup('<line class="ci" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
-                    self.at(low), self.at(min(high, self.high)), y=y
-                )
-            )
-            parts.append(Markup('<circle class="dot" cx="{}" cy="{}" r="4"/>').format(self.at(bits), middle))
-        label = f"{lead.bits_text(row.bits)}, 95% interval {lead.interval_text(row.entry)}"
-        return Markup(
-            '<svg class="interval" viewBox="0 0 {} {}" role="img" aria-label="{}" style="color:{}">{}</svg>'
-        ).format(self.WIDTH, self.HEIGHT, label, colour, Markup("").join(parts))
-
-
 def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
     """An extract as the page's script reads it: offsets in characters, bits to two places, null for infinity."""
     tracks = []
     for track in found.tracks:
         bits = [round(b, 2) if math.isfinite(b) else None for b in track.bits.tolist()]
-        made: dict[str, Any] = {"label": track.label, "unit": track.unit, "colour": _colour(track.label, order)}
+        made: dict[str, Any] = {
+            "label": track.label,
+            "unit": track.unit,
+            "colour": _colour(track.label, order),
+        }
         made |= {"ends": track.ends.tolist(), "bits": bits, "oov": track.oov.nonzero()[0].tolist()}
         if len(track.alternatives):
             made["alternatives"] = [

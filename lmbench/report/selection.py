@@ -10,6 +10,7 @@ from lmbench.charts import Chart, Panel, Series
 from lmbench.report.leaderboard import Results, Row, corpora, interval, number, rows
 
 BITS = "bits per character"
+NAMES = {"char": "character"}
 
 
 def file_name(text: str) -> str:
@@ -98,7 +99,9 @@ def learning_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     if not units:
         return None
     panels = [
-        Panel(f"Learning, {unit} by {unit}", "time in training / s", f"bits per {unit}", series)
+        Panel(
+            f"Learning {corpus['name']}", "time in training / s", f"bits per {NAMES.get(unit, unit)}", series
+        )
         for unit, series in units.items()
     ]
     caption = (
