@@ -64,7 +64,12 @@ function tokenView() {
     return low;
   };
   const startOf = (t, k) => (k ? t.ends[k - 1] : 0);
-  const rate = (t, k) => (t.bits[k] === null ? Infinity : t.bits[k] / (t.ends[k] - startOf(t, k)));
+  const rate = (t, k) => (t.bits[k] ?? Infinity) / (t.ends[k] - startOf(t, k));
+  const spent = (t, start, last) => { // bits from the token that begins at `start` to token `last`
+    let bits = 0;
+    for (let k = last; k >= 0 && t.ends[k] > start; k--) bits += t.bits[k] ?? Infinity;
+    return bits;
+  };
   const total = (t) => t.bits.reduce((sum, b) => sum + (b ?? Infinity), 0) / characters.length;
   const number = (x, digits = 2) => (isFinite(x) ? x.toFixed(digits).replace("-", "−") : x > 0 ? "∞" : "−∞");
   const visible = (s) => s.replace(/\n/g, "↵").replace(/ /g, "␣");
@@ -72,11 +77,11 @@ function tokenView() {
     `rgb(var(--${name}) / calc(var(--shade) * ${Math.min(1, Math.max(0, strength)).toFixed(3)}))`;
 
   function paint(span) {
-    const { a, b } = span;
+    const { a, b, start, end } = span;
     const x = rate(track("a"), a), y = rate(track("b"), b);
-    span.node.style.boxShadow = "";
-    if (mode === "difference") {
-      const d = x === y ? 0 : x - y;
+    if (mode === "difference") { // both models have a boundary at either end
+      const all = spent(track("a"), start, a), other = spent(track("b"), start, b);
+      const d = all === other ? 0 : (all - other) / (end - start);
       span.node.style.background = shade(d < 0 ? "better" : "worse", Math.abs(d) / (FULL / 2));
     } else {
       span.node.style.background = shade("worse", (mode === "b" ? y : x) / FULL);
@@ -108,7 +113,9 @@ function tokenView() {
 
   function render() {
     const a = track("a"), b = track("b");
-    const cuts = mode === "a" ? a.ends : mode === "b" ? b.ends : [...new Set([...a.ends, ...b.ends])].sort((x, y) => x - y);
+    const shared = new Set(b.ends);
+    const cuts = { a: a.ends, b: b.ends, difference: a.ends.filter((end) => shared.has(end)) }[mode]
+      ?? [...new Set([...a.ends, ...b.ends])].sort((x, y) => x - y);
     const at = chosen >= 0 ? spans[chosen].end : -1;
     let start = 0;
     spans = cuts.map((end) => {
