@@ -23,9 +23,12 @@ from matplotlib.transforms import Bbox
 from lmbench.charts import Chart, Panel, Series
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
-# Okabe & Ito (2008) without their yellow, which does not show on white, and with grey and wine in its place.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b6b6b", "#882255")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")  # one more than colours: pairs repeat after 72 keys
+# Okabe & Ito (2008) without their yellow, which does not show on white; then grey and three of Tol's muted colours.
+PALETTE = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    *("#6b6b6b", "#882255", "#999933", "#332288"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")  # one fewer than colours: pairs repeat after 90 keys
 FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Emoji", "Symbola")
 CELL = 5.4, 3.9  # inches, a panel
 PIXELS = 700.0  # points closer together than a panel's width over this are drawn once
@@ -146,10 +149,12 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
         figure.legend(
             list(handles.values()), names, loc="outside lower center", ncols=min(columns, len(names))
         )
-    if any(points for _, points in labelled):
-        figure.draw_without_rendering()  # the layout decides where names collide
-        for axes, points in labelled:
-            _label_points(axes, points)
+    figure.draw_without_rendering()
+    figure.set_layout_engine(
+        "none"
+    )  # it is laid out: once for all formats, and names of points keep their places
+    for axes, points in labelled:
+        _label_points(axes, points)
     return figure
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from lmbench.charts import Chart, Panel, Series
+from lmbench.differences import Views, difference, extract
+from lmbench.scores import Scores
+from lmbench.text import unit_named
 
 LABELS = {  # label: (model, unit, bits per character, training bits per character, seconds, parameters)
     "uniform": ("uniform", "char", 4.755, 4.755, 0.01, 0),
@@ -20,6 +23,8 @@ LABELS = {  # label: (model, unit, bits per character, training bits per charact
     "rnn-scratch": ("rnn-scratch", "char", 2.214, 1.95, 38.2, 80411),
     "lstm": ("lstm", "char", 1.981, 1.61, 61.7, 620123),
 }
+
+GROUPS = dict(zip(LABELS, ["h", "g", "f", "e", "a", "b", "d", "c", "a"], strict=True))
 
 
 def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> dict[str, Any]:
@@ -237,3 +242,45 @@ def zipf_chart() -> Chart:
     return Chart(
         "zipf-time-machine", "Counts against rank, with fitted laws. Both axes are logarithmic.", panels
     )
+
+
+TEXT = (
+    "the ferry crosses twice a day when the wind allows it and once when it does not\n"
+    "in winter the keeper of the landing lights a lamp at four and sits beside it with a book\n"
+    "he has read the book before but the river is slow and the boat is slower\n"
+) * 12
+
+
+def scores(unit: str, seed: int, text: str = TEXT) -> Scores:
+    """Scores of a text that nobody computed: about two bits a character, more where words begin."""
+    rng = np.random.default_rng(seed)
+    ends = unit_named(unit).ends(text)
+    lengths = np.diff(np.append(0, ends))
+    nats = -rng.gamma(1.2, 1.1, len(ends)) * np.where(unit == "word", np.sqrt(lengths + 1.0) * 1.8, 1.0)
+    oov = (rng.random(len(ends)) < 0.03) & (unit == "word")
+    chars = len(text)
+    starts = np.append(0, np.searchsorted(ends, np.flatnonzero([c == "\n" for c in text])[:-1] + 1) + 1)
+    spelling = np.where(oov, -3.0, 0.0)
+    words = len(text.split())
+    return Scores(
+        nats, ends, oov, spelling, starts, chars, len(text.encode()), words, 28 if unit == "char" else 400
+    )
+
+
+def alternatives(label: str, first: int, stop: int) -> list[list[tuple[str, float]]]:
+    return [[("the", 0.31), (" ", 0.12), ("\n", 0.0004)] for _ in range(first, stop)]
+
+
+def views(corpus: str = "time-machine", text: str = TEXT) -> Views:
+    """Two models of different units on one text."""
+    a, b = scores("char", 1, text), scores("word", 2, text)
+    models = {
+        "lstm": ("char", a),
+        "word-kneser-ney-3": ("word", b),
+        "kneser-ney-5": ("char", scores("char", 3, text)),
+    }
+    counts = {"the": 2000, "river": 12, "book": 3, "lamp": 1}
+    orders = np.arange(len(unit_named("word").ends(text))) % 4
+    found = difference(corpus, ("lstm", "word-kneser-ney-3"), text, a, b, counts, orders)
+    shown = [extract(corpus, text, models, 0, 900, alternatives), extract(corpus, text, models, 1200, 600)]
+    return Views(shown, [found])
