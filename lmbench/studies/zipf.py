@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -209,9 +209,9 @@ def _growth_panel(growth: Any) -> Panel:
     )
 
 
-def _sentences(name: str, rows: list[Mapping[str, Any]], beta: float, missing: float) -> list[str]:
+def _sentences(name: str, rows: Sequence[Mapping[str, Any]], beta: float, missing: float) -> list[str]:
     one, two, three = rows[: len(ORDERS)]
-    real, *models = rows[len(ORDERS) :]
+    real, models = rows[len(ORDERS)], rows[len(ORDERS) + 1 :]
     found = [
         f"The {one['tokens']:,} words of {name} fall with rank as r^-{one['rank_likelihood']:.2f} by likelihood "
         f"({one['rank_low']:.3f} to {one['rank_high']:.3f}; least squares says {one['least_squares']:.2f}, ranks from a "
