@@ -55,8 +55,9 @@ def test_zipf_finds_a_planted_exponent_in_the_text_and_in_what_the_unigram_model
     from lmbench.studies import zipf
 
     monkeypatch.setattr(zipf, "WRITERS", {"word 1-gram": ("unigram", "word", {})})
+    monkeypatch.setattr(zipf, "goodness_of_fit", lambda *_: 0.5)  # has its own tests, and takes its time
     source = make_source("zipf-mandelbrot", types=300, alpha=1.2, b=0.0)
-    corpus = corpus_of(source, 150_000)
+    corpus = corpus_of(source, 60_000)
     study = run_study("zipf", corpus)
     real, same_length, written = (study.table.iloc[i] for i in (0, 3, 4))
     # Split halves have no bias of ranks; its spread over splits is below 0.01 here.
@@ -74,7 +75,7 @@ def test_markov_finds_the_order_and_the_rate_of_a_planted_chain():
     source = make_source("markov", order=2, symbols=3, table=6)
     study = run_study("markov", corpus_of(source, 40_000))
     known = source.conditional_entropies(4)
-    bits = study.table["Kneser–Ney_bits"] if False else study.table["Laplace_bits"]
+    bits = study.table["Laplace_bits"]
     for order in (
         0,
         1,

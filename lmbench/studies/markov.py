@@ -54,7 +54,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
             }
         rows.append(row)
     table = pd.DataFrame(rows)
-    charts = [Chart("markov-order", CAPTION, [_order_panel(table, corpus)])]
+    panels, caption = [_order_panel(table, corpus)], CAPTION
     best = {label: int(np.argmin(table[f"{label}_bits"])) for label in SMOOTHINGS}
     label = min(best, key=lambda name: float(table[f"{name}_bits"].min()))
     last, parting = table.iloc[-1], _parting(table, label)
@@ -80,19 +80,23 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
     facts: dict[str, Any] = {"best_order": best}
     if len(train.vocab) <= 1000:
         monitor.progress(MAX_ORDER + 1, MAX_ORDER + 2, "k-step marginals")
-        chart, sentence, more = forgetting(
-            train.tokens, len(train.vocab), train.vocab.tokens, seed, 200_000 if full else 20_000
-        )
-        charts.append(chart)
+        paths = 200_000 if full else 20_000
+        panel, sentence, more = forgetting(train.tokens, len(train.vocab), train.vocab.tokens, seed, paths)
+        panels.append(panel)
+        caption += FORGETTING
         sentences.append(sentence)
         facts |= more
     monitor.progress(1, 1)
-    return Study("markov", QUESTION, table, charts, sentences, facts)
+    return Study("markov", QUESTION, table, [Chart("markov", caption, panels)], sentences, facts)
 
 
 CAPTION = (
-    "Bits a character against the order of the chain: what the fitted chain needs on its own training text falls "
-    "for ever; on held-out text it turns (bands: 95% intervals)."
+    "Left: what the fitted chain needs on its own training text falls for ever; what held-out text costs does not "
+    "(bands: 95% intervals)."
+)
+FORGETTING = (
+    " Right: the first-order chain forgets where it started at a geometric rate; its k-step laws by dynamic "
+    "programming agree with simulation to the noise of that, not with the text, which is no first-order chain."
 )
 
 
@@ -133,7 +137,7 @@ def _order_panel(table: Any, corpus: Corpus) -> Panel:
 
 def forgetting(
     tokens: Any, size: int, names: list[str], seed: int, paths: int
-) -> tuple[Chart, str, dict[str, Any]]:
+) -> tuple[Panel, str, dict[str, Any]]:
     """The first-order chain's k-step marginals: by dynamic programming, by simulation, and in the text itself."""
     chain = MarkovChain.from_ids(tokens.ids, size, tokens.starts, eps=1e-3)
     start = int(np.bincount(tokens.ids, minlength=size)[1:].argmax()) + 1
@@ -159,14 +163,10 @@ def forgetting(
             Series("k-step law to stationary, worst start", k, to_stationary, "line"),
             Series(f"|λ₂|^k = {second:.2f}^k", k, (second**steps).tolist(), "dashed"),
             Series("dynamic programming to simulation", k, from_truth, "points"),
-            Series("chain to the text itself", k, apart, "points"),
+            Series("chain to the text (equal at k = 1)", k[1:], apart[1:], "points"),
         ],
         yscale="log",
         horizontal=[(noise, "simulation noise")],
-    )
-    caption = (
-        "The first-order chain forgets where it started at a geometric rate; marginals by dynamic programming agree "
-        "with simulation to its noise, and differ from the text, which is no first-order chain."
     )
     sentence = (
         f"The first-order chain's entropy rate is {chain.entropy_rate:.3f} bits; "
@@ -185,7 +185,7 @@ def forgetting(
         "mixing_steps": mixing,
         "simulation": max(from_truth),
     }
-    return Chart("markov-forgetting", caption, [panel]), sentence, facts
+    return panel, sentence, facts
 
 
 def distance(p: np.ndarray, q: np.ndarray) -> float:
