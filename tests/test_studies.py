@@ -8,6 +8,7 @@ import pytest
 
 from lmbench.corpus import Corpus, divide
 from lmbench.files import InputError
+from lmbench.models import make_model
 from lmbench.ngrams import count_ngrams
 from lmbench.sources import make_source
 from lmbench.studies import STUDIES, run_study, study_function
@@ -41,7 +42,7 @@ def test_unknown_studies_and_options_are_refused():
         run_study("markov", corpus, units="char")
 
 
-@pytest.mark.parametrize("name", ["zipf", "markov"])
+@pytest.mark.parametrize("name", ["zipf", "markov", "tails"])
 def test_texts_that_are_too_short_are_refused(name):
     text = CanonicalText.of(["too short a text\n"])
     with pytest.raises(InputError, match="at least"):
@@ -107,3 +108,55 @@ def test_fitted_entropy_by_hand():
     one_third = 1 / 3 * math.log2(3) + 2 / 3 * math.log2(3 / 2)
     assert fitted_entropy(counts, 1) == pytest.approx(3 * one_third / 6)
     assert fitted_entropy(counts, 0) == pytest.approx(1.0)
+
+
+# tails ---------------------------------------------------------------------------------------------
+
+
+def test_where_all_words_are_alike_a_training_count_tells_nothing():
+    # 2,000 words, all equally likely: whatever its count r in training, a word comes N / 2000 times in as much
+    # held-out text, and Good–Turing knows it: for Poisson counts (r + 1) N_{r+1} / N_r is the mean.
+    corpus = corpus_of(make_source("zipf-mandelbrot", types=2000, alpha=0.0, b=0.0, line=1000), 60_000)
+    study = run_study("tails", corpus)
+    words = len(corpus.encoded("word", "train").tokens)
+    one = study.table[(study.table["order"] == 1) & study.table["r"].between(2, 7)]
+    turing = one[one["smoothing"] == "Good–Turing"]
+    raw = one[one["smoothing"] == "Laplace, ε = 1"]
+    assert len(turing) == 6
+    for row in turing.itertuples():
+        assert abs(row.held_out - words / 2000) < 4 * row.held_out_relative_error * row.held_out
+    assert turing["expected"].mean() == pytest.approx(words / 2000, rel=0.1)
+    # n / (n + 1) of the count is left: 2..7 are expected as often as they were seen, right or wrong.
+    assert raw["expected"].to_numpy() == pytest.approx(np.arange(2, 8), rel=0.05)
+    assert plain(study) == plain(run_study("tails", corpus))
+
+
+def test_expected_and_observed_counts_agree_with_counting_word_by_word():
+    from lmbench.studies.tails import Places
+
+    rng = np.random.default_rng(2)
+    train = Tokens(rng.integers(1, 6, 300).astype(np.int32), np.array([0, 100, 101]), 1)
+    text = CanonicalText.of(["".join(rng.choice(list("abcdef\n"), 80)) + "\n" for _ in range(3)])
+    made = Corpus("made", CanonicalText.of(["abcde\nf"]), text, text)
+    held_out = made.encoded("char", "test")
+    size = len(held_out.vocab)
+    for order in (1, 2, 3):
+        counts = count_ngrams(train, order, size)
+        model = make_model("laplace", order=order, eps=(2.0,)).fit(train, None, size)
+        places = Places.of(counts, held_out)
+        of_gram = {
+            tuple(g): n for g, n in zip(counts.ngrams(order).tolist(), counts.counts[order], strict=True)
+        }
+        observed, expected = np.zeros(10), np.zeros(10)
+        for document in held_out.tokens.documents():
+            symbols = [held_out.tokens.bos, *document.tolist()]
+            for t in range(max(1, order - 1), len(symbols)):
+                context = tuple(symbols[t - order + 1 : t])
+                p = np.exp(model.next_log_probs(np.array(symbols[1:t], dtype=np.int32), held_out.tokens.bos))
+                for word in range(size):
+                    r = of_gram.get((*context, word), 0)
+                    if r < 10:
+                        expected[r] += p[word]
+                        observed[r] += word == symbols[t]
+        assert places.observed.sum(axis=0) == pytest.approx(observed)
+        assert places.expected(counts, model) == pytest.approx(expected)

@@ -44,6 +44,7 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.markov:run",
         "How much does context help, and how fast does a chain forget?",
     ),
+    "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
 }
 
 
