@@ -40,7 +40,15 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.zipf:run",
         "Does the text follow Zipf's law, and does text that models write?",
     ),
+    "markov": (
+        "lmbench.studies.markov:run",
+        "How much does context help, and how fast does a chain forget?",
+    ),
+    "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
 }
+
+
+PLURAL = {"char": "characters", "word": "words", "byte": "bytes"}
 
 
 def study_function(name: str) -> Callable[..., Study]:

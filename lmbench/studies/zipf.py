@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     rows, tails = [], {}
     for order in ORDERS:
         monitor.progress(order - 1, steps, f"{order}-grams: goodness of fit")
-        alpha, spread = fit_split_half(counts[order], rng)
+        alpha, spread = fit_split_half(counts[order], rng, splits=10)
         row = fitted(corpus.name, order, counts[order])
         row |= {
             "split_half": alpha,
@@ -67,9 +67,9 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     texts = {f"{corpus.name}, as long": counts_of(ids[:length])}
     for i, (label, (model, unit, options)) in enumerate(WRITERS.items()):
         monitor.progress(len(ORDERS) + i, steps, f"{label} writes")
-        texts[label] = counts_of(
-            written(Scorer.fit(make_model(model, **options), corpus, unit, seed), length, rng)
-        )
+        scorer = Scorer.fit(make_model(model, **options), corpus, unit, seed)
+        per_word = len(corpus.encoded(unit, "train").tokens) / corpus.train.words
+        texts[label] = counts_of(written(scorer, length, per_word, rng))
     rows += [fitted(label, 1, table) for label, table in texts.items()]
     monitor.progress(steps, steps)
 
@@ -136,13 +136,13 @@ def counts_of(ids: np.ndarray) -> np.ndarray:
     return ngram_counts(ids, None, (1,))[1]
 
 
-def written(scorer: Scorer, words: int, rng: np.random.Generator) -> np.ndarray:
-    """(words,) ids of the first words that a model writes."""
-    text, size = "", words
-    while len(text.split()) < words:
-        text = scorer.generate(rng, size * (2 if scorer.unit.name == "word" else 8))
-        size *= 2
-    return word_ids(CanonicalText.of([" ".join(text.split()[:words])]))[0]
+def written(scorer: Scorer, words: int, per_word: float, rng: np.random.Generator) -> np.ndarray:
+    """(words,) ids of the first words that a model writes; per_word: about how many of its tokens a word takes."""
+    text: list[str] = []
+    while len(text) < words:
+        missing = words - len(text)
+        text += scorer.generate(rng, int(1.1 * per_word * missing) + 20).split()
+    return word_ids(CanonicalText.of([" ".join(text[:words])]))[0]
 
 
 def fitted(text: str, order: int, counts: np.ndarray) -> dict[str, Any]:
@@ -209,9 +209,9 @@ def _growth_panel(growth: Any) -> Panel:
     )
 
 
-def _sentences(name: str, rows: list[Mapping[str, Any]], beta: float, missing: float) -> list[str]:
+def _sentences(name: str, rows: Sequence[Mapping[str, Any]], beta: float, missing: float) -> list[str]:
     one, two, three = rows[: len(ORDERS)]
-    real, *models = rows[len(ORDERS) :]
+    real, models = rows[len(ORDERS)], rows[len(ORDERS) + 1 :]
     found = [
         f"The {one['tokens']:,} words of {name} fall with rank as r^-{one['rank_likelihood']:.2f} by likelihood "
         f"({one['rank_low']:.3f} to {one['rank_high']:.3f}; least squares says {one['least_squares']:.2f}, ranks from a "
