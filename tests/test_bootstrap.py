@@ -51,7 +51,7 @@ def test_block_length_of_nothing_to_measure():
 
 def test_standard_error_against_arch():
     x = autoregression(3000, 0.7, seed=1)
-    length = math.ceil(optimal_block_length(x))
+    length = math.ceil(2 * optimal_block_length(x))
     resampling = Resampling.of(x, 4000)
     assert resampling.length == length
     assert resampling.blocks == round(3000 / length)
