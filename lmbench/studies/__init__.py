@@ -40,6 +40,10 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.zipf:run",
         "Does the text follow Zipf's law, and does text that models write?",
     ),
+    "validity": (
+        "lmbench.studies.validity:run",
+        "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?",
+    ),
 }
 
 
