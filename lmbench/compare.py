@@ -169,8 +169,8 @@ def _pairs(
         difference = bits[:, a] - bits[:, b]
         row["difference_bits_per_char"] = float(difference.sum()) / chars
         residual = difference - row["difference_bits_per_char"] * aligned.chars
-        # Powers of two, so that pairs share their draws.
-        length = 1 << (Resampling.of(residual, replicates).length - 1).bit_length()
+        # To the nearest power of two, so that pairs share their draws.
+        length = 1 << round(math.log2(Resampling.of(residual, replicates).length))
         of_length.setdefault(min(length, -(-len(bits) // 2)), []).append((row, pair))
     per_seed = [aligned.bits[:, of_label].sum(axis=0) / chars for of_label in members]
     for length in sorted(of_length):

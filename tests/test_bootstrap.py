@@ -50,10 +50,10 @@ def test_block_length_of_nothing_to_measure():
 
 
 def test_standard_error_against_arch():
-    x = autoregression(3000, 0.7, seed=1)
-    length = math.ceil(optimal_block_length(x))
+    x = autoregression(3000, 0.9, seed=1)
+    length = math.ceil(2 * optimal_block_length(x))
     resampling = Resampling.of(x, 4000)
-    assert resampling.length == length
+    assert resampling.length == length > 3000 / 50
     assert resampling.blocks == round(3000 / length)
     deviations = resampling.sums(x[:, None], np.random.default_rng(0))[:, 0]
     deviations = deviations / (resampling.blocks * length) - x.mean()
@@ -62,8 +62,14 @@ def test_standard_error_against_arch():
     for kind, tolerance in ((CircularBlockBootstrap, 0.04), (StationaryBootstrap, 0.08)):
         theirs = kind(length, x, seed=5).apply(np.mean, 4000)[:, 0].std()
         assert ours == pytest.approx(theirs, rel=tolerance)
-    # Truth: sd of the mean of an AR(1) = 1/(1 - 0.7)/√3000 = 0.0609.
-    assert ours == pytest.approx(0.0609, rel=0.2)
+    # Truth: sd of the mean of an AR(1) = 1/(1 - 0.9)/√3000 = 0.183.
+    assert ours == pytest.approx(0.183, rel=0.2)
+
+
+def test_at_most_fifty_blocks():
+    x = np.random.default_rng(0).normal(size=5000)
+    assert Resampling.of(x, 99).length == 100
+    assert Resampling.of(x[:3], 99).length == 1
 
 
 def test_sums_are_of_whole_circular_blocks():

@@ -45,6 +45,10 @@ STUDIES: dict[str, tuple[str, str]] = {
         "How much does context help, and how fast does a chain forget?",
     ),
     "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
+    "validity": (
+        "lmbench.studies.validity:run",
+        "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?",
+    ),
 }
 
 
