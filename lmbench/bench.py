@@ -25,7 +25,7 @@ from lmbench.models import LanguageModel, Monitor, make_model
 from lmbench.models.laws import broken_laws
 from lmbench.scores import Run, Scorer, Scores
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
-from lmbench.text import CanonicalText, Tokens, encode
+from lmbench.text import CanonicalText, Tokens
 
 CERTIFIED = 256  # tokens of the test text on which the laws are checked before a model is ranked
 
@@ -208,7 +208,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
 
 def certify(scorer: Scorer, corpus: Corpus) -> str | None:
     """Why a model may not be ranked (Σ p ≠ 1, it looks ahead …), or None; checked on the test text's beginning."""
-    test = encode(corpus.text("test"), scorer.unit, scorer.vocab).tokens
+    test = scorer.encode(corpus.encoded(scorer.unit.name, "test")).tokens
     first = test.documents()[0][:CERTIFIED]
     broken = broken_laws(scorer.model, Tokens(first, np.zeros(1, dtype=np.int64), test.bos))
     return "; ".join(broken.values()) or None
@@ -283,6 +283,29 @@ class Outcome:
     runs: list[Run] = field(default_factory=list)
     failures: list[tuple[Cell, str]] = field(default_factory=list)
     interrupted: bool = False
+
+    def failed_rows(self) -> list[dict[str, Any]]:
+        """The rows of results.json for the cells that have no scores."""
+        return [
+            {
+                "corpus": cell.corpus.name,
+                "label": cell.label,
+                "model": cell.spec.model,
+                "unit": cell.spec.unit,
+                "options": cell.spec.options,
+                "seed": cell.seed,
+                "status": f"failed: {why}",
+            }
+            for cell, why in self.failures
+        ]
+
+    def scorer_of(self, run: Run) -> Scorer:
+        """A finished run's fitted model, read from disk."""
+        for spec in self.suite.corpus_specs():
+            for cell in cells_of(self.suite, spec):
+                if (cell.corpus.name, cell.label, cell.seed) == (run.corpus, run.label, run.seed):
+                    return Scorer.load(cell.model_file(self.folder))
+        raise KeyError(run.label)
 
 
 def run_suite(

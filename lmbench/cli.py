@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmbench.corpus import Corpus
     from lmbench.scores import Run, Scorer
 
-Command = click.Command
+Function = TypeVar("Function", bound=Callable[..., Any])
 unit_option = click.option("--unit", type=click.Choice(list(UNITS)), default="char", show_default=True)
 text_options = (
     click.option("--normalise", type=click.Choice(list(NORMALISERS)), help="Default: none; a corpus's own."),
@@ -38,8 +38,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 
 
-def _with(options: Sequence[Any]) -> Any:
-    def decorate(function: Any) -> Any:
+def _with(options: Sequence[Callable[[Function], Function]]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
         for option in reversed(options):
             function = option(function)
         return function
@@ -325,11 +325,14 @@ def run(
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, and writes the report."""
+    import msgspec
+
     from lmbench import report
     from lmbench.bench import run_suite
     from lmbench.display import RunWatch, progress_bars
-    from lmbench.results import outcome_results, token_views, write_results
+    from lmbench.results import results_of, write_results
     from lmbench.suite import load_suite
+    from lmbench.views import views_of
 
     chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
     folder = Path(out or Path("reports") / chosen.name)
@@ -337,9 +340,10 @@ def run(
         outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
     if not outcome.runs and outcome.interrupted:
         return 130
-    results, charts = outcome_results(outcome)
+    told = msgspec.to_builtins(chosen)
+    results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
     write_results(results, folder)
-    report.write(folder, results, charts, token_views(outcome))
+    report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
     report.print_table(results)
     click.echo(f"report: {folder / 'report.html'}", err=True)
     for cell, why in outcome.failures:
@@ -496,13 +500,15 @@ def models(name: str | None, as_json: bool) -> None:
     from lmbench.models.base import describe_options
 
     if name is None:
-        rows = [{"name": n, "about": _about(model_class(n)[0]), "fixed": MODELS[n][1]} for n in MODELS]
+        rows = [
+            {"name": n, "about": _about(model_class(n)[0]), "fixed": fixed}
+            for n, (_, fixed) in MODELS.items()
+        ]
         if as_json:
             click.echo(json.dumps({"models": rows}, ensure_ascii=False))
             return
         for row in rows:
-            fixed = "".join(f" ({key}={value})" for key, value in row["fixed"].items())
-            click.echo(f"{row['name']:<20} {row['about']}{fixed}")
+            click.echo(f"{row['name']:<20} {row['about']}")
         return
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
@@ -519,8 +525,8 @@ def models(name: str | None, as_json: bool) -> None:
 
     click.echo(inspect.cleandoc(found.__doc__ or ""))
     click.echo("")
-    for option in options:
-        click.echo(f"-o {option['name']}={option['default']}  ({option['type']})  {option['help']}")
+    for told in options:
+        click.echo(f"-o {told['name']}={told['default']}  ({told['type']})  {told['help']}")
 
 
 def _about(model: type) -> str:

@@ -231,30 +231,29 @@ def holm(p_values: Sequence[float]) -> list[float]:
 # Groups that cannot be told apart ------------------------------------------------------------------
 
 
-def groups(
-    runs: Sequence[Run], table: pd.DataFrame | None = None, level: float = 0.05
-) -> dict[str, dict[str, str]]:
-    """Corpus -> label -> letters: two labels share a letter exactly if their difference is not significant.
+def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float = 0.05) -> dict[str, str]:
+    """Label -> letters, best label first: two labels share a letter exactly if they cannot be told apart.
 
-    ``a`` stands in the group of the best. table: ``compare(runs)``, where the caller has it; pairs whose p_holm is
-    at most ``level`` differ, pairs that do not compare differ too. A corpus with one label has it in ``a``.
+    runs: of one corpus; ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
+    of these runs or more, where the caller has it; pairs whose p_holm is at most ``level`` differ. Raises InputError
+    for runs of several corpora or texts: they are not one ranking.
     """
-    if table is None:
-        table = compare(runs)
-    display = {}
-    for corpus, of_corpus in _by(runs, lambda run: run.corpus).items():
-        bits = {
-            label: float(np.mean([run.scores.bits_per_char for run in seeds]))
-            for label, seeds in _by(of_corpus, lambda run: run.label).items()
-        }
-        rows = table[table["corpus"] == corpus]
+    for run in runs[1:]:
+        if reason := unlike(runs[0], run):
+            raise InputError(f"{runs[0].label} and {run.label} are not one ranking: {reason}")
+    bits = {
+        label: float(np.mean([run.scores.bits_per_char for run in seeds]))
+        for label, seeds in _by(runs, lambda run: run.label).items()
+    }
+    different: set[frozenset[str]] = set()
+    if len(bits) > 1:
+        rows = compare(runs) if table is None else table[table["corpus"] == runs[0].corpus]
         different = {
             frozenset((a, b))
             for a, b, p in zip(rows["a"], rows["b"], rows["p_holm"], strict=True)
-            if a in bits and b in bits and not p > level
+            if a in bits and b in bits and p <= level
         }
-        display[corpus] = letters(sorted(bits, key=bits.__getitem__), different)
-    return display
+    return letters(sorted(bits, key=bits.__getitem__), different)
 
 
 def letters(ranked: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
@@ -262,7 +261,7 @@ def letters(ranked: Sequence[str], different: set[frozenset[str]]) -> dict[str, 
 
     ranked: labels, best first; different: pairs that do. Two labels share a letter exactly if they do not differ.
     """
-    columns = [frozenset(ranked)]
+    columns = [frozenset(ranked)] if ranked else []
     for pair in sorted(different, key=lambda pair: sorted(map(ranked.index, pair))):
         split = [column - {label} for column in columns if pair <= column for label in pair]
         columns = [column for column in columns if not pair <= column] + split

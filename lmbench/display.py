@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -103,7 +103,7 @@ def fit_monitor(name: str, quiet: bool = False) -> Iterator[Monitor]:
 
 
 @contextmanager
-def byte_progress(name: str) -> Iterator[object]:
+def byte_progress(name: str) -> Iterator[Callable[[int, int], None] | None]:
     """A callback for a download: bytes had, bytes in all."""
     began = time.monotonic()
     with progress_bars() as bars:

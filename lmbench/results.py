@@ -139,15 +139,10 @@ def results_of(
     from lmbench.compare import compare, groups
 
     rows = [result_of(run) for run in runs]
-    comparisons: list[dict[str, Any]] = []
-    for name in corpora:
-        here = [run for run in runs if run.corpus == name]
-        letters = groups([run for run in here if _ranked(run)])
-        for row in rows:
-            if row["corpus"] == name:
-                row["groups"] = letters.get(row["label"], "")
-        if len(here) > 1:
-            comparisons += json.loads(compare(here).to_json(orient="records"))
+    table = compare(runs)
+    letters = groups([run for run in runs if run.facts["unranked_reason"] is None], table)
+    for row in rows:
+        row["groups"] = letters.get(row["corpus"], {}).get(row["label"], "")
     zipf: list[dict[str, Any]] = []
     charts: list[Chart] = []
     for name, corpus in corpora.items():
@@ -165,14 +160,10 @@ def results_of(
         "environment": environment(),
         "corpora": [corpus.describe() for corpus in corpora.values()],
         "results": [*rows, *failures],
-        "comparisons": comparisons,
+        "comparisons": table.to_dict(orient="records"),
         "zipf": zipf,
     }
     return plain(results), charts
-
-
-def _ranked(run: Run) -> bool:
-    return run.facts.get("unranked_reason") is None
 
 
 def plain(value: Any) -> Any:

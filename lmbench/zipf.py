@@ -216,13 +216,14 @@ def _without_nan(value: Any) -> Any:
 
 
 def split_half(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(K,) int64: counts in one random half of the tokens, ordered by rank in the other half; zeros occur.
+    """(L,) int64: counts in one random half of the tokens, by rank in the other half; zeros occur.
 
     Each token falls into either half with probability 1/2, so that a type's rank and its count have independent
-    errors (S. Piantadosi, "Zipf's word frequency law in natural language", 2014). Ties are ordered at random.
+    errors (S. Piantadosi, "Zipf's word frequency law in natural language", 2014). Only the L ≤ K types that
+    the ranking half holds have a rank; ties are ordered at random.
     """
     first = rng.binomial(counts, 0.5)
-    order = np.lexsort((rng.random(len(counts)), -first))
+    order = np.lexsort((rng.random(len(counts)), -first))[: np.count_nonzero(first)]
     return np.asarray((counts - first)[order])
 
 

@@ -181,8 +181,15 @@ def test_unlike_texts_never_meet():
 def test_groups_by_hand():
     base = noisy(1)
     runs = [run_of("best", base), run_of("near", base + noisy(2) / 10 - 0.2), run_of("bad", base + 1)]
-    assert groups(runs) == {"text": {"best": "a", "near": "a", "bad": "b"}}
-    assert groups(runs[:1], table=compare(runs)) == {"text": {"best": "a"}}
+    expected = {"best": "a", "near": "a", "bad": "b"}
+    assert groups(runs) == expected
+    assert groups(runs[::-1], table=compare(runs)) == expected
+    assert list(groups(runs[::-1])) == ["near", "best", "bad"]
+    assert groups([runs[2], runs[0]], table=compare(runs)) == {"best": "a", "bad": "b"}
+    assert groups(runs[:1]) == {"best": "a"}
+    assert groups([]) == {}
+    with pytest.raises(InputError, match="not one ranking"):
+        groups([runs[0], run_of("b", base, corpus="elsewhere")])
 
 
 @given(st.integers(1, 7), st.data())
