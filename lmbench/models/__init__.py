@@ -39,6 +39,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "jelinek-mercer": ("lmbench.models.jelinek_mercer:JelinekMercer", {}),
     "katz": ("lmbench.models.katz:Katz", {}),
     "stupid-backoff": ("lmbench.models.stupid_backoff:StupidBackoff", {}),
+    "cache": ("lmbench.models.cache:Cache", {}),
+    "mixture": ("lmbench.models.mixture:Mixture", {}),
     "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
 }
 
