@@ -34,6 +34,13 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
     "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
     "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
+    "witten-bell": ("lmbench.models.witten_bell:WittenBell", {}),
+    "absolute-discounting": ("lmbench.models.absolute_discounting:AbsoluteDiscounting", {}),
+    "jelinek-mercer": ("lmbench.models.jelinek_mercer:JelinekMercer", {}),
+    "katz": ("lmbench.models.katz:Katz", {}),
+    "stupid-backoff": ("lmbench.models.stupid_backoff:StupidBackoff", {}),
+    "cache": ("lmbench.models.cache:Cache", {}),
+    "mixture": ("lmbench.models.mixture:Mixture", {}),
     "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
 }
 

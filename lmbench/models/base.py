@@ -47,8 +47,10 @@ class LanguageModel(ABC):
     Facts of a class, or of an instance where options decide: ``needs_valid``, _fit wants held-out text;
     ``adaptive``, log_probs learns from the text that it has scored (declared in every signature).
     ``precision``: how far Σ p may be from 1, and two ways to the same probability from each other.
+    ``normalised``: false where the scores are no probabilities, so that the model has no place in a ranking.
     """
 
+    normalised: ClassVar[bool] = True
     precision: ClassVar[float] = 1e-12
 
     registered: str = dataclasses.field(init=False, default="", repr=False)

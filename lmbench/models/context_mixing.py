@@ -196,13 +196,13 @@ class ContextMixing(LanguageModel):
     # Saving ----------------------------------------------------------------------------------------
 
     def _state(self) -> dict[str, np.ndarray]:
-        state = {"separator": np.array(self.separator), "weights": self.weights}
+        state = {"separator": np.array([self.separator]), "weights": self.weights}
         for i, counts in enumerate(self.counts):
             state |= {f"{name}.{i}": array for name, array in counts.arrays().items()}
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.separator, self.weights = int(state["separator"]), state["weights"]
+        self.separator, self.weights = int(state["separator"][0]), state["weights"]
         names = SparseCounts.array_names
         self.counts = [
             SparseCounts(self.vocab_size, *(state[f"{name}.{i}"] for name in names))
