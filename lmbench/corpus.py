@@ -21,6 +21,7 @@ import numpy as np
 
 from lmbench.download import Progress, check_sum, download
 from lmbench.files import InputError, decode_utf8, read_bytes, read_text, unknown, write_whole
+from lmbench.sources import make_source
 from lmbench.text import CanonicalText, EncodedText, Vocab, build_vocab, canonical_text, encode, unit_named
 
 Split = Literal["train", "valid", "test"]
@@ -82,6 +83,17 @@ class Corpus:
         if found is None:
             raise InputError(f"corpus {self.name} has no {split} text; give --{split} FILE")
         return found
+
+    def whole(self) -> CanonicalText:
+        """All of the text, as it stood before it was divided."""
+        text, starts, offset = "", [], 0
+        for piece in (self.train, self.valid, self.test):
+            if piece is not None:
+                joined = bool(text) and not text.endswith("\n")
+                starts.append(piece.starts[1:] + offset if joined else piece.starts + offset)
+                text += piece.text
+                offset = len(text)
+        return CanonicalText(text, np.concatenate(starts))
 
     @cached_property
     def sha256(self) -> str:
@@ -163,10 +175,10 @@ def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalTex
     return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
-def _word_start(text: str, at: int) -> int:
-    while 0 < at < len(text) and not text[at - 1].isspace():
-        at += 1
-    return at
+def _word_start(text: str, at: int, reach: int = 200) -> int:
+    """The first word start from ``at`` on; ``at`` itself where the text has no blank nearby."""
+    near = (i for i in range(at, min(at + reach, len(text))) if i == 0 or text[i - 1].isspace())
+    return next(near, at)
 
 
 # Files ---------------------------------------------------------------------------------------------
@@ -303,16 +315,19 @@ def _from_source(
     name: str, told: Description, normalise: str, documents: str, info: dict[str, Any]
 ) -> Corpus:
     settings = dict(told.source or {})
-    kind = settings.pop("kind", None)
-    if kind not in SOURCES:
-        raise unknown("source kind", str(kind), SOURCES)
-    raw, entropy_rate = SOURCES[kind](settings)
+    kind = settings.pop("kind", "")
+    if kind == "python-topics":
+        raw, entropy_rate = _python_topics(), None
+    else:
+        length, seed = settings.pop("length", 200_000), settings.pop("seed", 0)
+        made = make_source(kind, **settings)
+        raw, entropy_rate = [made.generate(length, np.random.default_rng(seed))], made.entropy_rate
     text = canonical_text(raw, normalise, documents)
     train, valid, test = divide(text, (1 - told.valid - told.test, told.valid, told.test))
     return Corpus(name, train, valid, test, normalise, documents, info, entropy_rate)
 
 
-def _python_topics(settings: dict[str, Any]) -> tuple[list[str], None]:
+def _python_topics() -> list[str]:
     """The help topics of this Python, in an order drawn once; those that stand inside longer ones left out.
 
     (The chapter on compound statements holds the topics on ``if``, ``for`` and ``try`` word for word: kept, they
@@ -327,14 +342,8 @@ def _python_topics(settings: dict[str, Any]) -> tuple[list[str], None]:
         if sum(map(len, paragraphs - seen)) > sum(map(len, paragraphs)) / 2:
             distinct.append(topic)
             seen |= paragraphs
-    random.Random(settings.get("seed", 0)).shuffle(distinct)
-    return distinct, None
-
-
-# kind -> (settings of the TOML) -> raw documents, and the entropy rate in bits a character where it is known
-SOURCES: dict[str, Callable[[dict[str, Any]], tuple[list[str], tuple[float, float] | None]]] = {
-    "python-topics": _python_topics,
-}
+    random.Random(0).shuffle(distinct)
+    return distinct
 
 
 # Getting files -------------------------------------------------------------------------------------

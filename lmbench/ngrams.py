@@ -144,6 +144,11 @@ class NgramCounts(NgramTrie):
         """
         return sum_by(self.prefixes(k + 1), len(self.keys[k]), self.counts[k + 1])
 
+    def followers(self, k: int) -> np.ndarray:
+        """(N_k,) int64, k < order: how many distinct words have been seen after each n-gram."""
+        seen = self.counts[k + 1] > 0
+        return np.bincount(self.prefixes(k + 1)[seen], minlength=len(self.keys[k]))
+
     def left_types(self, k: int) -> np.ndarray:
         """(N_k,) int64, k < order: the number of distinct left neighbours of each n-gram.
 
@@ -153,6 +158,14 @@ class NgramCounts(NgramTrie):
         with_neighbour = sum_by(suffixes, size, self.counts[k + 1])
         types: np.ndarray = np.bincount(suffixes, minlength=size) + self.counts[k] - with_neighbour
         return types
+
+
+def values_at(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """(T,): the value of each rank, 0 where the rank is -1."""
+    found = np.zeros(len(ranks), dtype=values.dtype)
+    known = ranks >= 0
+    found[known] = values[ranks[known]]
+    return found
 
 
 def sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:

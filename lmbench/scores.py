@@ -170,11 +170,15 @@ class Scorer:
         """Made when the first unknown token is met."""
         return Speller.fit(self.vocab, self.unit.name, self.types)
 
+    def encode(self, text: CanonicalText | EncodedText) -> EncodedText:
+        """A text in this model's unit and vocabulary."""
+        if isinstance(text, CanonicalText):
+            return encode(text, self.unit, self.vocab)
+        return text if text.vocab is self.vocab else encode(text.canonical, self.unit, self.vocab)
+
     def score(self, text: CanonicalText | EncodedText) -> Scores:
         """Charges the model for every character of a text."""
-        encoded = text if isinstance(text, EncodedText) else encode(text, self.unit, self.vocab)
-        if encoded.vocab is not self.vocab:
-            encoded = encode(encoded.canonical, self.unit, self.vocab)
+        encoded = self.encode(text)
         canonical, oov = encoded.canonical, encoded.oov
         log_probs = self.model.log_probs(encoded.tokens)
         spelling = np.zeros(len(log_probs))
@@ -287,5 +291,10 @@ FORMAT = 1
 def _digest(arrays: dict[str, np.ndarray], digest: Any) -> str:
     for key in sorted(arrays):
         digest.update(key.encode())
-        digest.update(memoryview(arrays[key]).cast("B") if arrays[key].size else b"")
+        digest.update(arrays[key].reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def load_model(path: str | Path) -> Scorer:
+    """A model saved by ``lmbench fit --save``, ready to score and to write text."""
+    return Scorer.load(path)

@@ -58,7 +58,7 @@ class SampleSpec(msgspec.Struct, forbid_unknown_fields=True):
 
     prompt: str = "the "
     chars: int = 240
-    temperatures: list[float] = [0.5, 1.0]
+    temperatures: tuple[float, ...] = (0.5, 1.0)
 
 
 class Suite(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,8 +68,8 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     corpora: list[str | CorpusSpec]
     models: list[ModelSpec]
     title: str = ""
-    seeds: list[int] = [0]
-    zipf_orders: list[int] = [1, 2, 3]
+    seeds: tuple[int, ...] = (0,)
+    zipf_orders: tuple[int, ...] = (1, 2, 3)
     studies: list[str] = []
     samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
 
@@ -97,7 +97,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
         replaced = bool(corpora) and set(corpora) != set(known)
         name = "-".join([self.name, *corpora]) if replaced else self.name
         name = re.sub(r"[^\w.-]+", "-", name)
-        seeds = self.seeds if seed is None else [seed]
+        seeds = self.seeds if seed is None else (seed,)
         return msgspec.structs.replace(self, name=name, corpora=specs, models=chosen, seeds=seeds)
 
 

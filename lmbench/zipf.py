@@ -216,13 +216,14 @@ def _without_nan(value: Any) -> Any:
 
 
 def split_half(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(K,) int64: counts in one random half of the tokens, ordered by rank in the other half; zeros occur.
+    """(L,) int64: counts in one random half of the tokens, by rank in the other half; zeros occur.
 
     Each token falls into either half with probability 1/2, so that a type's rank and its count have independent
-    errors (S. Piantadosi, "Zipf's word frequency law in natural language", 2014). Ties are ordered at random.
+    errors (S. Piantadosi, "Zipf's word frequency law in natural language", 2014). Only the L ≤ K types that
+    the ranking half holds have a rank; ties are ordered at random.
     """
     first = rng.binomial(counts, 0.5)
-    order = np.lexsort((rng.random(len(counts)), -first))
+    order = np.lexsort((rng.random(len(counts)), -first))[: np.count_nonzero(first)]
     return np.asarray((counts - first)[order])
 
 
@@ -241,8 +242,8 @@ class Growth:
 
     expected: the mean over random orders of the same tokens, V − Σ_m V_m C(N − m, n) / C(N, n) with V_m types seen
     m times among all N; deviation: its standard deviation, as if types came and stayed away independently.
-    beta, k: V ≈ k n^beta by least squares on the log-log points. missing_mass: V_1/N, the
-    probability that the next token is new (Good–Turing).
+    beta, k: V ≈ k n^beta by least squares on the log-log points. missing_mass: V_1/N, the probability that
+    the next token is new (Good–Turing).
     """
 
     n: np.ndarray
@@ -268,9 +269,8 @@ def vocabulary_growth(ids: np.ndarray, points: int = 60) -> Growth:
     n = np.unique(np.geomspace(1, total, points).round().astype(np.int64))
     observed = np.searchsorted(np.sort(first), n)
     values, types = spectrum(counts)
-    ways = gammaln(total - values + 1) - gammaln(
-        total + 1
-    )  # ln C(N - m, n) / C(N, n), with the term in n below
+    # P(a type of count m is not among n) = C(N − m, n) / C(N, n) = (N − m)! (N − n)! / (N! (N − m − n)!)
+    ways = gammaln(total - values + 1) - gammaln(total + 1)
     left = np.maximum(total - values - n[:, None], -0.5)
     unseen = np.exp(ways + gammaln(total - n[:, None] + 1) - gammaln(left + 1)) * (left >= 0)
     beta, log_k = np.polyfit(np.log(n), np.log(observed), 1)

@@ -93,6 +93,11 @@ def test_held_out_text_is_asked_for_only_when_tuning():
     make_model("trigram", eps=1).fit([1, 2])
 
 
+def test_an_order_beyond_the_text_is_tuned_all_the_same():
+    model = make_model("laplace", order=4).fit([0], [0], vocab_size=2)
+    assert np.exp(model.next_log_probs([0, 0, 0])).sum() == pytest.approx(1, abs=1e-12)
+
+
 @pytest.mark.parametrize("eps", ["1,2", "-1,1,1", "inf,1,1", "tuna"])
 def test_impossible_constants_are_refused(eps):
     with pytest.raises(InputError, match="eps"):

@@ -29,6 +29,7 @@ def network(cell: str, **options) -> RecurrentNetwork:
         "embedding": 0,
         "dropout": 0.0,
         "weight_drop": 0.0,
+        "noise": 0.0,
         "tied": False,
     } | options
     return RecurrentNetwork(cell, V, generator=generator(), **settings).double()
@@ -146,6 +147,18 @@ def test_dropped_recurrent_weights_reach_the_cell_and_their_gradient_comes_back(
     gradient = net.cells[0].weight_hh_l0.grad
     assert 0.2 < float((gradient == 0).double().mean()) < 0.8
     torch.testing.assert_close(net.cells[0].weight_hh_l0.detach(), kept)
+
+
+def test_noise_replaces_tokens_by_others_of_the_minibatch():
+    net = network("rnn", noise=0.25)
+    net.train()
+    ids = torch.arange(4000).view(40, 100)
+    noised = net._noised(ids)
+    assert int(noised.max()) < 4000
+    # Binomial(4000, 0.25): mean 1000, standard deviation 27
+    assert int((noised != ids).sum()) == pytest.approx(1000, abs=140)
+    net.eval()
+    torch.testing.assert_close(net._noised(ids), ids)
 
 
 # Models --------------------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned
-from lmbench.ngrams import NgramTrie
+from lmbench.ngrams import NgramCounts, NgramTrie
 from lmbench.text import Tokens
 
 _PIECE = 1 << 18  # symbols scored at once: bounds the memory of a long text
@@ -70,6 +71,40 @@ class Backoff(NgramTrie):
             grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
             p[np.repeat(rows, number), self.keys[k][grams] % self.vocab_size] = self.probs[k][grams]
         return p
+
+    def select(self, keep: Sequence[np.ndarray]) -> Backoff:
+        """The table with only some n-grams of its highest orders.
+
+        keep: a (N_k,) bool mask for each of the last len(keep) orders; an n-gram needs its prefix to be kept.
+        """
+        lowest = self.order + 1 - len(keep)
+        keys, probs, backoffs = list(self.keys), list(self.probs), list(self.backoffs)
+        ranks = np.arange(len(keys[lowest - 1]))
+        for k, mask in enumerate(keep, lowest):
+            kept, words = np.divmod(self.keys[k][mask], self.vocab_size)
+            keys[k] = ranks[kept] * self.vocab_size + words
+            probs[k] = self.probs[k][mask]
+            if k < self.order:
+                backoffs[k] = self.backoffs[k][mask]
+            ranks = np.cumsum(mask) - 1
+        return Backoff(self.vocab_size, tuple(keys), tuple(probs), tuple(backoffs))
+
+
+def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[np.ndarray]) -> Backoff:
+    """The table of p(w | h) = own(h w) + share(h) p(w | h'), down to the uniform distribution.
+
+    own: for each order k from 1, (N_k,) what its n-grams keep; share: (N_{k-1},) what its contexts give away.
+    """
+    probs = [np.full(1, 1 / counts.vocab_size)]
+    for k, (kept, given) in enumerate(zip(own, share, strict=True), 1):
+        probs.append(kept + given[counts.prefixes(k)] * probs[k - 1][counts.suffixes[k]])
+    return Backoff(counts.vocab_size, counts.keys, tuple(probs), (np.ones(1), *share[1:]))
+
+
+def check_order(order: int) -> None:
+    """Raises InputError where no n-gram is so short."""
+    if order < 1:
+        raise InputError(f"option order={order}: an n-gram has at least 1 token")
 
 
 @dataclass(kw_only=True, eq=False)

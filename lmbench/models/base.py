@@ -47,8 +47,10 @@ class LanguageModel(ABC):
     Facts of a class, or of an instance where options decide: ``needs_valid``, _fit wants held-out text;
     ``adaptive``, log_probs learns from the text that it has scored (declared in every signature).
     ``precision``: how far Σ p may be from 1, and two ways to the same probability from each other.
+    ``normalised``: false where the scores are no probabilities, so that the model has no place in a ranking.
     """
 
+    normalised: ClassVar[bool] = True
     precision: ClassVar[float] = 1e-12
 
     registered: str = dataclasses.field(init=False, default="", repr=False)
@@ -191,6 +193,20 @@ class LanguageModel(ABC):
 
 def option_fields(model: type[LanguageModel]) -> list[dataclasses.Field]:
     return [f for f in dataclasses.fields(model) if f.init]
+
+
+def describe_options(model: type[LanguageModel]) -> list[dict[str, Any]]:
+    """Each option's name, type in words, default and help, as plain values."""
+    hints = typing.get_type_hints(model)
+    return [
+        {
+            "name": f.name,
+            "type": _describe(hints[f.name]),
+            "default": ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default,
+            "help": f.metadata.get("help", ""),
+        }
+        for f in option_fields(model)
+    ]
 
 
 def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any]) -> dict[str, Any]:

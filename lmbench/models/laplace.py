@@ -12,7 +12,7 @@ import numpy as np
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel
 from lmbench.models.base import option
-from lmbench.ngrams import NgramCounts, count_ngrams
+from lmbench.ngrams import NgramCounts, count_ngrams, values_at
 from lmbench.text import Tokens
 
 _GRID = [float(x) for x in np.log(10.0) * np.arange(-3, 7)]  # ln ε tried first; the best is then refined
@@ -76,8 +76,8 @@ def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tupl
     contexts: for each order k from 0, (N_k,) how often its n-grams occur as contexts.
     """
     walk = counts.walk(valid)
-    grams = [_counts_at(counts.counts[k], walk.grams(k)) for k in range(1, counts.order + 1)]
-    totals = [_counts_at(contexts[k], walk.contexts(k)) for k in range(counts.order)]
+    grams = [values_at(counts.counts[k], walk.grams(k)) for k in range(1, counts.order + 1)]
+    totals = [values_at(contexts[k], walk.contexts(k)) for k in range(counts.order)]
     log_eps: list[float] = []
 
     def likelihood(k: int, value: float) -> float:
@@ -115,8 +115,3 @@ def _golden_section(f: Callable[[float], float], low: float, high: float) -> flo
             b = low + step * (high - low)
             f_b = f(b)
     return (low + high) / 2
-
-
-def _counts_at(counts: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """(T,) float64: the count of each n-gram found, 0 where none was."""
-    return np.where(ranks >= 0, counts[ranks], 0).astype(np.float64)

@@ -30,6 +30,8 @@ def at_most_one(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) 
 
 
 def sums_to_one(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> str | None:
+    if not model.normalised:
+        return None
     rows = model.next_log_probs(_contexts(tokens, rng), tokens.bos)
     sums = np.exp(rows).sum(axis=1)
     worst = float(sums[np.abs(sums - 1).argmax()])

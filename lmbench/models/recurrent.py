@@ -72,7 +72,8 @@ class RecurrentNetwork(Network):
     """Embedding, layers of cells, and a linear output; dropout keeps its mask through a row (Gal & Ghahramani 2016).
 
     embedding: numbers a token is read as; 0: one-hot. weight_drop: share of the recurrent weights dropped in a
-    minibatch (Merity, Keskar & Socher 2018). Weights begin uniform in ±1/sqrt(hidden), as torch's cells do.
+    minibatch (Merity, Keskar & Socher 2018); noise: share of the tokens read in training that are replaced by
+    others of the minibatch, which smooths as interpolation does (Xie et al. 2017). Weights begin uniform in ±1/sqrt(hidden), as torch's cells do.
     """
 
     def __init__(
@@ -84,12 +85,14 @@ class RecurrentNetwork(Network):
         embedding: int,
         dropout: float,
         weight_drop: float,
+        noise: float,
         tied: bool,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.vocab_size, self.hidden, self.generator = vocab_size, hidden, generator
-        self.dropout, self.weight_drop, self.parts = dropout, weight_drop, 2 if cell == "lstm" else 1
+        self.dropout, self.weight_drop, self.noise = dropout, weight_drop, noise
+        self.parts = 2 if cell == "lstm" else 1
         self.embedding = nn.Parameter(torch.empty(vocab_size, embedding)) if embedding else None
         widths = [embedding or vocab_size] + [hidden] * (layers - 1)
         self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
@@ -108,12 +111,20 @@ class RecurrentNetwork(Network):
         keep = torch.empty(rows.shape, dtype=rows.dtype).bernoulli_(1 - share, generator=self.generator)
         return rows * (keep / (1 - share)).to(rows.device)
 
+    def _noised(self, ids: Tensor) -> Tensor:
+        if not (self.training and self.noise):
+            return ids
+        others = ids.flatten()[torch.randperm(ids.numel(), generator=self.generator).to(ids.device)]
+        replaced = torch.rand(ids.shape, generator=self.generator) < self.noise
+        return torch.where(replaced.to(ids.device), others.view_as(ids), ids)
+
     def _dropped(self, x: Tensor) -> Tensor:
         if not (self.training and self.dropout):
             return x
         return x * self._mask(torch.ones_like(x[0]), self.dropout)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        ids = self._noised(ids)
         if self.embedding is not None:
             x = nn.functional.embedding(ids, self.embedding)
         elif isinstance(self.cells[0], PlainCell):
@@ -149,6 +160,7 @@ class Recurrent(NeuralModel):
     tied: bool | None = option(None, "one matrix for input and output; none: where embedding = hidden")
     dropout: float = option(0.5, "share of the cells' outputs dropped")
     weight_drop: float = option(0.0, "share of the recurrent weights dropped")
+    noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
     batch: int = option(32, "rows of a minibatch")
     steps: int = option(64, "tokens of a row; gradients go no further back")
     bptt: Literal["truncated", "randomised", "full"] = option(
@@ -168,7 +180,7 @@ class Recurrent(NeuralModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("dropout", "weight_drop", "average", "warmup"):
+        for name in ("dropout", "weight_drop", "noise", "average", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
         if self.layers < 1:
@@ -188,6 +200,7 @@ class Recurrent(NeuralModel):
             embedding,
             self.dropout,
             self.weight_drop,
+            self.noise,
             tied,
             generator,
         )

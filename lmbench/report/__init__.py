@@ -1,0 +1,58 @@
+"""The report: figures, report.html and report.md from finished results; leaderboards in other formats.
+
+Nothing here computes a statistic, and importing this loads neither matplotlib nor jinja2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmbench.charts import Chart
+from lmbench.differences import Views
+from lmbench.files import write_whole
+from lmbench.report.leaderboard import (
+    Results,
+    labels,
+    leaderboard_csv,
+    leaderboard_latex,
+    leaderboard_markdown,
+    terminal_table,
+)
+
+__all__ = ["leaderboard_csv", "leaderboard_latex", "leaderboard_markdown", "terminal_table", "write"]
+
+
+def write(
+    out_dir: str | Path, results: Results, charts: Sequence[Chart] = (), views: Views | None = None
+) -> list[Path]:
+    """Writes figures/*.png, figures/*.svg, report.md and report.html; returns their paths.
+
+    charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
+    part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, else last.
+    Raises InputError where a file cannot be written.
+    """
+    from lmbench import figures
+    from lmbench.report import page, selection
+
+    out_dir, views = Path(out_dir), views or Views()
+    shown = {chart.name: chart for chart in (*selection.charts(results), *charts)}
+    colours = labels(results)
+    written: list[Path] = []
+    files: dict[str, str] = {}
+    for chart in shown.values():
+        name = selection.file_name(chart.name)
+        while f"figures/{name}.png" in files.values():
+            name += "-more"
+        files[chart.name] = f"figures/{name}.png"
+        png, svg = figures.draw(chart, colours)
+        for path, data in ((out_dir / files[chart.name], png), (out_dir / f"figures/{name}.svg", svg)):
+            write_whole(path, data)
+            written.append(path)
+    for path, text in (
+        (out_dir / "report.md", page.markdown(results, files, list(shown.values()), views)),
+        (out_dir / "report.html", page.html(results, list(shown.values()), views)),
+    ):
+        write_whole(path, text)
+        written.append(path)
+    return written

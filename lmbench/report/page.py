@@ -1,0 +1,325 @@
+"""report.html and report.md from finished results: what the templates need, and inline drawings."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from lmbench import figures
+from lmbench.charts import Chart
+from lmbench.differences import Difference, Extract, Views
+from lmbench.report import leaderboard as lead
+from lmbench.report.axis import Axis
+from lmbench.report.leaderboard import Results, Row
+
+# The palette of figures.py, lighter, for dark pages: the same order.
+DARK = (
+    "#4aa8e0",
+    "#f0833a",
+    "#2cc79a",
+    "#e3a3c6",
+    "#f2b632",
+    "#8ccbf2",
+    "#a8a8a8",
+    "#cc78a8",
+    "#c9c95a",
+    "#a396f0",
+)
+ALPHA = 0.05  # below which a paired difference, after Holm's correction, is called one
+SECTIONS = {"quality": "quality", "learning": "learning", "zipf": "zipf", "heaps": "zipf", "bits": "bits"}
+
+
+def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
+    """The whole page as one self-contained text: styles, script, figures and data inside."""
+    colours = lead.labels(results)
+    environment = _environment(autoescape=True)
+    environment.filters["swatch"] = lambda label: _swatch(str(label), colours)
+    page = environment.get_template("report.html").render(
+        _context(results, views),
+        palette=list(zip(figures.PALETTE, DARK, strict=True)),
+        figures=_inline_figures(charts, colours),
+        boards=[_board(results, corpus, colours) for corpus in lead.corpora(results)],
+        data=Markup(_script_json([_extract(e, colours) for e in views.extracts])),
+        css=Markup(_template("report.css")),
+        js=Markup(_template("report.js")),
+    )
+    # Characters that no page may hold; a text under test can have them.
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", page)
+
+
+def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart], views: Views) -> str:
+    """The same tables for a terminal or a code-review page. files: chart name -> the figure's relative path."""
+    environment = _environment(autoescape=False)
+    environment.filters["md"] = lambda text: lead.markdown_text(str(text))
+    environment.globals["leaderboard"] = lambda corpus: lead.leaderboard_markdown(results, corpus)
+    context = _context(results, views)
+    text = environment.get_template("report.md").render(context, charts=charts, files=files)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def answer(results: Results, corpus: Mapping[str, Any]) -> str:
+    """What a corpus's results say, in one sentence."""
+    ranked = [row for row in lead.rows(results, corpus["name"]) if row.rank is not None]
+    if not ranked:
+        return f"No model has a ranked result on {corpus['name']}."
+    best = ranked[0]
+    said = f"On {corpus['name']}, {best.label} predicts unseen text best"
+    said += f", with {lead.bits_text(best.bits)} bits per character"
+    letters = set(str(best.entry.get("groups") or ""))
+    peers = [r.label for r in ranked[1:] if letters & set(str(r.entry.get("groups") or ""))]
+    if peers:
+        return f"{said}; the text is too short to tell {_listed(peers)} from it."
+    if len(ranked) > 1:
+        gap = (ranked[1].bits or math.nan) - (best.bits or math.nan)
+        return f"{said}, {lead.bits_text(gap)} fewer than {ranked[1].label}, the next."
+    return f"{said}."
+
+
+# What the templates share ----------------------------------------------------------------------------
+
+
+def _environment(autoescape: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "bits": lead.bits_text,
+        "signed": lead.signed_bits,
+        "count": lead.count_text,
+        "number": _number_text,
+        "facts": _facts,
+    }
+    return environment
+
+
+def _template(name: str) -> str:
+    return resources.files("lmbench.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _context(results: Results, views: Views) -> dict[str, Any]:
+    found = lead.corpora(results)
+    return {
+        "suite": str(results.get("suite", "run")),
+        "signature": results.get("signature"),
+        "environment": results.get("environment") or {},
+        "corpora": [corpus | _corpus_facts(results, corpus) for corpus in found],
+        "answers": [answer(results, corpus) for corpus in found],
+        "comparisons": [
+            c for c in results.get("comparisons", ()) if c.get("difference_bits_per_char") is not None
+        ],
+        "zipf": [_zipf_row(z) for z in results.get("zipf", ())],
+        "notes": [
+            (r["corpus"], str(r["label"]), str(note))
+            for r in results.get("results", ())
+            for note in r.get("notes") or ()
+        ],
+        "samples": any(r.get("samples") for r in results.get("results", ())),
+        "signatures": [
+            (r["corpus"], str(r["label"]), r["signature"])
+            for r in results.get("results", ())
+            if r.get("signature")
+        ],
+        "differences": [_difference(d) for d in views.differences],
+        "extracts": views.extracts,
+    }
+
+
+def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """A corpus's rows, what its text can resolve, and the sizes of its parts as far as they are told."""
+    found = lead.rows(results, corpus["name"])
+    ranked = [row.entry for row in found if row.rank is not None]
+
+    def told(key: str) -> float | None:
+        values = [lead.number(entry, key) for entry in (corpus, *ranked)]
+        return next((value for value in values if value is not None), None)
+
+    split = corpus.get("split")
+    parts = []
+    if isinstance(split, Mapping):
+        for name, part in split.items():
+            parts.append((name, part if isinstance(part, Mapping) else {"": part}))
+    shown = ("name", "title", "sha256", "licence", "source", "normalise", "documents", "language")
+    return {
+        "rows": found,
+        "reasons": [(row.label, row.reason) for row in found if row.reason and row.bits is not None],
+        "samples": [(row.entry, row.entry["samples"]) for row in found if row.entry.get("samples")],
+        "resolvable": told("resolvable"),
+        "n_eff": told("n_eff"),
+        "entropy_rate": lead.number(corpus, "entropy_rate"),
+        "baselines": corpus.get("baselines") or (),
+        "parts": parts,
+        "split_text": None if parts or split is None else _facts(split),
+        "facts": [(key, _facts(corpus[key])) for key in shown if corpus.get(key)],
+        "contamination": corpus.get("contamination"),
+    }
+
+
+def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    def fit(name: str, key: str) -> float | None:
+        return lead.number(entry.get(name) or {}, key)
+
+    laws = {"ols": fit("ols", "alpha"), "rank": fit("rank_mle", "alpha"), "rank_se": fit("rank_mle", "se")}
+    laws |= {"mandelbrot": fit("zipf_mandelbrot", "alpha"), "b": fit("zipf_mandelbrot", "b")}
+    laws |= {key: fit("frequency_mle", key) for key in ("gamma", "xmin", "p_value")}
+    return {
+        **laws,
+        "gamma_se": fit("frequency_mle", "se"),
+        **{k: entry.get(k) for k in ("corpus", "unit", "order")},
+    } | {k: lead.number(entry, k) for k in ("tokens", "types", "hapaxes")}
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    """A difference with each category's bits per character, and its part of the whole difference."""
+    tables = []
+    for table in found.tables:
+        lines: list[tuple[str, float, float, float, float]] = []
+        for row in table.rows:
+            won = (row.b_bits - row.a_bits) / max(1, found.chars)
+            bits = [row.a_bits / max(1, row.chars), row.b_bits / max(1, row.chars)]
+            lines.append((row.name, row.chars / max(1, found.chars), bits[0], bits[1], won))
+        largest = max((abs(line[-1]) for line in lines if math.isfinite(line[-1])), default=0.0) or 1.0
+        tables.append({"title": table.title, "lines": lines, "largest": largest})
+    return {"found": found, "tables": tables}
+
+
+def _facts(value: Any) -> str:
+    """Facts in words: pairs as ``key value``, separated by commas."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_facts(v)}" for key, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_facts, value))
+    return _number_text(value) if isinstance(value, float) else str(value)
+
+
+def _number_text(value: object, digits: int = 4) -> str:
+    """A number in so many digits; what is no number (an absent field, None) is missing."""
+    return f"{value:,.{digits}g}" if isinstance(value, (int, float)) else lead.MISSING
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+# What only the page has ------------------------------------------------------------------------------
+
+
+def _colour(label: str, order: Sequence[str]) -> str:
+    return f"var(--c{order.index(label) % len(figures.PALETTE)})" if label in order else "var(--muted)"
+
+
+def _swatch(label: str, order: Sequence[str]) -> Markup:
+    return Markup('<i class="swatch" style="background:{}"></i>').format(_colour(label, order))
+
+
+def _inline_figures(charts: Sequence[Chart], order: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Charts by section, each panel an SVG whose colours follow the page's theme."""
+    themed = {figures.INK: "ink", figures.MUTED: "muted", figures.GRID: "line"}
+    themed |= {colour: f"c{i}" for i, colour in enumerate(figures.PALETTE)}
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for chart in charts:
+        panels = []
+        for svg in figures.draw_panels(chart, order):
+            svg = svg[svg.index("<svg") :]
+            svg = re.sub("|".join(themed), lambda m: f"var(--{themed[m[0]]})", svg)
+            svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
+            svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
+            panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
+        section = SECTIONS.get(chart.name.split("-")[0], "more")
+        found[section].append({"name": chart.name, "caption": chart.caption, "panels": panels})
+    return found
+
+
+def _board(results: Results, corpus: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """A corpus's leaderboard and matrix of paired differences, ready to print."""
+    found = lead.rows(results, corpus["name"])
+    truth = lead.number(corpus, "entropy_rate")
+    axis = Axis(found, truth)
+    columns = [
+        c for name, c in lead.COLUMNS.items() if name not in ("rank", "label", "interval", "bits", "groups")
+    ]
+    lines = []
+    for row in found:
+        cells = [(c.text(row), _sort_key(c.key(row))) for c in columns]
+        above = None if truth is None or row.bits is None else row.bits - truth
+        drawn = axis.draw(row, _colour(row.label, order)) if row.bits is not None else ""
+        lines.append({"row": row, "cells": cells, "above": above, "drawn": drawn, "key": _sort_key(row.bits)})
+    return {
+        "name": corpus["name"],
+        "columns": columns,
+        "lines": lines,
+        "axis": axis.head(),
+        "truth": truth,
+        "baselines": corpus.get("baselines") or (),
+        "matrix": _matrix(results, corpus["name"], found),
+    }
+
+
+def _sort_key(value: float | str | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else repr(float(value))
+
+
+def _matrix(results: Results, corpus: str, found: Sequence[Row]) -> list[dict[str, Any]]:
+    """A line a model, a cell an opponent: the difference in bits per character, line minus column."""
+    pairs: dict[tuple[str, str], tuple[float, Mapping[str, Any], int]] = {}
+    for c in results.get("comparisons", ()):
+        d = lead.number(c, "difference_bits_per_char")
+        if c["corpus"] == corpus and d is not None:
+            pairs[c["a"], c["b"]], pairs[c["b"], c["a"]] = (d, c, 1), (-d, c, -1)
+    names = [row.label for row in found if any(row.label == a for a, _ in pairs)]
+    lines = []
+    for a in names:
+        cells = []
+        for b in names:
+            if (a, b) not in pairs:
+                cells.append({"text": "", "kind": "self" if a == b else "none", "title": ""})
+                continue
+            d, c, sign = pairs[a, b]
+            p = lead.number(c, "p_holm")
+            ends = sorted(sign * e for e in lead.interval(c) or (d, d))
+            sure = p is not None and p < ALPHA
+            title = f"{a} minus {b}: {lead.signed_bits(d)} bits per character, 95% interval "
+            title += (
+                f"{lead.signed_bits(ends[0])} to {lead.signed_bits(ends[1])}, p = {_number_text(p, 2)} (Holm)"
+            )
+            kind = ("fewer" if d < 0 else "more") if sure else "tie"
+            cells.append({"text": lead.signed_bits(d), "kind": kind, "title": title})
+        lines.append({"label": a, "cells": cells})
+    return lines
+
+
+def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
+    """An extract as the page's script reads it: offsets in characters, bits to two places, null for infinity."""
+    tracks = []
+    for track in found.tracks:
+        bits = [round(b, 2) if math.isfinite(b) else None for b in track.bits.tolist()]
+        made: dict[str, Any] = {
+            "label": track.label,
+            "unit": track.unit,
+            "colour": _colour(track.label, order),
+        }
+        made |= {"ends": track.ends.tolist(), "bits": bits, "oov": track.oov.nonzero()[0].tolist()}
+        if len(track.alternatives):
+            made["alternatives"] = [
+                [[t, float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
+            ]
+        tracks.append(made)
+    return {"corpus": found.corpus, "start": found.start, "text": found.text, "tracks": tracks}
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

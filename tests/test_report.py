@@ -1,0 +1,302 @@
+"""The report's files from a results dictionary: complete, tolerant, escaped; leaderboards in every format."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_example as example
+from rich.console import Console
+
+from lmbench import report
+from lmbench.charts import Chart
+from lmbench.files import InputError
+from lmbench.report import leaderboard, page, selection
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    report.write(out, example.example(), [example.zipf_chart()], example.views())
+    return out
+
+
+def terminal(results: dict[str, Any], **options: Any) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=140, **options).print(report.terminal_table(results))
+    return stream.getvalue()
+
+
+def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
+    results = example.example()
+    results["results"] = results["results"][:2]
+    paths = report.write(tmp_path, results, [example.zipf_chart()])
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == set(paths)
+    names = {p.relative_to(tmp_path).as_posix() for p in paths}
+    assert {
+        "report.html",
+        "report.md",
+        "figures/zipf-time-machine.png",
+        "figures/zipf-time-machine.svg",
+    } <= names
+
+
+def test_page_stands_alone_and_is_small(written: Path) -> None:
+    text = (written / "report.html").read_text("utf-8")
+    assert len(text.encode()) < 5_000_000
+    assert not re.search(r"<(link|img|script)[^>]+(src|href)=[\"'](?!data:)", text)
+    assert "url(http" not in text
+    assert "@import" not in text
+
+
+def test_page_holds_its_sections_in_order(written: Path) -> None:
+    text = (written / "report.html").read_text("utf-8")
+    sections = re.findall(r'<section id="(\w+)"', text)
+    order = [
+        "answer",
+        "leaderboard",
+        "pairs",
+        "quality",
+        "learning",
+        "where",
+        "zipf",
+        "samples",
+        "corpora",
+        "how",
+    ]
+    assert sections == order
+
+
+def test_files_are_the_same_again(written: Path, tmp_path: Path) -> None:
+    report.write(tmp_path, example.example(), [example.zipf_chart()], example.views())
+    for name in (
+        "report.html",
+        "report.md",
+        "figures/quality-time-machine.png",
+        "figures/zipf-time-machine.svg",
+    ):
+        assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
+
+
+def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
+    found = leaderboard.rows(example.example(), "tiny-shakespeare")
+    assert [(row.label, row.rank) for row in found] == [
+        ("lstm", 1),
+        ("kneser-ney-5", 2),
+        ("trigram", 3),
+        ("uniform", 4),
+        ("bigram", None),
+        ("rnn-scratch", None),
+    ]
+
+
+def test_answer_names_the_best_and_what_cannot_be_told_from_it() -> None:
+    results = example.example()
+    said = page.answer(results, results["corpora"][0])
+    assert said == (
+        "On time-machine, lstm predicts unseen text best, with 1.981 bits per character; "
+        "the text is too short to tell kneser-ney-5 from it."
+    )
+    for entry in results["results"]:
+        entry["groups"] = None
+    # 2.132 - 2.131 = 0.001
+    said = page.answer(results, results["corpora"][1])
+    assert said.endswith("with 2.131 bits per character, 0.001 fewer than kneser-ney-5, the next.")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [{"bits_per_char": "inf"}, {"bits_per_char": None, "infinite": True}, {"bits_per_char": float("inf")}],
+)
+def test_infinity_is_shown_however_json_spells_it(spelling: dict[str, Any]) -> None:
+    row = leaderboard.Row(example.result("c", "bigram") | spelling, None)
+    assert row.bits == float("inf")
+    assert leaderboard.COLUMNS["bits"].text(row) == "inf"
+
+
+def test_matrix_is_antisymmetric() -> None:
+    results = example.example()
+    lines = page._matrix(results, "time-machine", leaderboard.rows(results, "time-machine"))
+    cells = [[c["text"].replace("−", "-") for c in line["cells"]] for line in lines]
+    for i in range(9):
+        assert cells[i][i] == ""
+        for j in range(i):
+            assert float(cells[i][j]) == -float(cells[j][i])
+    # lstm 1.981 - rnn-scratch 2.214 = -0.233: lstm spends fewer
+    assert (lines[0]["cells"][3]["text"], lines[0]["cells"][3]["kind"]) == ("−0.233", "fewer")
+    assert lines[3]["cells"][0]["kind"] == "more"
+    assert lines[0]["cells"][1]["kind"] == "tie"
+
+
+def less(results: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in results.items() if key not in keys}
+
+
+def bare(results: dict[str, Any]) -> dict[str, Any]:
+    kept = ("corpus", "label", "status", "bits_per_char")
+    return {"results": [{key: r[key] for key in kept} for r in results["results"]]}
+
+
+MINIMAL = {
+    "nothing at all": lambda r: {},
+    "no results": lambda r: less(r, "results", "comparisons"),
+    "one model": lambda r: less(r, "comparisons", "zipf") | {"results": r["results"][:1]},
+    "no zipf": lambda r: less(r, "zipf"),
+    "no corpora": lambda r: less(r, "corpora"),
+    "bare entries": bare,
+    "only failures": lambda r: (
+        r | {"results": [e for e in r["results"] if e["status"] != "ok"], "comparisons": []}
+    ),
+    "signature as facts": lambda r: r | {"signature": {"suite": "x", "seed": 0}},
+    "split in words": lambda r: r | {"corpora": [c | {"split": "80/10/10"} for c in r["corpora"]]},
+    "split in numbers": lambda r: (
+        r | {"corpora": [c | {"split": {"train": 0.8, "test": "rest"}} for c in r["corpora"]]}
+    ),
+    "hostile": lambda r: example.hostile(),
+}
+
+
+@pytest.mark.parametrize("case", MINIMAL)
+def test_no_results_break_the_report(case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    results = json.loads(json.dumps(MINIMAL[case](copy.deepcopy(example.example()))))
+    monkeypatch.setattr("lmbench.figures.draw", lambda *a, **k: (b"", "<svg/>"))
+    monkeypatch.setattr("lmbench.figures.draw_panels", lambda chart, *a: ["<svg/>"] * len(chart.panels))
+    report.write(tmp_path, results)
+    terminal(results)
+    report.leaderboard_csv(results)
+    for corpus in leaderboard.corpora(results):
+        report.leaderboard_latex(results, corpus["name"])
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    results = example.hostile()
+    text = example.TEXT.replace("ferry", "</script><script>alert(2)</script>🙂")
+    report.write(tmp_path, results, views=example.views(results["results"][0]["corpus"], text))
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "<script>alert" not in html
+    assert "<img" not in html
+    assert "<b>suite" not in html
+    assert "\x00" not in html
+    assert html.count("</script>") == 2
+    data = re.search(r'<script type="application/json" id="extracts">(.*?)</script>', html, re.S)
+    assert data is not None
+    assert "".join(json.loads(data[1])[0]["text"]).startswith(
+        "the </script><script>alert(2)</script>🙂 crosses"
+    )
+    markdown = (tmp_path / "report.md").read_text("utf-8")
+    assert "<script>" not in markdown.replace("\\<", "")
+    assert all(re.fullmatch(r"[\w.-]+", p.name) for p in (tmp_path / "figures").iterdir())
+
+
+def test_csv_reads_back() -> None:
+    lines = list(csv.DictReader(io.StringIO(report.leaderboard_csv(example.example()))))
+    assert len(lines) == 15
+    best = lines[0]
+    assert (best["corpus"], best["label"], best["rank"]) == ("time-machine", "lstm", "1")
+    assert float(best["bits_per_char"]) == 1.981
+    assert [float(best["ci95_low"]), float(best["ci95_high"])] == pytest.approx([1.95, 2.015])
+    infinite = next(line for line in lines if line["label"] == "bigram" and line["corpus"] != "time-machine")
+    assert (infinite["bits_per_char"], infinite["perplexity"], infinite["rank"]) == ("inf", "inf", "")
+    assert lines[-1]["bits_per_char"] == ""
+
+
+def test_markdown_table_has_one_width() -> None:
+    table = report.leaderboard_markdown(example.example(), "time-machine").splitlines()
+    assert len(table) == 2 + 9
+    assert len({len(line) for line in table}) == 1
+    assert "1.981" in table[2]
+    assert table[1].startswith("| --: | :-") or table[1].startswith("| --: | --")
+
+
+def test_markdown_text_cannot_leave_its_cell() -> None:
+    assert leaderboard.markdown_text("a|b\n<i>") == "a\\|b \\<i\\>"
+
+
+def test_latex_is_escaped() -> None:
+    table = report.leaderboard_latex(example.hostile(), example.hostile()["results"][0]["corpus"])
+    assert r"\$\textbackslash{}frac\{1\}\$" in table
+    assert r"\_\&\%" in table
+    assert table.count("&") - table.count(r"\&") == 2 * 8  # nine columns, two lines
+
+
+def test_terminal_shows_ranks_and_reasons() -> None:
+    shown = terminal(example.example())
+    assert re.search(r"1 +lstm +a +1\.981 +1\.950 to 2\.015", shown)
+    assert "the loss became NaN at epoch 3; lower lr" in shown
+
+
+def test_terminal_is_ascii_where_it_must_be() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="strict")
+    Console(file=stream, width=120).print(report.terminal_table(example.example()))
+    stream.flush()
+    assert b"1.981" in raw.getvalue()
+
+
+def test_formats_of_numbers() -> None:
+    assert leaderboard.seconds_text(0.0123) == "12 ms"
+    assert leaderboard.seconds_text(0.0999) == "0.1 s"
+    assert leaderboard.seconds_text(9.96) == "10 s"
+    assert leaderboard.seconds_text(119.7) == "2 min 00 s"
+    assert leaderboard.seconds_text(7260) == "2 h 01 min"
+    assert leaderboard.bytes_text(999) == "999 B"
+    assert leaderboard.bytes_text(999_600) == "1 MB"
+    assert leaderboard.perplexity_text(5022.4) == "5,022"
+    assert leaderboard.perplexity_text(3.95) == "3.950"
+    assert leaderboard.bits_text(None) == "-"
+    assert leaderboard.signed_bits(-0.5) == "−0.500"
+
+
+def test_charts_select_what_results_hold() -> None:
+    names = [chart.name for chart in selection.charts(example.example())]
+    assert names == [
+        f"{kind}-{corpus}"
+        for corpus in ("time-machine", "tiny-shakespeare")
+        for kind in ("bits", "quality", "learning")
+    ]
+
+
+def test_frontier_falls_with_cost() -> None:
+    results = example.example()
+    chart = selection.quality_chart(results, results["corpora"][0])
+    assert chart is not None
+    frontier = chart.panels[0].series[0]
+    # By time: uniform .01 s, unigram, bigram, trigram, witten-bell .81 s, kneser-ney .92 s, lstm 61.7 s.
+    assert list(frontier.y) == [4.755, 4.081, 3.369, 2.721, 2.013, 1.982, 1.981, 1.981]
+    assert list(frontier.x) == [0.01, 0.05, 0.11, 0.23, 0.81, 0.92, 61.7, 61.7]
+
+
+def test_a_chart_given_takes_the_place_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Chart] = []
+    monkeypatch.setattr("lmbench.figures.draw", lambda chart, *a: (drawn.append(chart), (b"", "<svg/>"))[1])
+    monkeypatch.setattr("lmbench.figures.draw_panels", lambda *a: ["<svg/>"])
+    mine = Chart("quality-time-machine", "mine", [])
+    report.write(tmp_path, example.example(), [mine])
+    assert [c for c in drawn if c.name == mine.name] == [mine]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("a/b: c", "a-b-c"), ("../..", "unnamed"), ("语料", "语料"), ("x" * 99, "x" * 60)]
+)
+def test_file_names_are_safe(text: str, name: str) -> None:
+    assert selection.file_name(text) == name
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "figures").write_text("a file where a directory should be")
+    with pytest.raises(InputError, match="cannot write"):
+        report.write(tmp_path, example.example())
+
+
+def test_importing_the_report_loads_no_heavy_library() -> None:
+    code = "import sys, lmbench.report; print([m for m in ('matplotlib', 'jinja2', 'torch') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
