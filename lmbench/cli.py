@@ -311,7 +311,7 @@ def generate(
 @click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models side by side.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
 @click.option("--fresh", is_flag=True, help="Measures all anew.")
 @quiet_option
 def run(
@@ -320,7 +320,7 @@ def run(
     models: tuple[str, ...],
     out: str | None,
     seed: int | None,
-    jobs: int,
+    jobs: int | None,
     fresh: bool,
     quiet: bool,
 ) -> int:
@@ -338,7 +338,7 @@ def run(
     chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
     folder = Path(out or Path("reports") / chosen.name)
     with progress_bars(quiet) as bars:
-        outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
+        outcome = run_suite(chosen, folder, fresh, jobs or os.cpu_count() or 1, RunWatch(bars, quiet))
     if not outcome.runs and outcome.interrupted:
         return 130
     told = msgspec.to_builtins(chosen)
