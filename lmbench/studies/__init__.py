@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmbench.charts import Chart
 from lmbench.files import InputError, unknown
-from lmbench.models.base import Monitor
+from lmbench.models.base import Monitor, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,10 +75,11 @@ def run_study(
 ) -> Study:
     """Runs a study on a corpus. full: the long version. Raises InputError for an option that it does not have."""
     function = study_function(name)
-    own = list(inspect.signature(function).parameters)[1:]
-    for key in options:
-        if key not in own:
-            raise unknown(f"option of study {name}", key, set(own) - {"seed", "full", "monitor"})
+    parameters = inspect.signature(function, eval_str=True).parameters
+    own = {
+        key: p.annotation for key, p in list(parameters.items())[1:] if key not in ("seed", "full", "monitor")
+    }
+    options = {key: typed(f"option of study {name}", key, value, own) for key, value in options.items()}
     return function(corpus, seed=seed, full=full, monitor=monitor or Monitor(), **options)
 
 
