@@ -106,7 +106,6 @@ class NgramTrie:
             # Bisection in ascending order finds its memory in the cache: five times as fast as in text order.
             keys, ends = sort_keys(keys, ends, self._bound(k))
             ranks, found = self._search(k, keys)
-            found = np.flatnonzero(found)
             grams = ranks[found]
             yield Step(k, ends, keys // self.vocab_size, found, grams)
             following = ends[found] + 1
@@ -133,8 +132,8 @@ class Step(NamedTuple):
     k: int
     ends: np.ndarray  # (Q,) int64: the symbols whose context of k-1 symbols is in the trie
     contexts: np.ndarray  # (Q,) int64: the ranks of these contexts
-    found: np.ndarray  # (F,) int64: which of the Q have their n-gram of order k in the trie
-    grams: np.ndarray  # (F,) int64: the ranks of these n-grams
+    found: np.ndarray  # (Q,) bool: whether their n-gram of order k is in the trie
+    grams: np.ndarray  # (found.sum(),) int64: the ranks of these n-grams
 
 
 @dataclass(frozen=True)

@@ -296,6 +296,15 @@ def test_tiny_texts(text):
     assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=1e-12)
 
 
+def test_a_text_scored_in_pieces_scores_as_whole(monkeypatch):
+    train, test = ferry()
+    model = make_model("kneser-ney", order=4).fit(train.tokens, vocab_size=len(train.vocab))
+    whole = model.log_probs(test.tokens).tolist()
+    for size in (1, 2, 7, 50):
+        monkeypatch.setattr("lmbench.models.backoff._PIECE", size)
+        assert model.log_probs(test.tokens).tolist() == whole
+
+
 def test_saved_and_restored_bit_for_bit():
     train, test = ferry()
     model = make_model("kneser-ney", order=4, prune="0,0,1").fit(train.tokens, vocab_size=len(train.vocab))

@@ -24,7 +24,7 @@ from lmbench.models.base import LanguageModel, Monitor, learned
 from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
 from lmbench.text import Tokens
 
-_PIECE = 1 << 16  # symbols scored at once
+_PIECE = 1 << 18  # symbols scored at once
 _THREADS = 2  # numpy lets others run while it sorts, searches and gathers
 
 
@@ -62,7 +62,7 @@ class Backoff(NgramTrie):
         """(S,) float64: the probability of each symbol; those without their whole context come out wrong."""
         p: np.ndarray = self.probs[1][symbols]
         for k, ends, contexts, found, grams in self.descend(symbols, is_bos):
-            p[ends] *= self.backoffs[k - 1][contexts]
+            p[ends[~found]] *= self.backoffs[k - 1][contexts[~found]]
             p[ends[found]] = self.probs[k][grams]
         return p
 
