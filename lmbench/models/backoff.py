@@ -47,7 +47,7 @@ class Backoff(NgramTrie):
         pieces = [slice(max(0, cut - overlap), cut + _PIECE) for cut in cuts]
 
         def score(piece: slice) -> np.ndarray:
-            return self._score(symbols[piece], is_bos[piece])
+            return self.score_symbols(symbols[piece], is_bos[piece])
 
         if len(pieces) == 1:
             scored = [score(pieces[0])]
@@ -58,7 +58,7 @@ class Backoff(NgramTrie):
         p: np.ndarray = np.concatenate(scored)[~is_bos]
         return p
 
-    def _score(self, symbols: np.ndarray, is_bos: np.ndarray) -> np.ndarray:
+    def score_symbols(self, symbols: np.ndarray, is_bos: np.ndarray) -> np.ndarray:
         """(S,) float64: the probability of each symbol; those without their whole context come out wrong."""
         p: np.ndarray = self.probs[1][symbols]
         for k, ends, contexts, found, grams in self.descend(symbols, is_bos):

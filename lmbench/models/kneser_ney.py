@@ -11,6 +11,7 @@ import numpy as np
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel
 from lmbench.models.base import learned, option
+from lmbench.models.pruning import prune_by_entropy
 from lmbench.ngrams import NgramCounts, Walk, count_ngrams, sum_by
 from lmbench.text import Tokens, Vocab
 
@@ -45,6 +46,9 @@ class KneserNey(BackoffModel):
     prune: tuple[int, ...] = option(
         (0,), "drop n-grams seen at most so often, a number an order from 1 up, the last for all above"
     )
+    prune_entropy: float = option(
+        0.0, "then drop n-grams without which the perplexity rises by less than this share, such as 1e-7"
+    )
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
 
     _limit: int = learned()
@@ -56,6 +60,10 @@ class KneserNey(BackoffModel):
         if not isinstance(self.discounts, str):
             _check_discounts("discounts", self.discounts, (3, 3 * self.order))
         _check_discounts("fallback", self.fallback, (3,))
+        if not 0 <= self.prune_entropy < np.inf:
+            raise InputError(
+                f"option prune_entropy={self.prune_entropy}: give 0 or a small number such as 1e-7"
+            )
         thresholds = self._thresholds()
         if len(self.prune) > self.order or thresholds[0] != 0 or thresholds != sorted(thresholds):
             raise InputError(
@@ -99,22 +107,33 @@ class KneserNey(BackoffModel):
         probs, backoffs = [np.full(1, 1 / max(self.vocab_size, self.vocab_pad))], []
         keep = []
         for k, (d, threshold) in enumerate(zip(discounts, self._thresholds(), strict=True), 1):
-            a, prefixes = adjusted[k], counts.prefixes(k)
-            discount = d[np.minimum(a, 3)]
+            a, prefixes, size = adjusted[k], counts.prefixes(k), len(counts.keys[k - 1])
+            discount = d.take(a, mode="clip")  # a ≥ 3 takes the last
             if threshold:  # what is dropped leaves all its mass to the shorter context
                 keep.append(counts.counts[k] > threshold)
                 discount = np.where(keep[-1], discount, a)
-            size = len(counts.keys[k - 1])
             total = sum_by(prefixes, size, a)
             gamma = np.divide(sum_by(prefixes, size, discount), total, out=np.ones(size), where=total > 0)
-            lower = probs[k - 1][counts.suffixes[k]]
+            own = a - discount
+            own /= np.maximum(total, 1).take(prefixes)
+            p = probs[k - 1].take(counts.suffixes[k])
             if k == 1 and not self.interpolate_unigrams:
-                lower = np.bincount([0], minlength=self.vocab_size)
-            probs.append((a - discount) / np.maximum(total, 1)[prefixes] + gamma[prefixes] * lower)
+                p = np.bincount([0], minlength=self.vocab_size).astype(np.float64)
+            p *= gamma.take(prefixes)
+            p += own
+            probs.append(p)
             backoffs.append(gamma)
         backoffs[0] = np.ones(1)
         table = Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
-        return table.select(keep) if keep else table
+        if keep:
+            table = table.select(keep)
+        if self.prune_entropy > 0:
+            masks = [np.ones(size, dtype=bool) for size in counts.sizes[: self.order + 1 - len(keep)]] + keep
+            histories = [counts.context_counts(k)[masks[k]] / len(train) for k in range(self.order)]
+            table = prune_by_entropy(table, self.prune_entropy, histories)
+        if table.sizes != counts.sizes:
+            self.notes.append(f"kept {sum(table.sizes):,} of {sum(counts.sizes):,} n-grams")
+        return table
 
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""
