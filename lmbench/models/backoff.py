@@ -113,7 +113,10 @@ def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[
     """
     probs = [np.full(1, 1 / counts.vocab_size)]
     for k, (kept, given) in enumerate(zip(own, share, strict=True), 1):
-        probs.append(kept + given[counts.prefixes(k)] * probs[k - 1][counts.suffixes[k]])
+        p = probs[k - 1].take(counts.suffixes[k])
+        p *= given.take(counts.prefixes(k))
+        p += kept
+        probs.append(p)
     return Backoff(counts.vocab_size, counts.keys, tuple(probs), (np.ones(1), *share[1:]))
 
 

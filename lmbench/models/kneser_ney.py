@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lmbench.files import InputError
-from lmbench.models.backoff import Backoff, BackoffModel
+from lmbench.models.backoff import Backoff, BackoffModel, check_order, interpolate
 from lmbench.models.base import learned, option
 from lmbench.models.pruning import prune_by_entropy
 from lmbench.ngrams import NgramCounts, Walk, count_ngrams, sum_by
@@ -55,8 +55,7 @@ class KneserNey(BackoffModel):
 
     def __post_init__(self) -> None:
         self._limit, self.vocab_size = self.vocab_size, 0
-        if self.order < 1:
-            raise InputError(f"option order={self.order}: an n-gram has at least 1 token")
+        check_order(self.order)
         if not isinstance(self.discounts, str):
             _check_discounts("discounts", self.discounts, (3, 3 * self.order))
         _check_discounts("fallback", self.fallback, (3,))
@@ -104,8 +103,7 @@ class KneserNey(BackoffModel):
             assert valid is not None  # fit has seen to it
             discounts = tune(discounts, counts, adjusted, valid)
             self.notes.append("discounts chosen on held-out text")
-        probs, backoffs = [np.full(1, 1 / max(self.vocab_size, self.vocab_pad))], []
-        keep = []
+        own, share, keep = [], [], []
         for k, (d, threshold) in enumerate(zip(discounts, self._thresholds(), strict=True), 1):
             a, prefixes, size = adjusted[k], counts.prefixes(k), len(counts.keys[k - 1])
             discount = d.take(a, mode="clip")  # a ≥ 3 takes the last
@@ -113,18 +111,16 @@ class KneserNey(BackoffModel):
                 keep.append(counts.counts[k] > threshold)
                 discount = np.where(keep[-1], discount, a)
             total = sum_by(prefixes, size, a)
-            gamma = np.divide(sum_by(prefixes, size, discount), total, out=np.ones(size), where=total > 0)
-            own = a - discount
-            own /= np.maximum(total, 1).take(prefixes)
-            p = probs[k - 1].take(counts.suffixes[k])
-            if k == 1 and not self.interpolate_unigrams:
-                p = np.bincount([0], minlength=self.vocab_size).astype(np.float64)
-            p *= gamma.take(prefixes)
-            p += own
-            probs.append(p)
-            backoffs.append(gamma)
-        backoffs[0] = np.ones(1)
-        table = Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+            given = sum_by(prefixes, size, discount)
+            share.append(np.divide(given, total, out=np.ones(size), where=total > 0))
+            own.append(a - discount)
+            own[-1] /= np.maximum(total, 1).take(prefixes)
+        if self.interpolate_unigrams:
+            share[0] *= self.vocab_size / max(self.vocab_size, self.vocab_pad)
+        else:
+            own[0][0] += share[0][0]
+            share[0] = np.zeros(1)
+        table = interpolate(counts, own, share)
         if keep:
             table = table.select(keep)
         if self.prune_entropy > 0:
