@@ -6,9 +6,10 @@ deterministic for a seed, and takes under a minute on the embedded corpus unless
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from lmbench.files import InputError, unknown
 from lmbench.models.base import Monitor
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from lmbench.corpus import Corpus
@@ -36,6 +38,7 @@ class Study:
 
 # name: (module:function, the question in a line)
 STUDIES: dict[str, tuple[str, str]] = {
+    "sequence": ("lmbench.studies.sequence:run", "How far ahead can a sequence be predicted?"),
     "zipf": (
         "lmbench.studies.zipf:run",
         "Does the text follow Zipf's law, and does text that models write?",
@@ -88,3 +91,21 @@ def at_least(what: str, found: int, needed: int) -> None:
         raise InputError(
             f"the study needs at least {needed:,} {what}, the text has {found:,}; give more text"
         )
+
+
+@contextlib.contextmanager
+def small_torch(rng: np.random.Generator) -> Iterator[None]:
+    """torch for small networks: seeded from ``rng``, its global generator left as it was, on one thread.
+
+    (Products of a few hundred numbers gain nothing from a second thread, and lose much where cores are busy.)
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(int(rng.integers(2**31)))
+            yield
+    finally:
+        torch.set_num_threads(threads)
