@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.charts import Chart
 from lmbench.files import InputError, unknown
 from lmbench.models.base import Monitor
+from lmbench.text import CanonicalText
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,10 @@ STUDIES: dict[str, tuple[str, str]] = {
     "markov": (
         "lmbench.studies.markov:run",
         "How much does context help, and how fast does a chain forget?",
+    ),
+    "sampling": (
+        "lmbench.studies.sampling:run",
+        "Is sequential partition better than random sampling, beyond the seeds' spread?",
     ),
     "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
     "validity": (
@@ -91,6 +96,20 @@ def at_least(what: str, found: int, needed: int) -> None:
         raise InputError(
             f"the study needs at least {needed:,} {what}, the text has {found:,}; give more text"
         )
+
+
+def prefix(text: CanonicalText, chars: int) -> CanonicalText:
+    """The first characters of a text."""
+    return CanonicalText(text.text[:chars], text.starts[text.starts < max(chars, 1)])
+
+
+def paired_interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Mean and 95% interval (Student's t) of differences between pairs, at least two of them."""
+    from scipy.stats import t
+
+    mean = float(differences.mean())
+    half = float(t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5)
+    return mean, mean - half, mean + half
 
 
 @contextlib.contextmanager
