@@ -52,6 +52,11 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.sampling:run",
         "Is sequential partition better than random sampling, beyond the seeds' spread?",
     ),
+    "gradients": (
+        "lmbench.studies.gradients:run",
+        "How far back do gradients reach, and what do clipping and truncation do?",
+    ),
+    "causality": ("lmbench.studies.causality:run", "Is text easier to predict forwards than backwards?"),
     "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
     "validity": (
         "lmbench.studies.validity:run",
