@@ -15,7 +15,7 @@ from lmbench.cli.texts import corpora, zipf
 from lmbench.files import InputError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="lmbench")
 def lmbench() -> None:
     """Compares language models on the same text and tells the truth about them."""

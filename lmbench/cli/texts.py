@@ -106,6 +106,8 @@ def corpora_list(as_json: bool) -> None:
 def corpora_show(name: str, as_json: bool) -> None:
     """What a corpus is, and the sizes of its split."""
 
+    from lmbench.corpus import load_corpus
+
     told = load_corpus(name).describe()
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
