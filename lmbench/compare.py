@@ -172,7 +172,7 @@ def _pairs(
         residual = difference - row["difference_bits_per_char"] * aligned.chars
         # To the nearest power of two, so that pairs share their draws.
         length = 1 << round(math.log2(Resampling.of(residual, replicates).length))
-        of_length.setdefault(min(length, -(-len(bits) // 2)), []).append((row, pair))
+        of_length.setdefault(length, []).append((row, pair))
     per_seed = [aligned.bits[:, of_label].sum(axis=0) / chars for of_label in members]
     for length in sorted(of_length):
         resampling = Resampling(len(bits), length, replicates)

@@ -170,11 +170,11 @@ def trials(
         bits = [-run.scores.log_probs / LN2 for run in pair]
         return row["p_value"], not independent(bits[0] - bits[1], 0.0), row["resolvable_difference"]
 
-    # How much c is to be worse: what is said to be resolvable, in the middle of some texts, twice over since the
-    # error bar of a - c is not quite that of a - b.
+    # How much c is to be worse: what is said to be resolvable, in the middle of some texts; thrice over, since the
+    # error bar of a - c is wider than that of a - b.
     c = b
-    for _ in range(2):
-        resolvable = float(np.median([test(text(), c)[2] for _ in range(15)]))
+    for _ in range(3):
+        resolvable = float(np.median([test(text(), c)[2] for _ in range(max(9, texts // 20))]))
         c = laboratory.tilted(-sharper, EXCESS + resolvable)
 
     truth = laboratory.loss(a)
