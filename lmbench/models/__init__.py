@@ -57,6 +57,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn": ("lmbench.models.recurrent:Recurrent", {"cell": "rnn"}),
     "gru": ("lmbench.models.recurrent:Recurrent", {"cell": "gru"}),
     "lstm": ("lmbench.models.recurrent:Recurrent", {"cell": "lstm"}),
+    "transformer": ("lmbench.models.transformer:Transformer", {}),
+    "mlp": ("lmbench.models.window:WindowPerceptron", {}),
     "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
     "d2l-8.6": ("lmbench.models.recurrent:Recurrent", D2L_86),
 }

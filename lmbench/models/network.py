@@ -35,6 +35,19 @@ def generator_of(rng: np.random.Generator) -> torch.Generator:
     return torch.Generator().manual_seed(int(rng.integers(2**62)))
 
 
+def dropped(
+    x: Tensor, share: float, generator: torch.Generator, shape: Sequence[int] | None = None
+) -> Tensor:
+    """x with a ``share`` of its entries zero and the others scaled to keep the mean.
+
+    shape: that of the mask, where it is to be broadcast (default: x's own).
+    """
+    if not share:
+        return x
+    mask = torch.empty(tuple(x.shape if shape is None else shape), dtype=x.dtype)
+    return x * (mask.bernoulli_(1 - share, generator=generator) / (1 - share)).to(x.device)
+
+
 def inputs_and_targets(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
     """(T,) what a network reads before it predicts each token, and the (T,) tokens: a document begins with bos."""
     inputs = np.roll(tokens.ids, 1)

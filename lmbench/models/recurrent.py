@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State
-from lmbench.models.neural import NeuralModel
+from lmbench.models.network import Network, State, dropped
+from lmbench.models.neural import TunedModel
 
 
 class PlainRecurrence(torch.autograd.Function):
@@ -107,21 +107,12 @@ class RecurrentNetwork(Network):
     def start(self, batch: int) -> State:
         return tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))
 
-    def _mask(self, rows: Tensor, share: float) -> Tensor:
-        keep = torch.empty(rows.shape, dtype=rows.dtype).bernoulli_(1 - share, generator=self.generator)
-        return rows * (keep / (1 - share)).to(rows.device)
-
     def _noised(self, ids: Tensor) -> Tensor:
         if not (self.training and self.noise):
             return ids
         others = ids.flatten()[torch.randperm(ids.numel(), generator=self.generator).to(ids.device)]
         replaced = torch.rand(ids.shape, generator=self.generator) < self.noise
         return torch.where(replaced.to(ids.device), others.view_as(ids), ids)
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        if not (self.training and self.dropout):
-            return x
-        return x * self._mask(torch.ones_like(x[0]), self.dropout)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         ids = self._noised(ids)
@@ -136,20 +127,23 @@ class RecurrentNetwork(Network):
             parts = tuple(s[None] for s in state[self.parts * i : self.parts * (i + 1)])
             before = parts if self.parts == 2 else parts[0]
             if self.training and self.weight_drop:
-                weights = {"weight_hh_l0": self._mask(cast(Tensor, cell.weight_hh_l0), self.weight_drop)}
+                weights = {
+                    "weight_hh_l0": dropped(cast(Tensor, cell.weight_hh_l0), self.weight_drop, self.generator)
+                }
                 x, last = torch.func.functional_call(cell, weights, (x, before))
             else:
                 x, last = cell(x, before)
             after.extend(part[0] for part in (last if self.parts == 2 else (last,)))
-            x = self._dropped(x)
+            if self.training:
+                x = dropped(x, self.dropout, self.generator, x.shape[1:])
         weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
         logits = torch.addmm(self.bias, x.flatten(0, 1), weight)
         return logits.view(*ids.shape, -1), tuple(after)
 
 
 @dataclass(kw_only=True, eq=False)
-class Recurrent(NeuralModel):
-    """Layers of recurrent cells trained by AdamW with warm-up, a cosine schedule and averaged weights."""
+class Recurrent(TunedModel):
+    """Layers of recurrent cells with dropout between them and in them."""
 
     cell: Literal["rnn", "gru", "lstm"] = option("lstm", "kind of cell")
     hidden: int = option(384, "hidden units a layer")
@@ -161,26 +155,10 @@ class Recurrent(NeuralModel):
     dropout: float = option(0.5, "share of the cells' outputs dropped")
     weight_drop: float = option(0.0, "share of the recurrent weights dropped")
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
-    batch: int = option(32, "rows of a minibatch")
-    steps: int = option(64, "tokens of a row; gradients go no further back")
-    bptt: Literal["truncated", "randomised", "full"] = option(
-        "randomised", "rows of `steps` tokens, of lengths drawn around it, or as long as the text allows"
-    )
-    optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
-    lr: float = option(0.003, "learning rate at its highest")
-    schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
-    warmup: float = option(0.02, "share of the training during which the learning rate rises")
-    weight_decay: float = option(0.01, "AdamW's")
-    average: float = option(0.998, "decay of the running mean of the weights, which is what is kept; 0: none")
-    clip: float = option(1.0, "radius of the ball that gradients are clipped to")
-    epochs: int = option(20, "passes over the training text at most")
-    patience: int | None = option(
-        5, "epochs without a better held-out figure before stopping; none: never stop"
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("dropout", "weight_drop", "noise", "average", "warmup"):
+        for name in ("weight_drop", "noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
         if self.layers < 1:
