@@ -33,6 +33,7 @@ def network(cell: str, **options) -> RecurrentNetwork:
         "dropout": 0.0,
         "weight_drop": 0.0,
         "noise": 0.0,
+        "direct": 0,
         "tied": False,
     } | options
     return RecurrentNetwork(cell, V, generator=generator(), **settings).double()
@@ -107,10 +108,16 @@ def test_one_hot_input_is_an_embedding_by_the_unit_matrix(cell):
     torch.testing.assert_close(direct(ids, direct.start(3))[0], embedded(ids, embedded.start(3))[0])
 
 
+def filled(net: RecurrentNetwork) -> RecurrentNetwork:
+    torch.nn.init.normal_(net.grams, generator=generator(5))
+    return net
+
+
 NETWORKS = {
     "rnn": lambda: network("rnn", layers=2),
     "gru": lambda: network("gru", layers=2),
     "lstm": lambda: network("lstm", layers=2),
+    "lstm with direct n-grams": lambda: filled(network("lstm", direct=3)),
     "transformer": lambda: TransformerNetwork(V, 8, 2, 2, 5, 0.0, generator()).double(),
     "mlp": lambda: WindowNetwork(V, 6, 4, 3, 0.0, generator()).double(),
 }

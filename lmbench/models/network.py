@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -135,3 +136,15 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
             rows = torch.nonzero((last >= 0) & (last < len(logits)))[:, 0]
             result[rows] = torch.log_softmax(logits[last[rows], rows].double(), dim=-1).cpu()
     return result.numpy(), state
+
+
+def matmul_peak(size: int = 1024, seconds: float = 0.3) -> float:
+    """FLOP/s of float32 matrix products on this machine, with torch's present number of threads: the best seen."""
+    a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0))
+    result = torch.empty(size, size)
+    best, begun = 0.0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        torch.mm(a, b, out=result)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best

@@ -65,6 +65,8 @@ class PlainCell(nn.Module):
         return H, H[-1:]
 
 
+GRAM_ROWS = 2**16
+
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
@@ -86,6 +88,7 @@ class RecurrentNetwork(Network):
         dropout: float,
         weight_drop: float,
         noise: float,
+        direct: int,
         tied: bool,
         generator: torch.Generator,
     ) -> None:
@@ -98,14 +101,20 @@ class RecurrentNetwork(Network):
         self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
         self.output = nn.Parameter(torch.empty(hidden, vocab_size)) if not tied or not embedding else None
         self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.direct = direct
+        self.grams = nn.Parameter(torch.zeros(GRAM_ROWS, vocab_size)) if direct else None
         with torch.no_grad():
             for name, p in self.named_parameters():
+                if name == "grams":
+                    continue  # they begin as nothing
                 p.uniform_(-(hidden**-0.5), hidden**-0.5, generator=generator)
                 if cell == "lstm" and name.endswith("bias_hh_l0"):
                     p[hidden : 2 * hidden] += 1.0  # remember at first (Gers, Schmidhuber & Cummins 2000)
 
     def start(self, batch: int) -> State:
-        return tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))
+        hidden = tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))
+        before = torch.full((batch, self.direct), self.vocab_size, device=self.bias.device)
+        return (*hidden, before) if self.direct else hidden
 
     def _noised(self, ids: Tensor) -> Tensor:
         if not (self.training and self.noise):
@@ -137,8 +146,25 @@ class RecurrentNetwork(Network):
             if self.training:
                 x = dropped(x, self.dropout, self.generator, x.shape[1:])
         weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
-        logits = torch.addmm(self.bias, x.flatten(0, 1), weight)
-        return logits.view(*ids.shape, -1), tuple(after)
+        logits = torch.addmm(self.bias, x.flatten(0, 1), weight).view(*ids.shape, -1)
+        if self.grams is not None:
+            every = torch.cat([state[-1].t(), ids])
+            logits = logits + self._direct(every, len(ids))
+            after.append(every[len(ids) :].t())
+        return logits, tuple(after)
+
+    def _direct(self, ids: Tensor, steps: int) -> Tensor:
+        """(steps, batch, V): what the last 1, 2, .. tokens say, each a row of one table found by hashing."""
+        place = torch.zeros_like(ids[:steps])
+        rows = []
+        for back in range(self.direct):
+            begin = len(ids) - steps - back
+            place = (place * 1_000_003 + ids[begin : begin + steps] + 1 + back) % 2_147_483_647
+            rows.append(place % GRAM_ROWS)
+        found = nn.functional.embedding(torch.stack(rows), cast(Tensor, self.grams))
+        if self.training:
+            found = dropped(found, self.dropout, self.generator, (*found.shape[:3], 1))
+        return found.sum(0)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -155,6 +181,7 @@ class Recurrent(TunedModel):
     dropout: float = option(0.5, "share of the cells' outputs dropped")
     weight_drop: float = option(0.0, "share of the recurrent weights dropped")
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
+    direct: int = option(0, "n-grams of up to so many tokens with weights straight to the output; 0: none")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,6 +206,7 @@ class Recurrent(TunedModel):
             self.dropout,
             self.weight_drop,
             self.noise,
+            self.direct,
             tied,
             generator,
         )
