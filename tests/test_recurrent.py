@@ -34,6 +34,7 @@ def network(cell: str, **options) -> RecurrentNetwork:
         "weight_drop": 0.0,
         "noise": 0.0,
         "direct": 0,
+        "input_scale": 0.5,
         "tied": False,
     } | options
     return RecurrentNetwork(cell, V, generator=generator(), **settings).double()
@@ -148,6 +149,21 @@ def test_windows_reach_as_far_as_they_say(name, reach):
     changed[6] = (ids[6] + 1) % V
     differs = (net(ids, net.start(1))[0] != net(changed, net.start(1))[0]).any(-1)[:, 0]
     assert torch.nonzero(differs)[:, 0].tolist() == list(range(6, 6 + reach))
+
+
+@pytest.mark.parametrize(
+    ("net", "products"),
+    [
+        (lambda: network("rnn"), 6 * 6 + 6 * V),  # the input is looked up: H² + H V
+        (lambda: network("rnn", embedding=3), 3 * 6 + 6 * 6 + 6 * V),
+        (lambda: network("rnn", embedding=6, tied=True), 6 * 6 + 6 * 6 + V * 6),
+        (lambda: network("lstm", embedding=3, layers=2), 4 * (3 * 6 + 3 * 6 * 6) + 6 * V),
+        (lambda: ScratchNetwork(V, 6, 0.1, generator()), 6 * 6 + 6 * V),
+        (NETWORKS["mlp"], 4 * 3 * 6 + 6 * V),
+    ],
+)
+def test_cost_of_learning_from_a_token(net, products):
+    assert net().training_flops == 6 * products
 
 
 # Regularisers ------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ D2L_86 = {
     "cell": "rnn",
     "hidden": 256,
     "embedding": 0,
+    "input_scale": 256**-0.5,
     "dropout": 0.0,
     "bptt": "truncated",
     "optimizer": "sgd",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,15 @@ class Network(nn.Module, ABC):
     """A causal network: what it gives for a token depends on that token, those before it, and the state."""
 
     vocab_size: int
+    looked_up: Collection[str] = ()  # matrices of which a token reads rows, without a product
+
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations to learn from one token: two a weight forwards, four backwards, products alone."""
+        shapes = {
+            name: p for name, p in self.named_parameters() if p.dim() == 2 and name not in self.looked_up
+        }
+        return 6 * sum(p.numel() for p in shapes.values())
 
     @abstractmethod
     def start(self, batch: int) -> State:

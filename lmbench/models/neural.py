@@ -83,6 +83,11 @@ class NeuralModel(LanguageModel):
         """Dynamic evaluation learns from the text that it scores."""
         return self.dynamic > 0
 
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""
+        return self.network.training_flops
+
     @abstractmethod
     def _network(self, generator: torch.Generator) -> Network:
         """A network with fresh weights for ``self.vocab_size``; all its randomness comes from the generator."""

@@ -75,7 +75,9 @@ class RecurrentNetwork(Network):
 
     embedding: numbers a token is read as; 0: one-hot. weight_drop: share of the recurrent weights dropped in a
     minibatch (Merity, Keskar & Socher 2018); noise: share of the tokens read in training that are replaced by
-    others of the minibatch, which smooths as interpolation does (Xie et al. 2017). Weights begin uniform in ±1/sqrt(hidden), as torch's cells do.
+    others of the minibatch, which smooths as interpolation does (Xie et al. 2017); direct: n-grams of up to so
+    many tokens that have weights straight to the output (Mikolov et al. 2011). Weights begin uniform in
+    ±1/sqrt(hidden), as torch's cells do, but those that a token is read by in ±input_scale.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class RecurrentNetwork(Network):
         weight_drop: float,
         noise: float,
         direct: int,
+        input_scale: float,
         tied: bool,
         generator: torch.Generator,
     ) -> None:
@@ -103,11 +106,17 @@ class RecurrentNetwork(Network):
         self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.direct = direct
         self.grams = nn.Parameter(torch.zeros(GRAM_ROWS, vocab_size)) if direct else None
+        first = "cells.0.weight_ih_l0"
+        self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
+        if cell == "rnn" and not embedding:
+            self.looked_up.add(first)
         with torch.no_grad():
             for name, p in self.named_parameters():
                 if name == "grams":
                     continue  # they begin as nothing
-                p.uniform_(-(hidden**-0.5), hidden**-0.5, generator=generator)
+                read = name == ("embedding" if embedding else first)
+                bound = hidden**-0.5 if not read or tied else input_scale
+                p.uniform_(-bound, bound, generator=generator)
                 if cell == "lstm" and name.endswith("bias_hh_l0"):
                     p[hidden : 2 * hidden] += 1.0  # remember at first (Gers, Schmidhuber & Cummins 2000)
 
@@ -181,6 +190,7 @@ class Recurrent(TunedModel):
     dropout: float = option(0.5, "share of the cells' outputs dropped")
     weight_drop: float = option(0.0, "share of the recurrent weights dropped")
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
+    input_scale: float = option(0.5, "bound of the first weights that a token is read by")
     direct: int = option(0, "n-grams of up to so many tokens with weights straight to the output; 0: none")
 
     def __post_init__(self) -> None:
@@ -207,6 +217,7 @@ class Recurrent(TunedModel):
             self.weight_drop,
             self.noise,
             self.direct,
+            self.input_scale,
             tied,
             generator,
         )

@@ -61,6 +61,8 @@ class TransformerNetwork(Network):
     """Each layer of each token sees the ``window`` tokens up to it; of those before the minibatch it sees the
     values that the layer below had then, and no gradient flows to them (Dai et al. 2019)."""
 
+    looked_up = ("embedding.weight",)
+
     def __init__(
         self,
         vocab_size: int,

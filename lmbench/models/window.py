@@ -19,6 +19,8 @@ class WindowNetwork(Network):
     A row of E of its own stands for "before the beginning of the document".
     """
 
+    looked_up = ("embedding",)
+
     def __init__(
         self,
         vocab_size: int,

@@ -37,6 +37,7 @@ def recurrent(cell: str, hidden: int) -> RecurrentNetwork:
         weight_drop=0.0,
         noise=0.0,
         direct=0,
+        input_scale=0.5,
         tied=False,
         generator=generator(),
     )
