@@ -311,7 +311,7 @@ def generate(
 @click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models side by side.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
 @click.option("--fresh", is_flag=True, help="Measures all anew.")
 @quiet_option
 def run(
@@ -320,12 +320,13 @@ def run(
     models: tuple[str, ...],
     out: str | None,
     seed: int | None,
-    jobs: int,
+    jobs: int | None,
     fresh: bool,
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, and writes the report."""
     import msgspec
+    from rich.console import Console
 
     from lmbench import report
     from lmbench.bench import run_suite
@@ -337,14 +338,14 @@ def run(
     chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
     folder = Path(out or Path("reports") / chosen.name)
     with progress_bars(quiet) as bars:
-        outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
+        outcome = run_suite(chosen, folder, fresh, jobs or os.cpu_count() or 1, RunWatch(bars, quiet))
     if not outcome.runs and outcome.interrupted:
         return 130
     told = msgspec.to_builtins(chosen)
     results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
     write_results(results, folder)
     report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
-    report.print_table(results)
+    Console().print(report.terminal_table(results))
     click.echo(f"report: {folder / 'report.html'}", err=True)
     for cell, why in outcome.failures:
         click.echo(f"lmbench: {cell.corpus.name} {cell.label} failed: {why}", err=True)

@@ -111,7 +111,15 @@ def perplexity_text(value: float | None) -> str:
         return MISSING
     if math.isinf(value):
         return "inf"
-    return f"{value:.2e}" if value >= 1e6 else f"{value:,.0f}" if value >= 1000 else f"{value:.3f}" if value < 100 else f"{value:.1f}"
+    return (
+        f"{value:.2e}"
+        if value >= 1e6
+        else f"{value:,.0f}"
+        if value >= 1000
+        else f"{value:.3f}"
+        if value < 100
+        else f"{value:.1f}"
+    )
 
 
 def count_text(value: float | None) -> str:
