@@ -10,9 +10,12 @@ import torch
 
 from lmbench.files import InputError
 from lmbench.models import make_model
-from lmbench.models.network import score
+from lmbench.models.laws import check_model
+from lmbench.models.network import Network, dropped, score
 from lmbench.models.recurrent import PlainRecurrence, RecurrentNetwork
 from lmbench.models.scratch import ScratchNetwork
+from lmbench.models.transformer import TransformerNetwork
+from lmbench.models.window import WindowNetwork
 from lmbench.text import Tokens
 
 V = 7
@@ -30,6 +33,8 @@ def network(cell: str, **options) -> RecurrentNetwork:
         "dropout": 0.0,
         "weight_drop": 0.0,
         "noise": 0.0,
+        "direct": 0,
+        "input_scale": 0.5,
         "tied": False,
     } | options
     return RecurrentNetwork(cell, V, generator=generator(), **settings).double()
@@ -104,31 +109,82 @@ def test_one_hot_input_is_an_embedding_by_the_unit_matrix(cell):
     torch.testing.assert_close(direct(ids, direct.start(3))[0], embedded(ids, embedded.start(3))[0])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_the_state_carries_everything(cell):
-    net = network(cell, layers=2)
+def filled(net: RecurrentNetwork) -> RecurrentNetwork:
+    torch.nn.init.normal_(net.grams, generator=generator(5))
+    return net
+
+
+NETWORKS = {
+    "rnn": lambda: network("rnn", layers=2),
+    "gru": lambda: network("gru", layers=2),
+    "lstm": lambda: network("lstm", layers=2),
+    "lstm with direct n-grams": lambda: filled(network("lstm", direct=3)),
+    "transformer": lambda: TransformerNetwork(V, 8, 2, 2, 5, 0.0, generator()).double(),
+    "mlp": lambda: WindowNetwork(V, 6, 4, 3, 0.0, generator()).double(),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_state_carries_everything(name):
+    net: Network = NETWORKS[name]()
     ids = torch.randint(V, (20, 3), generator=generator(3))
     whole, last = net(ids, net.start(3))
-    first, state = net(ids[:7], net.start(3))
-    second, end = net(ids[7:], state)
-    torch.testing.assert_close(torch.cat([first, second]), whole)
-    for a, b in zip(end, last, strict=True):
+    pieces, state = [], net.start(3)
+    for piece in ids.split([2, 1, 7, 10]):
+        logits, state = net(piece, state)
+        pieces.append(logits)
+    torch.testing.assert_close(torch.cat(pieces), whole)
+    for a, b in zip(state, last, strict=True):
         torch.testing.assert_close(a, b)
+    chosen, _ = net(ids[:, 1:2], tuple(s[..., 1:2, :] for s in net.start(3)))
+    torch.testing.assert_close(chosen, whole[:, 1:2])
+
+
+@pytest.mark.parametrize(("name", "reach"), [("transformer", 2 * 4 + 1), ("mlp", 4)])
+def test_windows_reach_as_far_as_they_say(name, reach):
+    # Two layers that see 5 tokens each, the present one included, reach 2 * 4 tokens back; the perceptron sees 4.
+    net: Network = NETWORKS[name]()
+    ids = torch.randint(V, (20, 1), generator=generator(3))
+    changed = ids.clone()
+    changed[6] = (ids[6] + 1) % V
+    differs = (net(ids, net.start(1))[0] != net(changed, net.start(1))[0]).any(-1)[:, 0]
+    assert torch.nonzero(differs)[:, 0].tolist() == list(range(6, 6 + reach))
+
+
+@pytest.mark.parametrize(
+    ("net", "products"),
+    [
+        (lambda: network("rnn"), 6 * 6 + 6 * V),  # the input is looked up: H² + H V
+        (lambda: network("rnn", embedding=3), 3 * 6 + 6 * 6 + 6 * V),
+        (lambda: network("rnn", embedding=6, tied=True), 6 * 6 + 6 * 6 + V * 6),
+        (lambda: network("lstm", embedding=3, layers=2), 4 * (3 * 6 + 3 * 6 * 6) + 6 * V),
+        (lambda: ScratchNetwork(V, 6, 0.1, generator()), 6 * 6 + 6 * V),
+        (NETWORKS["mlp"], 4 * 3 * 6 + 6 * V),
+    ],
+)
+def test_cost_of_learning_from_a_token(net, products):
+    assert net().training_flops == 6 * products
 
 
 # Regularisers ------------------------------------------------------------------------------------------
 
 
 def test_dropout_keeps_its_mask_through_a_row_and_its_mean():
-    net = network("rnn", dropout=0.3)
-    net.train()
-    dropped = net._dropped(torch.ones(5, 400, 6, dtype=torch.float64))
-    torch.testing.assert_close(dropped[0], dropped[4])
-    assert set(dropped.unique().tolist()) == {0.0, 1 / 0.7}
+    ones = torch.ones(5, 400, 6, dtype=torch.float64)
+    found = dropped(ones, 0.3, generator(), ones.shape[1:])
+    torch.testing.assert_close(found[0], found[4])
+    assert set(found.unique().tolist()) == {0.0, 1 / 0.7}
     # mean of 2400 Bernoulli(0.7)/0.7: standard deviation sqrt(0.3/0.7/2400) = 0.013
-    assert float(dropped[0].mean()) == pytest.approx(1.0, abs=0.06)
+    assert float(found[0].mean()) == pytest.approx(1.0, abs=0.06)
+
+
+def test_dropout_acts_in_training_alone():
+    net = network("lstm", dropout=0.5)
+    ids = torch.randint(V, (9, 3), generator=generator(3))
+    net.train()
+    assert not torch.equal(net(ids, net.start(3))[0], net(ids, net.start(3))[0])
     net.eval()
-    torch.testing.assert_close(net._dropped(torch.ones(5, 4, 6)), torch.ones(5, 4, 6))
+    torch.testing.assert_close(net(ids, net.start(3))[0], net(ids, net.start(3))[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -164,10 +220,16 @@ def test_noise_replaces_tokens_by_others_of_the_minibatch():
 # Models --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "transformer", "mlp"])
+def test_keeps_the_laws(name):
+    assert check_model(small(name), length=150) == {}
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "transformer", "mlp"])
 def test_learns_the_cycle(name):
     # 90% "plus one", 10% "the same": 0.469 bits a token; the untrained network spends log2 7 = 2.8.
-    model = small(name, epochs=15, lr=0.01).fit(text(2000), text(500, seed=1), vocab_size=V)
+    shape = {"layers": 1} if name == "transformer" else {}
+    model = small(name, epochs=12, lr=0.01, **shape).fit(text(2000), text(500, seed=1), vocab_size=V)
     assert -model.log_probs(text(500, seed=2)).mean() / math.log(2) < 0.75
 
 

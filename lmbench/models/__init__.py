@@ -30,6 +30,7 @@ D2L_86 = {
     "cell": "rnn",
     "hidden": 256,
     "embedding": 0,
+    "input_scale": 256**-0.5,
     "dropout": 0.0,
     "bptt": "truncated",
     "optimizer": "sgd",
@@ -58,6 +59,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn": ("lmbench.models.recurrent:Recurrent", {"cell": "rnn"}),
     "gru": ("lmbench.models.recurrent:Recurrent", {"cell": "gru"}),
     "lstm": ("lmbench.models.recurrent:Recurrent", {"cell": "lstm"}),
+    "transformer": ("lmbench.models.transformer:Transformer", {}),
+    "mlp": ("lmbench.models.window:WindowPerceptron", {}),
     "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
     "d2l-8.6": ("lmbench.models.recurrent:Recurrent", D2L_86),
 }

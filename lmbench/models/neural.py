@@ -83,6 +83,11 @@ class NeuralModel(LanguageModel):
         """Dynamic evaluation learns from the text that it scores."""
         return self.dynamic > 0
 
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""
+        return self.network.training_flops
+
     @abstractmethod
     def _network(self, generator: torch.Generator) -> Network:
         """A network with fresh weights for ``self.vocab_size``; all its randomness comes from the generator."""
@@ -174,3 +179,31 @@ class NeuralModel(LanguageModel):
                 torch.from_numpy(state[f"squares.{n}"].copy()).to(p.device) for n, p in named.items()
             ]
             self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+
+
+@dataclass(kw_only=True, eq=False)
+class TunedModel(NeuralModel):
+    """A neural model trained by AdamW with warm-up, a cosine schedule, dropout and averaged weights."""
+
+    batch: int = option(32, "rows of a minibatch")
+    steps: int = option(40, "tokens of a row; gradients go no further back")
+    bptt: Literal["truncated", "randomised", "full"] = option(
+        "randomised", "rows of `steps` tokens, of lengths drawn around it, or as long as the text allows"
+    )
+    dropout: float = option(0.5, "share of a layer's outputs dropped")
+    optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
+    lr: float = option(0.004, "learning rate at its highest")
+    schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
+    warmup: float = option(0.02, "share of the training during which the learning rate rises")
+    weight_decay: float = option(0.1, "AdamW's, on matrices alone")
+    average: float = option(0.98, "decay of the running mean of the weights, which is what is kept; 0: none")
+    epochs: int = option(20, "passes over the training text at most")
+    patience: int | None = option(
+        5, "epochs without a better held-out figure before stopping; none: never stop"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dropout", "average", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")

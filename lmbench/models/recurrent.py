@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State
-from lmbench.models.neural import NeuralModel
+from lmbench.models.network import Network, State, dropped
+from lmbench.models.neural import TunedModel
 
 
 class PlainRecurrence(torch.autograd.Function):
@@ -65,6 +65,8 @@ class PlainCell(nn.Module):
         return H, H[-1:]
 
 
+GRAM_ROWS = 2**16
+
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
@@ -73,7 +75,9 @@ class RecurrentNetwork(Network):
 
     embedding: numbers a token is read as; 0: one-hot. weight_drop: share of the recurrent weights dropped in a
     minibatch (Merity, Keskar & Socher 2018); noise: share of the tokens read in training that are replaced by
-    others of the minibatch, which smooths as interpolation does (Xie et al. 2017). Weights begin uniform in ±1/sqrt(hidden), as torch's cells do.
+    others of the minibatch, which smooths as interpolation does (Xie et al. 2017); direct: n-grams of up to so
+    many tokens that have weights straight to the output (Mikolov et al. 2011). Weights begin uniform in
+    ±1/sqrt(hidden), as torch's cells do, but those that a token is read by in ±input_scale.
     """
 
     def __init__(
@@ -86,6 +90,8 @@ class RecurrentNetwork(Network):
         dropout: float,
         weight_drop: float,
         noise: float,
+        direct: int,
+        input_scale: float,
         tied: bool,
         generator: torch.Generator,
     ) -> None:
@@ -98,18 +104,26 @@ class RecurrentNetwork(Network):
         self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
         self.output = nn.Parameter(torch.empty(hidden, vocab_size)) if not tied or not embedding else None
         self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.direct = direct
+        self.grams = nn.Parameter(torch.zeros(GRAM_ROWS, vocab_size)) if direct else None
+        first = "cells.0.weight_ih_l0"
+        self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
+        if cell == "rnn" and not embedding:
+            self.looked_up.add(first)
         with torch.no_grad():
             for name, p in self.named_parameters():
-                p.uniform_(-(hidden**-0.5), hidden**-0.5, generator=generator)
+                if name == "grams":
+                    continue  # they begin as nothing
+                read = name == ("embedding" if embedding else first)
+                bound = hidden**-0.5 if not read or tied else input_scale
+                p.uniform_(-bound, bound, generator=generator)
                 if cell == "lstm" and name.endswith("bias_hh_l0"):
                     p[hidden : 2 * hidden] += 1.0  # remember at first (Gers, Schmidhuber & Cummins 2000)
 
     def start(self, batch: int) -> State:
-        return tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))
-
-    def _mask(self, rows: Tensor, share: float) -> Tensor:
-        keep = torch.empty(rows.shape, dtype=rows.dtype).bernoulli_(1 - share, generator=self.generator)
-        return rows * (keep / (1 - share)).to(rows.device)
+        hidden = tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))
+        before = torch.full((batch, self.direct), self.vocab_size, device=self.bias.device)
+        return (*hidden, before) if self.direct else hidden
 
     def _noised(self, ids: Tensor) -> Tensor:
         if not (self.training and self.noise):
@@ -117,11 +131,6 @@ class RecurrentNetwork(Network):
         others = ids.flatten()[torch.randperm(ids.numel(), generator=self.generator).to(ids.device)]
         replaced = torch.rand(ids.shape, generator=self.generator) < self.noise
         return torch.where(replaced.to(ids.device), others.view_as(ids), ids)
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        if not (self.training and self.dropout):
-            return x
-        return x * self._mask(torch.ones_like(x[0]), self.dropout)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         ids = self._noised(ids)
@@ -136,20 +145,40 @@ class RecurrentNetwork(Network):
             parts = tuple(s[None] for s in state[self.parts * i : self.parts * (i + 1)])
             before = parts if self.parts == 2 else parts[0]
             if self.training and self.weight_drop:
-                weights = {"weight_hh_l0": self._mask(cast(Tensor, cell.weight_hh_l0), self.weight_drop)}
+                weights = {
+                    "weight_hh_l0": dropped(cast(Tensor, cell.weight_hh_l0), self.weight_drop, self.generator)
+                }
                 x, last = torch.func.functional_call(cell, weights, (x, before))
             else:
                 x, last = cell(x, before)
             after.extend(part[0] for part in (last if self.parts == 2 else (last,)))
-            x = self._dropped(x)
+            if self.training:
+                x = dropped(x, self.dropout, self.generator, x.shape[1:])
         weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
-        logits = torch.addmm(self.bias, x.flatten(0, 1), weight)
-        return logits.view(*ids.shape, -1), tuple(after)
+        logits = torch.addmm(self.bias, x.flatten(0, 1), weight).view(*ids.shape, -1)
+        if self.grams is not None:
+            every = torch.cat([state[-1].t(), ids])
+            logits = logits + self._direct(every, len(ids))
+            after.append(every[len(ids) :].t())
+        return logits, tuple(after)
+
+    def _direct(self, ids: Tensor, steps: int) -> Tensor:
+        """(steps, batch, V): what the last 1, 2, .. tokens say, each a row of one table found by hashing."""
+        place = torch.zeros_like(ids[:steps])
+        rows = []
+        for back in range(self.direct):
+            begin = len(ids) - steps - back
+            place = (place * 1_000_003 + ids[begin : begin + steps] + 1 + back) % 2_147_483_647
+            rows.append(place % GRAM_ROWS)
+        found = nn.functional.embedding(torch.stack(rows), cast(Tensor, self.grams))
+        if self.training:
+            found = dropped(found, self.dropout, self.generator, (*found.shape[:3], 1))
+        return found.sum(0)
 
 
 @dataclass(kw_only=True, eq=False)
-class Recurrent(NeuralModel):
-    """Layers of recurrent cells trained by AdamW with warm-up, a cosine schedule and averaged weights."""
+class Recurrent(TunedModel):
+    """Layers of recurrent cells with dropout between them and in them."""
 
     cell: Literal["rnn", "gru", "lstm"] = option("lstm", "kind of cell")
     hidden: int = option(384, "hidden units a layer")
@@ -161,26 +190,12 @@ class Recurrent(NeuralModel):
     dropout: float = option(0.5, "share of the cells' outputs dropped")
     weight_drop: float = option(0.0, "share of the recurrent weights dropped")
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
-    batch: int = option(32, "rows of a minibatch")
-    steps: int = option(64, "tokens of a row; gradients go no further back")
-    bptt: Literal["truncated", "randomised", "full"] = option(
-        "randomised", "rows of `steps` tokens, of lengths drawn around it, or as long as the text allows"
-    )
-    optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
-    lr: float = option(0.003, "learning rate at its highest")
-    schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
-    warmup: float = option(0.02, "share of the training during which the learning rate rises")
-    weight_decay: float = option(0.01, "AdamW's")
-    average: float = option(0.998, "decay of the running mean of the weights, which is what is kept; 0: none")
-    clip: float = option(1.0, "radius of the ball that gradients are clipped to")
-    epochs: int = option(20, "passes over the training text at most")
-    patience: int | None = option(
-        5, "epochs without a better held-out figure before stopping; none: never stop"
-    )
+    input_scale: float = option(0.5, "bound of the first weights that a token is read by")
+    direct: int = option(0, "n-grams of up to so many tokens with weights straight to the output; 0: none")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("dropout", "weight_drop", "noise", "average", "warmup"):
+        for name in ("weight_drop", "noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
         if self.layers < 1:
@@ -201,6 +216,8 @@ class Recurrent(NeuralModel):
             self.dropout,
             self.weight_drop,
             self.noise,
+            self.direct,
+            self.input_scale,
             tied,
             generator,
         )
