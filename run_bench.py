@@ -1,6 +1,8 @@
 """``python run_bench.py ARGS`` is ``lmbench run ARGS``."""
 
+import sys
+
 from lmbench.cli import main
 
 if __name__ == "__main__":
-    main(["run"], append_argv=True)
+    sys.exit(main(["run", *sys.argv[1:]]))

@@ -23,8 +23,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry, with the nearest names suggested."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-    return InputError(f"unknown {kind} {name!r}; {hint}")
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return InputError(f"unknown {kind} {name!r}; {hint}known: {', '.join(known) or 'none'}")
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

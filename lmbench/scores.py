@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
 
+import msgspec
 import numpy as np
+
+from lmbench.corpus import Corpus
+from lmbench.files import InputError, write_whole
+from lmbench.models import LanguageModel, Monitor, make_model, model_class
+from lmbench.models.sampling import generate
+from lmbench.models.speller import Speller
+from lmbench.text import CanonicalText, EncodedText, Unit, Vocab, encode, unit_named
 
 LN2 = math.log(2.0)
 
@@ -103,3 +114,187 @@ class Run:
     @property
     def seed(self) -> int:
         return int(self.signature.get("seed", 0))
+
+
+@dataclass
+class Scorer:
+    """A fitted model with all that it takes to score a text: unit, vocabulary, speller, and how texts are made.
+
+    types: the distinct training tokens, from which the speller learns.
+    """
+
+    model: LanguageModel
+    unit: Unit
+    vocab: Vocab
+    normalise: str
+    documents: str
+    types: list[str] = field(repr=False)
+    about: dict[str, Any] = field(default_factory=dict)  # where it was trained, for whoever loads it
+
+    @classmethod
+    def fit(
+        cls,
+        model: LanguageModel,
+        corpus: Corpus,
+        unit: str = "char",
+        seed: int = 0,
+        monitor: Monitor | None = None,
+        components: Sequence[Scorer] = (),
+    ) -> Self:
+        """Trains a model on a corpus's training text; valid, where there is one, is for its settings.
+
+        components: the fitted scorers that the model combines, in the order of its ``component_labels``.
+        Raises InputError where the model does not suit the text.
+        """
+        types = corpus.vocab(unit)
+        vocab = model.vocabulary(types)
+        own = vocab is not types
+        encoded = {
+            split: encode(corpus.text(split), unit_named(unit), vocab) if own else corpus.encoded(unit, split)
+            for split in ("train", "valid")
+            if split == "train" or corpus.valid is not None
+        }
+        for component in components:
+            if component.vocab.tokens != vocab.tokens:
+                raise InputError(f"{component.model.name} has a vocabulary of its own; it cannot be combined")
+        model.components = [component.model for component in components]
+        valid = encoded["valid"].tokens if "valid" in encoded else None
+        model.fit(encoded["train"].tokens, valid, len(vocab), np.random.default_rng(seed), monitor)
+        about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
+        return cls(
+            model, unit_named(unit), vocab, corpus.normalise, corpus.documents, types.tokens[1:], about
+        )
+
+    @cached_property
+    def speller(self) -> Speller:
+        """Made when the first unknown token is met."""
+        return Speller.fit(self.vocab, self.unit.name, self.types)
+
+    def encode(self, text: CanonicalText | EncodedText) -> EncodedText:
+        """A text in this model's unit and vocabulary."""
+        if isinstance(text, CanonicalText):
+            return encode(text, self.unit, self.vocab)
+        return text if text.vocab is self.vocab else encode(text.canonical, self.unit, self.vocab)
+
+    def score(self, text: CanonicalText | EncodedText) -> Scores:
+        """Charges the model for every character of a text."""
+        encoded = self.encode(text)
+        canonical, oov = encoded.canonical, encoded.oov
+        log_probs = self.model.log_probs(encoded.tokens)
+        spelling = np.zeros(len(log_probs))
+        if oov.any():
+            surfaces = encoded.surface()
+            spelling[oov] = self.speller.log_probs([surfaces[i] for i in np.flatnonzero(oov)])
+        return Scores(
+            log_probs,
+            encoded.ends,
+            oov,
+            spelling,
+            encoded.tokens.starts,
+            canonical.chars,
+            canonical.bytes,
+            canonical.words,
+            len(self.vocab),
+        )
+
+    def generate(
+        self,
+        rng: np.random.Generator,
+        length: int,
+        prompt: str = "",
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> str:
+        """``length`` tokens that continue the prompt, as text after it; ``<unk>`` is never drawn."""
+        ids = self.vocab.encode(self.unit.split(prompt))
+        newline = self.vocab.newline
+        end = newline if self.documents == "line" and newline else None
+        drawn = generate(self.model, rng, length, ids, temperature, top_k, top_p, newline, end, exclude=[0])
+        tokens = [*self.unit.split(prompt), *(self.vocab.tokens[i] for i in drawn.tolist())]
+        return self.unit.join(tokens)
+
+    # Saving: one safetensors file, its header in JSON; no pickle --------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Writes all of it to one file, whole or not at all. Raises InputError where it cannot be written."""
+        import hashlib
+
+        from safetensors.numpy import save
+
+        arrays = {f"model.{key}": np.ascontiguousarray(a) for key, a in self.model._state().items()}
+        for key, words in (("vocab", self.vocab.tokens), ("types", self.types)):
+            arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
+        fixed = model_class(self.model.name)[1]
+        header = {
+            "format": FORMAT,
+            "model": self.model.name,
+            "options": {k: v for k, v in self.model.options().items() if k not in fixed},
+            "vocab_size": self.model.vocab_size,
+            "notes": self.model.notes,
+            "history": self.model.history,
+            "unit": self.unit.name,
+            "reserved": len(self.vocab.reserved),
+            "normalise": self.normalise,
+            "documents": self.documents,
+            "about": self.about,
+            "sha256": _digest(arrays, hashlib.sha256()),
+        }
+        write_whole(path, save(arrays, {"lmbench": msgspec.json.encode(header).decode()}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads a saved scorer back, bit for bit. Raises InputError where the file is foreign or damaged."""
+        import hashlib
+
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():
+            raise InputError(f"no such model file: {path}; `lmbench fit --save {path}` makes one")
+        try:
+            with safe_open(str(path), framework="np") as stream:
+                header = msgspec.json.decode((stream.metadata() or {})["lmbench"])
+                arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+            if header["format"] != FORMAT:
+                raise InputError(
+                    f"{path} has format {header['format']}, this lmbench reads {FORMAT}; fit it anew"
+                )
+            if header["sha256"] != _digest(arrays, hashlib.sha256()):
+                raise InputError(f"{path} is damaged (its checksum does not fit); fit it anew")
+            words = {key: msgspec.json.decode(arrays.pop(key).tobytes()) for key in ("vocab", "types")}
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path} is not a model that lmbench saved, or is damaged ({error})") from None
+        model = make_model(header["model"], **header["options"])
+        model.vocab_size, model.notes, model.history = (
+            header["vocab_size"],
+            header["notes"],
+            header["history"],
+        )
+        model._restore({key.removeprefix("model."): array for key, array in arrays.items()})
+        vocab = Vocab.from_list(words["vocab"], header["reserved"])
+        return cls(
+            model,
+            unit_named(header["unit"]),
+            vocab,
+            header["normalise"],
+            header["documents"],
+            words["types"],
+            header["about"],
+        )
+
+
+FORMAT = 1
+
+
+def _digest(arrays: dict[str, np.ndarray], digest: Any) -> str:
+    for key in sorted(arrays):
+        digest.update(key.encode())
+        digest.update(arrays[key].reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def load_model(path: str | Path) -> Scorer:
+    """A model saved by ``lmbench fit --save``, ready to score and to write text."""
+    return Scorer.load(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from typing import Any
 
 from lmbench.files import InputError, unknown
@@ -11,9 +10,38 @@ from lmbench.models.base import LanguageModel, Monitor, typed_options
 
 __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
 
+# Dive into Deep Learning, 8.5: the network memorises the first 10,000 tokens.
+D2L_85 = {
+    "hidden": 512,
+    "batch": 32,
+    "steps": 35,
+    "lr": 1.0,
+    "clip": 1.0,
+    "scale": 0.01,
+    "epochs": 500,
+    "schedule": "constant",
+    "patience": None,
+    "max_tokens": 10_000,
+}
+
 # name: (module:class, options that the name fixes)
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("lmbench.models.uniform:Uniform", {}),
+    "unigram": ("lmbench.models.laplace:Laplace", {"order": 1}),
+    "bigram": ("lmbench.models.laplace:Laplace", {"order": 2}),
+    "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
+    "laplace": ("lmbench.models.laplace:Laplace", {}),
+    "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
+    "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
+    "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
+    "witten-bell": ("lmbench.models.witten_bell:WittenBell", {}),
+    "absolute-discounting": ("lmbench.models.absolute_discounting:AbsoluteDiscounting", {}),
+    "jelinek-mercer": ("lmbench.models.jelinek_mercer:JelinekMercer", {}),
+    "katz": ("lmbench.models.katz:Katz", {}),
+    "stupid-backoff": ("lmbench.models.stupid_backoff:StupidBackoff", {}),
+    "cache": ("lmbench.models.cache:Cache", {}),
+    "mixture": ("lmbench.models.mixture:Mixture", {}),
+    "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
 }
 
 
@@ -38,4 +66,6 @@ def make_model(name: str, **options: Any) -> LanguageModel:
     clash = [key for key in options if key in fixed]
     if clash:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
-    return found(**fixed, **typed_options(found, name, options))
+    model = found(**fixed, **typed_options(found, name, options))
+    model.registered = name
+    return model

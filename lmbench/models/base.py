@@ -21,7 +21,7 @@ from lmbench.files import InputError, unknown
 from lmbench.text import Tokens, Vocab
 
 
-def option(default: Any, help: str) -> Any:  # noqa: A002
+def option(default: Any, help: str) -> Any:
     """A dataclass field that users may set, with a line that says what it does."""
     return dataclasses.field(default=default, metadata={"help": help})
 
@@ -44,17 +44,25 @@ class Monitor:
 class LanguageModel(ABC):
     """A distribution over sequences of V token ids; every document is a sequence of its own.
 
-    Class facts: ``needs_valid`` — _fit wants held-out text; ``adaptive`` — log_probs learns from the text
-    that it has already scored (declared in every signature); ``normalised`` — Σ p = 1 by construction.
+    Facts of a class, or of an instance where options decide: ``needs_valid``, _fit wants held-out text;
+    ``adaptive``, log_probs learns from the text that it has scored (declared in every signature).
+    ``precision``: how far Σ p may be from 1, and two ways to the same probability from each other.
+    ``normalised``: false where the scores are no probabilities, so that the model has no place in a ranking.
     """
 
-    needs_valid: ClassVar[bool] = False
-    adaptive: ClassVar[bool] = False
     normalised: ClassVar[bool] = True
+    precision: ClassVar[float] = 1e-12
 
+    registered: str = dataclasses.field(init=False, default="", repr=False)
     vocab_size: int = dataclasses.field(init=False, default=0, repr=False)
+    components: list[LanguageModel] = dataclasses.field(init=False, default_factory=list, repr=False)
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
+
+    @property
+    def needs_valid(self) -> bool:
+        """Whether ``_fit``, with the options as set, wants held-out text."""
+        return False
 
     # What a subclass writes -------------------------------------------------------------------------
 
@@ -79,6 +87,15 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def _restore(self, state: Mapping[str, np.ndarray]) -> None: ...
+
+    @property
+    def adaptive(self) -> bool:
+        return False
+
+    @property
+    def component_labels(self) -> tuple[str, ...]:
+        """The models that this one combines; the caller fits them first and sets ``components``."""
+        return ()
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.
@@ -144,6 +161,11 @@ class LanguageModel(ABC):
         return rows if many else rows[0]
 
     @property
+    def name(self) -> str:
+        """The name that makes such a model anew: a registered one, or ``package.module:Class``."""
+        return self.registered or f"{type(self).__module__}:{type(self).__qualname__}"
+
+    @property
     def parameters(self) -> int:
         """How many numbers the model keeps."""
         return sum(int(a.size) for a in self._state().values())
@@ -173,6 +195,20 @@ def option_fields(model: type[LanguageModel]) -> list[dataclasses.Field]:
     return [f for f in dataclasses.fields(model) if f.init]
 
 
+def describe_options(model: type[LanguageModel]) -> list[dict[str, Any]]:
+    """Each option's name, type in words, default and help, as plain values."""
+    hints = typing.get_type_hints(model)
+    return [
+        {
+            "name": f.name,
+            "type": _describe(hints[f.name]),
+            "default": ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default,
+            "help": f.metadata.get("help", ""),
+        }
+        for f in option_fields(model)
+    ]
+
+
 def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Checks options against the model's fields; strings (from ``-o``) are read as the field's type.
 
@@ -183,10 +219,7 @@ def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any
     typed = {}
     for key, value in given.items():
         if key not in known:
-            error = unknown(f"option of {name}", key, known)
-            raise InputError(
-                f"{error}" if "known:" in str(error) else f"{error} known: {', '.join(sorted(known))}"
-            )
+            raise unknown(f"option of {name}", key, known)
         try:
             typed[key] = _convert(value, hints[key])
         except ValueError:
@@ -196,9 +229,10 @@ def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any
 
 def _convert(value: Any, kind: Any) -> Any:
     """``value`` as ``kind``; raises ValueError. TOML values must fit already, strings are parsed."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    origin: Any = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        for choice in sorted(arguments, key=lambda a: typing.get_origin(a) is not Literal):
+        for choice in sorted(arguments, key=lambda a: str(typing.get_origin(a)) != str(Literal)):
             try:
                 return _convert(value, choice)
             except ValueError:

@@ -1,0 +1,387 @@
+"""The runner: a double loop over corpora and models, each cell on disk as soon as it is done."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import hashlib
+import io
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import lmbench
+from lmbench.corpus import Corpus
+from lmbench.files import InputError, write_whole
+from lmbench.models import LanguageModel, Monitor, make_model
+from lmbench.models.laws import broken_laws
+from lmbench.scores import Run, Scorer, Scores
+from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
+from lmbench.text import CanonicalText, Tokens
+
+CERTIFIED = 256  # tokens of the test text on which the laws are checked before a model is ranked
+
+
+# One model on one corpus ---------------------------------------------------------------------------
+
+
+def signature(scorer: Scorer, corpus: Corpus, seed: int) -> dict[str, Any]:
+    """What was measured: two runs compare only where the first four fields agree."""
+    return {
+        "corpus": corpus.name,
+        "text": hashlib.sha256(corpus.text("test").text.encode()).hexdigest()[:16],
+        "normalise": corpus.normalise,
+        "documents": corpus.documents,
+        "unit": scorer.unit.name,
+        "oov": "spelled",
+        "context": "adaptive" if scorer.model.adaptive else "document",
+        "seed": seed,
+        "lmbench": lmbench.__version__,
+    }
+
+
+def score_run(scorer: Scorer, corpus: Corpus, label: str, seed: int = 0) -> Run:
+    """Scores the held-out text, and as much of the training text: memorisation is the difference."""
+    began = time.perf_counter()
+    scores = scorer.score(corpus.encoded(scorer.unit.name, "test"))
+    seconds = time.perf_counter() - began
+    facts: dict[str, Any] = {
+        "model": scorer.model.name,
+        "options": scorer.model.options(),
+        "unit": scorer.unit.name,
+        "adaptive": scorer.model.adaptive,
+        "score_seconds": seconds,
+        "parameters": scorer.model.parameters,
+        "model_bytes": scorer.model.model_bytes,
+        "notes": scorer.model.notes,
+        "history": scorer.model.history,
+    }
+    return Run(corpus.name, label, scores, signature(scorer, corpus, seed), facts)
+
+
+def fit_run(
+    model: LanguageModel,
+    corpus: Corpus,
+    unit: str = "char",
+    label: str | None = None,
+    seed: int = 0,
+    monitor: Monitor | None = None,
+    components: Sequence[Scorer] = (),
+) -> tuple[Scorer, Run]:
+    """Fits a model and scores the held-out text with it. Raises InputError where they do not suit each other."""
+    if model.needs_valid:
+        corpus = corpus.with_held_out()
+    began = time.perf_counter()
+    scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
+    seconds = time.perf_counter() - began
+    run = score_run(scorer, corpus, label or model.name, seed)
+    return scorer, replace(run, facts={**run.facts, "fit_seconds": seconds})
+
+
+def evaluate(
+    model: LanguageModel,
+    corpus: Corpus,
+    unit: str = "char",
+    label: str | None = None,
+    seed: int = 0,
+    components: Sequence[Scorer] = (),
+) -> Run:
+    """Trains a model on a corpus and scores its held-out text: ``run.scores.bits_per_char`` and the rest.
+
+    unit: char, word or byte. Raises InputError where the model does not suit the corpus.
+    """
+    return fit_run(model, corpus, unit, label, seed, components=components)[1]
+
+
+def beginning(text: CanonicalText, chars: int) -> CanonicalText:
+    """About the first ``chars`` characters of a text, whole documents or else up to a blank."""
+    if chars >= text.chars:
+        return text
+    last = int(np.searchsorted(text.starts, chars, side="right"))
+    cut = int(text.starts[last]) if 0 < last < len(text.starts) else text.text.find(" ", chars)
+    cut = text.chars if cut <= 0 else cut
+    return CanonicalText(text.text[:cut], text.starts[text.starts < cut])
+
+
+# Cells ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one corpus with one seed, and where its result lies."""
+
+    corpus: CorpusSpec
+    spec: ModelSpec
+    seed: int
+    several: bool  # whether the suite has more seeds than one
+    components: tuple[Cell, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return self.spec.label
+
+    @property
+    def stem(self) -> str:
+        return f"{self.label}@{self.seed}" if self.several else self.label
+
+    def scores_file(self, folder: Path) -> Path:
+        return folder / "scores" / self.corpus.name / f"{self.stem}.npz"
+
+    def model_file(self, folder: Path) -> Path:
+        return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
+
+    def key(self, corpus: Corpus, suite: Suite) -> str:
+        """Names all that the result depends on: the text, the model and its options, the seed, the code."""
+        facts = {
+            "text": corpus.sha256,
+            "normalise": corpus.normalise,
+            "documents": corpus.documents,
+            "model": self.spec.model,
+            "options": {
+                k: str(v) for k, v in make_model(self.spec.model, **self.spec.options).options().items()
+            },
+            "unit": self.spec.unit,
+            "seed": self.seed,
+            "components": [c.key(corpus, suite) for c in self.components],
+            "samples": msgspec.structs.asdict(suite.samples),
+            "code": code_hash(),
+        }
+        return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
+
+
+@functools.cache
+def code_hash() -> str:
+    """Of the source files that decide a score: everything but the runner, the command line and the drawing."""
+    package = Path(__file__).parent
+    names = ["text", "ngrams", "batches", "corpus", "scores", "arpa", "sources"]
+    files = [package / f"{name}.py" for name in names] + sorted(package.glob("models/*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        if file.exists():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def cells_of(suite: Suite, corpus: CorpusSpec) -> list[Cell]:
+    """The suite's models on one corpus; what a mixture combines stands before it."""
+    cells: dict[tuple[str, int], Cell] = {}
+    for spec in suite.models:
+        parts = make_model(spec.model, **spec.options).component_labels
+        for seed in suite.seeds:
+            components = tuple(cells[label, seed] for label in parts)
+            cells[spec.label, seed] = Cell(corpus, spec, seed, len(suite.seeds) > 1, components)
+    return list(cells.values())
+
+
+@functools.lru_cache(maxsize=1)
+def _load(spec: CorpusSpec) -> Corpus:
+    return spec.load()
+
+
+def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run:
+    """Fits and scores one cell and puts its model and scores on disk, each whole or not at all."""
+    corpus = _load(cell.corpus)
+    model = make_model(cell.spec.model, **cell.spec.options)
+    components = [Scorer.load(c.model_file(folder)) for c in cell.components]
+    scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
+    test = corpus.text("test")
+    head = scorer.score(beginning(corpus.train, test.chars))
+    facts = {
+        **run.facts,
+        "train_bits_per_char": head.bits_per_char,
+        "unranked_reason": certify(scorer, corpus),
+        "samples": list(_samples(scorer, suite, cell.seed)),
+    }
+    run = replace(run, facts=facts)
+    scorer.save(cell.model_file(folder))
+    save_run(run, cell.scores_file(folder), cell.key(corpus, suite))
+    return run
+
+
+def certify(scorer: Scorer, corpus: Corpus) -> str | None:
+    """Why a model may not be ranked (Σ p ≠ 1, it looks ahead …), or None; checked on the test text's beginning."""
+    test = scorer.encode(corpus.encoded(scorer.unit.name, "test")).tokens
+    first = test.documents()[0][:CERTIFIED]
+    broken = broken_laws(scorer.model, Tokens(first, np.zeros(1, dtype=np.int64), test.bos))
+    return "; ".join(broken.values()) or None
+
+
+def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[dict[str, Any]]:
+    told = suite.samples
+    tokens = told.chars if scorer.unit.name != "word" else told.chars // 5
+    prompt = told.prompt if scorer.unit.name != "word" else told.prompt.rstrip(" ")
+    for temperature in told.temperatures:
+        text = scorer.generate(np.random.default_rng(seed), tokens, prompt, temperature)
+        yield {"prompt": prompt, "temperature": temperature, "text": text}
+
+
+def save_run(run: Run, path: Path, key: str) -> None:
+    """Writes a run's scores and facts to one .npz file, whole or not at all."""
+    about = {
+        "key": key,
+        "corpus": run.corpus,
+        "label": run.label,
+        "signature": run.signature,
+        "facts": run.facts,
+        "scalars": {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"},
+    }
+    arrays = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type != "int"}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
+    write_whole(path, stream.getvalue())
+
+
+def load_run(path: Path, key: str | None = None) -> Run | None:
+    """A run read back; None where it is missing, damaged, or (given a key) not of the same text, model and code."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = msgspec.json.decode(stored["about"].tobytes())
+            if key is not None and about["key"] != key:
+                return None
+            arrays = {name: stored[name] for name in stored.files if name != "about"}
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    return Run(
+        about["corpus"],
+        about["label"],
+        Scores(**arrays, **about["scalars"]),
+        about["signature"],
+        about["facts"],
+    )
+
+
+# The suite -----------------------------------------------------------------------------------------
+
+
+class Watch:
+    """What a run tells whoever looks on; this one is silent."""
+
+    def begin(self, cells: int) -> None: ...
+
+    def start(self, cell: Cell) -> Monitor:
+        return Monitor()
+
+    def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
+        """``outcome``: the run, or why it failed. fresh: whether it was measured just now."""
+
+
+@dataclass
+class Outcome:
+    """What a run left: the finished runs by corpus, and the cells that failed with their reasons."""
+
+    suite: Suite
+    folder: Path
+    corpora: dict[str, Corpus] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    failures: list[tuple[Cell, str]] = field(default_factory=list)
+    interrupted: bool = False
+
+    def failed_rows(self) -> list[dict[str, Any]]:
+        """The rows of results.json for the cells that have no scores."""
+        return [
+            {
+                "corpus": cell.corpus.name,
+                "label": cell.label,
+                "model": cell.spec.model,
+                "unit": cell.spec.unit,
+                "options": cell.spec.options,
+                "seed": cell.seed,
+                "status": f"failed: {why}",
+            }
+            for cell, why in self.failures
+        ]
+
+    def scorer_of(self, run: Run) -> Scorer:
+        """A finished run's fitted model, read from disk."""
+        for spec in self.suite.corpus_specs():
+            for cell in cells_of(self.suite, spec):
+                if (cell.corpus.name, cell.label, cell.seed) == (run.corpus, run.label, run.seed):
+                    return Scorer.load(cell.model_file(self.folder))
+        raise KeyError(run.label)
+
+
+def run_suite(
+    suite: Suite, folder: Path, fresh: bool = False, jobs: int = 1, watch: Watch | None = None
+) -> Outcome:
+    """Measures every cell that is missing or changed, reads the others back.
+
+    A cell that fails leaves its reason and the rest goes on; an interrupt keeps what is done. fresh: measure
+    all anew. jobs: cells side by side, the processor's threads divided among them. Raises InputError where a
+    corpus cannot be had or the folder cannot be written.
+    """
+    watch = watch or Watch()
+    outcome = Outcome(suite, folder)
+    specs = suite.corpus_specs()
+    outcome.corpora = {spec.name: _load(spec) for spec in specs}
+    write_whole(folder / "suite.toml", to_toml(suite))
+    todo = [cell for spec in specs for cell in cells_of(suite, spec)]
+    watch.begin(len(todo))
+    waiting: list[Cell] = []
+    for cell in todo:
+        key = cell.key(outcome.corpora[cell.corpus.name], suite)
+        stored = None if fresh else load_run(cell.scores_file(folder), key)
+        if stored is not None and cell.model_file(folder).is_file():
+            outcome.runs.append(stored)
+            watch.done(cell, stored, False)
+        else:
+            waiting.append(cell)
+    try:
+        for cell, result in _measure_all(waiting, suite, folder, jobs, watch):
+            if isinstance(result, Run):
+                outcome.runs.append(result)
+            else:
+                outcome.failures.append((cell, result))
+            watch.done(cell, result, True)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    order = {(cell.corpus.name, cell.label, cell.seed): number for number, cell in enumerate(todo)}
+    outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
+    return outcome
+
+
+def _measure_all(
+    cells: list[Cell], suite: Suite, folder: Path, jobs: int, watch: Watch
+) -> Iterator[tuple[Cell, Run | str]]:
+    if jobs <= 1 or len(cells) <= 1:
+        for cell in cells:
+            yield cell, _try(cell, suite, folder, watch.start(cell))
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, _use_threads, (threads,)) as pool:
+        running: dict[concurrent.futures.Future[Run | str], Cell] = {}
+        waiting = list(cells)
+        while waiting or running:
+            busy = [*waiting, *running.values()]
+            for cell in [c for c in waiting if not any(part in busy for part in c.components)]:
+                watch.start(cell)
+                running[pool.submit(_try, cell, suite, folder)] = cell
+                waiting.remove(cell)
+            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+
+
+def _use_threads(threads: int) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def _try(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run | str:
+    try:
+        return measure(cell, suite, folder, monitor)
+    except InputError as error:
+        return str(error)
+    except MemoryError:
+        return "not enough memory; a smaller order, hidden size or batch needs less"
+    except Exception as error:  # a model's own bug must not take the other rows with it
+        write_whole(folder / "errors" / f"{cell.corpus.name}-{cell.stem}.txt", traceback.format_exc())
+        return f"{type(error).__name__}: {error} (the traceback is in errors/)"

@@ -1,0 +1,344 @@
+"""Runs -> paired differences with intervals, p-values, groups; average ranks across corpora.
+
+Two models on one text are compared on the same resampled blocks of that text, so that what makes a passage hard for
+both cancels. A difference is bits per character of ``a`` less that of ``b``: negative where ``a`` is better.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmbench.bootstrap import Resampling, half_width, merge_atoms, p_value, standard_error
+from lmbench.charts import Chart, Panel, Series
+from lmbench.files import InputError
+from lmbench.metrics import MIN_DOCUMENTS, RESOLVABLE
+from lmbench.scores import LN2, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPLICATES = 9999
+TEXT_FIELDS = ("corpus", "text", "normalise", "documents")  # of a signature: what must agree
+MIN_CORPORA = 5  # for ranks across corpora
+COLUMNS = (
+    "corpus",
+    "a",
+    "b",
+    "difference_bits_per_char",
+    "ci95",
+    "p_value",
+    "p_holm",
+    "standard_error",
+    "se_text",
+    "se_seeds",
+    "resolvable_difference",
+    "block_length",
+    "note",
+)
+
+
+# Pairs on one text ---------------------------------------------------------------------------------
+
+
+def compare(
+    runs: Sequence[Run], *, replicates: int = REPLICATES, rng: np.random.Generator | None = None
+) -> pd.DataFrame:
+    """Every pair of labels within each corpus: one row a pair, with the columns ``COLUMNS``.
+
+    difference_bits_per_char, ci95 (low, high), standard_error, resolvable_difference (2.8 standard errors) are in bits
+    per character. p_value is two-sided, (c + 1)/(R + 1) by the circular block bootstrap; p_holm is Holm's over all
+    pairs of the corpus. Models of different units are aligned where both have a token boundary; documents are
+    the units of resampling where there are 50 or more. block_length counts those units.
+
+    Several seeds of one label are averaged; standard_error² = se_text² + se_seeds², where se_seeds is what the
+    means over seeds would still vary by on this very text (0 where each label has one seed: then the result
+    speaks of these two trained models, not of their kind).
+
+    A model with probability 0 somewhere is infinitely worse than one without: p = 0; two such are not told apart: p
+    = 1. Pairs of one corpus whose signatures name different texts have no numbers, and a ``note`` why.
+    Raises InputError where no pair compares, or where two runs carry the same label and seed.
+    """
+    import pandas as pd
+
+    rng = np.random.default_rng(0) if rng is None else rng
+    rows: list[dict[str, Any]] = []
+    reason = "give at least two models on the same corpus"
+    for corpus, of_corpus in _by(runs, lambda run: run.corpus).items():
+        texts = _by(of_corpus, _text)
+        for same_text in texts.values():
+            rows += _pairs(corpus, _by_label(same_text), replicates, rng)
+        for one, other in itertools.combinations(texts.values(), 2):
+            reason = f"corpus {corpus}: {unlike(one[0], other[0])}"
+            for a, b in itertools.product(_by(one, lambda r: r.label), _by(other, lambda r: r.label)):
+                rows.append({"corpus": corpus, "a": a, "b": b, "note": unlike(one[0], other[0])})
+    if not any("p_value" in row for row in rows):
+        raise InputError(f"these runs do not compare: {reason}")
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"note": "string"}).fillna({"note": ""})
+
+
+def unlike(one: Run, other: Run) -> str:
+    """Why two runs do not compare, as a few words; '' where they do."""
+    for field in TEXT_FIELDS:
+        ours, theirs = one.signature.get(field), other.signature.get(field)
+        if ours != theirs:
+            return f"different {field} ({ours} and {theirs})"
+    if one.scores.chars != other.scores.chars:
+        return f"texts of different length ({one.scores.chars} and {other.scores.chars} characters)"
+    return ""
+
+
+def _text(run: Run) -> tuple[Any, ...]:
+    return (*(str(run.signature.get(field)) for field in TEXT_FIELDS), run.scores.chars)
+
+
+def _by(runs: Sequence[Run], key: Any) -> dict[Any, list[Run]]:
+    """Runs by a key of theirs, in order of first appearance."""
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups
+
+
+def _by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    labels = _by(runs, lambda run: run.label)
+    for label, seeds in labels.items():
+        if len({run.seed for run in seeds}) < len(seeds):
+            raise InputError(
+                f"two runs on {seeds[0].corpus} are called {label} with one seed; label them apart"
+            )
+    return labels
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Runs on one text, cut where all of them have a token boundary.
+
+    bits: (N, M) float64, of each run in each piece, infinite losses left out; chars: (N,) of each piece; infinite: (M,)
+    bool, runs that have such losses.
+    """
+
+    bits: np.ndarray
+    chars: np.ndarray
+    infinite: np.ndarray
+
+
+def align(runs: Sequence[Run]) -> Aligned:
+    """Pieces of the text that end where every run has a token boundary: documents, where there are 50 or more."""
+    first = runs[0].scores
+    if len(first.starts) >= MIN_DOCUMENTS:
+        cuts = np.append(first.ends[first.starts[1:] - 1], first.chars)
+    else:
+        cuts = np.unique(first.ends)
+        for run in runs[1:]:
+            cuts = np.intersect1d(cuts, run.scores.ends)
+    columns = []
+    infinite = np.array([not np.isfinite(run.scores.nats).all() for run in runs])
+    for run in runs:
+        nats = np.where(np.isfinite(run.scores.nats), run.scores.nats, 0)
+        totals = np.concatenate([[0.0], np.cumsum(-nats / LN2)])
+        columns.append(np.diff(totals[np.searchsorted(run.scores.ends, cuts, side="right")], prepend=0.0))
+    pieces = merge_atoms(np.stack([*columns, np.diff(cuts, prepend=0)], axis=1))
+    return Aligned(pieces[:, :-1], pieces[:, -1], infinite)
+
+
+def _pairs(
+    corpus: str, labels: Mapping[str, Sequence[Run]], replicates: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    if len(labels) < 2:
+        return []
+    aligned = align([run for seeds in labels.values() for run in seeds])
+    members = np.split(np.arange(len(aligned.infinite)), np.cumsum([len(s) for s in labels.values()])[:-1])
+    bits = np.stack([aligned.bits[:, of_label].mean(axis=1) for of_label in members], axis=1)
+    infinite = [bool(aligned.infinite[of_label].any()) for of_label in members]
+    chars = float(aligned.chars.sum())
+    rows: list[dict[str, Any]] = []
+    of_length: dict[int, list[tuple[dict[str, Any], tuple[int, int]]]] = {}
+    for pair in itertools.combinations(range(len(labels)), 2):
+        a, b = pair
+        row: dict[str, Any] = {"corpus": corpus, "a": list(labels)[a], "b": list(labels)[b]}
+        rows.append(row)
+        if infinite[a] or infinite[b] or len(bits) < 2:
+            row |= _without_numbers(infinite[a], infinite[b])
+            continue
+        difference = bits[:, a] - bits[:, b]
+        row["difference_bits_per_char"] = float(difference.sum()) / chars
+        residual = difference - row["difference_bits_per_char"] * aligned.chars
+        # To the nearest power of two, so that pairs share their draws.
+        length = 1 << round(math.log2(Resampling.of(residual, replicates).length))
+        of_length.setdefault(min(length, -(-len(bits) // 2)), []).append((row, pair))
+    per_seed = [aligned.bits[:, of_label].sum(axis=0) / chars for of_label in members]
+    for length in sorted(of_length):
+        resampling = Resampling(len(bits), length, replicates)
+        draws = resampling.sums(np.column_stack([bits, aligned.chars]), rng)
+        means = draws[:, :-1] / draws[:, -1:]
+        for row, (a, b) in of_length[length]:
+            estimate = row["difference_bits_per_char"]
+            deviations = (means[:, a] - means[:, b] - estimate) * resampling.factor
+            seeds, freedom = seed_error(per_seed[a], per_seed[b])
+            row["se_text"] = standard_error(deviations)
+            row["se_seeds"] = seeds
+            if seeds:
+                deviations = deviations + seeds * rng.standard_t(freedom, size=replicates)
+            half = half_width(deviations)
+            error = math.hypot(row["se_text"], seeds)
+            row |= {"ci95": (estimate - half, estimate + half), "p_value": p_value(estimate, deviations)}
+            row |= {"standard_error": error, "resolvable_difference": RESOLVABLE * error}
+            row |= {"block_length": length, "note": ""}
+    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+    return rows
+
+
+def _without_numbers(a_infinite: bool, b_infinite: bool) -> dict[str, Any]:
+    """The row of a pair that has no error bar: probability 0 somewhere, or a text of one piece."""
+    if a_infinite and b_infinite:
+        return {"p_value": 1.0, "note": "both give probability 0 somewhere"}
+    if a_infinite or b_infinite:
+        difference = math.inf if a_infinite else -math.inf
+        return {"difference_bits_per_char": difference, "p_value": 0.0, "note": "probability 0 somewhere"}
+    return {"p_value": 1.0, "note": "the text is too short to resample"}
+
+
+def seed_error(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """What the difference of two means over seeds may still vary by, and its degrees of freedom (Welch).
+
+    a, b: bits per character of each seed. A label of one seed adds nothing: its seeds' variance is not known.
+    """
+    variances = [float(x.var(ddof=1)) / len(x) if len(x) > 1 else 0.0 for x in (a, b)]
+    total = sum(variances)
+    if total == 0:
+        return 0.0, 1.0
+    freedom = total**2 / sum(v**2 / (len(x) - 1) for v, x in zip(variances, (a, b), strict=True) if v)
+    return math.sqrt(total), freedom
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) step-down adjustment: (m - i) p of the i-th smallest, made monotone, at most 1."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted.tolist()
+
+
+# Groups that cannot be told apart ------------------------------------------------------------------
+
+
+def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float = 0.05) -> dict[str, str]:
+    """Label -> letters, best label first: two labels share a letter exactly if they cannot be told apart.
+
+    runs: of one corpus; ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
+    of these runs or more, where the caller has it; pairs whose p_holm is at most ``level`` differ. Raises InputError
+    for runs of several corpora or texts: they are not one ranking.
+    """
+    for run in runs[1:]:
+        if reason := unlike(runs[0], run):
+            raise InputError(f"{runs[0].label} and {run.label} are not one ranking: {reason}")
+    bits = {
+        label: float(np.mean([run.scores.bits_per_char for run in seeds]))
+        for label, seeds in _by(runs, lambda run: run.label).items()
+    }
+    different: set[frozenset[str]] = set()
+    if len(bits) > 1:
+        rows = compare(runs) if table is None else table[table["corpus"] == runs[0].corpus]
+        different = {
+            frozenset((a, b))
+            for a, b, p in zip(rows["a"], rows["b"], rows["p_holm"], strict=True)
+            if a in bits and b in bits and p <= level
+        }
+    return letters(sorted(bits, key=bits.__getitem__), different)
+
+
+def letters(ranked: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
+    """The compact letter display of Piepho (2004): insert a column for each significant pair, absorb, name.
+
+    ranked: labels, best first; different: pairs that do. Two labels share a letter exactly if they do not differ.
+    """
+    columns = [frozenset(ranked)] if ranked else []
+    for pair in sorted(different, key=lambda pair: sorted(map(ranked.index, pair))):
+        split = [column - {label} for column in columns if pair <= column for label in pair]
+        columns = [column for column in columns if not pair <= column] + split
+        columns = [
+            c
+            for i, c in enumerate(columns)
+            if not any(c < d or (c == d and j < i) for j, d in enumerate(columns))
+        ]
+    columns.sort(key=lambda column: sorted(map(ranked.index, column)))
+    return {
+        label: "".join(_letter(i) for i, column in enumerate(columns) if label in column) for label in ranked
+    }
+
+
+def _letter(i: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyz"[i % 26] + "'" * (i // 26)
+
+
+# Across corpora ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Average ranks over corpora (1 is best), best first.
+
+    p_value: Friedman's test that all labels rank alike (the F form of Iman & Davenport 1980).
+    critical_difference: Nemenyi's; average ranks that are further apart differ at 5% (Demšar 2006).
+    """
+
+    labels: list[str]
+    average_ranks: list[float]
+    corpora: list[str]
+    p_value: float
+    critical_difference: float
+
+    def chart(self) -> Chart:
+        """Bars half a critical difference each way: two labels differ where their bars do not overlap."""
+        half = self.critical_difference / 2
+        ranks = self.average_ranks
+        bars = [
+            Series("", [label], [rank], kind="interval", low=[rank - half], high=[rank + half], key=label)
+            for label, rank in zip(self.labels, ranks, strict=True)
+        ]
+        return Chart(
+            "ranks",
+            f"Average rank over {len(self.corpora)} corpora (1 is best) with Nemenyi's critical difference "
+            f"{self.critical_difference:.2f}: models whose bars do not overlap differ. Friedman p = {self.p_value:.2g}.",
+            [Panel("Ranks across corpora", "model", "average rank", bars)],
+        )
+
+
+def across(runs: Sequence[Run]) -> Ranking | None:
+    """Ranks of the labels that every corpus has; None for fewer than 5 corpora or 3 labels.
+
+    Ties share the mean rank. Infinite losses rank last.
+    """
+    from scipy import stats
+
+    corpora = _by(runs, lambda run: run.corpus)
+    labels = [
+        x for x in _by(runs, lambda r: r.label) if all(any(r.label == x for r in c) for c in corpora.values())
+    ]
+    n, k = len(corpora), len(labels)
+    if n < MIN_CORPORA or k < 3:
+        return None
+    bits = np.array(
+        [
+            [float(np.mean([r.scores.bits_per_char for r in of_corpus if r.label == x])) for x in labels]
+            for of_corpus in corpora.values()
+        ]
+    )
+    ranks = stats.rankdata(bits, axis=1).mean(axis=0)
+    chi2 = 12 * n / (k * (k + 1)) * (float((ranks**2).sum()) - k * (k + 1) ** 2 / 4)
+    p = 0.0
+    if chi2 < n * (k - 1):
+        p = float(stats.f.sf((n - 1) * chi2 / (n * (k - 1) - chi2), k - 1, (k - 1) * (n - 1)))
+    q = float(stats.studentized_range.ppf(0.95, k, np.inf)) / math.sqrt(2)
+    order = np.argsort(ranks, kind="stable").tolist()
+    critical = q * math.sqrt(k * (k + 1) / (6 * n))
+    return Ranking([labels[i] for i in order], [float(ranks[i]) for i in order], list(corpora), p, critical)

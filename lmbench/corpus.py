@@ -1,0 +1,401 @@
+"""Corpora: a registry of TOML descriptions, a user's own files, and the split that models train and score on."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import itertools
+import os
+import random
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from lmbench.download import Progress, check_sum, download
+from lmbench.files import InputError, decode_utf8, read_bytes, read_text, unknown, write_whole
+from lmbench.sources import make_source
+from lmbench.text import CanonicalText, EncodedText, Vocab, build_vocab, canonical_text, encode, unit_named
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Three canonical texts that do not overlap, and where they come from.
+
+    train, valid, test: CanonicalText; valid is None where the user gave none. normalise, documents: how the texts
+    were made of the files. entropy_rate: (low, high) bits a character where the truth is known.
+    """
+
+    name: str
+    train: CanonicalText
+    valid: CanonicalText | None
+    test: CanonicalText | None
+    normalise: str = "none"
+    documents: str = "stream"
+    info: dict[str, Any] = field(default_factory=dict)
+    entropy_rate: tuple[float, float] | None = None
+    _encoded: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_files(
+        cls,
+        train: str | os.PathLike[str],
+        valid: str | os.PathLike[str] | None = None,
+        test: str | os.PathLike[str] | None = None,
+        normalise: str = "none",
+        documents: str = "stream",
+        name: str | None = None,
+    ) -> Corpus:
+        """A user's own texts. A path may be a file, a directory (every file in it) or a glob pattern.
+
+        Raises InputError where a text is missing, empty after normalising, or stands in two of the places.
+        """
+        paths = {"train": train, "valid": valid, "test": test}
+        read = {split: files_of(path) for split, path in paths.items() if path is not None}
+        seen: dict[Path, str] = {}
+        for split, files in read.items():
+            for file in files:
+                if (other := seen.setdefault(file.resolve(), split)) != split:
+                    raise InputError(
+                        f"{file} is given as {other} and as {split}; a text may be only one of them"
+                    )
+        texts = {split: read_canonical(files, normalise, documents) for split, files in read.items()}
+        whole = [split for split in texts if split != "train" and texts[split].text == texts["train"].text]
+        if whole:
+            raise InputError(f"the {whole[0]} text is the training text; give another")
+        name = name or Path(str(train)).stem
+        info = {"title": name, "source": str(train)}
+        return cls(name, texts["train"], texts.get("valid"), texts.get("test"), normalise, documents, info)
+
+    def text(self, split: Split) -> CanonicalText:
+        """Raises InputError where the corpus has no such split."""
+        found: CanonicalText | None = getattr(self, split)
+        if found is None:
+            raise InputError(f"corpus {self.name} has no {split} text; give --{split} FILE")
+        return found
+
+    def whole(self) -> CanonicalText:
+        """All of the text, as it stood before it was divided."""
+        text, starts, offset = "", [], 0
+        for piece in (self.train, self.valid, self.test):
+            if piece is not None:
+                joined = bool(text) and not text.endswith("\n")
+                starts.append(piece.starts[1:] + offset if joined else piece.starts + offset)
+                text += piece.text
+                offset = len(text)
+        return CanonicalText(text, np.concatenate(starts))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the canonical texts: train, valid, test."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            found = getattr(self, split)
+            digest.update(b"\0" if found is None else found.text.encode() + b"\0" + found.starts.tobytes())
+        return digest.hexdigest()
+
+    def vocab(self, unit: str) -> Vocab:
+        """The training text's vocabulary."""
+        return self._cached("vocab", unit, lambda: build_vocab(self.train, unit_named(unit)))
+
+    def encoded(self, unit: str, split: Split) -> EncodedText:
+        """One of the texts in the training text's vocabulary."""
+        return self._cached(split, unit, lambda: encode(self.text(split), unit_named(unit), self.vocab(unit)))
+
+    def _cached(self, what: str, unit: str, make: Callable[[], Any]) -> Any:
+        if (what, unit) not in self._encoded:
+            self._encoded[what, unit] = make()
+        return self._encoded[what, unit]
+
+    def with_held_out(self) -> Corpus:
+        """The corpus with a valid text: its own, or else the last tenth of the training documents or stream."""
+        if self.valid is not None:
+            return self
+        train, valid = divide(self.train, (0.9, 0.1))
+        if not (train.text and valid.text):
+            raise InputError(f"{self.name} is too short to hold a tenth out; give --valid FILE")
+        info = {**self.info, "held_out": "the last tenth of the training text"}
+        return Corpus(
+            self.name, train, valid, self.test, self.normalise, self.documents, info, self.entropy_rate
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What results.json says of a corpus; the denominators are those of the test text."""
+        test = self.text("test")
+        split = {
+            s: {"chars": t.chars, "bytes": t.bytes, "words": t.words, "documents": len(t.starts)}
+            for s in SPLITS
+            if (t := getattr(self, s)) is not None
+        }
+        entropy = None if self.entropy_rate is None else list(self.entropy_rate)
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "chars": test.chars,
+            "bytes": test.bytes,
+            "words": test.words,
+            "normalise": self.normalise,
+            "documents": self.documents,
+            "split": split,
+            "entropy_rate": entropy,
+            **{key: self.info[key] for key in ("title", "licence", "homepage") if key in self.info},
+        }
+
+
+def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]:
+    """Cuts a text in order: between documents where there are enough, else at the first word start after the cut.
+
+    Documents are counted where each is a line, and weighed by length otherwise. fractions sum to 1.
+    """
+    cuts = np.cumsum(fractions)[:-1]
+    documents = text.documents()
+    if len(documents) < 3 * len(fractions):
+        at = [_word_start(text.text, int(cut * text.chars)) for cut in cuts]
+        bounds = [0, *at, text.chars]
+        pieces = [text.text[a:b] for a, b in itertools.pairwise(bounds)]
+        inner = text.starts
+        return [
+            CanonicalText(piece, np.unique(np.append(0, inner[(inner > a) & (inner < b)] - a)))
+            for piece, a, b in zip(pieces, bounds, bounds[1:], strict=False)
+        ]
+    lines = all(d.count("\n") <= 1 for d in documents)
+    ends = np.arange(1, len(documents) + 1) if lines else np.cumsum([len(d) for d in documents])
+    at = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
+    bounds = [0, *at, len(documents)]
+    return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
+
+
+def _word_start(text: str, at: int, reach: int = 200) -> int:
+    """The first word start from ``at`` on; ``at`` itself where the text has no blank nearby."""
+    near = (i for i in range(at, min(at + reach, len(text))) if i == 0 or text[i - 1].isspace())
+    return next(near, at)
+
+
+# Files ---------------------------------------------------------------------------------------------
+
+
+def files_of(path: str | os.PathLike[str]) -> list[Path]:
+    """A file, every file of a directory, or those that a glob pattern matches, sorted."""
+    found = Path(path)
+    if found.is_dir():
+        files = sorted(p for p in found.rglob("*") if p.is_file() and not p.name.startswith("."))
+        if not files:
+            raise InputError(f"{path} is a directory without files; put texts in it or name another")
+        return files
+    if not found.exists() and any(c in str(path) for c in "*?["):
+        files = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())
+        if not files:
+            raise InputError(f"no file matches {path}; check the pattern")
+        return files
+    if not found.exists():
+        raise InputError(f"no such file or corpus: {path}; the corpora are {', '.join(sorted(registry()))}")
+    return [found]
+
+
+def read_canonical(files: Iterable[Path], normalise: str, documents: str) -> CanonicalText:
+    files = list(files)
+    text = canonical_text([read_text(f) for f in files], normalise, documents)
+    if not text.text:
+        raise InputError(
+            f"{files[0]} is empty after normalising with {normalise!r}; give another --normalise"
+        )
+    return text
+
+
+# Registry ------------------------------------------------------------------------------------------
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    url: str = ""
+    sha256: str = ""
+    sha1: str = ""
+    role: Literal["train", "valid", "test", ""] = ""  # '' where one file is to be divided
+
+    @property
+    def sums(self) -> dict[str, str]:
+        return {kind: value for kind, value in (("sha256", self.sha256), ("sha1", self.sha1)) if value}
+
+
+class Description(msgspec.Struct, forbid_unknown_fields=True):
+    """A corpora/*.toml file. Either ``files`` (with an ``archive`` that holds them, or a url each) or ``source``."""
+
+    title: str
+    licence: str = "unknown"
+    homepage: str = ""
+    normalise: str = "none"
+    documents: str = "stream"
+    valid: float = 0.1  # shares of a text that is to be divided
+    test: float = 0.1
+    files: list[File] = []
+    archive: File | None = None
+    source: dict[str, Any] | None = None
+
+
+def registry() -> dict[str, Path]:
+    """The described corpora: name -> TOML file, beside the package when installed, else at the repository's top."""
+    here = Path(__file__).parent
+    for folder in (here / "corpora", here.parent / "corpora"):
+        if found := {p.stem: p for p in sorted(folder.glob("*.toml"))}:
+            return found
+    return {}
+
+
+def describe(name: str) -> Description:
+    """The description of a registered corpus, or of a user's own TOML file by its path."""
+    path = Path(name) if name.endswith(".toml") else registry().get(name)
+    if path is None:
+        raise unknown("corpus", name, registry())
+    try:
+        return msgspec.convert(tomllib.loads(read_text(path)), Description)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def data_folders() -> list[Path]:
+    """Where corpus files may lie: the folder that LMBENCH_DATA names, then the cache that ``fetch`` fills."""
+    given = os.environ.get("LMBENCH_DATA")
+    return ([Path(given)] if given else []) + [cache_folder()]
+
+
+def cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "lmbench"
+
+
+def find(file: File, folders: Iterable[Path]) -> Path | None:
+    return next((path for folder in folders if (path := folder / file.name).is_file()), None)
+
+
+def load_corpus(name: str, normalise: str | None = None, documents: str | None = None) -> Corpus:
+    """A registered corpus (or a TOML file's), read, checked and divided.
+
+    normalise, documents: in place of the description's own. Raises InputError where the name is unknown, a file
+    has not been fetched (the message says how to get it) or is not the file expected.
+    """
+    told = describe(name)
+    normalise, documents = normalise or told.normalise, documents or told.documents
+    stem = Path(name).stem if name.endswith(".toml") else name
+    info = {"title": told.title, "licence": told.licence, "homepage": told.homepage}
+    if told.source is not None:
+        return _from_source(stem, told, normalise, documents, info)
+    folders = [Path(name).parent] if name.endswith(".toml") else []
+    texts = {file.role: _read(stem, file, folders + data_folders()) for file in told.files}
+    if "" in texts:
+        whole = canonical_text([texts[""]], normalise, documents)
+        train, valid, test = divide(whole, (1 - told.valid - told.test, told.valid, told.test))
+    else:
+        train, valid, test = (canonical_text([texts[s]], normalise, documents) for s in SPLITS)
+    return Corpus(stem, train, valid, test, normalise, documents, info)
+
+
+def _read(corpus: str, file: File, folders: list[Path]) -> str:
+    path = find(file, folders)
+    if path is None:
+        raise InputError(
+            f"corpus {corpus} is not here ({file.name} is in none of {', '.join(map(str, folders))}); "
+            f"run `lmbench corpora fetch {corpus}`, or get the file by hand: `lmbench corpora add {corpus} FILE`"
+        )
+    data = read_bytes(path)
+    check_sum(data, str(path), file.sums)
+    return decode_utf8(data, str(path))
+
+
+def _from_source(
+    name: str, told: Description, normalise: str, documents: str, info: dict[str, Any]
+) -> Corpus:
+    settings = dict(told.source or {})
+    kind = settings.pop("kind", "")
+    if kind == "python-topics":
+        raw, entropy_rate = _python_topics(), None
+    else:
+        length, seed = settings.pop("length", 200_000), settings.pop("seed", 0)
+        made = make_source(kind, **settings)
+        raw, entropy_rate = [made.generate(length, np.random.default_rng(seed))], made.entropy_rate
+    text = canonical_text(raw, normalise, documents)
+    train, valid, test = divide(text, (1 - told.valid - told.test, told.valid, told.test))
+    return Corpus(name, train, valid, test, normalise, documents, info, entropy_rate)
+
+
+def _python_topics() -> list[str]:
+    """The help topics of this Python, in an order drawn once; those that stand inside longer ones left out.
+
+    (The chapter on compound statements holds the topics on ``if``, ``for`` and ``try`` word for word: kept, they
+    would put test text into the training text.)
+    """
+    from pydoc_data.topics import topics
+
+    seen: set[str] = set()
+    distinct: list[str] = []
+    for topic in sorted(set(topics.values()), key=lambda t: (-len(t), t)):
+        paragraphs = {" ".join(p.split()) for p in topic.split("\n\n")}
+        if sum(map(len, paragraphs - seen)) > sum(map(len, paragraphs)) / 2:
+            distinct.append(topic)
+            seen |= paragraphs
+    random.Random(0).shuffle(distinct)
+    return distinct
+
+
+# Getting files -------------------------------------------------------------------------------------
+
+
+def fetch(name: str, progress: Progress | None = None) -> list[Path]:
+    """Downloads a corpus's files into the cache, unless they are there; returns where they lie."""
+    told = describe(name)
+    missing = [file for file in told.files if find(file, data_folders()) is None]
+    try:
+        if told.archive and missing:
+            place = cache_folder() / told.archive.name
+            download(told.archive.url, place, told.archive.sums, progress)
+            _unpack(place.read_bytes(), place.name, missing)
+            place.unlink()
+        else:
+            for file in missing:
+                download(file.url, cache_folder() / file.name, file.sums, progress)
+    except InputError as error:
+        raise InputError(f"{error}; or get the file by hand: `lmbench corpora add {name} FILE`") from None
+    return [path for file in told.files if (path := find(file, data_folders())) is not None]
+
+
+def add(name: str, path: str | os.PathLike[str]) -> list[Path]:
+    """Takes a file got by hand (one of the corpus's files, or its archive) into the cache, once it is checked."""
+    told = describe(name)
+    if not told.files:
+        raise InputError(f"corpus {name} needs no file: it is made on the spot")
+    data = read_bytes(path)
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        _unpack(data, str(path), told.files)
+        return [cache_folder() / file.name for file in told.files]
+    digests = {hashlib.new(kind, data).hexdigest() for kind in ("sha256", "sha1")}
+    for file in told.files:
+        if digests & set(file.sums.values()):
+            write_whole(cache_folder() / file.name, data)
+            return [cache_folder() / file.name]
+    names = " or ".join(file.name for file in told.files)
+    raise InputError(f"{path} is not {names} (no checksum fits); get it from {told.homepage}")
+
+
+def _unpack(data: bytes, name: str, files: Sequence[File]) -> None:
+    """Writes the wanted members of a zip archive into the cache, each checked; others are left alone."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {m.split("/")[-1]: m for m in archive.namelist() if not m.endswith("/")}
+            for file in files:
+                member = members.get(Path(file.name).name)
+                if member is None:
+                    raise InputError(f"{name} does not hold {file.name}; get it anew")
+                content = archive.read(member)
+                check_sum(content, f"{name}:{member}", file.sums)
+                write_whole(cache_folder() / file.name, content)
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{name} is a damaged zip archive ({error}); get it anew") from None

@@ -1,0 +1,119 @@
+"""Progress on stderr: a bar with the rate and the time left on a terminal, a line a cell elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lmbench.bench import Cell, Watch
+from lmbench.models import Monitor
+from lmbench.scores import Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class BarMonitor(Monitor):
+    """One fit's progress as a bar of its own."""
+
+    def __init__(self, bars: Progress, name: str) -> None:
+        self.bars, self.name, self.task = bars, name, None
+
+    task: TaskID | None
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        if self.task is None:
+            self.task = self.bars.add_task(self.name, total=total)
+        self.bars.update(self.task, completed=done, total=total, description=f"{self.name}  {note}")
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.bars.remove_task(self.task)
+
+
+class RunWatch(Watch):
+    """The progress of a suite. bars: None where stderr is no terminal; then each cell is a line."""
+
+    def __init__(self, bars: Progress | None, quiet: bool) -> None:
+        self.bars, self.quiet = bars, quiet
+        self.total = self.finished = 0
+        self.all: TaskID | None = None
+        self.monitors: dict[Cell, BarMonitor] = {}
+
+    def begin(self, cells: int) -> None:
+        self.total = cells
+        if self.bars is not None:
+            self.all = self.bars.add_task("models", total=cells)
+
+    def start(self, cell: Cell) -> Monitor:
+        if self.bars is None:
+            return Monitor()
+        return self.monitors.setdefault(cell, BarMonitor(self.bars, f"{cell.corpus.name} {cell.label}"))
+
+    def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
+        self.finished += 1
+        if self.bars is not None and self.all is not None:
+            self.bars.update(self.all, completed=self.finished)
+            if cell in self.monitors:
+                self.monitors.pop(cell).close()
+        if self.quiet and isinstance(outcome, Run):
+            return
+        if isinstance(outcome, str):
+            said = f"failed: {outcome}"
+        else:
+            spent = (
+                f"{outcome.facts['fit_seconds'] + outcome.facts['score_seconds']:.1f} s" if fresh else "kept"
+            )
+            said = f"{outcome.scores.bits_per_char:.3f} bits/char  ({spent})"
+        line = f"[{self.finished}/{self.total}] {cell.corpus.name} {cell.label}: {said}"
+        if self.bars is not None:
+            self.bars.console.print(line, highlight=False, markup=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[Progress | None]:
+    """Bars on a terminal's stderr, None elsewhere."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield bars
+
+
+@contextmanager
+def fit_monitor(name: str, quiet: bool = False) -> Iterator[Monitor]:
+    """The monitor of a single fit."""
+    with progress_bars(quiet) as bars:
+        yield Monitor() if bars is None else BarMonitor(bars, name)
+
+
+@contextmanager
+def byte_progress(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A callback for a download: bytes had, bytes in all."""
+    began = time.monotonic()
+    with progress_bars() as bars:
+        if bars is None:
+            yield None
+            return
+        task = bars.add_task(name, total=None)
+
+        def show(had: int, total: int) -> None:
+            rate = had / max(time.monotonic() - began, 1e-3) / 1e6
+            bars.update(task, completed=had, total=total or None, description=f"{name}  {rate:.1f} MB/s")
+
+        yield show

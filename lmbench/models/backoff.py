@@ -1,0 +1,145 @@
+"""What count models share once they are estimated: a trie of n-grams, a probability for each, a weight for each context.
+
+A count model of any smoothing ends in the same form, that of the ARPA files: the n-grams it has seen carry their
+(already interpolated) probability; for a word not seen after its context h, the probability after the shorter
+context h' is multiplied by the backoff weight of h:
+
+    p(w | h) = prob[h w]                     where h w is in the trie
+             = backoff[h] · p(w | h')        otherwise, backoff = 1 where h is not in the trie
+
+Scoring, distributions and saving are written here, once; a smoothing only has to ``_estimate``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmbench.files import InputError
+from lmbench.models.base import LanguageModel, Monitor, learned
+from lmbench.ngrams import NgramCounts, NgramTrie
+from lmbench.text import Tokens
+
+_PIECE = 1 << 18  # symbols scored at once: bounds the memory of a long text
+
+
+@dataclass(frozen=True)
+class Backoff(NgramTrie):
+    """N-grams with their probabilities and backoff weights.
+
+    probs: for each order k from 0, (N_k,) float64, in [0, 1]; probs[0] is not used. backoffs: for each order k from 0
+    below the highest, (N_k,) float64, ≥ 0: the weight of each n-gram as a context; backoffs[0] is [1].
+    """
+
+    probs: tuple[np.ndarray, ...]
+    backoffs: tuple[np.ndarray, ...]
+
+    def score(self, tokens: Tokens) -> np.ndarray:
+        """(T,) float64: the probability of each token after those before it in its document."""
+        walk = self.walk(tokens)
+        p: np.ndarray = self.probs[1][tokens.ids]
+        for k in range(2, self.order + 1):
+            context = walk.contexts(k - 1)
+            known = np.flatnonzero(context >= 0)
+            p[known] *= self.backoffs[k - 1][context[known]]
+            gram = walk.grams(k)
+            seen = np.flatnonzero(gram >= 0)
+            p[seen] = self.probs[k][gram[seen]]
+        return p
+
+    def distributions(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        """(B, V) float64: p of every word after each context, the document so far."""
+        lengths = np.array([len(c) for c in contexts], dtype=np.int64)
+        # Only the last symbols count: with ``bos`` in front, so that short contexts begin as documents do.
+        last = [
+            np.append(np.int32(bos), c)[-(self.order - 1) :] if self.order > 1 else c[:0] for c in contexts
+        ]
+        p = np.tile(self.probs[1], (len(contexts), 1))
+        for k in range(2, self.order + 1):
+            rows = np.flatnonzero(lengths + 1 >= k - 1)
+            ranks = np.zeros(len(rows), dtype=np.int32)
+            for j in range(1, k):
+                words = np.array([last[row][j - k] for row in rows], dtype=np.int32)
+                ranks = self.find(j, ranks, words)
+                rows, ranks = rows[ranks >= 0], ranks[ranks >= 0]
+            p[rows] *= self.backoffs[k - 1][ranks, None]
+            begin, end = self.children(k - 1, ranks)
+            number = end - begin
+            grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
+            p[np.repeat(rows, number), self.keys[k][grams] % self.vocab_size] = self.probs[k][grams]
+        return p
+
+    def select(self, keep: Sequence[np.ndarray]) -> Backoff:
+        """The table with only some n-grams of its highest orders.
+
+        keep: a (N_k,) bool mask for each of the last len(keep) orders; an n-gram needs its prefix to be kept.
+        """
+        lowest = self.order + 1 - len(keep)
+        keys, probs, backoffs = list(self.keys), list(self.probs), list(self.backoffs)
+        ranks = np.arange(len(keys[lowest - 1]))
+        for k, mask in enumerate(keep, lowest):
+            kept, words = np.divmod(self.keys[k][mask], self.vocab_size)
+            keys[k] = ranks[kept] * self.vocab_size + words
+            probs[k] = self.probs[k][mask]
+            if k < self.order:
+                backoffs[k] = self.backoffs[k][mask]
+            ranks = np.cumsum(mask) - 1
+        return Backoff(self.vocab_size, tuple(keys), tuple(probs), tuple(backoffs))
+
+
+def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[np.ndarray]) -> Backoff:
+    """The table of p(w | h) = own(h w) + share(h) p(w | h'), down to the uniform distribution.
+
+    own: for each order k from 1, (N_k,) what its n-grams keep; share: (N_{k-1},) what its contexts give away.
+    """
+    probs = [np.full(1, 1 / counts.vocab_size)]
+    for k, (kept, given) in enumerate(zip(own, share, strict=True), 1):
+        probs.append(kept + given[counts.prefixes(k)] * probs[k - 1][counts.suffixes[k]])
+    return Backoff(counts.vocab_size, counts.keys, tuple(probs), (np.ones(1), *share[1:]))
+
+
+def check_order(order: int) -> None:
+    """Raises InputError where no n-gram is so short."""
+    if order < 1:
+        raise InputError(f"option order={order}: an n-gram has at least 1 token")
+
+
+@dataclass(kw_only=True, eq=False)
+class BackoffModel(LanguageModel):
+    """A count model in backoff form. A subclass writes ``_estimate``."""
+
+    table: Backoff = learned()
+
+    @abstractmethod
+    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+        """The n-grams of the training text with probabilities and backoff weights."""
+
+    def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
+        self.table = self._estimate(train, valid)
+
+    def _log_probs(self, tokens: Tokens) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(self.table.score(tokens))
+
+    def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(self.table.distributions(contexts, bos))
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """``keys.k``, ``probs.k`` for k = 2..order (probs from 1), ``backoffs.k`` for k = 1..order-1."""
+        table = self.table
+        state = {f"keys.{k}": table.keys[k] for k in range(2, table.order + 1)}
+        state |= {f"probs.{k}": table.probs[k] for k in range(1, table.order + 1)}
+        return state | {f"backoffs.{k}": table.backoffs[k] for k in range(1, table.order)}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        order = sum(name.startswith("probs.") for name in state)
+        size = len(state["probs.1"])
+        keys = [np.zeros(1, dtype=np.int64), np.arange(size)]
+        keys += [state[f"keys.{k}"] for k in range(2, order + 1)]
+        probs = [np.ones(1), *(state[f"probs.{k}"] for k in range(1, order + 1))]
+        backoffs = [np.ones(1), *(state[f"backoffs.{k}"] for k in range(1, order))]
+        self.table = Backoff(size, tuple(keys), tuple(probs), tuple(backoffs))

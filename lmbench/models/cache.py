@@ -1,0 +1,98 @@
+"""A cache: what has been read lately is likely to come again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmbench.files import InputError
+from lmbench.models.backoff import check_order
+from lmbench.models.base import LanguageModel, Monitor, learned, option
+from lmbench.text import Tokens
+
+
+@dataclass(kw_only=True, eq=False)
+class Cache(LanguageModel):
+    """p(w | h) = (c(h w) + s p(w | h')) / (c(h) + s), with c counted in the last ``window`` tokens of the scored text.
+
+    The cache of Kuhn & De Mori (1990), for n-grams up to ``order`` as in Jelinek et al. (1991); it ends in the
+    frequencies of the training text, each word once more. Adaptive: it reads on from one document to
+    the next. Meant as a component of a mixture, where the others know the language and this one the topic.
+    """
+
+    order: int = option(3, "the longest n-grams")
+    window: int = option(300, "how many tokens it remembers")
+    strength: float = option(4.0, "s, in tokens: how much a cache must hold to be believed")
+
+    unigrams: np.ndarray = learned()  # (V,) probabilities
+
+    def __post_init__(self) -> None:
+        check_order(self.order)
+        if self.window < 0:
+            raise InputError(f"option window={self.window}: a number of tokens is 0 or more")
+        if not 0 < self.strength < np.inf:
+            raise InputError(f"option strength={self.strength}: give a number above 0, and finite")
+
+    @property
+    def adaptive(self) -> bool:
+        return True
+
+    def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
+        counts = np.bincount(train.ids, minlength=self.vocab_size) + 1
+        self.unigrams = counts / counts.sum()
+
+    def _log_probs(self, tokens: Tokens) -> np.ndarray:
+        p = self.unigrams[tokens.ids]
+        for contexts in self._contexts(tokens):
+            grams = number(contexts, tokens.ids)
+            seen, total = (recently(which, self.window) for which in (grams, contexts))
+            p = (seen + self.strength * p) / (total + self.strength)
+        return np.log(p)
+
+    def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        rows = np.tile(self.unigrams, (len(contexts), 1))
+        for row, context in zip(rows, contexts, strict=True):
+            kept = context[
+                max(0, len(context) - self.window - self.order) :
+            ]  # what is remembered, and before it
+            begin = max(0, len(kept) - self.window)
+            for which in self._contexts(Tokens.of(np.append(kept, np.int32(0)), bos)):
+                alike = np.flatnonzero(which[begin:-1] == which[-1]) + begin
+                seen = np.bincount(kept[alike], minlength=self.vocab_size)
+                row[:] = (seen + self.strength * row) / (len(alike) + self.strength)
+        return np.log(rows)
+
+    def _contexts(self, tokens: Tokens) -> list[np.ndarray]:
+        """For each order from 1, (T,) int64: a number for the tokens before each token, alike where they are."""
+        positions, contexts = tokens.positions(), [np.zeros(len(tokens), dtype=np.int64)]
+        for back in range(1, self.order):
+            before = np.roll(tokens.ids, back)
+            before[positions < back] = self.vocab_size  # nothing, further back than the beginning
+            before[positions == back - 1] = tokens.bos
+            contexts.append(number(contexts[-1], before))
+        return contexts
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {"unigrams": self.unigrams}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self.unigrams = state["unigrams"]
+
+
+def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(T,) int64: the distinct pairs numbered."""
+    pairs = first * (int(second.max()) + 1) + second
+    numbers: np.ndarray = np.unique(pairs, return_inverse=True)[1]
+    return numbers
+
+
+def recently(which: np.ndarray, window: int) -> np.ndarray:
+    """(T,) int64: how many of the ``window`` tokens before each have the same number."""
+    order = np.argsort(which, kind="stable")
+    place = which[order] * len(which) + order  # ascending; those of one number lie together
+    earliest = which[order] * len(which) + np.maximum(order - window, 0)
+    found = np.empty(len(which), dtype=np.int64)
+    found[order] = np.arange(len(which)) - np.searchsorted(place, earliest)
+    return found

@@ -1,0 +1,226 @@
+"""results.json: all numbers of a run as plain values, from finished runs; nothing is trained here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lmbench
+from lmbench.charts import Chart
+from lmbench.corpus import Corpus
+from lmbench.files import InputError, write_whole
+from lmbench.metrics import summary
+from lmbench.scores import Run
+from lmbench.text import CanonicalText, encode, unit_named
+from lmbench.zipf import fit_zipf, ngram_counts, zipf_chart
+
+SCHEMA_VERSION = 1
+LEADERBOARD = (
+    "corpus",
+    "rank",
+    "label",
+    "model",
+    "unit",
+    "bits_per_char",
+    "ci95_low",
+    "ci95_high",
+    "groups",
+    "bits_per_byte",
+    "bits_per_word",
+    "train_bits_per_char",
+    "perplexity",
+    "perplexity_excluding_oov",
+    "vocab_size",
+    "tokens",
+    "oov",
+    "parameters",
+    "model_bytes",
+    "fit_seconds",
+    "score_seconds",
+    "seed",
+    "status",
+)
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor and threads: what timings depend on."""
+    import importlib.metadata
+
+    versions = {}
+    for package in ("numpy", "scipy", "pandas", "torch"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "lmbench": lmbench.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "threads": os.cpu_count(),
+        **versions,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), platform.processor()
+    )
+
+
+def signature_text(fields: dict[str, Any]) -> str:
+    """A run's signature as one string: what exactly was measured."""
+    return "|".join(f"{key}:{value}" for key, value in fields.items())
+
+
+def result_of(run: Run) -> dict[str, Any]:
+    """One finished row of results.json, and what ``score --json`` prints."""
+    return {
+        "corpus": run.corpus,
+        "label": run.label,
+        "seed": run.seed,
+        "status": "ok",
+        "unranked_reason": None,
+        "signature": signature_text(run.signature),
+        "normalise": run.signature["normalise"],
+        "documents": run.signature["documents"],
+        **run.facts,
+        **summary(run.scores),
+    }
+
+
+def zipf_counts(text: CanonicalText, unit: str, orders: Sequence[int]) -> dict[int, np.ndarray]:
+    """For each order, the counts of a text's n-grams, (K,) falling; line feeds and empty words are no words."""
+    from lmbench.text import build_vocab
+
+    vocab = build_vocab(text, unit_named(unit))
+    tokens = encode(text, unit_named(unit), vocab).tokens
+    blanks = {vocab.index(t) for t in ("\n", "") if t in vocab} if unit == "word" else set()
+    return ngram_counts(tokens.ids, tokens.starts, orders, sorted(blanks))
+
+
+def zipf_rows(
+    corpus: str, text: CanonicalText, unit: str, orders: Sequence[int]
+) -> tuple[list[dict[str, Any]], Chart]:
+    """The fits of a text's n-grams, a row an order, and their figure. Raises InputError where it has too few."""
+    names = {1: "1-grams", 2: "2-grams", 3: "3-grams"}
+    counts = {k: c for k, c in zipf_counts(text, unit, orders).items() if len(c)}
+    if not counts:
+        raise InputError(f"{corpus} has no {unit}s to count")
+    rows = [{"corpus": corpus, "unit": unit, "order": k, **fit_zipf(c).to_dict()} for k, c in counts.items()]
+    caption = f"Zipf's law in {corpus}: {unit} n-grams by rank, and the distribution of their counts."
+    tables = {names.get(k, f"{k}-grams"): c for k, c in counts.items()}
+    return rows, zipf_chart(f"zipf-{corpus}", caption, tables)
+
+
+def results_of(
+    suite: dict[str, Any],
+    corpora: dict[str, Corpus],
+    runs: Sequence[Run],
+    failures: Sequence[dict[str, Any]],
+) -> tuple[dict[str, Any], list[Chart]]:
+    """The dict that results.json holds, and the figures that only the texts can give.
+
+    suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
+    """
+    from lmbench.compare import compare, groups
+
+    rows = [result_of(run) for run in runs]
+    table = compare(runs)
+    letters = groups([run for run in runs if run.facts["unranked_reason"] is None], table)
+    for row in rows:
+        row["groups"] = letters.get(row["corpus"], {}).get(row["label"], "")
+    zipf: list[dict[str, Any]] = []
+    charts: list[Chart] = []
+    for name, corpus in corpora.items():
+        try:
+            found, chart = zipf_rows(name, corpus.whole(), "word", suite["zipf_orders"])
+        except InputError:
+            continue
+        zipf += found
+        charts.append(chart)
+    results = {
+        "schema_version": SCHEMA_VERSION,
+        "suite": suite,
+        "signature": f"lmbench:{lmbench.__version__}|corpora:"
+        + ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items()),
+        "environment": environment(),
+        "corpora": [corpus.describe() for corpus in corpora.values()],
+        "results": [*rows, *failures],
+        "comparisons": table.to_dict(orient="records"),
+        "zipf": zipf,
+    }
+    return plain(results), charts
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types all the way down: arrays to lists, what is not finite to None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def leaderboard(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of every corpus, ranked by bits per character; unranked and failed ones last, without a rank."""
+    ordered: list[dict[str, Any]] = []
+    for corpus in [c["name"] for c in results["corpora"]]:
+        rows = [r for r in results["results"] if r["corpus"] == corpus]
+        good = [r for r in rows if r["status"] == "ok" and not r.get("unranked_reason")]
+        good.sort(key=lambda r: math.inf if r["bits_per_char"] is None else r["bits_per_char"])
+        rest = [r for r in rows if r not in good]
+        for rank, row in enumerate([*good, *rest], 1):
+            low, high = row.get("ci95") or (None, None)
+            ranked = rank if rank <= len(good) else None
+            ordered.append({**row, "rank": ranked, "ci95_low": low, "ci95_high": high})
+    return ordered
+
+
+def write_results(results: dict[str, Any], folder: Path) -> None:
+    """results.json and results.csv, each whole or not at all."""
+    write_whole(
+        folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+    stream = io.StringIO()
+    table = csv.DictWriter(stream, LEADERBOARD, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(leaderboard(results))
+    write_whole(folder / "results.csv", stream.getvalue())
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """A run directory's results.json; raises InputError where it is missing or of another kind."""
+    path = folder / "results.json" if folder.is_dir() else folder
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        if found["schema_version"] != SCHEMA_VERSION:
+            raise InputError(
+                f"{path} has schema {found['schema_version']}, this lmbench reads {SCHEMA_VERSION}"
+            )
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there; `lmbench run` makes a run directory with one") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not a results.json of lmbench ({error})") from None
+    return found

@@ -1,0 +1,59 @@
+"""What a report shows of the text itself: an extract token by token, and where the best models differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from lmbench.corpus import Corpus
+from lmbench.differences import Alternatives, Views, difference, extract, matched_orders
+from lmbench.scores import Run, Scorer
+
+EXTRACT = 1200  # characters shown token by token
+BEST = 4  # so many of the best models are compared pair by pair
+LIKELIEST = 5
+
+
+def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Callable[[Run], Scorer]) -> Views:
+    """The extracts and differences of every corpus; scorer_of: a finished run's fitted model."""
+    extracts, differences = [], []
+    for name, corpus in corpora.items():
+        here = [run for run in runs if run.corpus == name and run.facts["unranked_reason"] is None]
+        here.sort(key=lambda run: run.scores.bits_per_char)
+        best = {run.label: run for run in reversed(here)}  # of several seeds, the best
+        ranked = [best[label] for label in dict.fromkeys(run.label for run in here)]
+        if not ranked:
+            continue
+        text = corpus.text("test").text
+        models = {run.label: (run.facts["unit"], run.scores) for run in ranked}
+        likeliest = _alternatives(corpus, {run.label: run for run in ranked[:BEST]}, scorer_of)
+        extracts.append(extract(name, text, models, 0, EXTRACT, likeliest))
+        train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens
+        orders = matched_orders(train, test, len(corpus.vocab("word")))
+        counts = dict(corpus.vocab("word").token_freqs)
+        differences += [
+            difference(name, (a.label, b.label), text, a.scores, b.scores, counts, orders)
+            for a, b in itertools.combinations(ranked[:BEST], 2)
+        ]
+    return Views(extracts, differences)
+
+
+def _alternatives(
+    corpus: Corpus, runs: Mapping[str, Run], scorer_of: Callable[[Run], Scorer]
+) -> Alternatives:
+    def likeliest(label: str, first: int, last: int) -> list[list[tuple[str, float]]]:
+        if label not in runs:
+            return []
+        scorer = scorer_of(runs[label])
+        tokens = scorer.encode(corpus.text("test")).tokens
+        rows = []
+        for t in range(first, last):
+            start = int(tokens.starts[np.searchsorted(tokens.starts, t, side="right") - 1])
+            log_probs = scorer.model.next_log_probs(tokens.ids[start:t], tokens.bos)
+            best = np.argsort(-log_probs, kind="stable")[:LIKELIEST]
+            rows.append([(str(scorer.vocab.to_tokens(int(i))), float(np.exp(log_probs[i]))) for i in best])
+        return rows
+
+    return likeliest

@@ -1,0 +1,190 @@
+"""Context mixing against counting in dictionaries, and what it makes of a book."""
+
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from lmbench.files import InputError
+from lmbench.models import make_model
+from lmbench.models.context_mixing import SparseCounts, counts_before, log_softmax, newton
+from lmbench.models.laws import broken_laws, check_model
+from lmbench.text import CanonicalText, Tokens, Vocab, build_vocab, canonical_text, encode, unit_named
+
+V = 4
+documents_of = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=12), min_size=1, max_size=4)
+
+
+def tokens_of(documents, bos=1):
+    starts = np.cumsum([0, *map(len, documents[:-1])])
+    return Tokens(np.concatenate(documents).astype(np.int32), starts, bos)
+
+
+def slow_contexts(document, t, orders, separator, bos):
+    """The contexts of token t as tuples; a word is what stands between separators, the beginning counts as one."""
+    past = [bos, *document[:t]]
+    words = [[]]
+    for symbol in past[1:]:
+        words[-1].append(symbol)
+        if symbol == separator:
+            words.append([])
+    words = [(), (), *map(tuple, words)]
+    now, one, two = words[-1], words[-2], words[-3]
+    contexts = [tuple(past[max(0, len(past) - k) :]) for k in orders]
+    return [*contexts, now, one + now, (now, two), two + one + now], min(len(now), 7)
+
+
+class SlowMixing:
+    """The same model with dictionaries and loops, its weights given."""
+
+    def __init__(self, model, train, bos):
+        self.orders, self.weights, self.bases = model.orders, model.weights, model.bases
+        self.separator, self.adaptive, self.bos = model.separator, model.adaptive, bos
+        self.tables = [defaultdict(Counter) for _ in self.bases]
+        for document in train:
+            for t in range(len(document)):
+                self.learn(document, t)
+
+    def learn(self, document, t):
+        contexts, _ = slow_contexts(document, t, self.orders, self.separator, self.bos)
+        for table, context in zip(self.tables, contexts, strict=True):
+            table[context][document[t]] += 1
+
+    def row(self, document, t):
+        contexts, place = slow_contexts(document, t, self.orders, self.separator, self.bos)
+        found, depth = [], 0
+        for i, (table, context, base) in enumerate(zip(self.tables, contexts, self.bases, strict=True)):
+            lower = np.full(V, 1 / V) if base < 0 else found[base]
+            counts = np.array([table[context][w] for w in range(V)])
+            discounts = np.choose(np.minimum(counts, 3), [0, 0.6, 1.0, 1.3])
+            total = counts.sum()
+            found.append((counts - discounts + discounts.sum() * lower) / total if total else lower)
+            if total and i < len(self.orders):
+                depth = i
+        return log_softmax(self.weights[depth * 8 + place] @ np.log(found))
+
+    def log_probs(self, documents):
+        scores = []
+        for document in documents:
+            for t in range(len(document)):
+                scores.append(self.row(document, t)[document[t]])
+                if self.adaptive:
+                    self.learn(document, t)
+        return scores
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    documents_of,
+    documents_of,
+    st.booleans(),
+    st.integers(0, V - 1),
+    st.sampled_from([(0, 1, 2), (1, 3), (2,)]),
+)
+def test_probabilities_are_those_of_slow_counting(train, test, adaptive, bos, orders):
+    model = make_model("context-mixing", orders=orders, adaptive=adaptive).fit(
+        tokens_of(train, bos), vocab_size=V
+    )
+    slow = SlowMixing(model, train, bos)
+    np.testing.assert_allclose(
+        model.log_probs(tokens_of(test, bos)), slow.log_probs(test), rtol=1e-9, atol=1e-12
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(documents_of, documents_of, st.integers(1, 5))
+def test_segments_do_not_show(train, test, step):
+    model = make_model("context-mixing", adaptive=True).fit(tokens_of(train), vocab_size=V)
+    whole = model.log_probs(tokens_of(test))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmbench.models.context_mixing._CELLS", step * V)
+        np.testing.assert_array_equal(model.log_probs(tokens_of(test)), whole)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, V - 1)), max_size=40), st.integers(0, 40))
+def test_sparse_counts_are_counts(pairs, cut):
+    keys = np.array([k for k, _ in pairs], dtype=np.uint64)
+    symbols = np.array([s for _, s in pairs], dtype=np.int32)
+    counts = SparseCounts.of(keys[:cut], symbols[:cut], V).add(keys[cut:], symbols[cut:])
+    expected = Counter(pairs)
+    rows = counts.rows(np.arange(7, dtype=np.uint64))
+    assert rows.tolist() == [[expected[k, s] for s in range(V)] for k in range(7)]
+    before = counts_before(keys, symbols, V) if len(pairs) else np.zeros((0, V))
+    for t, (k, _) in enumerate(pairs):
+        assert before[t].tolist() == [Counter(pairs[:t])[k, s] for s in range(V)]
+
+
+def test_weights_are_where_the_penalised_likelihood_is_highest():
+    rng = np.random.default_rng(0)
+    features = log_softmax(rng.normal(size=(300, 3, 5)))
+    ids, prior = rng.integers(0, 5, 300), np.array([0.2, 0.3, 0.5])
+
+    def loss(w):
+        rows = log_softmax(np.einsum("k,tkv->tv", w, features))
+        return -rows[np.arange(300), ids].sum() + 0.5 * 2.0 * ((w - prior) ** 2).sum()
+
+    expected = minimize(loss, prior, tol=1e-10).x
+    np.testing.assert_allclose(newton(features, ids, prior, 2.0), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"adaptive": True}, {"words": False, "orders": (0, 2, 5)}])
+def test_laws(options):
+    assert check_model(make_model("context-mixing", **options)) == {}
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_laws_on_several_vocabularies_of_one_and_two(adaptive):
+    for vocab_size in (1, 2):
+        model = make_model("context-mixing", adaptive=adaptive).fit([vocab_size - 1], vocab_size=vocab_size)
+        ids = np.arange(9, dtype=np.int32) % vocab_size
+        assert broken_laws(model, Tokens.of(ids)) == {}
+
+
+def test_saved_and_restored_bit_for_bit():
+    text = np.random.default_rng(0).integers(0, 9, 500)
+    model = make_model("context-mixing", adaptive=True).fit(text, vocab_size=9)
+    other = make_model("context-mixing", adaptive=True)
+    other.vocab_size = 9
+    other._restore(model._state())
+    assert other.log_probs(text[::-1]).tolist() == model.log_probs(text[::-1]).tolist()
+
+
+def test_an_adaptive_model_learns_what_it_reads():
+    rng = np.random.default_rng(0)
+    twice = [np.tile(rng.integers(1, 20, 50), 2) for _ in range(21)]
+    model = make_model("context-mixing", adaptive=True).fit(np.concatenate(twice[1:]), vocab_size=20)
+    first, second = np.split(model.log_probs(twice[0]), 2)
+    assert second[5:].mean() > first.mean() + 1  # nat
+
+
+@pytest.mark.parametrize("orders", ["", "3,1", "1,1", "-1,2"])
+def test_impossible_orders_are_refused(orders):
+    with pytest.raises(InputError):
+        make_model("context-mixing", orders=orders)
+
+
+def test_large_vocabularies_are_refused():
+    with pytest.raises(InputError, match="characters or bytes"):
+        make_model("context-mixing").vocabulary(Vocab([str(i) for i in range(5000)]))
+
+
+def test_beats_ppmd_on_the_time_machine():
+    """The letters of the book as one stream, 80/10/10. PPMd of order 6 spends 1.859 bits, having read 90% and adapting."""
+    default = Path(__file__).parents[2] / "shared" / "corpora"
+    path = Path(os.environ.get("LMBENCH_DATA", default)) / "timemachine.txt"
+    if not path.exists():
+        pytest.skip("needs timemachine.txt in LMBENCH_DATA")
+    text = canonical_text([path.read_text(encoding="utf-8-sig")], "letters", "stream").text
+    a, b = int(len(text) * 0.8), int(len(text) * 0.9)
+    unit = unit_named("char")
+    vocab = build_vocab(CanonicalText.of([text[:a]]), unit)
+    train, test = (encode(CanonicalText.of([t]), unit, vocab).tokens for t in (text[:a], text[b:]))
+    model = make_model("context-mixing").fit(train, vocab_size=len(vocab))
+    assert -model.log_probs(test).mean() / np.log(2) == pytest.approx(1.83, abs=0.01)
+    model.adaptive = True
+    assert -model.log_probs(test).mean() / np.log(2) == pytest.approx(1.80, abs=0.01)
