@@ -118,10 +118,14 @@ def test_answer_names_the_best_and_what_cannot_be_told_from_it() -> None:
 
 @pytest.mark.parametrize(
     "spelling",
-    [{"bits_per_char": "inf"}, {"bits_per_char": None, "infinite": True}, {"bits_per_char": float("inf")}],
+    [
+        {"bits_per_char": "inf"},
+        {"bits_per_char": None, "infinite_tokens": 3},
+        {"bits_per_char": float("inf")},
+    ],
 )
 def test_infinity_is_shown_however_json_spells_it(spelling: dict[str, Any]) -> None:
-    row = leaderboard.Row(example.result("c", "bigram") | spelling, None)
+    row = leaderboard.Row(example.result("c", "bigram") | spelling, None, "bigram")
     assert row.bits == float("inf")
     assert leaderboard.COLUMNS["bits"].text(row) == "inf"
 
