@@ -326,6 +326,7 @@ def run(
 ) -> int:
     """Trains and scores a suite's models, and writes the report."""
     import msgspec
+    from rich.console import Console
 
     from lmbench import report
     from lmbench.bench import run_suite
@@ -344,7 +345,7 @@ def run(
     results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
     write_results(results, folder)
     report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
-    report.print_table(results)
+    Console().print(report.terminal_table(results))
     click.echo(f"report: {folder / 'report.html'}", err=True)
     for cell, why in outcome.failures:
         click.echo(f"lmbench: {cell.corpus.name} {cell.label} failed: {why}", err=True)
