@@ -68,20 +68,25 @@ class Backoff(NgramTrie):
 
     def distributions(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         """(B, V) float64: p of every word after each context, the document so far."""
-        lengths = np.array([len(c) for c in contexts], dtype=np.int64)
-        # Only the last symbols count: with ``bos`` in front, so that short contexts begin as documents do.
-        last = [
-            np.append(np.int32(bos), c)[-(self.order - 1) :] if self.order > 1 else c[:0] for c in contexts
-        ]
+        width = self.order - 1
+        history = np.full(
+            (len(contexts), width), -1, dtype=np.int32
+        )  # the last symbols, ``bos`` before the first
+        for row, context in zip(history, contexts, strict=True):
+            if len(context) < width:
+                row[width - len(context) - 1 :] = [bos, *context]
+            elif width:
+                row[:] = context[-width:]
         p = np.tile(self.probs[1], (len(contexts), 1))
         for k in range(2, self.order + 1):
-            rows = np.flatnonzero(lengths + 1 >= k - 1)
+            rows = np.flatnonzero(history[:, width - k + 1] >= 0)
             ranks = np.zeros(len(rows), dtype=np.int32)
             for j in range(1, k):
-                words = np.array([last[row][j - k] for row in rows], dtype=np.int32)
-                ranks = self.find(j, ranks, words)
+                ranks = self.find(j, ranks, history[rows, width - k + j])
                 rows, ranks = rows[ranks >= 0], ranks[ranks >= 0]
-            p[rows] *= self.backoffs[k - 1][ranks, None]
+            weights = np.ones(len(contexts))
+            weights[rows] = self.backoffs[k - 1][ranks]
+            p *= weights[:, None]
             begin, end = self.children(k - 1, ranks)
             number = end - begin
             grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
