@@ -25,7 +25,7 @@ def prune_by_entropy(table: Backoff, threshold: float, histories: Sequence[np.nd
         if keep:
             kept[table.prefixes(k + 1)[keep[0]]] = True
         keep.insert(0, kept)
-    return _renormalised(table.select(keep)) if keep else table
+    return normalised(table.select(keep)) if keep else table
 
 
 def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
     return loss
 
 
-def _renormalised(table: Backoff) -> Backoff:
+def normalised(table: Backoff) -> Backoff:
     """The table with backoff weights that make every distribution sum to one."""
     for k in range(2, table.order + 1):
         unseen, unseen_lower = _unseen(table, k, _lower(table, k))
@@ -63,9 +63,12 @@ def _unseen(table: Backoff, k: int, lower: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _lower(table: Backoff, k: int) -> np.ndarray:
     """(N_k,) the probability of each n-gram's last word after its context without the first word."""
-    ngrams = table.ngrams(k)[:, 1:]
-    first = np.zeros(ngrams.shape, dtype=bool)
-    first[:, 0] = True  # each is a text of its own
-    scored = table.score_symbols(ngrams.ravel(), first.ravel())
-    last: np.ndarray = scored.reshape(ngrams.shape)[:, -1]
-    return last
+    suffixes = table.find_suffixes(k)
+    lower: np.ndarray = table.probs[k - 1][suffixes]
+    missing = np.flatnonzero(suffixes < 0)
+    if len(missing):
+        ngrams = table.ngrams(k)[missing, 1:]
+        first = np.zeros(ngrams.shape, dtype=bool)
+        first[:, 0] = True  # each is a text of its own
+        lower[missing] = table.score_symbols(ngrams.ravel(), first.ravel()).reshape(ngrams.shape)[:, -1]
+    return lower
