@@ -21,6 +21,7 @@ import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned
+from lmbench.models.packing import pack_column, pack_trie, unpack_column, unpack_trie
 from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
 from lmbench.text import Tokens
 
@@ -152,18 +153,29 @@ class BackoffModel(LanguageModel):
         with np.errstate(divide="ignore"):
             return np.log(self.table.distributions(contexts, bos))
 
-    def _state(self) -> dict[str, np.ndarray]:
-        """``keys.k``, ``probs.k`` for k = 2..order (probs from 1), ``backoffs.k`` for k = 1..order-1."""
+    @property
+    def parameters(self) -> int:
+        """How many probabilities and backoff weights the model keeps."""
+        return sum(len(column) for column in (*self.table.probs[1:], *self.table.backoffs[1:]))
+
+    @property
+    def model_bytes(self) -> int:
+        """How many bytes they and their n-grams take in memory; a saved model takes fewer."""
         table = self.table
-        state = {f"keys.{k}": table.keys[k] for k in range(2, table.order + 1)}
-        state |= {f"probs.{k}": table.probs[k] for k in range(1, table.order + 1)}
-        return state | {f"backoffs.{k}": table.backoffs[k] for k in range(1, table.order)}
+        return sum(a.nbytes for a in (*table.keys[2:], *table.probs[1:], *table.backoffs[1:]))
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """The trie and, packed, ``probs.k`` for each order k and ``backoffs.k`` for each below the highest."""
+        state = pack_trie(self.table)
+        for k in range(1, self.table.order + 1):
+            state |= pack_column(f"probs.{k}", self.table.probs[k])
+        for k in range(1, self.table.order):
+            state |= pack_column(f"backoffs.{k}", self.table.backoffs[k])
+        return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        order = sum(name.startswith("probs.") for name in state)
-        size = len(state["probs.1"])
-        keys = [np.zeros(1, dtype=np.int64), np.arange(size)]
-        keys += [state[f"keys.{k}"] for k in range(2, order + 1)]
-        probs = [np.ones(1), *(state[f"probs.{k}"] for k in range(1, order + 1))]
-        backoffs = [np.ones(1), *(state[f"backoffs.{k}"] for k in range(1, order))]
-        self.table = Backoff(size, tuple(keys), tuple(probs), tuple(backoffs))
+        order = 1 + sum(name.startswith("words.") for name in state)
+        probs = [np.ones(1), *(unpack_column(state, f"probs.{k}") for k in range(1, order + 1))]
+        keys = unpack_trie(state, len(probs[1]))
+        backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
+        self.table = Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs))

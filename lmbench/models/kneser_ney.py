@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel, check_order, interpolate
 from lmbench.models.base import learned, option
-from lmbench.models.pruning import prune_by_entropy
+from lmbench.models.pruning import normalised, prune_by_entropy, rounded
 from lmbench.ngrams import NgramCounts, Walk, count_ngrams, sum_by
 from lmbench.text import Tokens, Vocab
 
@@ -49,6 +49,10 @@ class KneserNey(BackoffModel):
     prune_entropy: float = option(
         0.0, "then drop n-grams without which the perplexity rises by less than this share, such as 1e-7"
     )
+    bits: int = option(
+        64,
+        "of each probability: 64, exact; 32; or 2 to 16, codes; the weights of contexts then follow from them",
+    )
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
 
     _limit: int = learned()
@@ -63,6 +67,8 @@ class KneserNey(BackoffModel):
             raise InputError(
                 f"option prune_entropy={self.prune_entropy}: give 0 or a small number such as 1e-7"
             )
+        if self.bits not in (64, 32, *range(2, 17)):
+            raise InputError(f"option bits={self.bits}: give 64, 32, or 2 to 16")
         thresholds = self._thresholds()
         if len(self.prune) > self.order or thresholds[0] != 0 or thresholds != sorted(thresholds):
             raise InputError(
@@ -131,7 +137,20 @@ class KneserNey(BackoffModel):
             table = prune_by_entropy(table, self.prune_entropy, histories)
         if table.sizes != counts.sizes:
             self.notes.append(f"kept {sum(table.sizes):,} of {sum(counts.sizes):,} n-grams")
-        return table
+        return table if self.bits == 64 else rounded(table, self.bits)
+
+    def _state(self) -> dict[str, np.ndarray]:
+        state = super()._state()
+        if self.bits == 64:
+            return state
+        return {name: array for name, array in state.items() if not name.startswith("backoffs.")}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        if self.bits == 64:
+            super()._restore(state)
+            return
+        super()._restore({f"backoffs.{k}": np.ones(1) for k in range(1, self.order)} | dict(state))
+        self.table = normalised(self.table)
 
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""

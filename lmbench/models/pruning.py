@@ -1,4 +1,4 @@
-"""Dropping the n-grams that a model hardly misses: entropy pruning of anything in backoff form."""
+"""Smaller models of anything in backoff form: n-grams dropped that are hardly missed, probabilities rounded."""
 
 from __future__ import annotations
 
@@ -42,6 +42,40 @@ def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
         rest = np.where(unseen[prefixes] > 0, unseen[prefixes] * (np.log(before) - after), 0)
     loss: np.ndarray = histories[prefixes] * (rise + rest)
     return loss
+
+
+def rounded(table: Backoff, bits: int) -> Backoff:
+    """The table with probabilities of words rounded, from order 2 on, and backoff weights that follow from them.
+
+    bits: 32, single precision; or 2 to 16, codes for values of which each stands for as many n-grams of its order
+    (Federico & Bertoldi 2006, How many bits are needed to store probabilities for phrase-based translation?). Weights are
+    not rounded but worked out, so that every distribution still sums to one, and they need not be stored.
+    """
+    for k in range(2, table.order + 1):
+        probs = (*table.probs[:k], _rounded(table, k, bits), *table.probs[k + 1 :])
+        table = replace(table, probs=probs)
+    return normalised(table)
+
+
+def _rounded(table: Backoff, k: int, bits: int) -> np.ndarray:
+    """(N_k,) the probabilities of order k rounded; down, where their context would have next to nothing left."""
+    p = table.probs[k]
+    if not len(p):
+        return p
+    if bits == 32:
+        nearest = p.astype(np.float32)
+        below = np.nextafter(nearest, np.float32(0))
+    else:
+        ascending = np.sort(p)
+        groups = np.array_split(ascending, min(2**bits - 1, len(p)))
+        lowest = np.unique([group[0] for group in groups])
+        codes = np.searchsorted(lowest, p, side="right")
+        means = np.bincount(codes, weights=p)[1:] / np.bincount(codes)[1:]
+        values = np.append(lowest[0], means)  # the least value of all is only for rounding down
+        nearest, below = values[codes], values[codes - 1]
+    prefixes, size = table.prefixes(k), len(table.keys[k - 1])
+    left, of_nearest = (1 - sum_by(prefixes, size, x) for x in (p, nearest.astype(np.float64)))
+    return np.where((of_nearest < left / 2)[prefixes], below, nearest).astype(np.float64)
 
 
 def normalised(table: Backoff) -> Backoff:
