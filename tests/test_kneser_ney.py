@@ -297,6 +297,7 @@ def test_impossible_options_are_refused(options, message):
 def test_tiny_texts(text):
     model = make_model("kneser-ney", order=4).fit(text)
     assert np.isfinite(model.log_probs(text)).all()
+    model._restore(model._state())
     assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=1e-12)
 
 

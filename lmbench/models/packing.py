@@ -18,7 +18,7 @@ def pack_trie(trie: NgramTrie) -> dict[str, np.ndarray]:
     for k in range(2, trie.order + 1):
         children = np.bincount(trie.prefixes(k), minlength=len(trie.keys[k - 1]))
         state[f"words.{k}"] = trie.words(k).astype(np.min_scalar_type(trie.vocab_size - 1))
-        state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max())))
+        state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max(initial=0))))
     return state
 
 
