@@ -57,6 +57,14 @@ STUDIES: dict[str, tuple[str, str]] = {
         "How far back do gradients reach, and what do clipping and truncation do?",
     ),
     "causality": ("lmbench.studies.causality:run", "Is text easier to predict forwards than backwards?"),
+    "learning-curve": (
+        "lmbench.studies.learning_curve:run",
+        "How do bits fall with training text, and when does one model overtake another?",
+    ),
+    "generation": (
+        "lmbench.studies.generation:run",
+        "What do models write at each temperature, and what do other models say of it?",
+    ),
     "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
     "validity": (
         "lmbench.studies.validity:run",
@@ -65,6 +73,17 @@ STUDIES: dict[str, tuple[str, str]] = {
 }
 
 
+# A recurrent network that learns what it can in some ten seconds of one core; no time limit, so that it repeats.
+SMALL_RNN: dict[str, Any] = {
+    "hidden": 128,
+    "epochs": 4,
+    "batch": 16,
+    "steps": 32,
+    "lr": 0.004,
+    "dropout": 0.0,
+    "average": 0.99,
+    "patience": None,
+}
 PLURAL = {"char": "characters", "word": "words", "byte": "bytes"}
 
 
