@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.bootstrap import Resampling
+from lmbench.bootstrap import Resampling, half_width, p_value
 from lmbench.charts import Chart, Panel, Series
 from lmbench.corpus import Corpus
 from lmbench.models import make_model
@@ -94,15 +94,16 @@ def difference(forwards: np.ndarray, backwards: np.ndarray, chars: int, seed: in
     resampling = Resampling.of(found, 1999)
     drawn = resampling.sums(found[:, None], np.random.default_rng(seed))[:, 0]
     # Replicates may hold a block more or fewer than the text: a mean of blocks does not mind.
-    deviations = (drawn / (resampling.blocks * resampling.length) - found.mean()) * len(found) / chars
-    mean, half = float(found.sum() / chars), resampling.half_width(deviations)
+    deviations = drawn / (resampling.blocks * resampling.length) - found.mean()
+    deviations *= resampling.factor * len(found) / chars
+    mean, half = float(found.sum() / chars), half_width(deviations)
     return {
         "forwards": float(forwards.sum() / chars),
         "backwards": float(backwards.sum() / chars),
         "difference": mean,
         "low": mean - half,
         "high": mean + half,
-        "p": resampling.p_value(mean, deviations),
+        "p": p_value(mean, deviations),
         "total_bits": float(found.sum()),
     }
 
