@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lmbench.corpus import Corpus
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small products on many threads wait for each other
+
+from lmbench.corpus import Corpus  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"
 
