@@ -62,7 +62,7 @@ def test_backward_through_time_agrees_with_numerical_differences():
 
 
 def test_scratch_and_hand_written_and_library_agree_on_loss_and_gradients():
-    scratch = ScratchNetwork(V, 6, 0.5, generator()).double()
+    scratch = ScratchNetwork(V, 6, 0.5, 0.5, generator()).double()
     ours = network("rnn")
     library = torch.nn.RNN(V, 6, dtype=torch.float64)
     with torch.no_grad():
@@ -158,7 +158,7 @@ def test_windows_reach_as_far_as_they_say(name, reach):
         (lambda: network("rnn", embedding=3), 3 * 6 + 6 * 6 + 6 * V),
         (lambda: network("rnn", embedding=6, tied=True), 6 * 6 + 6 * 6 + V * 6),
         (lambda: network("lstm", embedding=3, layers=2), 4 * (3 * 6 + 3 * 6 * 6) + 6 * V),
-        (lambda: ScratchNetwork(V, 6, 0.1, generator()), 6 * 6 + 6 * V),
+        (lambda: ScratchNetwork(V, 6, 0.1, 0.1, generator()), 6 * 6 + 6 * V),
         (NETWORKS["mlp"], 4 * 3 * 6 + 6 * V),
     ],
 )

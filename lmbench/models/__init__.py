@@ -18,6 +18,7 @@ D2L_85 = {
     "lr": 1.0,
     "clip": 1.0,
     "scale": 0.01,
+    "input_scale": 0.01,
     "epochs": 500,
     "schedule": "constant",
     "patience": None,
