@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from lmbench.files import InputError, write_whole
 from lmbench.jobs import side_by_side
 from lmbench.models import LanguageModel, Monitor, make_model
 from lmbench.models.laws import broken_laws
-from lmbench.scores import Run, Scorer, Scores
+from lmbench.scores import Run, Scorer, load_run, save_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
 from lmbench.text import CanonicalText, Tokens
 
@@ -219,41 +218,6 @@ def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[dict[str, Any]
     for temperature in told.temperatures:
         text = scorer.generate(np.random.default_rng(seed), tokens, prompt, temperature)
         yield {"prompt": prompt, "temperature": temperature, "text": text}
-
-
-def save_run(run: Run, path: Path, key: str) -> None:
-    """Writes a run's scores and facts to one .npz file, whole or not at all."""
-    about = {
-        "key": key,
-        "corpus": run.corpus,
-        "label": run.label,
-        "signature": run.signature,
-        "facts": run.facts,
-        "scalars": {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"},
-    }
-    arrays = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type != "int"}
-    stream = io.BytesIO()
-    np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
-    write_whole(path, stream.getvalue())
-
-
-def load_run(path: Path, key: str | None = None) -> Run | None:
-    """A run read back; None where it is missing, damaged, or (given a key) not of the same text, model and code."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            about = msgspec.json.decode(stored["about"].tobytes())
-            if key is not None and about["key"] != key:
-                return None
-            arrays = {name: stored[name] for name in stored.files if name != "about"}
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    return Run(
-        about["corpus"],
-        about["label"],
-        Scores(**arrays, **about["scalars"]),
-        about["signature"],
-        about["facts"],
-    )
 
 
 # The suite -----------------------------------------------------------------------------------------

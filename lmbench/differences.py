@@ -17,6 +17,7 @@ from lmbench.text import Tokens, unit_named
 BANDS = ((0, "never in training"), (1, "once"), (2, "2–9 times"), (10, "10–99 times"), (100, "100–999 times"))
 PLACES = ((0, "1st word"), (1, "2nd"), (2, "3rd–5th"), (5, "6th–10th"), (10, "11th–20th"), (20, "21st–100th"))
 LINE_END = "line ends"
+FEW_DOCUMENTS = 10  # fewer have too few beginnings to say anything of
 
 # (first token, one past the last) of a label -> for each token the likeliest tokens there and their probabilities
 Alternatives = Callable[[str, int, int], Sequence[Sequence[tuple[str, float]]]]
@@ -147,7 +148,8 @@ def difference(
     if orders is not None:
         tables.append(_by_order(text, cut, orders))
     tables.append(_by_oov(cut, a, b))
-    tables.append(_by_position(cut, a))
+    if len(a.starts) >= FEW_DOCUMENTS:
+        tables.append(_by_position(cut, a))
     tables = [table for table in tables if len(table.rows) > 1]
     better = _passages(text, cut, passages)
     worse = _passages(text, Pieces(cut.ends, cut.b_bits, cut.a_bits), passages)

@@ -18,6 +18,7 @@ from matplotlib import font_manager, ticker
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
 from lmbench.charts import Chart, Panel, Series
@@ -133,7 +134,7 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
     rows = max([_rows(panel) for panel in chart.panels], default=0)
     entries = _legend_entries(chart.panels)
     height = max(height, 1.3 + 0.3 * rows) + 0.22 * math.ceil(len(entries) / (2 * max(1, len(chart.panels))))
-    figure = Figure((width * max(1, len(chart.panels)), height), facecolor=PAPER, layout="constrained")
+    figure = Figure((width * max(1, len(chart.panels)), height), facecolor=PAPER)
     FigureCanvasAgg(figure)
     handles: dict[str, Any] = {}
     labelled = []
@@ -149,10 +150,9 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
         figure.legend(
             list(handles.values()), names, loc="outside lower center", ncols=min(columns, len(names))
         )
-    figure.draw_without_rendering()
-    figure.set_layout_engine(
-        "none"
-    )  # it is laid out: once for all formats, and names of points keep their places
+    # Laid out once for all formats; then names of points can be placed, and stay where they are.
+    if chart.panels:
+        ConstrainedLayoutEngine().execute(figure)
     for axes, points in labelled:
         _label_points(axes, points)
     return figure
@@ -233,7 +233,7 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
             left, right = axis.get_view_interval()
             axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,)))
             axis.set_major_formatter(ticker.FuncFormatter(_decade))
-            axis.set_minor_formatter(ticker.NullFormatter())
+            axis.set_minor_locator(ticker.NullLocator())
     if points:
         axes.margins(x=0.2, y=0.14)
     return handles, points
@@ -328,42 +328,39 @@ def _draw_references(
             axes.annotate(_plain(text), (x, 1), (0, 1), axes.get_xaxis_transform(), ha="left", **note)
 
 
+# Where a name may stand by its point, best first: points right, points up, and which part of it stands there.
+PLACES = [(5, 5, 0.0, 0.0), (5, -5, 0.0, 1.0), (-5, -5, 1.0, 1.0), (-5, 5, 1.0, 0.0)]
+PLACES += [(8, 0, 0.0, 0.5), (-8, 0, 1.0, 0.5)]
+PLACES += [(x, y, 0.5, 0.0 if y > 0 else 1.0) for y in (18, -18, 32, -32, 46) for x in (0, 30, -30)]
+HORIZONTAL, VERTICAL = {0.0: "left", 0.5: "center", 1.0: "right"}, {0.0: "bottom", 0.5: "center", 1.0: "top"}
+
+
 def _label_points(axes: Axes, points: Sequence[_Point]) -> None:
-    """Names beside points: each takes the first of ten places that covers no point and no other name."""
+    """Names beside points: each takes the first place that covers no point and no other name; far ones with a line."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     unit = figure.dpi / 72
-    at = axes.transData.transform([(x, y) for x, y, _ in points])
+    at: list[Any] = [axes.transData.transform((x, y)) for x, y, _ in points]
     taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in at]
     frame = axes.get_window_extent(renderer)
-    places = [
-        (5, 5, "left", "bottom"),
-        (5, -5, "left", "top"),
-        (-5, -5, "right", "top"),
-        (-5, 5, "right", "bottom"),
-    ]
-    places += [(8, 0, "left", "center"), (-8, 0, "right", "center"), (0, 18, "center", "bottom")]
-    places += [(0, -18, "center", "top"), (-5, 18, "right", "bottom"), (5, -18, "left", "top")]
-    for x, y, text in points:
-        best: tuple[float, Any, Bbox] | None = None
-        for dx, dy, ha, va in places:
-            note = axes.annotate(
-                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=9.5, color=INK
+    for (x, y, text), (left, low) in zip(points, at, strict=True):
+        note = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=9.5, color=INK)
+        size = note.get_window_extent(renderer)
+        boxes = [
+            Bbox.from_bounds(
+                left + dx * unit - h * size.width, low + dy * unit - v * size.height, size.width, size.height
             )
-            note.set_in_layout(False)
-            box = note.get_window_extent(renderer).padded(-unit)
-            cost = sum(_overlap(box, other) for other in taken) + _outside(box, frame)
-            if best is None or cost < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (cost, note, box)
-            else:
-                note.remove()
-            if best[0] == 0:
-                break
-        assert best is not None
-        taken.append(best[2])
+            for dx, dy, h, v in PLACES
+        ]
+        costs = [sum(_overlap(box, other) for other in taken) + _outside(box, frame) for box in boxes]
+        best = costs.index(min(costs))
+        dx, dy, h, v = PLACES[best]
+        note.set(position=(dx, dy), ha=HORIZONTAL[h], va=VERTICAL[v])
+        taken.append(boxes[best])
+        if abs(dy) > 8:
+            line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
+            axes.annotate("", (x, y), (dx, dy), textcoords="offset points", arrowprops=line)
 
 
 def _overlap(a: Bbox, b: Bbox) -> float:

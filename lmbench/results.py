@@ -157,7 +157,8 @@ def results_of(
         charts.append(chart)
     results = {
         "schema_version": SCHEMA_VERSION,
-        "suite": suite,
+        "suite": suite["name"],
+        "title": suite["title"],
         "signature": f"lmbench:{lmbench.__version__}|corpora:"
         + ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items()),
         "environment": environment(),

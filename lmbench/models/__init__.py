@@ -54,6 +54,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "stupid-backoff": ("lmbench.models.stupid_backoff:StupidBackoff", {}),
     "cache": ("lmbench.models.cache:Cache", {}),
     "mixture": ("lmbench.models.mixture:Mixture", {}),
+    "arpa": ("lmbench.models.arpa:ArpaModel", {}),
     "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
     "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
     "rnn": ("lmbench.models.recurrent:Recurrent", {"cell": "rnn"}),

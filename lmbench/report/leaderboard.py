@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,15 @@ Entry = Mapping[str, Any]  # one of its results
 
 # Reading results -------------------------------------------------------------------------------------
 
+LOSSES = ("perplexity", "bits_per_char", "bits_per_byte", "bits_per_word")
+
 
 def number(entry: Entry, key: str) -> float | None:
-    """A number of an entry; inf where JSON had to say so in words (``"inf"``, or null beside ``infinite``)."""
+    """A number of an entry; inf where JSON could not say it: ``"inf"``, or null beside ``infinite_tokens``."""
     value = entry.get(key)
     if value is None:
-        infinite = entry.get("infinite") and key.startswith(("perplexity", "bits_per"))
-        return math.inf if infinite and failure(entry) is None else None
+        infinite = entry.get("infinite") or entry.get("infinite_tokens")
+        return math.inf if infinite and key in LOSSES and failure(entry) is None else None
     if isinstance(value, str):
         try:
             return float(value)
@@ -63,14 +66,23 @@ def labels(results: Results) -> list[str]:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a corpus's leaderboard. rank: 1 for the fewest bits; None where the model is not ranked."""
+    """A line of a corpus's leaderboard. rank: 1 for the fewest bits; None where the model is not ranked.
+
+    label: the model's. name: what the line is called; with its seed, where a label has several lines.
+    """
 
     entry: Entry
     rank: int | None
+    name: str
 
     @property
     def label(self) -> str:
         return str(self.entry["label"])
+
+    @property
+    def groups(self) -> list[str]:
+        """The letters that the model shares with those that cannot be told from it."""
+        return re.findall(r"\w'*", str(self.entry.get("groups") or ""))
 
     @property
     def bits(self) -> float | None:
@@ -92,7 +104,19 @@ def rows(results: Results, corpus: str) -> list[Row]:
         return kind, math.inf if bits is None else bits
 
     entries.sort(key=place)
-    return [Row(e, i if place(e)[0] == 0 else None) for i, e in enumerate(entries, 1)]
+    times = Counter(entry["label"] for entry in entries)
+    found = []
+    for i, entry in enumerate(entries, 1):
+        seed = f" (seed {entry.get('seed')})" if times[entry["label"]] > 1 else ""
+        found.append(Row(entry, i if place(entry)[0] == 0 else None, f"{entry['label']}{seed}"))
+    return found
+
+
+def truth(corpus: Mapping[str, Any]) -> float | None:
+    """A source's entropy rate, bits a character, where it is known: the middle of what holds it."""
+    told = corpus.get("entropy_rate")
+    values = [float(v) for v in (told if isinstance(told, (list, tuple)) else [told]) if v is not None]
+    return sum(values) / len(values) if values else None
 
 
 # Numbers as text -------------------------------------------------------------------------------------
@@ -186,9 +210,7 @@ def _rank(row: Row) -> str:
 
 COLUMNS: dict[str, Column] = {
     "rank": Column("#", "place by bits per character", _rank, lambda row: row.rank),
-    "label": Column(
-        "model", "the model's label", lambda row: row.label, lambda row: row.label, numeric=False
-    ),
+    "label": Column("model", "the model's label", lambda row: row.name, lambda row: row.name, numeric=False),
     "groups": Column(
         "group",
         "models that share a letter cannot be told apart on this text",
@@ -315,5 +337,5 @@ def terminal_table(results: Results) -> Group:
             cells = [Text(COLUMNS[name].text(row), style="dim" if row.rank is None else "") for name in names]
             table.add_row(*cells, style="bold" if row.rank == 1 else None)
         parts.append(table)
-        parts += [Text(f"  {row.label}: {row.reason}", style="yellow") for row in shown if row.reason]
+        parts += [Text(f"  {row.name}: {row.reason}", style="yellow") for row in shown if row.reason]
     return Group(*parts)

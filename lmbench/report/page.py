@@ -33,7 +33,7 @@ DARK = (
     "#c9c95a",
     "#a396f0",
 )
-ALPHA = 0.05  # below which a paired difference, after Holm's correction, is called one
+ALPHA = 0.05  # up to which a paired difference, after Holm's correction, is called one
 SECTIONS = {"quality": "quality", "learning": "learning", "zipf": "zipf", "heaps": "zipf", "bits": "bits"}
 
 
@@ -73,13 +73,13 @@ def answer(results: Results, corpus: Mapping[str, Any]) -> str:
     best = ranked[0]
     said = f"On {corpus['name']}, {best.label} predicts unseen text best"
     said += f", with {lead.bits_text(best.bits)} bits per character"
-    letters = set(str(best.entry.get("groups") or ""))
-    peers = [r.label for r in ranked[1:] if letters & set(str(r.entry.get("groups") or ""))]
+    others = [row for row in ranked[1:] if row.label != best.label]
+    peers = list(dict.fromkeys(row.label for row in others if set(best.groups) & set(row.groups)))
     if peers:
         return f"{said}; the text is too short to tell {_listed(peers)} from it."
-    if len(ranked) > 1:
-        gap = (ranked[1].bits or math.nan) - (best.bits or math.nan)
-        return f"{said}, {lead.bits_text(gap)} fewer than {ranked[1].label}, the next."
+    if others:
+        gap = (others[0].bits or math.nan) - (best.bits or math.nan)
+        return f"{said}, {lead.bits_text(gap)} fewer than {others[0].label}, the next."
     return f"{said}."
 
 
@@ -110,7 +110,7 @@ def _template(name: str) -> str:
 def _context(results: Results, views: Views) -> dict[str, Any]:
     found = lead.corpora(results)
     return {
-        "suite": str(results.get("suite", "run")),
+        **_suite(results.get("suite")),
         "signature": results.get("signature"),
         "environment": results.get("environment") or {},
         "corpora": [corpus | _corpus_facts(results, corpus) for corpus in found],
@@ -130,7 +130,7 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
             for r in results.get("results", ())
             if r.get("signature")
         ],
-        "differences": [_difference(d) for d in views.differences],
+        "differences": _differences(views.differences),
         "extracts": views.extracts,
     }
 
@@ -139,30 +139,55 @@ def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]
     """A corpus's rows, what its text can resolve, and the sizes of its parts as far as they are told."""
     found = lead.rows(results, corpus["name"])
     ranked = [row.entry for row in found if row.rank is not None]
-
-    def told(key: str) -> float | None:
-        values = [lead.number(entry, key) for entry in (corpus, *ranked)]
-        return next((value for value in values if value is not None), None)
-
     split = corpus.get("split")
     parts = []
     if isinstance(split, Mapping):
         for name, part in split.items():
             parts.append((name, part if isinstance(part, Mapping) else {"": part}))
-    shown = ("name", "title", "sha256", "licence", "source", "normalise", "documents", "language")
+    shown = ("name", "title", "sha256", "licence", "homepage", "source", "normalise", "documents", "language")
     return {
         "rows": found,
-        "reasons": [(row.label, row.reason) for row in found if row.reason and row.bits is not None],
-        "samples": [(row.entry, row.entry["samples"]) for row in found if row.entry.get("samples")],
-        "resolvable": told("resolvable"),
-        "n_eff": told("n_eff"),
-        "entropy_rate": lead.number(corpus, "entropy_rate"),
-        "baselines": corpus.get("baselines") or (),
+        "reasons": [(row.name, row.reason) for row in found if row.reason and row.bits is not None],
+        "samples": [
+            (row, list(map(_sample, row.entry["samples"]))) for row in found if row.entry.get("samples")
+        ],
+        "resolvable": _resolvable(results, corpus["name"], ranked),
+        "n_eff": next((n for entry in ranked if (n := lead.number(entry, "n_eff"))), None),
+        "truth": lead.truth(corpus),
+        "baselines": _baselines(corpus),
         "parts": parts,
         "split_text": None if parts or split is None else _facts(split),
         "facts": [(key, _facts(corpus[key])) for key in shown if corpus.get(key)],
         "contamination": corpus.get("contamination"),
     }
+
+
+def _suite(told: Any) -> dict[str, str]:
+    """The suite's name and title; results hold its name alone or all of it."""
+    facts = told if isinstance(told, Mapping) else {"name": told or "run"}
+    return {"suite": str(facts.get("name", "run")), "title": str(facts.get("title") or "")}
+
+
+def _resolvable(results: Results, corpus: str, ranked: Sequence[Mapping[str, Any]]) -> float | None:
+    """The smallest difference that the text can show between the two best, in bits per character."""
+    best = list(dict.fromkeys(entry["label"] for entry in ranked))[:2]
+    for c in results.get("comparisons", ()):
+        if c["corpus"] == corpus and len(best) == 2 and {c["a"], c["b"]} == set(best):
+            return lead.number(c, "resolvable_difference")
+    return None
+
+
+def _baselines(corpus: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """What well-known programs pay for the text, fewest bits first: told as a mapping or a list."""
+    told = corpus.get("baselines") or {}
+    pairs = told.items() if isinstance(told, Mapping) else [(b["name"], b["bits_per_char"]) for b in told]
+    return sorted(((str(k), float(v)) for k, v in pairs if v is not None), key=lambda pair: pair[1])
+
+
+def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample with its prompt apart from what the model added."""
+    prompt, text = str(sample.get("prompt") or ""), str(sample.get("text") or "")
+    return {**sample, "prompt": prompt, "text": text.removeprefix(prompt)}
 
 
 def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,6 +202,12 @@ def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "gamma_se": fit("frequency_mle", "se"),
         **{k: entry.get(k) for k in ("corpus", "unit", "order")},
     } | {k: lead.number(entry, k) for k in ("tokens", "types", "hapaxes")}
+
+
+def _differences(found: Sequence[Difference]) -> list[dict[str, Any]]:
+    """All of them; ``first`` is each corpus's first."""
+    first = {d.corpus: d for d in reversed(found)}
+    return [_difference(d) | {"first": first[d.corpus] is d} for d in found]
 
 
 def _difference(found: Difference) -> dict[str, Any]:
@@ -243,7 +274,7 @@ def _inline_figures(charts: Sequence[Chart], order: Sequence[str]) -> dict[str, 
 def _board(results: Results, corpus: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
     """A corpus's leaderboard and matrix of paired differences, ready to print."""
     found = lead.rows(results, corpus["name"])
-    truth = lead.number(corpus, "entropy_rate")
+    truth = lead.truth(corpus)
     axis = Axis(found, truth)
     columns = [
         c for name, c in lead.COLUMNS.items() if name not in ("rank", "label", "interval", "bits", "groups")
@@ -260,7 +291,7 @@ def _board(results: Results, corpus: Mapping[str, Any], order: Sequence[str]) ->
         "lines": lines,
         "axis": axis.head(),
         "truth": truth,
-        "baselines": corpus.get("baselines") or (),
+        "grouped": any(row.groups for row in found),
         "matrix": _matrix(results, corpus["name"], found),
     }
 
@@ -276,7 +307,7 @@ def _matrix(results: Results, corpus: str, found: Sequence[Row]) -> list[dict[st
         d = lead.number(c, "difference_bits_per_char")
         if c["corpus"] == corpus and d is not None:
             pairs[c["a"], c["b"]], pairs[c["b"], c["a"]] = (d, c, 1), (-d, c, -1)
-    names = [row.label for row in found if any(row.label == a for a, _ in pairs)]
+    names = [a for a in dict.fromkeys(row.label for row in found) if any(a in pair for pair in pairs)]
     lines = []
     for a in names:
         cells = []
@@ -287,7 +318,7 @@ def _matrix(results: Results, corpus: str, found: Sequence[Row]) -> list[dict[st
             d, c, sign = pairs[a, b]
             p = lead.number(c, "p_holm")
             ends = sorted(sign * e for e in lead.interval(c) or (d, d))
-            sure = p is not None and p < ALPHA
+            sure = p is not None and p <= ALPHA
             title = f"{a} minus {b}: {lead.signed_bits(d)} bits per character, 95% interval "
             title += (
                 f"{lead.signed_bits(ends[0])} to {lead.signed_bits(ends[1])}, p = {_number_text(p, 2)} (Holm)"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.charts import Chart, Panel, Series
-from lmbench.report.leaderboard import Results, Row, corpora, interval, number, rows
+from lmbench.report.leaderboard import Results, Row, corpora, interval, number, rows, truth
 
 BITS = "bits per character"
 NAMES = {"char": "character"}
@@ -35,8 +35,8 @@ def _finite(results: Results, corpus: Mapping[str, Any]) -> list[Row]:
 
 
 def _truth(corpus: Mapping[str, Any]) -> list[tuple[float, str]]:
-    truth = number(corpus, "entropy_rate")
-    return [] if truth is None else [(truth, "entropy rate of the source")]
+    known = truth(corpus)
+    return [] if known is None else [(known, "entropy rate of the source")]
 
 
 def bits_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
@@ -48,7 +48,9 @@ def bits_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     for row in found:
         low, high = interval(row.entry) or (row.bits, row.bits)
         series.append(
-            Series(row.label, [row.label], [row.bits or 0.0], "interval", [low or 0.0], [high or 0.0])
+            Series(
+                row.label, [row.name], [row.bits or 0.0], "interval", [low or 0.0], [high or 0.0], row.label
+            )
         )
     panel = Panel(f"Unseen text of {corpus['name']}", "model", BITS, series, horizontal=_truth(corpus))
     caption = (
@@ -75,7 +77,7 @@ def quality_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
                 best.append((cost, bits))
         best.append((found[-1][0], best[-1][1]))
         frontier = Series("best for the cost", [c for c, _ in best], [b for _, b in best], "step", key="")
-        points = [Series(row.label, [cost], [row.bits or 0.0], "points") for cost, row in found]
+        points = [Series(row.name, [cost], [row.bits or 0.0], "points", key=row.label) for cost, row in found]
         title = "Against time" if key == "fit_seconds" else "Against size"
         panels.append(Panel(title, label, BITS, [frontier, *points], xscale="log", horizontal=_truth(corpus)))
     if not panels:
@@ -89,7 +91,7 @@ def learning_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     units: dict[str, list[Series]] = {}
     for row in rows(results, corpus["name"]):
         history = [h for h in row.entry.get("history") or () if number(h, "seconds") is not None]
-        for key, kind, name in (("valid_bits", "line", row.label), ("train_bits", "dashed", "")):
+        for key, kind, name in (("valid_bits", "line", row.name), ("train_bits", "dashed", "")):
             kept = [h for h in history if number(h, key) is not None]
             if kept:
                 x, y = [number(h, "seconds") or 0.0 for h in kept], [number(h, key) or 0.0 for h in kept]

@@ -1,0 +1,204 @@
+"""The report in a real browser: quiet, self-contained, legible, sortable, and never wider than its window."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_example as example
+
+from lmbench import report
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+# The lowest contrast of a text with what lies behind it (WCAG 2.1), over every text that shows; and where.
+CONTRAST = """() => {
+  const parse = (c) => { const v = c.match(/[\\d.]+%?/g).map(parseFloat); return [...v.slice(0, 3), v[3] ?? 1]; };
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (c) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1);
+    const d = canvas.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255];
+  };
+  const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3]));
+  const light = (c) => {
+    const [r, g, b] = c.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => {
+    const layers = [];
+    for (; e; e = e.parentElement) layers.push(rgba(getComputedStyle(e).backgroundColor));
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+  };
+  let worst = [21, ""], seen = 0;
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const e = walk.currentNode.parentElement;
+    if (!walk.currentNode.textContent.trim() || ["SCRIPT", "STYLE", "NOSCRIPT"].includes(e.tagName)) continue;
+    if (!e.checkVisibility()) continue;
+    const style = getComputedStyle(e);
+    const paper = behind(e);
+    const ink = over(rgba(e instanceof SVGElement ? style.fill : style.color), paper);
+    const [a, b] = [light(ink), light(paper)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    seen++;
+    if (ratio < worst[0]) worst = [ratio, walk.currentNode.textContent.trim().slice(0, 40)];
+  }
+  return { ratio: worst[0], text: worst[1], seen };
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as control:
+        started = control.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("browser")
+    report.write(out, example.example(), [example.zipf_chart()], example.views())
+    return out / "report.html"
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Any]:
+    """Opens a file; at the end there was no console error and no request but for the file itself."""
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def open_at(file: Path, width: int = 1440, scheme: str = "light") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"console {message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on(
+            "request", lambda r: complaints.append(r.url) if r.url not in (file.as_uri(), "data:,") else None
+        )
+        page.goto(file.as_uri())
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def labels(page: Any) -> list[str]:
+    return [t.strip() for t in page.locator("table.board").first.locator("tbody th").all_inner_texts()]
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_its_window_and_is_legible(
+    open_page: Any, report_file: Path, width: int, scheme: str
+) -> None:
+    page = open_page(report_file, width, scheme)
+    page.click("[data-mode=difference]")
+    page.click("#view-text span:nth-child(3)")
+    page.eval_on_selector_all("details", "all => all.forEach((d) => (d.open = true))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = page.evaluate(CONTRAST)
+    assert found["seen"] > 500
+    assert found["ratio"] >= 4.5, found["text"]
+    for mode in ("a", "both"):
+        page.click(f"[data-mode={mode}]")
+        found = page.evaluate(CONTRAST)
+        assert found["ratio"] >= 4.5, found["text"]
+
+
+def test_the_measure_of_contrast_can_fail(open_page: Any, tmp_path: Path) -> None:
+    file = tmp_path / "pale.html"
+    file.write_text("<!doctype html><link rel=icon href='data:,'><p>dark</p><p style='color:#999'>pale</p>")
+    found = open_page(file).evaluate(CONTRAST)
+    assert found["text"] == "pale"
+    assert found["ratio"] == pytest.approx(2.85, abs=0.01)  # #999 on white
+
+
+def test_columns_sort_both_ways_by_mouse_and_keyboard(open_page: Any, report_file: Path) -> None:
+    page = open_page(report_file)
+    first = labels(page)
+    head = page.locator("table.board").first.locator("th button", has_text="bits/char")
+    head.click()
+    assert labels(page) == first
+    head.press("Enter")
+    assert labels(page) == first[::-1]
+    assert page.locator("table.board th[aria-sort=descending]").count() == 1
+    page.locator("table.board").first.locator("th button", has_text="model").click()
+    assert labels(page) == sorted(first)
+    assert page.locator("table.board th[aria-sort]").count() == 1
+
+
+def test_rows_without_a_number_stay_last(open_page: Any, report_file: Path) -> None:
+    page = open_page(report_file)
+    board = page.locator("table.board").nth(1)
+    head = board.locator("th button", has_text="bits/char")
+    for expected in (["bigram", "rnn-scratch"], ["trigram", "kneser-ney-5", "lstm", "rnn-scratch"]):
+        head.click()  # inf is a number and sorts as one; a failed model has none
+        names = [t.strip() for t in board.locator("tbody th").all_inner_texts()]
+        assert names[-len(expected) :] == expected
+
+
+def test_token_view_toggles_and_tells_numbers(open_page: Any, report_file: Path) -> None:
+    page = open_page(report_file)
+    text = page.locator("#view-text")
+    tokens = text.locator("span")
+    view = example.views().extracts[0]
+    assert tokens.count() == len(view.tracks[0].ends)  # the character model's
+    assert text.text_content().replace("↵", "") == view.text
+    page.click("[data-mode=b]")
+    assert tokens.count() == len(view.tracks[1].ends)  # the word model's
+    page.click("[data-mode=difference]")
+    assert tokens.count() == len(view.tracks[1].ends)  # where both have a boundary
+    tokens.nth(1).click()
+    told = page.locator("#view-detail").inner_text()
+    assert "B, word-kneser-ney-3 ␣ferry" in told
+    assert f"{view.tracks[1].bits[1]:.2f} bits" in told
+    assert "0.31" in told  # an alternative's probability
+    text.press("ArrowRight")
+    assert "␣crosses" in page.locator("#view-detail").inner_text()
+    text.press("t")
+    assert page.locator("[data-mode=a]").get_attribute("aria-pressed") == "true"
+    page.select_option("#view-a", index=1)
+    assert tokens.count() == len(view.tracks[1].ends)
+    page.select_option("#view-extract", index=1)
+    assert text.text_content().replace("↵", "") == example.views().extracts[1].text
+
+
+def test_theme_button_switches(open_page: Any, report_file: Path) -> None:
+    page = open_page(report_file)
+    paper = functools.partial(page.evaluate, "getComputedStyle(document.body).backgroundColor")
+    light = paper()
+    page.click("#theme")
+    assert paper() != light
+    page.click("#theme")
+    assert paper() == light
+
+
+def test_hostile_page_runs_no_script_of_the_text(open_page: Any, tmp_path: Path) -> None:
+    results = example.hostile()
+    text = example.TEXT.replace("ferry", "<img src=x onerror=alert(1)>🙂")
+    report.write(tmp_path, results, views=example.views(results["results"][0]["corpus"], text))
+    page = open_page(tmp_path / "report.html", 360)
+    assert page.locator("img").count() == 0
+    assert "🙂" in page.locator("#view-text").text_content()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_printing_is_light_and_whole(open_page: Any, report_file: Path) -> None:
+    page = open_page(report_file, scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("nav").is_hidden()
+    assert len(page.pdf(format="A4")) > 10_000
