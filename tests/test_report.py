@@ -249,6 +249,16 @@ def test_terminal_is_ascii_where_it_must_be() -> None:
     assert b"1.981" in raw.getvalue()
 
 
+def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
+    for width in (140, 100, 80, 60, 40):
+        stream = io.StringIO()
+        Console(file=stream, width=width).print(report.terminal_table(example.example()))
+        lines = [line for line in stream.getvalue().splitlines() if "word-kneser-ney-3" in line]
+        assert len(lines) == 1  # on one line, whole
+        assert "2.318" in lines[0]
+        assert ("2.287 to 2.352" in lines[0]) == (width >= 80)
+
+
 def test_formats_of_numbers() -> None:
     assert leaderboard.seconds_text(0.0123) == "12 ms"
     assert leaderboard.seconds_text(0.0999) == "0.1 s"
