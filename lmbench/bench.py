@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import hashlib
-import io
-import multiprocessing
-import os
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +17,10 @@ import numpy as np
 import lmbench
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
+from lmbench.jobs import side_by_side
 from lmbench.models import LanguageModel, Monitor, make_model
 from lmbench.models.laws import broken_laws
-from lmbench.scores import Run, Scorer, Scores
+from lmbench.scores import Run, Scorer, load_run, save_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
 from lmbench.text import CanonicalText, Tokens
 
@@ -223,41 +220,6 @@ def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[dict[str, Any]
         yield {"prompt": prompt, "temperature": temperature, "text": text}
 
 
-def save_run(run: Run, path: Path, key: str) -> None:
-    """Writes a run's scores and facts to one .npz file, whole or not at all."""
-    about = {
-        "key": key,
-        "corpus": run.corpus,
-        "label": run.label,
-        "signature": run.signature,
-        "facts": run.facts,
-        "scalars": {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"},
-    }
-    arrays = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type != "int"}
-    stream = io.BytesIO()
-    np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
-    write_whole(path, stream.getvalue())
-
-
-def load_run(path: Path, key: str | None = None) -> Run | None:
-    """A run read back; None where it is missing, damaged, or (given a key) not of the same text, model and code."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            about = msgspec.json.decode(stored["about"].tobytes())
-            if key is not None and about["key"] != key:
-                return None
-            arrays = {name: stored[name] for name in stored.files if name != "about"}
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    return Run(
-        about["corpus"],
-        about["label"],
-        Scores(**arrays, **about["scalars"]),
-        about["signature"],
-        about["facts"],
-    )
-
-
 # The suite -----------------------------------------------------------------------------------------
 
 
@@ -350,29 +312,39 @@ def run_suite(
 def _measure_all(
     cells: list[Cell], suite: Suite, folder: Path, jobs: int, watch: Watch
 ) -> Iterator[tuple[Cell, Run | str]]:
+    """Each cell with its run, or why it failed, as they finish."""
     if jobs <= 1 or len(cells) <= 1:
         for cell in cells:
             yield cell, _try(cell, suite, folder, watch.start(cell))
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, context, _use_threads, (threads,)) as pool:
-        running: dict[concurrent.futures.Future[Run | str], Cell] = {}
-        waiting = list(cells)
-        while waiting or running:
-            busy = [*waiting, *running.values()]
-            for cell in [c for c in waiting if not any(part in busy for part in c.components)]:
-                watch.start(cell)
-                running[pool.submit(_try, cell, suite, folder)] = cell
-                waiting.remove(cell)
-            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                yield running.pop(future), future.result()
+    tasks = [(cell, suite, folder) for cell in cells]
+    finished = side_by_side(
+        tasks,
+        _measure_apart,
+        lambda task, unfinished: not any(other[0] in task[0].components for other in unfinished),
+        jobs,
+        lambda task, told: watch.start(task[0]).progress(*told),
+        lambda code: f"its process ended with status {code} (killed, or out of memory)",
+    )
+    for task, result in finished:
+        yield task[0], result
 
 
-def _use_threads(threads: int) -> None:
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
+class _Telling(Monitor):
+    """Sends progress to the process that shows it, a few times a second."""
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self.send, self.last = send, 0.0
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self.last > 0.25 or done >= total:
+            self.last = now
+            self.send((done, total, note))
+
+
+def _measure_apart(task: tuple[Cell, Suite, Path], send: Callable[[Any], None]) -> Run | str:
+    return _try(*task, _Telling(send))
 
 
 def _try(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run | str:

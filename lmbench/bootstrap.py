@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-MAX_BLOCKS = 50  # see Resampling.of
+MIN_BLOCKS, MAX_BLOCKS = 10, 50  # see Resampling.of
 CAUTION = 2.0  # times the optimal length, see Resampling.of
 MAX_ATOMS = 100_000  # longer series are first summed over runs of neighbours
 BATCH = 1 << 18  # draws at a time
@@ -72,16 +72,17 @@ class Resampling:
 
     @classmethod
     def of(cls, x: np.ndarray, replicates: int) -> Resampling:
-        """For the mean of ``x`` (N,), with blocks twice as long as ``optimal_block_length``, a half of x at most.
+        """For the mean of ``x`` (N,): blocks twice as long as ``optimal_block_length``, 10 to 50 of them.
 
-        That length balances squared bias against variance of the *variance*; an interval suffers more from the
+        The optimal length balances squared bias against variance of the *variance*; an interval suffers more from the
         bias, which short blocks have towards too narrow ones (Sun, Phillips & Jin 2008), while ``factor``
-        makes up for fewer blocks. And blocks so long that there are at most MAX_BLOCKS of them: a text has passages, whose
-        weak but long dependence no single autocorrelation betrays, while more blocks than some thirty hardly
-        narrow an interval (Schmeiser 1982). ``lmbench study validity`` measures what all this is worth.
+        makes up for fewer blocks. And a text has passages, whose weak but long dependence no single autocorrelation
+        betrays, while more than some thirty blocks hardly narrow an interval, and fewer than ten hardly make
+        one (Schmeiser 1982). ``lmbench study validity`` measures what all this is worth.
         """
         length = math.ceil(CAUTION * optimal_block_length(x))
-        return cls(len(x), max(1, min(length, len(x) // 2), math.ceil(len(x) / MAX_BLOCKS)), replicates)
+        shortest, longest = math.ceil(len(x) / MAX_BLOCKS), max(1, len(x) // MIN_BLOCKS)
+        return cls(len(x), max(shortest, min(length, longest)), replicates)
 
     @property
     def blocks(self) -> int:

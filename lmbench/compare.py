@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REPLICATES = 9999
 TEXT_FIELDS = ("corpus", "text", "normalise", "documents")  # of a signature: what must agree
+ROUNDING = 1e-9  # bits per character: what two ways of computing one model may differ by
 MIN_CORPORA = 5  # for ranks across corpora
 COLUMNS = (
     "corpus",
@@ -171,7 +172,7 @@ def _pairs(
         residual = difference - row["difference_bits_per_char"] * aligned.chars
         # To the nearest power of two, so that pairs share their draws.
         length = 1 << round(math.log2(Resampling.of(residual, replicates).length))
-        of_length.setdefault(min(length, -(-len(bits) // 2)), []).append((row, pair))
+        of_length.setdefault(length, []).append((row, pair))
     per_seed = [aligned.bits[:, of_label].sum(axis=0) / chars for of_label in members]
     for length in sorted(of_length):
         resampling = Resampling(len(bits), length, replicates)
@@ -187,7 +188,8 @@ def _pairs(
                 deviations = deviations + seeds * rng.standard_t(freedom, size=replicates)
             half = half_width(deviations)
             error = math.hypot(row["se_text"], seeds)
-            row |= {"ci95": (estimate - half, estimate + half), "p_value": p_value(estimate, deviations)}
+            p = 1.0 if abs(estimate) < ROUNDING else p_value(estimate, deviations)
+            row |= {"ci95": (estimate - half, estimate + half), "p_value": p}
             row |= {"standard_error": error, "resolvable_difference": RESOLVABLE * error}
             row |= {"block_length": length, "note": ""}
     for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):

@@ -102,7 +102,8 @@ def _errors(scores: Scores, replicates: int, rng: np.random.Generator) -> dict[s
         independent = float(np.sqrt(np.sum((bits - per_char * chars) ** 2)) / chars.sum())
         result["standard_error"] = error
         result["resolvable_difference"] = RESOLVABLE * error
-        result["n_eff"] = len(scores) * (independent / error) ** 2 if error else None
+        if error > 1e-9 * per_char:  # else every token costs the same but for rounding
+            result["n_eff"] = len(scores) * (independent / error) ** 2
     for key, size in (("", scores.chars), ("_bits_per_byte", scores.bytes), ("_bits_per_word", scores.words)):
         result[f"ci95{key}"] = [_json(x * scores.chars / size) if size else None for x in interval]
     result["ci95_perplexity"] = [_json(math.exp(x)) if x < 700 else None for x in nats_interval]

@@ -140,9 +140,12 @@ def results_of(
 
     rows = [result_of(run) for run in runs]
     table = compare(runs)
-    letters = groups([run for run in runs if run.facts["unranked_reason"] is None], table)
-    for row in rows:
-        row["groups"] = letters.get(row["corpus"], {}).get(row["label"], "")
+    for name in corpora:
+        ranked = [run for run in runs if run.corpus == name and run.facts["unranked_reason"] is None]
+        letters = groups(ranked, table)
+        for row in rows:
+            if row["corpus"] == name:
+                row["groups"] = letters.get(row["label"], "")
     zipf: list[dict[str, Any]] = []
     charts: list[Chart] = []
     for name, corpus in corpora.items():
@@ -154,7 +157,8 @@ def results_of(
         charts.append(chart)
     results = {
         "schema_version": SCHEMA_VERSION,
-        "suite": suite,
+        "suite": suite["name"],
+        "title": suite["title"],
         "signature": f"lmbench:{lmbench.__version__}|corpora:"
         + ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items()),
         "environment": environment(),

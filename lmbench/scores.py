@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -114,6 +115,41 @@ class Run:
     @property
     def seed(self) -> int:
         return int(self.signature.get("seed", 0))
+
+
+def save_run(run: Run, path: Path, key: str) -> None:
+    """Writes a run's scores and facts to one .npz file, whole or not at all."""
+    about = {
+        "key": key,
+        "corpus": run.corpus,
+        "label": run.label,
+        "signature": run.signature,
+        "facts": run.facts,
+        "scalars": {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"},
+    }
+    arrays = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type != "int"}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
+    write_whole(path, stream.getvalue())
+
+
+def load_run(path: Path, key: str | None = None) -> Run | None:
+    """A run read back; None where it is missing, damaged, or (given a key) not of the same text, model and code."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = msgspec.json.decode(stored["about"].tobytes())
+            if key is not None and about["key"] != key:
+                return None
+            arrays = {name: stored[name] for name in stored.files if name != "about"}
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    return Run(
+        about["corpus"],
+        about["label"],
+        Scores(**arrays, **about["scalars"]),
+        about["signature"],
+        about["facts"],
+    )
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count, repeat
@@ -181,13 +181,13 @@ class WordUnit:
     name = "word"
 
     def split(self, text: str) -> list[str]:
-        tokens: list[str] = []
-        for number, line in enumerate(text.split("\n")):
-            if number:
-                tokens.append("\n")
-            if line:
-                tokens.extend(line.split(" "))
-        return tokens
+        return [*self._words(text)]
+
+    def _words(self, text: str) -> Iterator[str]:
+        """The tokens, a line's at a time, so that not all of them need memory at once."""
+        *lines, last = text.split("\n")
+        ended = ([*line.split(" "), "\n"] if line else ["\n"] for line in lines)
+        return chain(chain.from_iterable(ended), last.split(" ") if last else ())
 
     def join(self, tokens: Iterable[str]) -> str:
         lines: list[list[str]] = [[]]
@@ -199,7 +199,7 @@ class WordUnit:
         return "\n".join(" ".join(line) for line in lines)
 
     def types(self, text: str) -> tuple[list[str], np.ndarray]:
-        return _types(self.split(text))
+        return _types(self._words(text))
 
     def ends(self, text: str) -> np.ndarray:
         points = _narrow_points(text)
@@ -257,9 +257,9 @@ def _narrow_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("ascii"), dtype=np.uint8) if text.isascii() else code_points(text)
 
 
-def _types(tokens: list[str]) -> tuple[list[str], np.ndarray]:
+def _types(tokens: Iterable[str]) -> tuple[list[str], np.ndarray]:
     number: defaultdict[str, int] = defaultdict(count().__next__)  # a new token takes the next number
-    ids = np.fromiter(map(number.__getitem__, tokens), dtype=np.int32, count=len(tokens))
+    ids = np.fromiter(map(number.__getitem__, tokens), dtype=np.int32)
     return list(number), ids
 
 

@@ -109,6 +109,8 @@ def test_same_scores_differ_by_nothing():
     assert row["difference_bits_per_char"] == 0
     assert row["ci95"] == (0, 0)
     assert row["p_value"] == 1
+    rounded = noisy(1) * (1 + 1e-13)  # the same model computed in another order
+    assert compare([run_of("a", noisy(1)), run_of("b", rounded)], replicates=99).iloc[0]["p_value"] == 1
 
 
 def test_deterministic_and_complete():

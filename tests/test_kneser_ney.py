@@ -1,5 +1,6 @@
 """Kneser–Ney against KenLM: every token, every n-gram of the ARPA files, perplexities of whole corpora."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -97,6 +98,7 @@ def test_every_ngram_of_the_arpa_file(name, order):
     assert checked == len(golden)
 
 
+@functools.cache
 def corpus(name, kind):
     """A corpus as lines of words, encoded as for KenLM: train and test."""
     path = DATA / name
@@ -282,6 +284,7 @@ def test_a_smaller_vocabulary_keeps_the_most_frequent_and_the_line_feed():
         ({"prune": "1"}, "the first 0"),
         ({"prune": "0,2,1"}, "do not fall"),
         ({"order": 2, "prune": "0,0,1"}, "at most 2"),
+        ({"prune_entropy": "-1"}, "prune_entropy=-1"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
@@ -294,6 +297,15 @@ def test_tiny_texts(text):
     model = make_model("kneser-ney", order=4).fit(text)
     assert np.isfinite(model.log_probs(text)).all()
     assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_a_text_scored_in_pieces_scores_as_whole(monkeypatch):
+    train, test = ferry()
+    model = make_model("kneser-ney", order=4).fit(train.tokens, vocab_size=len(train.vocab))
+    whole = model.log_probs(test.tokens).tolist()
+    for size in (1, 2, 7, 50):
+        monkeypatch.setattr("lmbench.models.backoff._PIECE", size)
+        assert model.log_probs(test.tokens).tolist() == whole
 
 
 def test_saved_and_restored_bit_for_bit():

@@ -68,6 +68,7 @@ def test_interval_of_a_ratio():
     s = summary(scores_of(-3 * math.log(2) * widths, widths))
     np.testing.assert_allclose(s["ci95"], 3)
     assert s["bits_per_char"] == pytest.approx(3)
+    assert s["n_eff"] is None
 
 
 def test_other_denominators_scale():

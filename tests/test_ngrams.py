@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lmbench.ngrams
 from lmbench.files import InputError
-from lmbench.ngrams import NgramCounts, count_ngrams, merge
+from lmbench.ngrams import NgramCounts, count_ngrams, merge, sort_keys
 from lmbench.text import Tokens
 
 
@@ -119,7 +118,7 @@ def test_long_keys_that_do_not_pack_with_their_position():
     # 31-bit ids: rank · V + word needs 62 bits, so that key and position need two integers.
     big = 2**31 - 1
     keys = np.array([5 * big + 7, 3, 5 * big + 7, 4 * big], dtype=np.int64)
-    ordered, where = lmbench.ngrams._sort(keys, 2**62)
+    ordered, where = sort_keys(keys, np.arange(4), 2**62)
     assert ordered.tolist() == [3, 4 * big, 5 * big + 7, 5 * big + 7]
     assert where.tolist() == [1, 3, 0, 2]
 

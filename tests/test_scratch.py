@@ -11,6 +11,7 @@ import torch
 
 from lmbench.files import InputError
 from lmbench.models import Monitor, make_model
+from lmbench.models.laws import check_model
 from lmbench.models.network import held_out_bits, score
 from lmbench.models.scratch import RnnScratch, ScratchNetwork, one_hot
 from lmbench.models.training import Recipe, clip_gradients, minibatches
@@ -357,3 +358,61 @@ def test_the_books_preset_trains_on_its_first_tokens_to_the_end():
     model.batch, model.steps = 2, 8
     model.fit(text(1000), vocab_size=V)
     assert model.history[-1]["tokens"] <= 2 * 120
+
+
+# Contexts and learning while reading ------------------------------------------------------------------
+
+
+def test_reset_context_begins_afresh_every_few_tokens():
+    model = small(context="reset").fit(text(300), vocab_size=V)
+    tokens = text(30, seed=1, starts=(0, 13))
+    # Pieces of 8 steps in each document; a piece's first input is the token before it.
+    begins, ends = np.array([0, 8, 13, 21, 29]), np.array([8, 13, 21, 29, 30])
+    expected = []
+    for begin, end in zip(begins, ends, strict=True):
+        before = tokens.bos if begin in (0, 13) else int(tokens.ids[begin - 1])
+        expected.append(slowly(model.network, Tokens(tokens.ids[begin:end], np.array([0]), before)))
+    np.testing.assert_allclose(model.log_probs(tokens), np.concatenate(expected), atol=1e-5)
+
+
+def test_fixed_context_is_the_tokens_before_alone():
+    model = small(context="fixed:3").fit(text(300), vocab_size=V)
+    tokens = text(20, seed=1)
+    scores = model.log_probs(tokens)
+    other = Tokens.of(tokens.ids.copy())
+    other.ids[8] = tokens.ids[8] % (V - 1) + 1
+    np.testing.assert_allclose(model.log_probs(other)[12:], scores[12:], atol=1e-6)  # sees 9, 10, 11
+    assert not np.allclose(model.log_probs(other)[11], scores[11], atol=1e-6)  # sees 8, 9, 10
+    expected = [slowly(model.network, Tokens(tokens.ids[9:12], np.array([0]), int(tokens.ids[8])))[-1]]
+    np.testing.assert_allclose(scores[11:12], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"context": "reset"}, {"context": "fixed:5"}, {"dynamic": 0.01}, {"sampling": "random"}]
+)
+def test_the_laws_of_the_contract(options):
+    model = small(**options)
+    assert check_model(model, length=150) == {}
+    again = small(**options)
+    again.vocab_size = model.vocab_size
+    again._restore(model._state())
+    np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
+
+
+def test_dynamic_evaluation_learns_a_new_text_and_forgets_it_afterwards():
+    train, other = text(1000), Tokens.of(text(600, seed=1).ids[::-1].copy())
+    still = small(epochs=10).fit(train, vocab_size=V)
+    moving = small(epochs=10, dynamic=0.01).fit(train, vocab_size=V)
+    assert moving.adaptive
+    assert not still.adaptive
+    assert moving.log_probs(other)[300:].mean() > still.log_probs(other)[300:].mean() + 0.5
+    np.testing.assert_allclose(moving.log_probs(other)[:20], still.log_probs(other)[:20], atol=1e-5)
+    np.testing.assert_array_equal(moving.log_probs(other), moving.log_probs(other))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("context", "fixed:0"), ("context", "none"), ("dynamic", "-1"), ("time_limit", "0")]
+)
+def test_impossible_ways_of_scoring_are_named(key, value):
+    with pytest.raises(InputError, match=f"{key}={value} must be"):
+        make_model("rnn-scratch", **{key: value})

@@ -144,7 +144,7 @@ def test_katz_uses_the_good_turing_ratios_where_it_can():
     words = [w for w in set(test.tolist()) if slow.after[()][w]][:5]
     found = np.exp(model.next_log_probs([[w] for w in words]))
     for row, context in zip(found, words, strict=True):
-        seen = list(slow.after[context,])
+        seen = list(slow.after[context,])[:10]
         expected = [slow.p(w, (context,)) for w in seen]
         np.testing.assert_allclose(row[seen], expected, rtol=1e-9)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-10)

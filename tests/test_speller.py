@@ -4,13 +4,16 @@ import itertools
 import math
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lmbench.files import InputError
+from lmbench.models import make_model
 from lmbench.models.speller import NEW, ORDER, Speller, WordSpeller
-from lmbench.text import Vocab
+from lmbench.scores import Scorer
+from lmbench.text import Vocab, build_vocab, canonical_text, encode, unit_named
 
 SCALARS = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
 TYPES = ["a", "b", "ab", "aba", "bb", "abba", "bab", ""]
@@ -139,3 +142,25 @@ def test_nothing_to_learn_from():
 def test_unknown_unit():
     with pytest.raises(InputError, match="unit"):
         Speller.fit(Vocab(), "syllable")
+
+
+def test_a_smaller_vocabulary_buys_perplexity_but_no_bits():
+    folder = Path(__file__).parent / "golden"
+    train, test = (
+        canonical_text([(folder / f"ferry.{part}.txt").read_text()], "none", "line")
+        for part in ("train", "test")
+    )
+    word = unit_named("word")
+    types = build_vocab(train, word)
+    perplexities, bits = [], []
+    for size in (len(types), 100, 30, 10, 3, 1):
+        vocab = Vocab(Counter(dict(types.token_freqs)), max_size=size)
+        model = make_model("kneser-ney", order=2).fit(
+            encode(train, word, vocab).tokens, vocab_size=len(vocab)
+        )
+        scores = Scorer(model, word, vocab, "none", "line", types.tokens[1:]).score(test)
+        perplexities.append(scores.perplexity)
+        bits.append(scores.bits_per_char)
+    assert perplexities == sorted(perplexities, reverse=True)
+    assert perplexities[-1] == pytest.approx(1)  # every token is <unk>, as foreseen
+    assert bits == sorted(bits)

@@ -66,9 +66,9 @@ def test_error_bars_hold_where_tokens_depend():
 
 
 def test_study_is_whole():
-    study = run(None, monitor=Monitor(), texts=3, length=400)
+    study = run(None, monitor=Monitor(), texts=3, length=800)
     assert len(study.table) == len(CASES) * len(NOMINAL) * 2
     assert len(study.charts[0].panels) == 3
     assert len(study.sentences) == 3
-    again = run(None, monitor=Monitor(), texts=3, length=400)
+    again = run(None, monitor=Monitor(), texts=3, length=800)
     assert study.table.equals(again.table)

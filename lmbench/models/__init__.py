@@ -24,6 +24,20 @@ D2L_85 = {
     "max_tokens": 10_000,
 }
 
+# 8.6: the same, of the library's cells (here the hand-written ones, which agree with them to the last digits).
+D2L_86 = {
+    **{key: D2L_85[key] for key in D2L_85 if key != "scale"},
+    "cell": "rnn",
+    "hidden": 256,
+    "embedding": 0,
+    "input_scale": 256**-0.5,
+    "dropout": 0.0,
+    "bptt": "truncated",
+    "optimizer": "sgd",
+    "warmup": 0.0,
+    "average": 0.0,
+}
+
 # name: (module:class, options that the name fixes)
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("lmbench.models.uniform:Uniform", {}),
@@ -32,8 +46,6 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
     "laplace": ("lmbench.models.laplace:Laplace", {}),
     "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
-    "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
-    "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
     "witten-bell": ("lmbench.models.witten_bell:WittenBell", {}),
     "absolute-discounting": ("lmbench.models.absolute_discounting:AbsoluteDiscounting", {}),
     "jelinek-mercer": ("lmbench.models.jelinek_mercer:JelinekMercer", {}),
@@ -41,7 +53,16 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "stupid-backoff": ("lmbench.models.stupid_backoff:StupidBackoff", {}),
     "cache": ("lmbench.models.cache:Cache", {}),
     "mixture": ("lmbench.models.mixture:Mixture", {}),
+    "arpa": ("lmbench.models.arpa:ArpaModel", {}),
     "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
+    "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
+    "rnn": ("lmbench.models.recurrent:Recurrent", {"cell": "rnn"}),
+    "gru": ("lmbench.models.recurrent:Recurrent", {"cell": "gru"}),
+    "lstm": ("lmbench.models.recurrent:Recurrent", {"cell": "lstm"}),
+    "transformer": ("lmbench.models.transformer:Transformer", {}),
+    "mlp": ("lmbench.models.window:WindowPerceptron", {}),
+    "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
+    "d2l-8.6": ("lmbench.models.recurrent:Recurrent", D2L_86),
 }
 
 

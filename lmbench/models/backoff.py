@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned
-from lmbench.ngrams import NgramCounts, NgramTrie
+from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
 from lmbench.text import Tokens
 
-_PIECE = 1 << 18  # symbols scored at once: bounds the memory of a long text
+_PIECE = 1 << 18  # symbols scored at once
+_THREADS = 2  # numpy lets others run while it sorts, searches and gathers
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,29 @@ class Backoff(NgramTrie):
 
     def score(self, tokens: Tokens) -> np.ndarray:
         """(T,) float64: the probability of each token after those before it in its document."""
-        walk = self.walk(tokens)
-        p: np.ndarray = self.probs[1][tokens.ids]
-        for k in range(2, self.order + 1):
-            context = walk.contexts(k - 1)
-            known = np.flatnonzero(context >= 0)
-            p[known] *= self.backoffs[k - 1][context[known]]
-            gram = walk.grams(k)
-            seen = np.flatnonzero(gram >= 0)
-            p[seen] = self.probs[k][gram[seen]]
+        symbols, is_bos = with_bos(tokens)
+        overlap = self.order - 1
+        cuts = range(0, len(symbols), _PIECE)
+        pieces = [slice(max(0, cut - overlap), cut + _PIECE) for cut in cuts]
+
+        def score(piece: slice) -> np.ndarray:
+            return self.score_symbols(symbols[piece], is_bos[piece])
+
+        if len(pieces) == 1:
+            scored = [score(pieces[0])]
+        else:
+            with ThreadPoolExecutor(min(_THREADS, len(pieces))) as pool:
+                scored = list(pool.map(score, pieces))
+        scored = [p[cut - piece.start :] for p, cut, piece in zip(scored, cuts, pieces, strict=True)]
+        p: np.ndarray = np.concatenate(scored)[~is_bos]
+        return p
+
+    def score_symbols(self, symbols: np.ndarray, is_bos: np.ndarray) -> np.ndarray:
+        """(S,) float64: the probability of each symbol; those without their whole context come out wrong."""
+        p: np.ndarray = self.probs[1][symbols]
+        for k, ends, contexts, found, grams in self.descend(symbols, is_bos):
+            p[ends[~found]] *= self.backoffs[k - 1][contexts[~found]]
+            p[ends[found]] = self.probs[k][grams]
         return p
 
     def distributions(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
@@ -97,7 +113,10 @@ def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[
     """
     probs = [np.full(1, 1 / counts.vocab_size)]
     for k, (kept, given) in enumerate(zip(own, share, strict=True), 1):
-        probs.append(kept + given[counts.prefixes(k)] * probs[k - 1][counts.suffixes[k]])
+        p = probs[k - 1].take(counts.suffixes[k])
+        p *= given.take(counts.prefixes(k))
+        p += kept
+        probs.append(p)
     return Backoff(counts.vocab_size, counts.keys, tuple(probs), (np.ones(1), *share[1:]))
 
 

@@ -215,16 +215,18 @@ def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any
     Raises InputError that names the key, the value and what is known.
     """
     hints = typing.get_type_hints(model)
-    known = {f.name: f for f in option_fields(model)}
-    typed = {}
-    for key, value in given.items():
-        if key not in known:
-            raise unknown(f"option of {name}", key, known)
-        try:
-            typed[key] = _convert(value, hints[key])
-        except ValueError:
-            raise InputError(f"option {key}={value} of {name} is not {_describe(hints[key])}") from None
-    return typed
+    known = {f.name: hints[f.name] for f in option_fields(model)}
+    return {key: typed(f"option of {name}", key, value, known) for key, value in given.items()}
+
+
+def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
+    """``value`` as the type that ``known`` (key -> annotation) gives; raises InputError that names all of it."""
+    if key not in known:
+        raise unknown(what, key, known)
+    try:
+        return _convert(value, known[key])
+    except ValueError:
+        raise InputError(f"{what} {key}={value} is not {_describe(known[key])}") from None
 
 
 def _convert(value: Any, kind: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from lmbench.files import InputError
-from lmbench.models.backoff import Backoff, BackoffModel
+from lmbench.models.backoff import Backoff, BackoffModel, check_order, interpolate
 from lmbench.models.base import learned, option
+from lmbench.models.pruning import prune_by_entropy
 from lmbench.ngrams import NgramCounts, Walk, count_ngrams, sum_by
 from lmbench.text import Tokens, Vocab
 
@@ -45,17 +46,23 @@ class KneserNey(BackoffModel):
     prune: tuple[int, ...] = option(
         (0,), "drop n-grams seen at most so often, a number an order from 1 up, the last for all above"
     )
+    prune_entropy: float = option(
+        0.0, "then drop n-grams without which the perplexity rises by less than this share, such as 1e-7"
+    )
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
 
     _limit: int = learned()
 
     def __post_init__(self) -> None:
         self._limit, self.vocab_size = self.vocab_size, 0
-        if self.order < 1:
-            raise InputError(f"option order={self.order}: an n-gram has at least 1 token")
+        check_order(self.order)
         if not isinstance(self.discounts, str):
             _check_discounts("discounts", self.discounts, (3, 3 * self.order))
         _check_discounts("fallback", self.fallback, (3,))
+        if not 0 <= self.prune_entropy < np.inf:
+            raise InputError(
+                f"option prune_entropy={self.prune_entropy}: give 0 or a small number such as 1e-7"
+            )
         thresholds = self._thresholds()
         if len(self.prune) > self.order or thresholds[0] != 0 or thresholds != sorted(thresholds):
             raise InputError(
@@ -96,25 +103,33 @@ class KneserNey(BackoffModel):
             assert valid is not None  # fit has seen to it
             discounts = tune(discounts, counts, adjusted, valid)
             self.notes.append("discounts chosen on held-out text")
-        probs, backoffs = [np.full(1, 1 / max(self.vocab_size, self.vocab_pad))], []
-        keep = []
+        own, share, keep = [], [], []
         for k, (d, threshold) in enumerate(zip(discounts, self._thresholds(), strict=True), 1):
-            a, prefixes = adjusted[k], counts.prefixes(k)
-            discount = d[np.minimum(a, 3)]
+            a, prefixes, size = adjusted[k], counts.prefixes(k), len(counts.keys[k - 1])
+            discount = d.take(a, mode="clip")  # a ≥ 3 takes the last
             if threshold:  # what is dropped leaves all its mass to the shorter context
                 keep.append(counts.counts[k] > threshold)
                 discount = np.where(keep[-1], discount, a)
-            size = len(counts.keys[k - 1])
             total = sum_by(prefixes, size, a)
-            gamma = np.divide(sum_by(prefixes, size, discount), total, out=np.ones(size), where=total > 0)
-            lower = probs[k - 1][counts.suffixes[k]]
-            if k == 1 and not self.interpolate_unigrams:
-                lower = np.bincount([0], minlength=self.vocab_size)
-            probs.append((a - discount) / np.maximum(total, 1)[prefixes] + gamma[prefixes] * lower)
-            backoffs.append(gamma)
-        backoffs[0] = np.ones(1)
-        table = Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
-        return table.select(keep) if keep else table
+            given = sum_by(prefixes, size, discount)
+            share.append(np.divide(given, total, out=np.ones(size), where=total > 0))
+            own.append(a - discount)
+            own[-1] /= np.maximum(total, 1).take(prefixes)
+        if self.interpolate_unigrams:
+            share[0] *= self.vocab_size / max(self.vocab_size, self.vocab_pad)
+        else:
+            own[0][0] += share[0][0]
+            share[0] = np.zeros(1)
+        table = interpolate(counts, own, share)
+        if keep:
+            table = table.select(keep)
+        if self.prune_entropy > 0:
+            masks = [np.ones(size, dtype=bool) for size in counts.sizes[: self.order + 1 - len(keep)]] + keep
+            histories = [counts.context_counts(k)[masks[k]] / len(train) for k in range(self.order)]
+            table = prune_by_entropy(table, self.prune_entropy, histories)
+        if table.sizes != counts.sizes:
+            self.notes.append(f"kept {sum(table.sizes):,} of {sum(counts.sizes):,} n-grams")
+        return table
 
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from lmbench.files import InputError
-from lmbench.models.backoff import Backoff, BackoffModel
+from lmbench.models.backoff import Backoff, BackoffModel, check_order, interpolate
 from lmbench.models.base import option
 from lmbench.ngrams import NgramCounts, count_ngrams, values_at
 from lmbench.text import Tokens
@@ -33,8 +33,7 @@ class Laplace(BackoffModel):
     )
 
     def __post_init__(self) -> None:
-        if self.order < 1:
-            raise InputError(f"option order={self.order}: an n-gram has at least 1 token")
+        check_order(self.order)
         if self.eps == "tune":
             return
         if len(self.eps) not in (1, self.order):
@@ -59,15 +58,13 @@ class Laplace(BackoffModel):
             assert valid is not None  # fit has seen to it
             eps = tune(counts, contexts, valid)
             self.notes.append(f"eps={','.join(f'{e:.4g}' for e in eps)} chosen on held-out text")
-        probs, backoffs = [np.full(1, 1 / self.vocab_size)], []
+        own, share = [], []
         for k, e in enumerate(eps, 1):
             # n(h) + ε is 0 where ε is and h ends a document: then the shorter context decides, as when ε → 0.
             total = contexts[k - 1] + e
-            backoffs.append(np.divide(e, total, out=np.ones(len(total)), where=total > 0))
-            prefix = counts.prefixes(k)
-            probs.append((counts.counts[k] + e * probs[k - 1][counts.suffixes[k]]) / total[prefix])
-        backoffs[0] = np.ones(1)
-        return Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+            share.append(np.divide(e, total, out=np.ones(len(total)), where=total > 0))
+            own.append(counts.counts[k] / total[counts.prefixes(k)])
+        return interpolate(counts, own, share)
 
 
 def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tuple[float, ...]:

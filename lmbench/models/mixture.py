@@ -108,15 +108,15 @@ def _made(name: str, options: Mapping[str, Any]) -> LanguageModel:
 def learn_weights(log_probs: np.ndarray) -> np.ndarray:
     """(M,) float64, summing to 1: the weights that make Σ_t ln Σ_i w_i p_it highest, by expectation–maximisation.
 
-    log_probs: (M, T) nats. Stops within 1e-9 nats a token of the top: no w can gain more than max_i mean_t(p_it / p_t)
-    over the present one, less 1.
+    log_probs: (M, T) nats. Stops when no w can gain more than 1e-8 nats a token, which is at most
+    max_i mean_t(p_it / p_t) - 1 for the mixture's present p, or after 2000 steps.
     """
     p = np.exp(log_probs - np.maximum(log_probs.max(axis=0), -1e300))
     p = p[:, p.max(axis=0) > 0]  # a token that all find impossible says nothing about the weights
     w = np.full(len(p), 1 / len(p))
     for _ in range(2000 if p.size else 0):
         gain = (p / (w @ p)).mean(axis=1)
-        if gain.max() - 1 < 1e-9:
+        if gain.max() - 1 < 1e-8:
             break
         w = w * gain / (w @ gain)
     return w

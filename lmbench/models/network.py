@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -20,6 +21,15 @@ class Network(nn.Module, ABC):
     """A causal network: what it gives for a token depends on that token, those before it, and the state."""
 
     vocab_size: int
+    looked_up: Collection[str] = ()  # matrices of which a token reads rows, without a product
+
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations to learn from one token: two a weight forwards, four backwards, products alone."""
+        shapes = {
+            name: p for name, p in self.named_parameters() if p.dim() == 2 and name not in self.looked_up
+        }
+        return 6 * sum(p.numel() for p in shapes.values())
 
     @abstractmethod
     def start(self, batch: int) -> State:
@@ -33,6 +43,19 @@ class Network(nn.Module, ABC):
 def generator_of(rng: np.random.Generator) -> torch.Generator:
     """torch's generator, seeded from numpy's: a fit has one source of randomness, and no global one."""
     return torch.Generator().manual_seed(int(rng.integers(2**62)))
+
+
+def dropped(
+    x: Tensor, share: float, generator: torch.Generator, shape: Sequence[int] | None = None
+) -> Tensor:
+    """x with a ``share`` of its entries zero and the others scaled to keep the mean.
+
+    shape: that of the mask, where it is to be broadcast (default: x's own).
+    """
+    if not share:
+        return x
+    mask = torch.empty(tuple(x.shape if shape is None else shape), dtype=x.dtype)
+    return x * (mask.bernoulli_(1 - share, generator=generator) / (1 - share)).to(x.device)
 
 
 def inputs_and_targets(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
@@ -122,3 +145,15 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
             rows = torch.nonzero((last >= 0) & (last < len(logits)))[:, 0]
             result[rows] = torch.log_softmax(logits[last[rows], rows].double(), dim=-1).cpu()
     return result.numpy(), state
+
+
+def matmul_peak(size: int = 1024, seconds: float = 0.3) -> float:
+    """FLOP/s of float32 matrix products on this machine, with torch's present number of threads: the best seen."""
+    a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0))
+    result = torch.empty(size, size)
+    best, begun = 0.0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        torch.mm(a, b, out=result)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best

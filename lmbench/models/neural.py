@@ -13,6 +13,7 @@ import torch
 
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option
+from lmbench.models.dynamic import DynamicEvaluation, mean_squares
 from lmbench.models.network import Network, State, generator_of, read, score
 from lmbench.models.training import Recipe, Trainer
 from lmbench.text import Tokens
@@ -24,9 +25,14 @@ _NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=
 class NeuralModel(LanguageModel):
     """A network trained by gradients. A subclass says what network, and what else the recipe holds.
 
+    context: what a token is scored with. ``carry``: the state runs through the document; ``reset``: it begins
+    afresh every ``steps`` tokens; ``fixed:N``: from the N tokens before it alone (N times the work).
+
     ``history`` has an entry an epoch: epoch, tokens (predicted so far), seconds, train_bits (mean over the epoch
     as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
     """
+
+    precision = 1e-6
 
     hidden: int = option(256, "hidden units a layer")
     batch: int = option(32, "rows of a minibatch")
@@ -40,8 +46,14 @@ class NeuralModel(LanguageModel):
     )
     max_tokens: int | None = option(None, "train on so many tokens of the text, the first ones")
     time_limit: float | None = option(None, "seconds of training at most; the schedule adapts")
+    context: str = option(
+        "carry", "what scores depend on: carry, reset (every `steps` tokens) or fixed:N tokens"
+    )
+    dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0002; 0: the weights stay")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "auto: a GPU where there is one")
 
     network: Network = learned()
+    squares: list[torch.Tensor] = learned()  # mean squared gradients, for dynamic evaluation
 
     def __post_init__(self) -> None:
         for name in ("hidden", "batch", "steps", "epochs", "max_tokens"):
@@ -52,7 +64,29 @@ class NeuralModel(LanguageModel):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"{name}={value:g} must be greater than 0")
+        if self.dynamic < 0:
+            raise InputError(f"dynamic={self.dynamic:g} must be at least 0")
+        kind, _, length = self.context.partition(":")
+        if self.context not in ("carry", "reset") and not (
+            kind == "fixed" and length.isdecimal() and int(length) > 0
+        ):
+            raise InputError(f"context={self.context} must be carry, reset or fixed:N, as in fixed:32")
+        if self.dynamic and self.context != "carry":
+            raise InputError(f"dynamic evaluation needs context=carry, not {self.context}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("device=cuda, but torch finds no GPU here; use device=cpu")
         self._last_read: tuple[np.ndarray, State | None, np.ndarray] = _NOTHING_READ
+        self.squares = []
+
+    @property
+    def adaptive(self) -> bool:
+        """Dynamic evaluation learns from the text that it scores."""
+        return self.dynamic > 0
+
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""
+        return self.network.training_flops
 
     @abstractmethod
     def _network(self, generator: torch.Generator) -> Network:
@@ -68,17 +102,50 @@ class NeuralModel(LanguageModel):
             kept = train.starts[train.starts < self.max_tokens]
             train = Tokens(train.ids[: self.max_tokens], kept, train.bos)
         generator = generator_of(rng)
-        self._last_read = _NOTHING_READ
-        self.network = self._network(generator)
+        self._begin(generator)
         trainer = Trainer(self.network, self._recipe(), train, valid, rng, generator, monitor)
         trainer.run()
         self.history, self.notes = trainer.history, trainer.notes
+        if self.dynamic:
+            self.squares = mean_squares(self.network, train, rng)
+            self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+
+    def _begin(self, generator: torch.Generator) -> None:
+        """A fresh network on its device."""
+        cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
+        self._last_read = _NOTHING_READ
+        self.network = self._network(generator).to("cuda" if cuda else "cpu")
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        return score(self.network, tokens)
+        if self.dynamic:
+            return self._dynamic.score(tokens)
+        if self.context == "carry":
+            return score(self.network, tokens)
+        position = tokens.positions()
+        if self.context == "reset":
+            begins = np.flatnonzero(position % self.steps == 0)
+            return score(self.network, tokens, begins, np.append(begins[1:], len(tokens)))
+        places = np.arange(len(tokens))
+        result = np.empty(len(tokens))
+        for part in np.array_split(places, max(1, len(places) * self._span // 2**22)):
+            lengths = np.minimum(position[part] + 1, self._span)
+            nats = score(self.network, tokens, part + 1 - lengths, part + 1)
+            result[part] = nats[np.cumsum(lengths) - 1]
+        return result
+
+    @property
+    def _span(self) -> int:
+        """N of context=fixed:N."""
+        return int(self.context.partition(":")[2])
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        if self.dynamic:
+            return np.stack([self._dynamic.next(context, bos) for context in contexts])
         texts = [np.append(bos, context) for context in contexts]
+        if self.context == "reset":
+            texts = [text[(len(text) - 1) // self.steps * self.steps :] for text in texts]
+        elif self.context != "carry":
+            texts = [text[-self._span :] for text in texts]
         if len(texts) != 1:
             return read(self.network, texts)[0]
         text, (known, state, rows) = texts[0], self._last_read
@@ -90,16 +157,53 @@ class NeuralModel(LanguageModel):
         return np.array(rows)
 
     def _state(self) -> dict[str, np.ndarray]:
-        return {name: p.detach().cpu().numpy() for name, p in self.network.named_parameters()}
+        named = list(self.network.named_parameters())
+        state = {name: p.detach().cpu().numpy() for name, p in named}
+        for (name, _), m in zip(named, self.squares, strict=False):
+            state[f"squares.{name}"] = m.cpu().numpy()
+        return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._last_read = _NOTHING_READ
-        self.network = self._network(torch.Generator())
-        expected = {name: tuple(p.shape) for name, p in self.network.named_parameters()}
-        found = {name: array.shape for name, array in state.items()}
-        if expected != found:
+        self._begin(torch.Generator())
+        named = dict(self.network.named_parameters())
+        kinds = ["", "squares."] if self.dynamic else [""]
+        expected = {kind + name: tuple(p.shape) for kind in kinds for name, p in named.items()}
+        if expected != {name: array.shape for name, array in state.items()}:
             raise InputError("the model's weights do not have the shapes that its options ask for")
         with torch.no_grad():
-            for name, p in self.network.named_parameters():
+            for name, p in named.items():
                 p.copy_(torch.from_numpy(state[name].copy()))
         self.network.eval()
+        if self.dynamic:
+            self.squares = [
+                torch.from_numpy(state[f"squares.{n}"].copy()).to(p.device) for n, p in named.items()
+            ]
+            self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+
+
+@dataclass(kw_only=True, eq=False)
+class TunedModel(NeuralModel):
+    """A neural model trained by AdamW with warm-up, a cosine schedule, dropout and averaged weights."""
+
+    batch: int = option(32, "rows of a minibatch")
+    steps: int = option(40, "tokens of a row; gradients go no further back")
+    bptt: Literal["truncated", "randomised", "full"] = option(
+        "randomised", "rows of `steps` tokens, of lengths drawn around it, or as long as the text allows"
+    )
+    dropout: float = option(0.5, "share of a layer's outputs dropped")
+    optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
+    lr: float = option(0.004, "learning rate at its highest")
+    schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
+    warmup: float = option(0.02, "share of the training during which the learning rate rises")
+    weight_decay: float = option(0.1, "AdamW's, on matrices alone")
+    average: float = option(0.98, "decay of the running mean of the weights, which is what is kept; 0: none")
+    epochs: int = option(20, "passes over the training text at most")
+    patience: int | None = option(
+        5, "epochs without a better held-out figure before stopping; none: never stop"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dropout", "average", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")

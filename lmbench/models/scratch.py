@@ -25,6 +25,8 @@ class ScratchNetwork(Network):
     as N(0, scale²), biases as 0.
     """
 
+    looked_up = ("W_xh",)
+
     def __init__(self, vocab_size: int, hidden: int, scale: float, generator: torch.Generator) -> None:
         super().__init__()
         self.vocab_size, self.hidden = vocab_size, hidden

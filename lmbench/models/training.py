@@ -39,7 +39,9 @@ class Recipe:
     batch: int = 32
     steps: int = 35
     sampling: Literal["sequential", "random"] = "sequential"
-    jitter: bool = False  # sequential minibatches of varying length
+    bptt: Literal["truncated", "randomised", "full"] = (
+        "truncated"  # rows of steps tokens, of lengths around it, all
+    )
     epochs: int = 500
     lr: float = 1.0
     clip: float = 1.0
@@ -86,11 +88,13 @@ def minibatches(
         yield from _documents(tokens, inputs, targets, recipe, rng)
         return
     steps = recipe.steps if recipe.steps <= total - recipe.steps + 1 else (total + 1) // 2
+    if recipe.bptt == "full":
+        steps = max(1, total // (recipe.batch + 1))
     batch = min(recipe.batch, (total - steps + 1) // steps)
     places = np.arange(total + 1)
     if recipe.sampling == "random":
         chosen = random_batches(places, batch, steps, rng)
-    elif recipe.jitter:
+    elif recipe.bptt == "randomised":
         chosen = jittered_batches(places, batch, steps, rng)
     else:
         chosen = sequential_batches(places, batch, steps, rng)

@@ -6,17 +6,20 @@ deterministic for a seed, and takes under a minute on the embedded corpus unless
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lmbench.charts import Chart
 from lmbench.files import InputError, unknown
-from lmbench.models.base import Monitor
+from lmbench.models.base import Monitor, typed
+from lmbench.text import CanonicalText
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from lmbench.corpus import Corpus
@@ -36,6 +39,7 @@ class Study:
 
 # name: (module:function, the question in a line)
 STUDIES: dict[str, tuple[str, str]] = {
+    "sequence": ("lmbench.studies.sequence:run", "How far ahead can a sequence be predicted?"),
     "zipf": (
         "lmbench.studies.zipf:run",
         "Does the text follow Zipf's law, and does text that models write?",
@@ -44,6 +48,15 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.markov:run",
         "How much does context help, and how fast does a chain forget?",
     ),
+    "sampling": (
+        "lmbench.studies.sampling:run",
+        "Is sequential partition better than random sampling, beyond the seeds' spread?",
+    ),
+    "gradients": (
+        "lmbench.studies.gradients:run",
+        "How far back do gradients reach, and what do clipping and truncation do?",
+    ),
+    "causality": ("lmbench.studies.causality:run", "Is text easier to predict forwards than backwards?"),
     "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
     "validity": (
         "lmbench.studies.validity:run",
@@ -75,10 +88,11 @@ def run_study(
 ) -> Study:
     """Runs a study on a corpus. full: the long version. Raises InputError for an option that it does not have."""
     function = study_function(name)
-    own = list(inspect.signature(function).parameters)[1:]
-    for key in options:
-        if key not in own:
-            raise unknown(f"option of study {name}", key, set(own) - {"seed", "full", "monitor"})
+    parameters = inspect.signature(function, eval_str=True).parameters
+    own = {
+        key: p.annotation for key, p in list(parameters.items())[1:] if key not in ("seed", "full", "monitor")
+    }
+    options = {key: typed(f"option of study {name}", key, value, own) for key, value in options.items()}
     return function(corpus, seed=seed, full=full, monitor=monitor or Monitor(), **options)
 
 
@@ -88,3 +102,35 @@ def at_least(what: str, found: int, needed: int) -> None:
         raise InputError(
             f"the study needs at least {needed:,} {what}, the text has {found:,}; give more text"
         )
+
+
+def prefix(text: CanonicalText, chars: int) -> CanonicalText:
+    """The first characters of a text."""
+    return CanonicalText(text.text[:chars], text.starts[text.starts < max(chars, 1)])
+
+
+def paired_interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Mean and 95% interval (Student's t) of differences between pairs, at least two of them."""
+    from scipy.stats import t
+
+    mean = float(differences.mean())
+    half = float(t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5)
+    return mean, mean - half, mean + half
+
+
+@contextlib.contextmanager
+def small_torch(rng: np.random.Generator) -> Iterator[None]:
+    """torch for small networks: seeded from ``rng``, its global generator left as it was, on one thread.
+
+    (Products of a few hundred numbers gain nothing from a second thread, and lose much where cores are busy.)
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(int(rng.integers(2**31)))
+            yield
+    finally:
+        torch.set_num_threads(threads)

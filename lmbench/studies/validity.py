@@ -37,13 +37,13 @@ def passages(stay: float = 0.97) -> HiddenMarkov:
     return HiddenMarkov("abc ", np.einsum("sa,st->ast", write, go))
 
 
-# name: (source, characters a document; 0: one stream)
+# name: (source, documents of a text)
 CASES: dict[str, tuple[Callable[[], HiddenMarkov], int]] = {
-    "golden-mean": (lambda: golden_mean(0.3), 0),
-    "even-process": (lambda: even_process(0.3), 0),
-    "markov": (markov, 0),
-    "passages": (passages, 0),
-    "passages, 80 documents": (passages, 50),
+    "golden-mean": (lambda: golden_mean(0.3), 1),
+    "even-process": (lambda: even_process(0.3), 1),
+    "markov": (markov, 1),
+    "passages": (passages, 1),
+    "passages, 80 documents": (passages, 80),
 }
 
 
@@ -128,10 +128,10 @@ class Tally:
         return p, max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))
 
 
-def scores_of(bits: np.ndarray, document: int) -> Scores:
-    """Scores of a text of one-character tokens; documents of ``document`` characters, or one (0)."""
+def scores_of(bits: np.ndarray, documents: int) -> Scores:
+    """Scores of a text of one-character tokens in so many documents of one length."""
     n = len(bits)
-    starts = np.arange(0, n, document or n, dtype=np.int64)
+    starts = np.arange(0, n, n // documents, dtype=np.int64)
     nothing = np.zeros(n)
     return Scores(-bits * LN2, np.arange(1, n + 1), nothing > 0, nothing, starts, n, n, n, 0)
 
@@ -149,20 +149,19 @@ def trials(
     Model a is too sure of itself and loses EXCESS bits over the source's best table, b is too timid and loses as
     much, elsewhere in the text; c is more timid still, by what ``compare`` says that it can resolve.
     """
-    make, document = CASES[name]
+    make, documents = CASES[name]
     laboratory = Laboratory.of(make())
     sharper = np.log(laboratory.best)
     a, b = laboratory.tilted(sharper, EXCESS), laboratory.tilted(-sharper, EXCESS)
 
     def text() -> tuple[str, ...]:
-        pieces = length // document if document else 1
-        return tuple(laboratory.source.generate(length // pieces + CONTEXT, rng) for _ in range(pieces))
+        return tuple(laboratory.source.generate(length // documents + CONTEXT, rng) for _ in range(documents))
 
     def runs(written: tuple[str, ...], *tables: np.ndarray) -> list[Run]:
         found = []
         for label, table in zip("abc", tables, strict=False):
             bits = np.concatenate([laboratory.bits(table, piece) for piece in written])
-            found.append(Run(name, label, scores_of(bits, document), {}))
+            found.append(Run(name, label, scores_of(bits, documents), {}))
         return found
 
     def test(written: tuple[str, ...], other: np.ndarray) -> tuple[float, bool, float]:
@@ -171,11 +170,11 @@ def trials(
         bits = [-run.scores.log_probs / LN2 for run in pair]
         return row["p_value"], not independent(bits[0] - bits[1], 0.0), row["resolvable_difference"]
 
-    # How much c is to be worse: what is said to be resolvable, in the middle of some texts, twice over since the
-    # error bar of a - c is not quite that of a - b.
+    # How much c is to be worse: what is said to be resolvable, in the middle of some texts; thrice over, since the
+    # error bar of a - c is wider than that of a - b.
     c = b
-    for _ in range(2):
-        resolvable = float(np.median([test(text(), c)[2] for _ in range(15)]))
+    for _ in range(3):
+        resolvable = float(np.median([test(text(), c)[2] for _ in range(max(9, texts // 20))]))
         c = laboratory.tilted(-sharper, EXCESS + resolvable)
 
     truth = laboratory.loss(a)

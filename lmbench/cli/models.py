@@ -1,0 +1,245 @@
+"""score, fit, generate, models: one model at a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmbench.cli.options import corpus_of, json_option, key_values, model_options, quiet_option, with_options
+from lmbench.files import InputError, unknown, write_whole
+
+if TYPE_CHECKING:
+    from lmbench.corpus import Corpus
+    from lmbench.scores import Run, Scorer
+
+
+def _fit(
+    name: str, options: Sequence[str], corpus: Corpus, unit: str, seed: int, quiet: bool
+) -> tuple[Scorer, float]:
+    """Fits a model, and before it the models that it combines (by their names, with their defaults)."""
+    import time
+
+    from lmbench.display import fit_monitor
+    from lmbench.models import make_model
+    from lmbench.scores import Scorer
+
+    model = make_model(name, **key_values(options))
+    parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.component_labels]
+    if corpus.valid is None and model.needs_valid:
+        raise AssertionError("the caller holds text out")
+    began = time.perf_counter()
+    with fit_monitor(name, quiet) as monitor:
+        scorer = Scorer.fit(model, corpus, unit, seed, monitor, parts)
+    for note in model.notes:
+        click.echo(f"{name}: {note}", err=True)
+    return scorer, time.perf_counter() - began
+
+
+def _held_out(name: str, options: Sequence[str], corpus: Corpus) -> Corpus:
+    """The corpus, with a tenth of the training text held out where a model needs it and none was given."""
+    from lmbench.models import make_model
+
+    queue = [make_model(name, **key_values(options))]
+    while queue:
+        model = queue.pop()
+        if model.needs_valid and corpus.valid is None:
+            click.echo(
+                "no --valid given: the last tenth of the training text is held out for the settings", err=True
+            )
+            return corpus.with_held_out()
+        queue += [make_model(label) for label in model.component_labels]
+    return corpus
+
+
+def _need(name: str | None) -> str:
+    if name is None:
+        raise InputError("--model is missing; `lmbench models` lists the names")
+    return name
+
+
+@click.command()
+@with_options(model_options)
+@click.option("--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote.")
+@click.option("--test", metavar="FILE", help="The text to score.")
+@click.option("--tokens", "tokens_file", metavar="FILE.tsv", help="Writes a row a token.")
+@json_option
+@quiet_option
+def score(
+    name: str | None,
+    options: tuple[str, ...],
+    train: str | None,
+    valid: str | None,
+    unit: str,
+    normalise: str | None,
+    documents: str | None,
+    seed: int,
+    saved: str | None,
+    test: str | None,
+    tokens_file: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Scores a text with one model, trained on the spot or loaded."""
+    from dataclasses import replace
+
+    from lmbench.bench import score_run
+    from lmbench.corpus import Corpus, files_of, read_canonical
+    from lmbench.results import plain, result_of
+    from lmbench.scores import Scorer
+
+    if saved is not None:
+        if name or train:
+            raise InputError("--load brings its own model; leave --model and --train out")
+        if test is None:
+            raise InputError("--test is missing; give the text to score")
+        scorer, fit_seconds = Scorer.load(saved), None
+        text = read_canonical(files_of(test), scorer.normalise, scorer.documents)
+        corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
+    else:
+        corpus = corpus_of(train, valid, test, normalise, documents)
+        corpus.text("test")
+        corpus = _held_out(_need(name), options, corpus)
+        scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
+    run = score_run(scorer, corpus, scorer.model.name, seed)
+    run = replace(run, facts={**run.facts, "fit_seconds": fit_seconds})
+    if tokens_file is not None:
+        _write_tokens(Path(tokens_file), scorer, corpus, run)
+    result = plain(result_of(run))
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        click.echo(_score_text(result))
+
+
+def _score_text(result: dict[str, Any]) -> str:
+    low, high = result["ci95"]
+    interval = f"  (95%: {_number(low)} to {_number(high)})" if low is not None else ""
+    lines = [
+        ("model", f"{result['model']} by {result['unit']}, {result['vocab_size']:,} types"),
+        (
+            "text",
+            f"{result['chars']:,} characters, {result['tokens']:,} tokens, {result['oov']:,} out of vocabulary",
+        ),
+        ("bits per char", f"{_number(result['bits_per_char'])}{interval}"),
+        ("bits per byte", _number(result["bits_per_byte"])),
+        ("bits per word", _number(result["bits_per_word"])),
+        ("perplexity", f"{_number(result['perplexity'])}  (within this vocabulary alone)"),
+        ("without unknown", _number(result["perplexity_excluding_oov"])),
+        ("size", f"{result['parameters']:,} numbers, {result['model_bytes']:,} bytes"),
+        ("signature", result["signature"]),
+    ]
+    return "\n".join(f"{name:<16} {value}" for name, value in lines)
+
+
+def _number(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.4f}" if value < 1000 else f"{value:,.1f}"
+
+
+def _write_tokens(path: Path, scorer: Scorer, corpus: Corpus, run: Run) -> None:
+    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    scores = run.scores
+    rows = ["start\tend\ttoken\tlog_prob\toov"]
+    start = 0
+    tokens = scorer.unit.split(corpus.text("test").text)
+    for end, token, log_prob, oov in zip(
+        scores.ends.tolist(), tokens, scores.log_probs.tolist(), scores.oov.tolist(), strict=True
+    ):
+        rows.append(f"{start}\t{end}\t{token.translate(escapes)}\t{log_prob!r}\t{int(oov)}")
+        start = end
+    write_whole(path, "\n".join(rows) + "\n")
+
+
+@click.command()
+@with_options(model_options)
+@click.option("--save", "place", metavar="MODEL", required=True, help="The file to write.")
+@quiet_option
+def fit(
+    name: str | None,
+    options: tuple[str, ...],
+    train: str | None,
+    valid: str | None,
+    unit: str,
+    normalise: str | None,
+    documents: str | None,
+    seed: int,
+    place: str,
+    quiet: bool,
+) -> None:
+    """Trains a model and saves it with all that it takes to score a text."""
+    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
+    if not Path(place).resolve().parent.is_dir():
+        raise InputError(f"cannot write {place}: its folder is not there; make it first")
+    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet)
+    scorer.save(place)
+    click.echo(f"{place}: {name} by {unit}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s")
+
+
+@click.command()
+@click.option(
+    "--load", "saved", metavar="MODEL", required=True, help="A model that `lmbench fit --save` wrote."
+)
+@click.option("--prompt", default="", help="The text to go on with.")
+@click.option("--length", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to write.")
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="0: always the likeliest.")
+@click.option("--top-k", type=int, default=0, help="Only the K likeliest tokens.")
+@click.option(
+    "--top-p", type=float, default=1.0, help="Only the likeliest tokens that make up this probability."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def generate(
+    saved: str, prompt: str, length: int, temperature: float, top_k: int, top_p: float, seed: int
+) -> None:
+    """Writes text with a saved model."""
+    import numpy as np
+
+    from lmbench.scores import Scorer
+
+    scorer = Scorer.load(saved)
+    click.echo(scorer.generate(np.random.default_rng(seed), length, prompt, temperature, top_k, top_p))
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+def models(name: str | None, as_json: bool) -> None:
+    """Lists the models, or one model's options."""
+    from lmbench.models import MODELS, model_class
+    from lmbench.models.base import describe_options
+
+    if name is None:
+        rows = [
+            {"name": n, "about": _about(model_class(n)[0]), "fixed": fixed}
+            for n, (_, fixed) in MODELS.items()
+        ]
+        if as_json:
+            click.echo(json.dumps({"models": rows}, ensure_ascii=False))
+            return
+        for row in rows:
+            click.echo(f"{row['name']:<20} {row['about']}")
+        return
+    if name not in MODELS and ":" not in name:
+        raise unknown("model", name, MODELS)
+    found, fixed = model_class(name)
+    options = [o for o in describe_options(found) if o["name"] not in fixed]
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"name": name, "about": found.__doc__, "fixed": fixed, "options": options}, default=str
+            )
+        )
+        return
+    import inspect
+
+    click.echo(inspect.cleandoc(found.__doc__ or ""))
+    click.echo("")
+    for told in options:
+        click.echo(f"-o {told['name']}={told['default']}  ({told['type']})  {told['help']}")
+
+
+def _about(model: type) -> str:
+    return (sys.modules[model.__module__].__doc__ or "").strip().split("\n")[0]

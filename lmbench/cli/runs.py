@@ -1,0 +1,197 @@
+"""run, study, diff: whole suites and questions."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from lmbench.cli.options import json_option, key_values, quiet_option
+from lmbench.files import InputError, write_whole
+
+
+@click.command()
+@click.argument("suite", default="default", metavar="[SUITE.toml]")
+@click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="In place of the suite's corpora.")
+@click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
+@click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
+@click.option("--seed", type=int, help="In place of the suite's seeds.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
+@click.option("--fresh", is_flag=True, help="Measures all anew.")
+@click.option(
+    "--fail-if-worse", metavar="RUN_DIR", help="Exits with 1 where a model lost beyond noise to RUN_DIR."
+)
+@quiet_option
+def run(
+    suite: str,
+    corpora: tuple[str, ...],
+    models: tuple[str, ...],
+    out: str | None,
+    seed: int | None,
+    jobs: int | None,
+    fresh: bool,
+    fail_if_worse: str | None,
+    quiet: bool,
+) -> int:
+    """Trains and scores a suite's models, and writes the report."""
+    from lmbench.suite import load_suite
+
+    chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
+    folder = Path(out or Path("reports") / chosen.name)
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # this process reads and draws; the workers divide the cores
+
+    from lmbench.bench import run_suite
+    from lmbench.display import RunWatch, progress_bars
+
+    with progress_bars(quiet) as bars:
+        outcome = run_suite(chosen, folder, fresh, jobs or os.cpu_count() or 1, RunWatch(bars, quiet))
+    if not outcome.runs and outcome.interrupted:
+        return 130
+
+    import msgspec
+    from rich.console import Console
+
+    from lmbench import report
+    from lmbench.results import results_of, write_results
+    from lmbench.views import views_of
+
+    told = msgspec.to_builtins(chosen)
+    results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
+    write_results(results, folder)
+    report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
+    Console().print(report.terminal_table(results))
+    click.echo(f"report: {folder / 'report.html'}", err=True)
+    for cell, why in outcome.failures:
+        click.echo(f"lmbench: {cell.corpus.name} {cell.label} failed: {why}", err=True)
+    if outcome.interrupted:
+        click.echo("lmbench: interrupted; run the same command again for the rest", err=True)
+        return 130
+    worse = _worse(Path(fail_if_worse), folder) if fail_if_worse else []
+    for line in worse:
+        click.echo(f"lmbench: worse than {fail_if_worse}: {line}", err=True)
+    return 1 if outcome.failures or worse else 0
+
+
+def _worse(baseline: Path, folder: Path) -> list[str]:
+    from lmbench.diff import diff_runs
+
+    return [
+        f"{row['corpus']} {row['label']} by {row['difference_bits_per_char']:.4f} bits per character"
+        for row in diff_runs(baseline, folder)["models"]
+        if row["beyond_noise"] and row["difference_bits_per_char"] > 0
+    ]
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--corpus", "corpus_name", default="python-docs", show_default=True, metavar="NAME")
+@click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the study.")
+@click.option("--csv", "csv_file", metavar="FILE", help="For `sequence`: a series of your own.")
+@click.option("--column", metavar="NAME", help="The column of --csv.")
+@click.option("--full", is_flag=True, help="The long version.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--out", type=click.Path(file_okay=False), help="Where to write; default reports/study-NAME-CORPUS."
+)
+@json_option
+@quiet_option
+def study(
+    name: str | None,
+    corpus_name: str,
+    options: tuple[str, ...],
+    csv_file: str | None,
+    column: str | None,
+    full: bool,
+    seed: int,
+    out: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Answers one question with a table and a figure; without NAME lists the questions."""
+    from lmbench.studies import STUDIES, run_study, study_function
+
+    if name is None:
+        if as_json:
+            told = [{"name": key, "question": question} for key, (_, question) in STUDIES.items()]
+            click.echo(json.dumps({"studies": told}, ensure_ascii=False))
+            return
+        for key, (_, question) in STUDIES.items():
+            click.echo(f"{key:<15} {question}")
+        return
+    study_function(name)
+    given = {
+        **key_values(options),
+        **{k: v for k, v in (("csv", csv_file), ("column", column)) if v is not None},
+    }
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+    from lmbench.corpus import load_corpus
+    from lmbench.display import fit_monitor
+    from lmbench.figures import draw
+    from lmbench.results import plain
+
+    corpus = load_corpus(corpus_name)
+    with fit_monitor(name, quiet or as_json) as monitor:
+        found = run_study(name, corpus, seed=seed, full=full, monitor=monitor, **given)
+    folder = Path(out or Path("reports") / f"study-{name}-{corpus.name}")
+    rows = plain(found.table.to_dict(orient="records"))
+    result = {
+        "study": found.name,
+        "question": found.question,
+        "corpus": corpus.name,
+        "seed": seed,
+        "full": full,
+        "sentences": list(found.sentences),
+        "facts": plain(found.facts),
+        "table": rows,
+    }
+    write_whole(folder / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / f"{name}.csv", found.table.to_csv(index=False))
+    for chart in found.charts:
+        png, svg = draw(chart)
+        write_whole(folder / f"{chart.name}.png", png)
+        write_whole(folder / f"{chart.name}.svg", svg)
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+        return
+    click.echo(found.question)
+    for sentence in found.sentences:
+        click.echo(sentence)
+    click.echo(f"table and figures: {folder}", err=True)
+
+
+@click.command()
+@click.argument("before", metavar="RUN_DIR", type=click.Path())
+@click.argument("after", metavar="RUN_DIR", type=click.Path())
+@json_option
+def diff(before: str, after: str, as_json: bool) -> None:
+    """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
+    from lmbench.diff import diff_runs
+
+    if Path(before).resolve() == Path(after).resolve():
+        raise InputError(f"{before} is given twice; name two run directories")
+    found = diff_runs(Path(before), Path(after))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
+    for row in found["models"]:
+        one, other = (_bits(row[key]) for key in ("before", "after"))
+        line = f"{row['corpus']:<16} {row['label']:<24} {one:>8} {other:>8}"
+        if row["reason"] is not None:
+            click.echo(f"{line}  {row['reason']}")
+            continue
+        low, high = row["ci95"] or (None, None)
+        interval = "" if low is None else f"{low:+.4f} to {high:+.4f}"
+        mark = "  beyond noise" if row["beyond_noise"] else ""
+        click.echo(f"{line} {row['difference_bits_per_char']:>+9.4f}  {interval}{mark}")
+    for key, (one, other) in found["environment"].items():
+        click.echo(f"{key}: {one} -> {other}", err=True)
+
+
+def _bits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

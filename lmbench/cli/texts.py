@@ -1,0 +1,146 @@
+"""zipf, corpora: the texts themselves."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lmbench.cli.options import corpus_of, json_option, text_options, with_options
+from lmbench.files import InputError, write_whole
+from lmbench.text import UNITS
+
+
+@click.command()
+@click.argument("text", metavar="FILE|CORPUS")
+@click.option("--unit", type=click.Choice(list(UNITS)), default="word", show_default=True)
+@click.option("--orders", default="1,2,3", show_default=True, help="The n-grams to count.")
+@with_options(text_options)
+@click.option("--plot", metavar="FILE.png", help="Draws the curves and their fits (.png or .svg).")
+@json_option
+def zipf(
+    text: str,
+    unit: str,
+    orders: str,
+    normalise: str | None,
+    documents: str | None,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Fits Zipf's law to the n-grams of a text."""
+    from lmbench.results import plain, zipf_rows
+
+    try:
+        wanted = sorted({int(k) for k in orders.split(",")})
+    except ValueError:
+        wanted = []
+    if not wanted or wanted[0] < 1:
+        raise InputError(f"--orders {orders} is not a list of whole numbers from 1 up, such as 1,2,3")
+    corpus = corpus_of(text, None, None, normalise, documents)
+    rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
+    if plot is not None:
+        from lmbench.figures import draw
+
+        png, svg = draw(chart)
+        write_whole(plot, svg if plot.endswith(".svg") else png)
+    if as_json:
+        click.echo(json.dumps({"zipf": plain(rows)}, ensure_ascii=False))
+        return
+    click.echo(
+        f"{'':8} {'tokens':>10} {'types':>9} {'once':>9} {'least squares':>14} {'rank MLE':>16} {'Zipf-Mandelbrot':>22} {'frequency MLE':>24}"
+    )
+    for row in map(plain, rows):
+        ols, rank, mandelbrot, power = (
+            row["ols"],
+            row["rank_mle"],
+            row["zipf_mandelbrot"],
+            row["frequency_mle"],
+        )
+        cells = [
+            f"{row['order']}-grams",
+            f"{row['tokens']:,}",
+            f"{row['types']:,}",
+            f"{row['hapaxes']:,}",
+            f"α {_slope(ols['alpha'])}",
+            f"α {_slope(rank['alpha'])} ± {_slope(rank['se'])}",
+            f"α {_slope(mandelbrot['alpha'])}, b {_slope(mandelbrot['b'], 1)}",
+            f"γ {_slope(power['gamma'])} ± {_slope(power['se'])} from {power['xmin'] or '–'}",
+        ]
+        click.echo(
+            f"{cells[0]:8} {cells[1]:>10} {cells[2]:>9} {cells[3]:>9} {cells[4]:>14} {cells[5]:>16} {cells[6]:>22} {cells[7]:>24}"
+        )
+        for note in row["notes"]:
+            click.echo(f"{row['order']}-grams: {note}", err=True)
+
+
+def _slope(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+@click.group()
+def corpora() -> None:
+    """Lists, shows and fetches the corpora."""
+
+
+@corpora.command("list")
+@json_option
+def corpora_list(as_json: bool) -> None:
+    """The corpora, and whether their files are here."""
+    from lmbench.corpus import data_folders, describe, find, registry
+
+    rows = []
+    for name in registry():
+        told = describe(name)
+        here = all(find(file, data_folders()) for file in told.files)
+        rows.append({"name": name, "title": told.title, "licence": told.licence, "here": here})
+    if as_json:
+        click.echo(json.dumps({"corpora": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['name']:<17} {'here' if row['here'] else 'not fetched':<12} {row['title']}")
+
+
+@corpora.command("show")
+@click.argument("name")
+@json_option
+def corpora_show(name: str, as_json: bool) -> None:
+    """What a corpus is, and the sizes of its split."""
+
+    from lmbench.corpus import load_corpus
+
+    told = load_corpus(name).describe()
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    split = told.pop("split")
+    for key, value in told.items():
+        if value is not None and key not in ("chars", "bytes", "words"):
+            click.echo(f"{key:<13} {value}")
+    for part, sizes in split.items():
+        click.echo(f"{part:<13} " + ", ".join(f"{n:,} {what}" for what, n in sizes.items()))
+
+
+@corpora.command("fetch")
+@click.argument("name")
+def corpora_fetch(name: str) -> None:
+    """Downloads a corpus into the cache, going on where an earlier try broke off."""
+    from lmbench.corpus import fetch
+    from lmbench.display import byte_progress
+
+    with byte_progress(name) as progress:
+        paths = fetch(name, progress)
+    for path in paths:
+        click.echo(path)
+    if not paths:
+        click.echo(f"{name} needs no file: it is made on the spot")
+
+
+@corpora.command("add")
+@click.argument("name")
+@click.argument("file")
+def corpora_add(name: str, file: str) -> None:
+    """Takes a corpus's file (or zip archive) that was got by hand, once its checksum fits."""
+    from lmbench.corpus import add
+
+    for path in add(name, file):
+        click.echo(path)

@@ -1,0 +1,166 @@
+r"""Models that other toolkits have trained, read from ARPA files; and count models written as such.
+
+An ARPA file marks the ends of sentences by ``<s>`` and ``</s>``; here ``\n`` is both. As the word that follows, it has the
+probability of ``</s>``; as a context, the continuations and the backoff weight of ``<s>``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lmbench.arpa import Arpa, read_arpa
+from lmbench.files import InputError
+from lmbench.models.backoff import Backoff, BackoffModel
+from lmbench.models.base import option
+from lmbench.ngrams import NgramTrie
+from lmbench.text import UNK, Tokens, Vocab
+
+_UNKNOWN = -100.0  # log10 p of <unk> where a file has none, as in KenLM
+
+
+@dataclass(kw_only=True, eq=False)
+class ArpaModel(BackoffModel):
+    """The model in an ARPA file, scored as KenLM's ``query`` scores it. It learns nothing from the training text.
+
+    The vocabulary is the file's. Documents should be lines, as the file's sentences were.
+    """
+
+    precision: ClassVar[float] = 1e-4  # such files hold seven digits, and a sum has many terms
+
+    file: str = option("", "an ARPA file, packed by gzip or not")
+
+    def __post_init__(self) -> None:
+        if not self.file:
+            raise InputError("option file: name an ARPA file, for instance -o file=model.arpa")
+
+    def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
+        r"""``<unk>``, ``\n``, then the file's words in its order."""
+        return from_arpa(read_arpa(self.file), self.file)[0]
+
+    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+        arpa = read_arpa(self.file)
+        vocab, table = from_arpa(arpa, self.file)
+        if self.vocab_size > len(vocab):
+            raise InputError(
+                f"{self.file} has {len(vocab)} words, the text was encoded with {self.vocab_size}; "
+                "encode it with the model's own vocabulary()"
+            )
+        self.vocab_size = len(vocab)
+        if UNK not in arpa.words:
+            self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
+        return table
+
+
+def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
+    r"""The vocabulary (``<unk>``, ``\n``, the other words) and the table of an ARPA file; ``name`` is for errors.
+
+    N-grams whose prefix the file lacks (SRILM's pruning leaves such) get it, with the probability it has anyway.
+    """
+    spelt = [UNK if word == "<UNK>" else word for word in arpa.words]
+    for mark in ("<s>", "</s>"):
+        if mark not in spelt:
+            raise InputError(f"{name} has no {mark} among its 1-grams; train it with sentence markers")
+    begin, end = spelt.index("<s>"), spelt.index("</s>")
+    words = [UNK, "\n", *(word for word in spelt if word not in (UNK, "<s>", "</s>"))]
+    ids = {word: i for i, word in enumerate(words)} | {"<s>": 1, "</s>": 1}
+    new = np.array([ids[word] for word in spelt])
+    size = len(words)
+    probs, backoffs = np.full(size, 10.0**_UNKNOWN), np.ones(size)
+    probs[new] = 10.0 ** arpa.log10_probs[0]
+    backoffs[new] = 10.0 ** arpa.log10_backoffs[0]
+    probs[1], backoffs[1] = 10.0 ** arpa.log10_probs[0][end], 10.0 ** arpa.log10_backoffs[0][begin]
+    table = Backoff(
+        size, (np.zeros(1, dtype=np.int64), np.arange(size)), (np.ones(1), probs), (np.ones(1), backoffs)
+    )
+    rest = []  # the n-grams of each order from the next one up
+    for k, rows in enumerate(arpa.ngrams[1:], 2):
+        wrong = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
+        if wrong.any():
+            first = " ".join(arpa.words[i] for i in rows[np.argmax(wrong)])
+            raise InputError(f"{name}: the {k}-gram {first!r} crosses the end of a sentence")
+        rest.append(new[rows])
+    ranks = [rows[:, 0] for rows in rest]  # of the words before the k-th
+    for k in range(2, arpa.order + 1):
+        keys = [rank * size + rows[:, k - 1] for rank, rows in zip(ranks, rest, strict=True)]
+        needed = np.sort(np.concatenate(keys))  # those of order k, and the prefixes of longer ones
+        needed = needed[np.append(True, needed[1:] != needed[:-1])[: len(needed)]]
+        ranks = [np.searchsorted(needed, some) for some in keys]
+        probs, backoffs = np.full(len(needed), np.nan), np.ones(len(needed))
+        probs[ranks[0]] = 10.0 ** arpa.log10_probs[k - 1]
+        backoffs[ranks[0]] = 10.0 ** arpa.log10_backoffs[k - 1]
+        if np.bincount(ranks[0], minlength=1).max() > 1:
+            raise InputError(f"{name} has one of its {k}-grams twice")
+        longer = Backoff(size, (*table.keys, needed), (*table.probs, probs), (*table.backoffs, backoffs))
+        lacking = np.flatnonzero(np.isnan(probs))
+        if len(lacking):
+            probs[lacking] = [_prob(table, row) for row in longer.ngrams(k)[lacking].tolist()]
+        table, ranks, rest = longer, ranks[1:], rest[1:]
+    table = Backoff(size, table.keys, table.probs, table.backoffs[: max(1, arpa.order)])
+    return Vocab.from_list(words), table
+
+
+def _prob(table: Backoff, row: list[int]) -> float:
+    """p(last | the others), by a table of shorter n-grams."""
+    context, weight = row[:-1], 1.0
+    while context:
+        rank = _rank(table, context)
+        weight *= float(table.backoffs[len(context)][rank]) if rank >= 0 else 1.0
+        context = context[1:]
+        whole = _rank(table, [*context, row[-1]])
+        if whole >= 0:
+            return weight * float(table.probs[len(context) + 1][whole])
+    raise AssertionError("every word is in the table")
+
+
+def _rank(trie: NgramTrie, ngram: list[int]) -> int:
+    """Its rank; -1 where it is not there."""
+    rank = np.zeros(1, dtype=np.int32)
+    for k, word in enumerate(ngram, 1):
+        rank = trie.find(k, rank, np.array([word]))
+        if rank[0] < 0:
+            return -1
+    return int(rank[0])
+
+
+# Writing -------------------------------------------------------------------------------------------
+
+
+def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
+    r"""A fitted count model as an ARPA file's content, ``\n`` being ``<s>`` as a context and ``</s>`` as a word.
+
+    Raises InputError where the text ran on across ``\n``, which the format cannot say.
+    """
+    table, newline = model.table, vocab.newline
+    if not newline:
+        raise InputError("an ARPA file needs the ends of sentences; train on --documents line")
+    for mark in (UNK, "<s>", "</s>"):
+        if mark in vocab.tokens[1:]:
+            raise InputError(f"the text has the word {mark}, which ARPA files reserve; replace it first")
+    words = [UNK, "<s>", "</s>", *(w for i, w in enumerate(vocab.tokens) if i not in (0, newline))]
+    new = np.empty(len(vocab), dtype=np.int32)
+    new[[i for i in range(len(vocab)) if i not in (0, newline)]] = np.arange(3, len(words))
+    new[0], new[newline] = 0, 2
+    ngrams, probs, backoffs = [], [], []
+    for k in range(1, table.order + 1):
+        rows = table.ngrams(k)
+        with np.errstate(divide="ignore"):
+            p = np.log10(table.probs[k])
+            b = np.log10(table.backoffs[k]) if k < table.order else np.zeros(len(rows))
+        if k == 1:
+            old = np.array([0, newline, newline, *np.flatnonzero(new > 2)])
+            p, b = p[old], b[old]
+            p[1], b[2] = 0.0, 0.0  # <s> is never a word, </s> never a context
+            ngrams.append(np.arange(len(words), dtype=np.int32)[:, None])
+        else:
+            inside = (rows[:, 1:-1] == newline).any(axis=1)
+            if inside.any():
+                raise InputError("n-grams run across the ends of lines; train on --documents line")
+            spelt = new[rows]
+            spelt[rows[:, 0] == newline, 0] = 1
+            ngrams.append(spelt)
+        probs.append(np.maximum(p, _UNKNOWN))
+        backoffs.append(np.maximum(b, _UNKNOWN))
+    return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs))

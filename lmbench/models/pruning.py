@@ -1,0 +1,71 @@
+"""Dropping the n-grams that a model hardly misses: entropy pruning of anything in backoff form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lmbench.models.backoff import Backoff
+from lmbench.ngrams import sum_by
+
+
+def prune_by_entropy(table: Backoff, threshold: float, histories: Sequence[np.ndarray]) -> Backoff:
+    """Drops each n-gram without which the perplexity would rise by less than ``threshold`` (1e-8: 0.000001%).
+
+    Stolcke 1998, Entropy-based pruning of backoff language models: every n-gram is judged as if it alone were
+    dropped, from the highest order down, and stays where a longer one that is kept begins with it. histories: for
+    each order k from 0 below the highest, (N_k,) the probability of meeting each n-gram as a context: under
+    Kneser-Ney its relative frequency, since the lower orders are no marginals (Chelba et al. 2010).
+    """
+    keep: list[np.ndarray] = []
+    for k in range(table.order, 1, -1):
+        kept = np.expm1(losses(table, k, histories[k - 1])) >= threshold
+        if keep:
+            kept[table.prefixes(k + 1)[keep[0]]] = True
+        keep.insert(0, kept)
+    return _renormalised(table.select(keep)) if keep else table
+
+
+def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
+    """(N_k,) nats a token: how much the entropy rises when one n-gram of order k is dropped (Stolcke 1998, eq. 4).
+
+    histories: (N_{k-1},) the probability of each context.
+    """
+    prefixes, p, lower = table.prefixes(k), table.probs[k], _lower(table, k)
+    unseen, unseen_lower = _unseen(table, k, lower)
+    before = table.backoffs[k - 1][prefixes]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        after = np.log((unseen[prefixes] + p) / (unseen_lower[prefixes] + lower))
+        rise = p * (np.log(p) - np.log(lower) - after)
+        rest = np.where(unseen[prefixes] > 0, unseen[prefixes] * (np.log(before) - after), 0)
+    loss: np.ndarray = histories[prefixes] * (rise + rest)
+    return loss
+
+
+def _renormalised(table: Backoff) -> Backoff:
+    """The table with backoff weights that make every distribution sum to one."""
+    for k in range(2, table.order + 1):
+        unseen, unseen_lower = _unseen(table, k, _lower(table, k))
+        weights = np.divide(unseen, unseen_lower, out=np.zeros(len(unseen)), where=unseen_lower > 0)
+        table = replace(table, backoffs=(*table.backoffs[: k - 1], weights, *table.backoffs[k:]))
+    return table
+
+
+def _unseen(table: Backoff, k: int, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N_{k-1},) twice: what the n-grams of order k leave of each context's probability, and of its shorter one's."""
+    prefixes, size = table.prefixes(k), len(table.keys[k - 1])
+    left, left_lower = (1 - sum_by(prefixes, size, x) for x in (table.probs[k], lower))
+    # Where every word was seen, nothing is left but the rounding of the sums.
+    return np.where(left > 1e-13, left, 0), np.where(left_lower > 1e-13, left_lower, 0)
+
+
+def _lower(table: Backoff, k: int) -> np.ndarray:
+    """(N_k,) the probability of each n-gram's last word after its context without the first word."""
+    ngrams = table.ngrams(k)[:, 1:]
+    first = np.zeros(ngrams.shape, dtype=bool)
+    first[:, 0] = True  # each is a text of its own
+    scored = table.score_symbols(ngrams.ravel(), first.ravel())
+    last: np.ndarray = scored.reshape(ngrams.shape)[:, -1]
+    return last

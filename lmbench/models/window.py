@@ -1,0 +1,76 @@
+"""A perceptron over the last few tokens: the neural n-gram of Bengio et al. (2003), autoregression on text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lmbench.files import InputError
+from lmbench.models.base import option
+from lmbench.models.network import Network, State, dropped
+from lmbench.models.neural import TunedModel
+
+
+class WindowNetwork(Network):
+    """O_t = W_o tanh(Σ_k E[x_{t-k}] U_k + b) + c over the last ``window`` tokens; the state is those tokens.
+
+    A row of E of its own stands for "before the beginning of the document".
+    """
+
+    looked_up = ("embedding",)
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden: int,
+        window: int,
+        embedding: int,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.vocab_size, self.window, self.dropout, self.generator = vocab_size, window, dropout, generator
+        self.embedding = nn.Parameter(torch.empty(vocab_size + 1, embedding))
+        self.U = nn.Parameter(torch.empty(window * embedding, hidden))
+        self.b = nn.Parameter(torch.zeros(hidden))
+        self.output = nn.Parameter(torch.empty(hidden, vocab_size))
+        self.c = nn.Parameter(torch.zeros(vocab_size))
+        with torch.no_grad():
+            self.embedding.normal_(0.0, 1.0, generator=generator)
+            for matrix in (self.U, self.output):
+                matrix.normal_(0.0, len(matrix) ** -0.5, generator=generator)
+
+    def start(self, batch: int) -> State:
+        return (torch.full((batch, self.window - 1), self.vocab_size, device=self.b.device),)
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        (before,) = state
+        every = torch.cat([before.t(), ids])
+        windows = nn.functional.embedding(every, self.embedding).unfold(0, self.window, 1)
+        hidden = torch.tanh(windows.transpose(-1, -2).flatten(2) @ self.U + self.b)
+        if self.training:
+            hidden = dropped(hidden, self.dropout, self.generator)
+        return hidden @ self.output + self.c, (every[len(every) - self.window + 1 :].t(),)
+
+
+@dataclass(kw_only=True, eq=False)
+class WindowPerceptron(TunedModel):
+    """A one-layer perceptron that predicts a token from the ``window`` tokens before it."""
+
+    hidden: int = option(512, "hidden units")
+    window: int = option(12, "tokens that a prediction depends on")
+    embedding: int = option(32, "numbers a token is read as")
+    dropout: float = option(0.3, "share of the hidden units dropped")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("window", "embedding"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+
+    def _network(self, generator: torch.Generator) -> Network:
+        return WindowNetwork(
+            self.vocab_size, self.hidden, self.window, self.embedding, self.dropout, generator
+        )

@@ -1,0 +1,27 @@
+"""What several tests share: a small corpus, and where the larger texts lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lmbench.corpus import Corpus
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder that LMBENCH_DATA names, or the one beside the repository; the test is skipped where there is none."""
+    beside = Path(__file__).parent.parent.parent / "shared" / "corpora"
+    folder = Path(os.environ.get("LMBENCH_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("the corpora are not here; name their folder by LMBENCH_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ferry():
+    """A corpus of sixty lines, its last tenth held out."""
+    files = (GOLDEN / "ferry.train.txt", None, GOLDEN / "ferry.test.txt")
+    return Corpus.from_files(*files, documents="line", name="ferry").with_held_out()
