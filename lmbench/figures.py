@@ -152,7 +152,9 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
         )
     # Laid out once for all formats; then names of points can be placed, and stay where they are.
     if chart.panels:
-        ConstrainedLayoutEngine().execute(figure)
+        layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
+        for _ in range(2):  # once more with the ticks that the first found room for
+            layout.execute(figure)
     for axes, points in labelled:
         _label_points(axes, points)
     return figure
@@ -235,6 +237,9 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
             axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,)))
             axis.set_major_formatter(ticker.FuncFormatter(_decade))
             axis.set_minor_locator(ticker.NullLocator())
+    numbers = [x for series in panel.series for x in series.x]
+    if not sideways and xscale == "linear" and all(float(x).is_integer() for x in numbers):
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if points:
         axes.margins(x=0.2, y=0.14)
     return handles, points
