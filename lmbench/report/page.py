@@ -144,7 +144,7 @@ def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(split, Mapping):
         for name, part in split.items():
             parts.append((name, part if isinstance(part, Mapping) else {"": part}))
-    shown = ("name", "title", "sha256", "licence", "homepage", "source", "normalise", "documents", "language")
+    shown = ("sha256", "licence", "homepage", "source", "normalise", "documents", "language")
     return {
         "rows": found,
         "reasons": [(row.name, row.reason) for row in found if row.reason and row.bits is not None],
