@@ -139,10 +139,14 @@ def results_of(
     from lmbench.compare import compare, groups
 
     rows = [result_of(run) for run in runs]
-    table = compare(runs)
+    comparisons: list[dict[str, Any]] = []
     for name in corpora:
-        ranked = [run for run in runs if run.corpus == name and run.facts["unranked_reason"] is None]
-        letters = groups(ranked, table)
+        here = [run for run in runs if run.corpus == name]
+        if len({run.label for run in here}) < 2:
+            continue
+        table = compare(here)
+        comparisons += table.to_dict(orient="records")
+        letters = groups([run for run in here if run.facts["unranked_reason"] is None], table)
         for row in rows:
             if row["corpus"] == name:
                 row["groups"] = letters.get(row["label"], "")
@@ -164,7 +168,7 @@ def results_of(
         "environment": environment(),
         "corpora": [corpus.describe() for corpus in corpora.values()],
         "results": [*rows, *failures],
-        "comparisons": table.to_dict(orient="records"),
+        "comparisons": comparisons,
         "zipf": zipf,
     }
     return plain(results), charts

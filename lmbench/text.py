@@ -92,7 +92,7 @@ class CanonicalText:
 
     def documents(self) -> list[str]:
         ends = [*self.starts[1:].tolist(), self.chars]
-        return [self.text[a:b] for a, b in zip(self.starts.tolist(), ends, strict=True)]
+        return [self.text[a:b] for a, b in zip(self.starts.tolist(), ends, strict=False)]
 
     @classmethod
     def of(cls, documents: Sequence[str]) -> CanonicalText:

@@ -1,0 +1,64 @@
+"""Files read with clear errors; files that appear whole or not at all."""
+
+import errno
+import os
+
+import pytest
+
+from lmbench.files import InputError, read_text, whole_file, write_whole
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"),
+        (b"abc\xff", "byte 0xff at offset 3"),
+        (b"\xef\xbb\xbfab\xe9", "byte 0xe9 at offset 5"),
+        (b"ab\0c", "binary file .* offset 2"),
+        (b"\x1f\x8b\x08rest", "gzip"),
+        (b"\xff\xfea\0", "UTF-16"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, data, said):
+    path = tmp_path / "text"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        read_text(path)
+
+
+def test_a_byte_order_mark_is_dropped(tmp_path):
+    (tmp_path / "text").write_bytes(b"\xef\xbb\xbfab\r\n")
+    assert read_text(tmp_path / "text") == "ab\r\n"
+
+
+def test_missing_files_and_directories(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        read_text(tmp_path / "nothing")
+    with pytest.raises(InputError, match="directory"):
+        read_text(tmp_path)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "file"
+    write_whole(path, "first")
+    with pytest.raises(RuntimeError), whole_file(path) as stream:
+        stream.write(b"half of the sec")
+        raise RuntimeError
+    assert path.read_text() == "first"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    write_whole(path, "first")
+    with pytest.raises(InputError, match="disk is full"), whole_file(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_text() == "first"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot write"):
+        write_whole(tmp_path / "file" / "below", "data")
