@@ -31,7 +31,9 @@ def call(capsys, monkeypatch, tmp_path):
 
 
 def test_score_prints_one_json_object_with_the_keys_of_the_contract(call):
-    status, out, _ = call("score", "--model", "kneser-ney", "-o", "order=3", "--train", TRAIN, "--test", TEST, *LINES, "--json")
+    status, out, _ = call(
+        "score", "--model", "kneser-ney", "-o", "order=3", "--train", TRAIN, "--test", TEST, *LINES, "--json"
+    )
     found = json.loads(out)
     assert status == 0
     keys = (
@@ -46,11 +48,26 @@ def test_score_prints_one_json_object_with_the_keys_of_the_contract(call):
     assert found["bits_per_word"] == pytest.approx(bits / found["words"])
     # KenLM's figures for this model and text (golden/kenlm.json, o3): 92 tokens, 5 unknown.
     assert (found["tokens"], found["oov"]) == (92, 5)
-    assert found["perplexity"] == pytest.approx(21.056582922329834, rel=1e-2)  # kenlm_counts=false: third digit
+    assert found["perplexity"] == pytest.approx(
+        21.056582922329834, rel=1e-2
+    )  # kenlm_counts=false: third digit
 
 
 def test_tokens_file_partitions_the_text(call, tmp_path):
-    status, *_ = call("score", "--model", "bigram", "-o", "eps=1", "--train", TRAIN, "--test", TEST, *LINES, "--tokens", "t.tsv")
+    status, *_ = call(
+        "score",
+        "--model",
+        "bigram",
+        "-o",
+        "eps=1",
+        "--train",
+        TRAIN,
+        "--test",
+        TEST,
+        *LINES,
+        "--tokens",
+        "t.tsv",
+    )
     assert status == 0
     head, *rows = (tmp_path / "t.tsv").read_text().splitlines()
     assert head == "start\tend\ttoken\tlog_prob\toov"
@@ -73,7 +90,10 @@ def test_fit_then_score_and_generate(call):
     other = json.loads(out)
     assert status == 0
     assert one["log_prob"] == other["log_prob"]
-    texts = [call("generate", "--load", "m.lmb", "--prompt", "the ", "--length", 30, "--seed", s)[1] for s in (1, 1, 2)]
+    texts = [
+        call("generate", "--load", "m.lmb", "--prompt", "the ", "--length", 30, "--seed", s)[1]
+        for s in (1, 1, 2)
+    ]
     assert texts[0] == texts[1] != texts[2]
     assert texts[0].startswith("the ")
     assert len(texts[0]) == 4 + 30 + 1
@@ -112,14 +132,26 @@ def test_run_study_and_diff(call, tmp_path):
     assert status == 0
     assert "trigram" in out
     folder = tmp_path / "reports" / "s"
-    for name in ("report.html", "report.md", "results.json", "results.csv", "suite.toml", "scores/ferry/trigram.npz"):
+    for name in (
+        "report.html",
+        "report.md",
+        "results.json",
+        "results.csv",
+        "suite.toml",
+        "scores/ferry/trigram.npz",
+    ):
         assert (folder / name).is_file(), name
     assert call("run", folder / "suite.toml", "--out", "again", "--jobs", 1)[0] == 0
     status, out, _ = call("diff", folder, "again", "--json")
     moved = json.loads(out)["models"]
     assert status == 0
     assert [row["difference_bits_per_char"] for row in moved] == [0, 0]
-    assert call("run", "s.toml", "--out", "third", "--model", "uniform", "--jobs", 1, "--fail-if-worse", folder)[0] == 0
+    assert (
+        call("run", "s.toml", "--out", "third", "--model", "uniform", "--jobs", 1, "--fail-if-worse", folder)[
+            0
+        ]
+        == 0
+    )
     status, out, _ = call("study")
     assert status == 0
     assert "zipf" in out
@@ -147,7 +179,10 @@ WRONG = [
     (("score", "--model", "bigram", "--train", "empty.txt", "--test", TEST), "empty"),
     (("score", "--model", "bigram", "--train", "binary.txt", "--test", TEST), "binary"),
     (("score", "--model", "bigram", "--train", "latin.txt", "--test", TEST), "offset 1"),
-    (("score", "--model", "bigram", "--train", "digits.txt", "--test", TEST, "--normalise", "letters"), "empty after"),
+    (
+        ("score", "--model", "bigram", "--train", "digits.txt", "--test", TEST, "--normalise", "letters"),
+        "empty after",
+    ),
     (("score", "--model", "bigram", "--train", TRAIN, "--test", TEST, "--unit", "sentence"), "char"),
     (("score", "--model", "no.such:Model", "--train", TRAIN, "--test", TEST), "cannot load"),
     (("score", "--load", "nothing.lmb", "--test", TEST), "no such model file"),
@@ -169,7 +204,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "said"), WRONG, ids=[" ".join(map(str, w[0])).replace(str(GOLDEN), "") for w in WRONG])
+@pytest.mark.parametrize(
+    ("argv", "said"), WRONG, ids=[" ".join(map(str, w[0])).replace(str(GOLDEN), "") for w in WRONG]
+)
 def test_what_is_wrong_is_one_line_with_status_2(call, tmp_path, argv, said):
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "binary.txt").write_bytes(b"a\0b")
@@ -208,6 +245,8 @@ def test_odd_texts_are_scored(call, tmp_path, unit, train, test):
 
 def test_the_module_and_the_script_are_the_same_command():
     for command in ([sys.executable, "-m", "lmbench.cli", "run"], [sys.executable, "run_bench.py"]):
-        found = subprocess.run([*command, "nothing.toml"], cwd=ROOT, capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            [*command, "nothing.toml"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert found.returncode == 2
         assert found.stderr.startswith("lmbench: no such suite")

@@ -171,9 +171,9 @@ def fit(
     quiet: bool,
 ) -> None:
     """Trains a model and saves it with all that it takes to score a text."""
-    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
+    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
     scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet)
     scorer.save(place)
     click.echo(f"{place}: {name} by {unit}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s")
