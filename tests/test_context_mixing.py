@@ -1,8 +1,6 @@
 """Context mixing against counting in dictionaries, and what it makes of a book."""
 
-import os
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,12 +176,11 @@ def test_large_vocabularies_are_refused():
         make_model("context-mixing").vocabulary(Vocab([str(i) for i in range(5000)]))
 
 
-def test_beats_ppmd_on_the_time_machine():
+def test_beats_ppmd_on_the_time_machine(data_folder):
     """The letters of the book as one stream, 80/10/10. PPMd of order 6 spends 1.859 bits, having read 90% and adapting."""
-    default = Path(__file__).parents[2] / "shared" / "corpora"
-    path = Path(os.environ.get("LMBENCH_DATA", default)) / "timemachine.txt"
+    path = data_folder / "timemachine.txt"
     if not path.exists():
-        pytest.skip("needs timemachine.txt in LMBENCH_DATA")
+        pytest.skip("needs timemachine.txt")
     text = canonical_text([path.read_text(encoding="utf-8-sig")], "letters", "stream").text
     a, b = int(len(text) * 0.8), int(len(text) * 0.9)
     unit = unit_named("char")

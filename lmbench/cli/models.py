@@ -156,7 +156,13 @@ def _write_tokens(path: Path, scorer: Scorer, corpus: Corpus, run: Run) -> None:
 
 @click.command()
 @with_options(model_options)
-@click.option("--save", "place", metavar="MODEL", required=True, help="The file to write.")
+@click.option(
+    "--save",
+    "place",
+    metavar="MODEL",
+    required=True,
+    help="The file to write; .arpa or .arpa.gz: n-grams as text.",
+)
 @quiet_option
 def fit(
     name: str | None,
