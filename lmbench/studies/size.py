@@ -67,7 +67,7 @@ def ways(vocab_size: int, order: int, full: bool) -> list[tuple[str, str, dict[s
     """(way, setting, options of the model), the whole model first."""
     counts = ["0,0,1", "0,1,1", "0,1,2", "0,2,3"] if full else ["0,0,1", "0,1,1", "0,2,3"]
     entropies = np.logspace(-9, -5, 9 if full else 5)
-    bits = [32, 12, 8, 6, 5, 4, 3] if full else [32, 8, 6, 4]
+    bits = [32, 16, 12, 8] if full else [32, 16, 8]  # fewer than 8 take a byte each all the same
     shares = [2, 4, 8, 16, 32] if full else [2, 8, 32]
     return [
         (WHOLE, "", {}),
