@@ -36,7 +36,32 @@ def test_score_prints_one_json_object_with_the_keys_of_the_contract(call):
     )
     found = json.loads(out)
     assert status == 0
-    keys = ["model", "options", "unit", "normalise", "documents", "signature", "vocab_size", "tokens", "oov", "chars", "bytes", "words", "log_prob", "perplexity", "perplexity_excluding_oov", "spelling_log_prob", "bits_per_char", "bits_per_byte", "bits_per_word", "ci95", "fit_seconds", "score_seconds", "parameters", "model_bytes"]
+    keys = [
+        "model",
+        "options",
+        "unit",
+        "normalise",
+        "documents",
+        "signature",
+        "vocab_size",
+        "tokens",
+        "oov",
+        "chars",
+        "bytes",
+        "words",
+        "log_prob",
+        "perplexity",
+        "perplexity_excluding_oov",
+        "spelling_log_prob",
+        "bits_per_char",
+        "bits_per_byte",
+        "bits_per_word",
+        "ci95",
+        "fit_seconds",
+        "score_seconds",
+        "parameters",
+        "model_bytes",
+    ]
     assert set(keys) <= set(found)
     assert found["perplexity"] == pytest.approx(np.exp(-found["log_prob"] / found["tokens"]))
     bits = -(found["log_prob"] + found["spelling_log_prob"]) / np.log(2)
