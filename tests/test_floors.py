@@ -33,6 +33,7 @@ FLOORS = (
 WITHIN = {
     ("text", "files"),
     ("download", "files"),
+    ("registry", "download"),
     ("ngrams", "text"),
     ("zipf", "power_law"),
     ("compare", "metrics"),
