@@ -77,6 +77,16 @@ class NgramTrie:
         in_place[where] = ranks
         return in_place
 
+    def find_suffixes(self, k: int) -> np.ndarray:
+        """(N_k,) int32, k ≥ 1: the rank in order k-1 of each n-gram without its first word; -1: not in the trie."""
+        if k == 1:
+            return np.zeros(len(self.keys[1]), dtype=np.int32)
+        shorter = self.find_suffixes(k - 1)[self.prefixes(k)]
+        known = np.flatnonzero(shorter >= 0)
+        suffixes = np.full(len(shorter), -1, dtype=np.int32)
+        suffixes[known] = self.find(k - 1, shorter[known], self.words(k)[known])
+        return suffixes
+
     def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(Q,), (Q,) int64: the half-open range of ranks in order k+1 that continue each context of order k."""
         first = np.asarray(contexts, dtype=np.int64) * self.vocab_size

@@ -9,7 +9,19 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "lmbench"
 FLOORS = (
-    {"files", "download", "jobs", "charts", "text", "ngrams", "batches", "sources", "zipf", "power_law", "arpa"},
+    {
+        "files",
+        "download",
+        "jobs",
+        "charts",
+        "text",
+        "ngrams",
+        "batches",
+        "sources",
+        "zipf",
+        "power_law",
+        "arpa",
+    },
     {"corpus", "models"},
     {"scores"},
     {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines"},

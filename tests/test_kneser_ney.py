@@ -284,6 +284,7 @@ def test_a_smaller_vocabulary_keeps_the_most_frequent_and_the_line_feed():
         ({"prune": "1"}, "the first 0"),
         ({"prune": "0,2,1"}, "do not fall"),
         ({"order": 2, "prune": "0,0,1"}, "at most 2"),
+        ({"bits": 48}, "bits=48"),
         ({"prune_entropy": "-1"}, "prune_entropy=-1"),
     ],
 )
@@ -296,6 +297,7 @@ def test_impossible_options_are_refused(options, message):
 def test_tiny_texts(text):
     model = make_model("kneser-ney", order=4).fit(text)
     assert np.isfinite(model.log_probs(text)).all()
+    model._restore(model._state())
     assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -308,10 +310,31 @@ def test_a_text_scored_in_pieces_scores_as_whole(monkeypatch):
         assert model.log_probs(test.tokens).tolist() == whole
 
 
-def test_saved_and_restored_bit_for_bit():
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"prune": "0,0,1"}, {"bits": 32}, {"bits": 8}, {"bits": 4, "prune_entropy": 1e-4}, {"order": 1}],
+)
+def test_saved_and_restored_bit_for_bit(options):
     train, test = ferry()
-    model = make_model("kneser-ney", order=4, prune="0,0,1").fit(train.tokens, vocab_size=len(train.vocab))
-    other = make_model("kneser-ney")
+    model = make_model("kneser-ney", **{"order": 4} | options).fit(train.tokens, vocab_size=len(train.vocab))
+    other = make_model("kneser-ney", **{"order": 4} | options)
     other._restore(model._state())
     other.vocab_size = len(train.vocab)
     assert other.log_probs(test.tokens).tolist() == model.log_probs(test.tokens).tolist()
+
+
+@pytest.mark.parametrize("bits", [2, 8, 32])
+def test_rounded_probabilities_take_few_values_and_still_sum_to_one(bits):
+    train, test = ferry()
+    size = len(train.vocab)
+    model = make_model("kneser-ney", order=4, bits=bits).fit(train.tokens, vocab_size=size)
+    rows = np.exp(model.next_log_probs([test.tokens.ids[:n] for n in range(80)], train.tokens.bos))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
+    for k in (2, 3, 4):
+        if bits <= 16:
+            assert len(np.unique(model.table.probs[k])) <= 2**bits
+        else:
+            assert (model.table.probs[k].astype(np.float32) == model.table.probs[k]).all()
+    exact = make_model("kneser-ney", order=4).fit(train.tokens, vocab_size=size)
+    cost = -(model.log_probs(test.tokens) - exact.log_probs(test.tokens)).mean() / np.log(2)
+    assert abs(cost) < {2: 0.3, 8: 0.01, 32: 1e-6}[bits]

@@ -144,7 +144,7 @@ def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(split, Mapping):
         for name, part in split.items():
             parts.append((name, part if isinstance(part, Mapping) else {"": part}))
-    shown = ("name", "title", "sha256", "licence", "homepage", "source", "normalise", "documents", "language")
+    shown = ("sha256", "licence", "homepage", "source", "normalise", "documents", "language")
     return {
         "rows": found,
         "reasons": [(row.name, row.reason) for row in found if row.reason and row.bits is not None],
@@ -307,7 +307,8 @@ def _matrix(results: Results, corpus: str, found: Sequence[Row]) -> list[dict[st
         d = lead.number(c, "difference_bits_per_char")
         if c["corpus"] == corpus and d is not None:
             pairs[c["a"], c["b"]], pairs[c["b"], c["a"]] = (d, c, 1), (-d, c, -1)
-    names = [a for a in dict.fromkeys(row.label for row in found) if any(a in pair for pair in pairs)]
+    ranked = dict.fromkeys(row.label for row in found if row.rank is not None)
+    names = [a for a in ranked if any(a in pair for pair in pairs)]
     lines = []
     for a in names:
         cells = []
