@@ -46,13 +46,31 @@ def results_in(folder, suite, **more):
         ("name = 'x'\ncorpora = ['ptb']", "models"),
         ("name = 'x'\ncorpora = ['ptb']\nmodels = []", "models is empty"),
         ("name = 'x'\ncorpora = []\n[[models]]\nmodel = 'uniform'", "corpora is empty"),
-        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodle = 'uniform'", r"unknown field `modle` - at `models\[0\]`|models"),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodle = 'uniform'",
+            r"unknown field `modle` - at `models\[0\]`|models",
+        ),
         ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'uniforn'", r"models\[0\].*uniform"),
-        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'\nunit = 'wrd'", r"models\[0\].unit.*word"),
-        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'laplace'\noptions = {ordr = 2}", r"models\[0\].*order"),
-        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'laplace'\noptions = {order = 'a'}", "an integer"),
-        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'\n[[models]]\nmodel = 'bigram'", "twice"),
-        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'mixture'\noptions = {of = ['a', 'b']}", "component"),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'\nunit = 'wrd'",
+            r"models\[0\].unit.*word",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'laplace'\noptions = {ordr = 2}",
+            r"models\[0\].*order",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'laplace'\noptions = {order = 'a'}",
+            "an integer",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'\n[[models]]\nmodel = 'bigram'",
+            "twice",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'mixture'\noptions = {of = ['a', 'b']}",
+            "component",
+        ),
         ("name = 'a/b'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'", "name"),
         ("name = 3\ncorpora = ['ptb']", "name"),
         ("name = ", "line 1|Invalid value"),
@@ -72,7 +90,12 @@ def test_a_suite_is_written_as_it_is_read(tmp_path):
 
 
 def test_narrowing_keeps_what_a_mixture_is_made_of():
-    rows = [("unigram",), ("bigram",), ("trigram",), ("mixture", "mix", "char", {"of": ["bigram", "trigram"]})]
+    rows = [
+        ("unigram",),
+        ("bigram",),
+        ("trigram",),
+        ("mixture", "mix", "char", {"of": ["bigram", "trigram"]}),
+    ]
     chosen = suite_of(*rows).narrowed(["time-machine"], ["mix"], 3)
     assert [m.label for m in chosen.models] == ["bigram", "trigram", "mix"]
     assert (chosen.corpora, chosen.seeds, chosen.name) == (["time-machine"], (3,), "small-time-machine")
@@ -112,9 +135,18 @@ def test_uniform_has_the_known_answer(tmp_path):
 
 
 def test_side_by_side_gives_the_same_as_one_after_another(tmp_path):
-    rows = [("uniform",), ("bigram",), ("mixture", "mix", "char", {"of": ["uniform", "bigram"]}), ("trigram", "w", "word")]
+    rows = [
+        ("uniform",),
+        ("bigram",),
+        ("mixture", "mix", "char", {"of": ["uniform", "bigram"]}),
+        ("trigram", "w", "word"),
+    ]
     one, other = (results_in(tmp_path / str(jobs), suite_of(*rows), jobs=jobs)[0] for jobs in (1, 2))
-    assert [run.label for run in one.runs] == [run.label for run in other.runs] == ["uniform", "bigram", "mix", "w"]
+    assert (
+        [run.label for run in one.runs]
+        == [run.label for run in other.runs]
+        == ["uniform", "bigram", "mix", "w"]
+    )
     for a, b in zip(one.runs, other.runs, strict=True):
         assert np.array_equal(a.scores.nats, b.scores.nats)
 
@@ -198,12 +230,19 @@ def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
 def test_several_seeds_are_rows_of_one_label(tmp_path):
     suite = suite_of(("rnn-scratch", "rnn", "char", {"hidden": 4, "epochs": 1}), ("uniform",), seeds=(0, 1))
     outcome, found = results_in(tmp_path, suite)
-    assert [(r["label"], r["seed"]) for r in found["results"]] == [("rnn", 0), ("rnn", 1), ("uniform", 0), ("uniform", 1)]
+    assert [(r["label"], r["seed"]) for r in found["results"]] == [
+        ("rnn", 0),
+        ("rnn", 1),
+        ("uniform", 0),
+        ("uniform", 1),
+    ]
     assert [(c["a"], c["b"]) for c in found["comparisons"]] in ([("rnn", "uniform")], [("uniform", "rnn")])
 
 
 def test_results_are_json_without_nan_and_a_table(tmp_path):
-    _, found = results_in(tmp_path, suite_of(("laplace", "certain", "char", {"order": 2, "eps": [0.0]}), ("bigram",)))
+    _, found = results_in(
+        tmp_path, suite_of(("laplace", "certain", "char", {"order": 2, "eps": [0.0]}), ("bigram",))
+    )
     write_results(found, tmp_path)
     text = (tmp_path / "results.json").read_text()
     again = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in results.json"))
@@ -232,11 +271,19 @@ def test_the_beginning_of_a_text_is_whole_documents(ferry):
 
 
 def test_an_interrupted_command_leaves_a_usable_run(tmp_path):
-    rows = [("uniform",), ("bigram",), ("rnn-scratch", "long", "char", {"epochs": 100000, "patience": 100000})]
+    rows = [
+        ("uniform",),
+        ("bigram",),
+        ("rnn-scratch", "long", "char", {"epochs": 100000, "patience": 100000}),
+    ]
     (tmp_path / "s.toml").write_text(to_toml(suite_of(*rows)))
     command = [sys.executable, "run_bench.py", str(tmp_path / "s.toml"), "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (tmp_path / "run" / "scores" / "ferry" / "bigram.npz").exists():

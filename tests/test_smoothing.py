@@ -239,9 +239,7 @@ def test_jelinek_mercer_interpolates_by_its_weights():
             assert found == pytest.approx(high * own + (1 - high) * low, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name", ["witten-bell", "absolute-discounting", "jelinek-mercer", "katz"]
-)
+@pytest.mark.parametrize("name", ["witten-bell", "absolute-discounting", "jelinek-mercer", "katz"])
 def test_laws(name):
     assert check_model(make_model(name)) == {}
     one_word = make_model(name).fit([0], [0], vocab_size=1)

@@ -73,7 +73,9 @@ def test_documents_that_do_not_end_in_a_line_feed_are_refused():
         CanonicalText.of(["a", "b\n"])
 
 
-@pytest.mark.parametrize(("normalise", "mode", "named"), [("leters", "line", "letters"), ("none", "lines", "line")])
+@pytest.mark.parametrize(
+    ("normalise", "mode", "named"), [("leters", "line", "letters"), ("none", "lines", "line")]
+)
 def test_unknown_names_are_named_with_the_nearest(normalise, mode, named):
     with pytest.raises(InputError, match=named):
         canonical_text(["a"], normalise, mode)
