@@ -220,7 +220,7 @@ class Peeking(Uniform):
 
 
 def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
-    outcome, found = results_in(tmp_path, suite_of(("tests.test_bench:Peeking", "peeking"), ("bigram",)))
+    _outcome, found = results_in(tmp_path, suite_of(("tests.test_bench:Peeking", "peeking"), ("bigram",)))
     rows = {row["label"]: row for row in leaderboard(found)}
     assert rows["peeking"]["rank"] is None
     assert "next_log_probs" in rows["peeking"]["unranked_reason"]
@@ -229,7 +229,7 @@ def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
 
 def test_several_seeds_are_rows_of_one_label(tmp_path):
     suite = suite_of(("rnn-scratch", "rnn", "char", {"hidden": 4, "epochs": 1}), ("uniform",), seeds=(0, 1))
-    outcome, found = results_in(tmp_path, suite)
+    _outcome, found = results_in(tmp_path, suite)
     assert [(r["label"], r["seed"]) for r in found["results"]] == [
         ("rnn", 0),
         ("rnn", 1),

@@ -48,6 +48,8 @@ def text(length: int, seed: int = 0, starts: tuple[int, ...] = (0,)) -> Tokens:
 
 def small(name: str = "lstm", **options):
     options = {"hidden": 16, "batch": 4, "steps": 8, "epochs": 3, "dropout": 0.1} | options
+    if name in ("rnn", "gru", "lstm"):
+        options = {"direct": 0, "weight_drop": 0.0} | options
     return make_model(name, **options)
 
 
@@ -62,7 +64,7 @@ def test_backward_through_time_agrees_with_numerical_differences():
 
 
 def test_scratch_and_hand_written_and_library_agree_on_loss_and_gradients():
-    scratch = ScratchNetwork(V, 6, 0.5, generator()).double()
+    scratch = ScratchNetwork(V, 6, 0.5, 0.5, generator()).double()
     ours = network("rnn")
     library = torch.nn.RNN(V, 6, dtype=torch.float64)
     with torch.no_grad():
@@ -158,7 +160,7 @@ def test_windows_reach_as_far_as_they_say(name, reach):
         (lambda: network("rnn", embedding=3), 3 * 6 + 6 * 6 + 6 * V),
         (lambda: network("rnn", embedding=6, tied=True), 6 * 6 + 6 * 6 + V * 6),
         (lambda: network("lstm", embedding=3, layers=2), 4 * (3 * 6 + 3 * 6 * 6) + 6 * V),
-        (lambda: ScratchNetwork(V, 6, 0.1, generator()), 6 * 6 + 6 * V),
+        (lambda: ScratchNetwork(V, 6, 0.1, 0.1, generator()), 6 * 6 + 6 * V),
         (NETWORKS["mlp"], 4 * 3 * 6 + 6 * V),
     ],
 )
@@ -233,7 +235,9 @@ def test_learns_the_cycle(name):
     assert -model.log_probs(text(500, seed=2)).mean() / math.log(2) < 0.75
 
 
-@pytest.mark.parametrize("options", [{}, {"layers": 2, "weight_drop": 0.2}, {"tied": True}, {"bptt": "full"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"layers": 2, "weight_drop": 0.2, "direct": 2}, {"tied": True}, {"bptt": "full"}]
+)
 def test_saved_and_restored_scores_are_the_same_bits(options):
     model = small(**options).fit(text(300), text(50), vocab_size=V)
     again = small(**options)
@@ -255,6 +259,11 @@ def test_a_large_vocabulary_is_embedded_and_tied():
     assert model.network.embedding.shape == (1500, 8)
 
 
+def test_direct_ngrams_are_for_small_vocabularies():
+    assert small(direct=None).fit(text(100), vocab_size=V).network.direct == 5
+    assert small(direct=None, hidden=8).fit(text(100), vocab_size=1500).network.direct == 0
+
+
 def test_averaged_weights_are_what_is_kept():
     # A decay so near 1 that the mean hardly leaves the first weights; its warm-up min(d, (1+n)/(10+n)) does move it.
     moved = small(average=0.99).fit(text(300), vocab_size=V)
@@ -269,7 +278,7 @@ def test_impossible_options_are_named(key, value):
 
 
 def test_tying_needs_an_embedding_of_the_hidden_size():
-    with pytest.raises(InputError, match="embedding=384"):
+    with pytest.raises(InputError, match="embedding=320"):
         make_model("lstm", tied=True, embedding=10)
 
 

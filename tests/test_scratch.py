@@ -22,7 +22,7 @@ V = 7
 
 def network(hidden: int = 5, scale: float = 0.5, seed: int = 0) -> ScratchNetwork:
     """Weights large enough that states matter, in float64."""
-    return ScratchNetwork(V, hidden, scale, torch.Generator().manual_seed(seed)).double()
+    return ScratchNetwork(V, hidden, scale, scale, torch.Generator().manual_seed(seed)).double()
 
 
 def text(length: int, seed: int = 0, starts: tuple[int, ...] = (0,)) -> Tokens:

@@ -241,11 +241,12 @@ def test_jelinek_mercer_interpolates_by_its_weights():
 
 @pytest.mark.parametrize("name", ["witten-bell", "absolute-discounting", "jelinek-mercer", "katz"])
 def test_laws(name):
-    assert check_model(make_model(name)) == {}
+    broken = check_model(make_model(name))
     one_word = make_model(name).fit([0], [0], vocab_size=1)
-    assert broken_laws(one_word, Tokens.of([0, 0])) == {}
+    broken |= broken_laws(one_word, Tokens.of([0, 0]))
     beyond = make_model(name, order=9).fit([1, 2], [1], vocab_size=4)
-    assert broken_laws(beyond, Tokens.of([1, 2, 3, 0, 1, 2])) == {}
+    broken |= broken_laws(beyond, Tokens.of([1, 2, 3, 0, 1, 2]))
+    assert set(broken) == ({"sums to one"} if name == "stupid-backoff" else set())
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_unknown_names_are_named_with_the_nearest(normalise, mode, named):
 
 
 def test_vocabulary_is_by_falling_frequency_first_seen_first():
-    vocab = Vocab("b a c a b d".split(), reserved=["<pad>"])
+    vocab = Vocab(["b", "a", "c", "a", "b", "d"], reserved=["<pad>"])
     assert vocab.tokens == ["<unk>", "<pad>", "b", "a", "c", "d"]
     assert vocab["a"] == 3
     assert vocab[["a", "nothing"]] == [3, 0]

@@ -22,24 +22,23 @@ class ScratchNetwork(Network):
     """H_t = tanh(X_t W_xh + H_{t-1} W_hh + b_h);  O_t = H_t W_hq + b_q.
 
     X_t is one-hot, so that X_t W_xh selects rows of W_xh: the product is a lookup. Weights begin
-    as N(0, scale²), biases as 0.
+    as N(0, scale²), those of W_xh as N(0, input_scale²), biases as 0; the book's scales are 0.01.
     """
 
     looked_up = ("W_xh",)
 
-    def __init__(self, vocab_size: int, hidden: int, scale: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, vocab_size: int, hidden: int, scale: float, input_scale: float, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.vocab_size, self.hidden = vocab_size, hidden
 
-        def normal(*shape: int) -> nn.Parameter:
+        def normal(scale: float, *shape: int) -> nn.Parameter:
             return nn.Parameter(scale * torch.randn(*shape, generator=generator))
 
-        self.W_xh, self.W_hh, self.b_h = (
-            normal(vocab_size, hidden),
-            normal(hidden, hidden),
-            nn.Parameter(torch.zeros(hidden)),
-        )
-        self.W_hq, self.b_q = normal(hidden, vocab_size), nn.Parameter(torch.zeros(vocab_size))
+        self.W_xh = normal(input_scale, vocab_size, hidden)
+        self.W_hh, self.b_h = normal(scale, hidden, hidden), nn.Parameter(torch.zeros(hidden))
+        self.W_hq, self.b_q = normal(scale, hidden, vocab_size), nn.Parameter(torch.zeros(vocab_size))
 
     def start(self, batch: int) -> State:
         return (self.b_h.new_zeros(batch, self.hidden),)
@@ -62,7 +61,9 @@ class RnnScratch(NeuralModel):
     clip: float = option(0.5, "radius of the ball that gradients are clipped to")
     epochs: int = option(20, "passes over the training text at most")
     schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
-    scale: float = option(0.03, "standard deviation of the first weights")
+    scale: float = option(0.05, "standard deviation of the first weights")
+    input_scale: float = option(1.0, "that of W_xh, of which a token meets one row alone")
+    batch: int = option(16, "rows of a minibatch")
 
     def _network(self, generator: torch.Generator) -> Network:
-        return ScratchNetwork(self.vocab_size, self.hidden, self.scale, generator)
+        return ScratchNetwork(self.vocab_size, self.hidden, self.scale, self.input_scale, generator)

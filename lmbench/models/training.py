@@ -66,7 +66,7 @@ class Recipe:
 def clip_gradients(parameters: Iterable[nn.Parameter], radius: float) -> float:
     """Projects the gradient of all parameters onto the ball of ``radius``: g <- min(1, radius/|g|) g. Gives |g|."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = float(torch.sqrt(sum((g.double() ** 2).sum() for g in gradients)))  # type: ignore[arg-type]
+    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients])))
     if norm > radius:
         for g in gradients:
             g *= radius / norm
@@ -141,7 +141,9 @@ class Trainer:
         self.optimizer: torch.optim.Optimizer = (
             torch.optim.SGD(self.parameters, lr=recipe.lr)
             if recipe.optimizer == "sgd"
-            else torch.optim.AdamW(_decayed(network, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.99))
+            else torch.optim.AdamW(
+                _decayed(network, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.99), fused=True
+            )
         )
         self.mean = [p.detach().clone() for p in self.parameters] if recipe.average else None
         self.best = [p.detach().clone() for p in self.parameters]

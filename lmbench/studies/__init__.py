@@ -66,6 +66,7 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.generation:run",
         "What do models write at each temperature, and what do other models say of it?",
     ),
+    "size": ("lmbench.studies.size:run", "What does a smaller model cost in bits?"),
     "validity": (
         "lmbench.studies.validity:run",
         "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?",

@@ -145,11 +145,30 @@ def bulk_scoring(train: EncodedText, test: EncodedText, folder: Path, runs: int)
                 )
             )
         grams = sum(model.table.sizes[1:])
-        size, own = binary.stat().st_size / grams, model.model_bytes / grams
-        rows.append(
-            (f"bytes an n-gram, order {order}", f"{size:.1f} (probing)", f"{own:.1f}", f"{own / size:.2f}")
-        )
+        rows.append(size_row(f"in memory, order {order}", "probing", binary, model.model_bytes, grams))
+        for kind, switches, bits in (("trie", [], 64), ("8-bit trie", ["-q", "8", "-b", "8"], 8)):
+            trie = folder / f"{order}.trie"
+            process(["build_binary", *switches, "trie", folder / f"{order}.arpa", trie])
+            small = make_model("kneser-ney", order=order, bits=bits).fit(
+                train.tokens, vocab_size=len(train.vocab)
+            )
+            size = sum(array.nbytes for array in small._state().values())
+            cost = (model.log_probs(test.tokens) - small.log_probs(test.tokens)).mean() / np.log(2)
+            name = f"saved, order {order}" + (
+                f", {bits} bits ({cost:+.4f} bits a token)" if bits < 64 else ""
+            )
+            rows.append(size_row(name, kind, trie, size, grams))
     return rows
+
+
+def size_row(name: str, kind: str, binary: Path, own: int, grams: int) -> Row:
+    size = binary.stat().st_size
+    return (
+        f"bytes an n-gram {name}",
+        f"{size / grams:.1f} ({kind})",
+        f"{own / grams:.1f}",
+        f"{own / size:.2f}",
+    )
 
 
 def nltk_rows(train: EncodedText, test: EncodedText) -> list[Row]:

@@ -72,8 +72,8 @@ class LibraryNetwork(torch.nn.Module):
 
 
 NETWORKS = {
-    "book's loop": lambda hidden: BookNetwork(V, hidden, 0.01, generator()),
-    "scratch": lambda hidden: ScratchNetwork(V, hidden, 0.01, generator()),
+    "book's loop": lambda hidden: BookNetwork(V, hidden, 0.01, 0.01, generator()),
+    "scratch": lambda hidden: ScratchNetwork(V, hidden, 0.01, 0.01, generator()),
     "hand-written backward": lambda hidden: recurrent("rnn", hidden),
     "torch.nn.RNN": LibraryNetwork,
 }
