@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 import lmbench
+from lmbench.coder import verify
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
 from lmbench.jobs import side_by_side
@@ -149,6 +150,7 @@ class Cell:
             "seed": self.seed,
             "components": [c.key(corpus, suite) for c in self.components],
             "samples": msgspec.structs.asdict(suite.samples),
+            "verify": suite.verify,
             "code": code_hash(),
         }
         return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
@@ -194,7 +196,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     facts = {
         **run.facts,
         "train_bits_per_char": head.bits_per_char,
-        "unranked_reason": certify(scorer, corpus),
+        "unranked_reason": certify(scorer, corpus, suite.verify),
         "samples": list(_samples(scorer, suite, cell.seed)),
     }
     run = replace(run, facts=facts)
@@ -203,11 +205,20 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     return run
 
 
-def certify(scorer: Scorer, corpus: Corpus) -> str | None:
-    """Why a model may not be ranked (Σ p ≠ 1, it looks ahead …), or None; checked on the test text's beginning."""
+def certify(scorer: Scorer, corpus: Corpus, verified: int = 0) -> str | None:
+    """Why a model may not be ranked (Σ p ≠ 1, it looks ahead …), or None; checked on the test text's beginning.
+
+    verified: so many tokens are also coded into a file and decoded from it; the file must be as short as claimed.
+    """
     test = scorer.encode(corpus.encoded(scorer.unit.name, "test")).tokens
     first = test.documents()[0][:CERTIFIED]
     broken = broken_laws(scorer.model, Tokens(first, np.zeros(1, dtype=np.int64), test.bos))
+    if verified and not broken:
+        found = verify(scorer, corpus.text("test"), verified)
+        if not found.holds:
+            broken["verified"] = (
+                f"{found.claimed_bits:.0f} bits claimed, the decodable file has {found.file_bits}"
+            )
     return "; ".join(broken.values()) or None
 
 

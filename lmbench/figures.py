@@ -152,7 +152,9 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
         )
     # Laid out once for all formats; then names of points can be placed, and stay where they are.
     if chart.panels:
-        ConstrainedLayoutEngine().execute(figure)
+        layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
+        for _ in range(2):  # once more with the ticks that the first found room for
+            layout.execute(figure)
     for axes, points in labelled:
         _label_points(axes, points)
     return figure
@@ -214,15 +216,16 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
         axes.set_yscale("log")
     handles: dict[str, Any] = {}
     points: list[_Point] = []
+    crowded = any(len(series.x) > 30 for series in panel.series if series.kind == "points")
     empty = True
     for series in panel.series:
-        x, y, low, high = _finite(series, names, xscale, yscale, sideways)
-        if not len(x):
+        shown = _finite(series, names, xscale, yscale, sideways)
+        if not len(shown.x):
             continue
         empty = False
-        handle = _draw_series(axes, series, style_of(_key(series), keys), x, y, low, high, sideways)
-        if single and len(x) == 1 and series.label and not sideways:
-            points.append((x[0], y[0], _plain(series.label)))
+        handle = _draw_series(axes, series, style_of(_key(series), keys), shown, sideways, crowded)
+        if single and len(shown.x) == 1 and series.label and not sideways:
+            points.append((shown.x[0], shown.y[0], _plain(series.label)))
         elif series.label and not sideways:
             handles.setdefault(_plain(series.label), handle)
     if empty:
@@ -234,15 +237,24 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
             axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,)))
             axis.set_major_formatter(ticker.FuncFormatter(_decade))
             axis.set_minor_locator(ticker.NullLocator())
+    numbers = [x for series in panel.series for x in series.x]
+    if not sideways and xscale == "linear" and all(float(x).is_integer() for x in numbers):
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if points:
         axes.margins(x=0.2, y=0.14)
     return handles, points
 
 
-def _finite(
-    series: Series, names: list[str], xscale: str, yscale: str, sideways: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """The points that the axes can show, as floats; x of names is their place. low and high follow, where given."""
+class _Points(NamedTuple):
+    """What the axes can show of a series, as (K,) floats; x of names is their place; low and high where given."""
+
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+
+
+def _finite(series: Series, names: list[str], xscale: str, yscale: str, sideways: bool) -> _Points:
     x = np.array([names.index(str(v)) if sideways else v for v in series.x], dtype=float)
     y = np.array(series.y, dtype=float)
     across = xscale if sideways else yscale
@@ -250,45 +262,27 @@ def _finite(
     keep &= (x > 0) | (xscale != "log" or sideways)
     low = None if series.low is None else np.array(series.low, dtype=float)[keep]
     high = None if series.high is None else np.array(series.high, dtype=float)[keep]
-    return x[keep], y[keep], low, high
+    return _Points(x[keep], y[keep], low, high)
 
 
 def _draw_series(
-    axes: Axes,
-    series: Series,
-    style: Style,
-    x: np.ndarray,
-    y: np.ndarray,
-    low: np.ndarray | None,
-    high: np.ndarray | None,
-    sideways: bool,
+    axes: Axes, series: Series, style: Style, points: _Points, sideways: bool, crowded: bool
 ) -> Any:
-    colour, marker = style
-    kind = series.kind
+    (x, y, low, high), (colour, marker), kind = points, style, series.kind
+    across, along = (y, x) if sideways else (x, y)
     if kind == "bar":
         return axes.barh(x, y, 0.62, color=colour) if sideways else axes.bar(x, y, color=colour)
     if kind == "interval":
         if low is not None and high is not None:
             ends = np.nan_to_num(np.stack([y - low, high - y]), nan=0.0, posinf=0.0).clip(min=0)
             error = {"xerr" if sideways else "yerr": ends}
-            axes.errorbar(
-                *((y, x) if sideways else (x, y)), fmt="none", ecolor=colour, elinewidth=5, alpha=0.4, **error
-            )
-        return axes.plot(*((y, x) if sideways else (x, y)), marker, color=colour, markersize=4)[0]
+            axes.errorbar(across, along, fmt="none", ecolor=colour, elinewidth=5, alpha=0.4, **error)
+        return axes.plot(across, along, marker, color=colour, markersize=4)[0]
     if low is not None and high is not None and not sideways:
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     if kind == "points":
-        many = len(x) > 60
-        x, y = _seen(axes, x, y)
-        size = 3.0 if many else 6.5
-        drawn = axes.plot(
-            *((y, x) if sideways else (x, y)),
-            marker,
-            color=colour,
-            markersize=size,
-            alpha=0.75 if many else 1,
-        )
-        return drawn[0]
+        size, alpha = (3.0, 0.75) if crowded else (6.5, 1.0)
+        return axes.plot(*_seen(axes, across, along), marker, color=colour, markersize=size, alpha=alpha)[0]
     line: dict[str, Any] = {"linestyle": (0, (5, 2.5))} if kind == "dashed" else {}
     if not _key(series):
         line |= {"linewidth": 1.2, "zorder": 1.5}
@@ -296,7 +290,7 @@ def _draw_series(
         line["drawstyle"] = "steps-post"
     if len(x) == 1:
         line["marker"] = marker
-    return axes.plot(*((y, x) if sideways else (x, y)), color=colour, **line)[0]
+    return axes.plot(across, along, color=colour, **line)[0]
 
 
 def _seen(axes: Axes, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -343,6 +337,7 @@ def _label_points(axes: Axes, points: Sequence[_Point]) -> None:
     unit = figure.dpi / 72
     at: list[Any] = [axes.transData.transform((x, y)) for x, y, _ in points]
     taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in at]
+    taken += [text.get_window_extent(renderer) for text in axes.texts]  # names of reference lines
     frame = axes.get_window_extent(renderer)
     for (x, y, text), (left, low) in zip(points, at, strict=True):
         note = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=9.5, color=INK)
@@ -378,7 +373,7 @@ def _decade(value: float, _: object = None) -> str:
         for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
             if value >= size:
                 return f"{value / size:,.4g}{letter}"
-    return f"{value:,.10g}" if value >= 1e-4 else f"{value:.0e}"
+    return f"{value:,.10g}" if value >= 1e-4 else f"{value:.0e}".replace("e-0", "e-")
 
 
 def _plain(text: str) -> str:

@@ -77,6 +77,16 @@ class NgramTrie:
         in_place[where] = ranks
         return in_place
 
+    def find_suffixes(self, k: int) -> np.ndarray:
+        """(N_k,) int32, k ≥ 1: the rank in order k-1 of each n-gram without its first word; -1: not in the trie."""
+        if k == 1:
+            return np.zeros(len(self.keys[1]), dtype=np.int32)
+        shorter = self.find_suffixes(k - 1)[self.prefixes(k)]
+        known = np.flatnonzero(shorter >= 0)
+        suffixes = np.full(len(shorter), -1, dtype=np.int32)
+        suffixes[known] = self.find(k - 1, shorter[known], self.words(k)[known])
+        return suffixes
+
     def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(Q,), (Q,) int64: the half-open range of ranks in order k+1 that continue each context of order k."""
         first = np.asarray(contexts, dtype=np.int64) * self.vocab_size
@@ -220,7 +230,9 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
     for k in range(2, order + 1):
         if k > 2:  # the symbol that is now second must not begin the document
             ends = ends[~is_bos[ends - (k - 2)]]
-        spelt = ranks[ends - 1].astype(np.int64) * vocab_size + symbols[ends]
+        spelt = ranks[ends - 1].astype(np.int64)
+        spelt *= vocab_size
+        spelt += symbols[ends]
         spelt, sorted_ends = sort_keys(spelt, ends, len(keys[k - 1]) * vocab_size)
         first = _first_of_runs(spelt)
         number = np.diff(first, append=len(spelt))
@@ -271,16 +283,18 @@ def with_bos(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sort_keys(keys: np.ndarray, labels: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) keys (0 ≤ key < bound) in ascending order and their labels (≥ 0) with them, equal keys by label.
+    """(N,) keys (0 ≤ key < bound) in ascending order and their labels (≥ 0) with them, equal keys by label; overwrites ``keys``.
 
-    Where both fit in one integer, key and label are sorted as one: four times as fast as argsort.
+    Where both fit in one integer, key and label are sorted as one, in place: four times as fast as argsort.
     """
     bits = int(labels.max(initial=0)).bit_length()
     if bound.bit_length() + bits < 64:
-        packed = keys << bits
-        packed |= labels
-        packed.sort()
-        return packed >> bits, packed & ((1 << bits) - 1)
+        keys <<= bits
+        keys |= labels
+        keys.sort()
+        labels = keys & ((1 << bits) - 1)
+        keys >>= bits
+        return keys, labels
     order = np.lexsort((labels, keys))
     return keys[order], labels[order]
 

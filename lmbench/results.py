@@ -9,13 +9,16 @@ import math
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import lmbench
+from lmbench.baselines import baseline_bits_per_char
 from lmbench.charts import Chart
+from lmbench.contamination import contamination
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
 from lmbench.metrics import summary
@@ -136,13 +139,15 @@ def results_of(
 
     suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
     """
-    from lmbench.compare import compare, groups
+    from lmbench.compare import across, compare, groups
 
     rows = [result_of(run) for run in runs]
-    table = compare(runs)
+    here = {name: [run for run in runs if run.corpus == name] for name in corpora}
+    several = [name for name in corpora if len({run.label for run in here[name]}) > 1]
+    table = compare([run for name in several for run in here[name]]) if several else None
+    comparisons: list[Any] = [] if table is None else table.to_dict(orient="records")
     for name in corpora:
-        ranked = [run for run in runs if run.corpus == name and run.facts["unranked_reason"] is None]
-        letters = groups(ranked, table)
+        letters = groups([run for run in here[name] if run.facts["unranked_reason"] is None], table)
         for row in rows:
             if row["corpus"] == name:
                 row["groups"] = letters.get(row["label"], "")
@@ -155,6 +160,9 @@ def results_of(
             continue
         zipf += found
         charts.append(chart)
+    ranking = across([run for run in runs if run.facts["unranked_reason"] is None])
+    if ranking is not None:
+        charts.append(ranking.chart())
     results = {
         "schema_version": SCHEMA_VERSION,
         "suite": suite["name"],
@@ -162,12 +170,34 @@ def results_of(
         "signature": f"lmbench:{lmbench.__version__}|corpora:"
         + ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items()),
         "environment": environment(),
-        "corpora": [corpus.describe() for corpus in corpora.values()],
+        "corpora": [corpus.describe() | beside(corpus, comparisons) for corpus in corpora.values()],
         "results": [*rows, *failures],
-        "comparisons": table.to_dict(orient="records"),
+        "comparisons": comparisons,
+        "ranks": None if ranking is None else asdict(ranking),
         "zipf": zipf,
     }
     return plain(results), charts
+
+
+def beside(corpus: Corpus, comparisons: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the report says beside a corpus: compressors, stretches seen in training, what the test text resolves.
+
+    resolvable: the median over pairs of models of the difference that is found four times in five.
+    """
+    train, test = corpus.text("train"), corpus.text("test")
+    resolvable = [c["resolvable_difference"] for c in comparisons if c["corpus"] == corpus.name]
+    resolvable = [x for x in resolvable if np.isfinite(x)]
+    return {
+        "baselines": [
+            {"name": name, "bits_per_char": bits}
+            for name, bits in baseline_bits_per_char(train, test).items()
+        ],
+        "contamination": {
+            f"share_of_test_{found.length}_grams_of_{found.unit}s_seen_in_train": found.share
+            for found in (contamination(train, test, unit) for unit in ("word", "char"))
+        },
+        "resolvable": float(np.median(resolvable)) if resolvable else None,
+    }
 
 
 def plain(value: Any) -> Any:

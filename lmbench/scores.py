@@ -253,7 +253,14 @@ class Scorer:
     # Saving: one safetensors file, its header in JSON; no pickle --------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Writes all of it to one file, whole or not at all. Raises InputError where it cannot be written."""
+        """Writes all of it to one file, whole or not at all; to ``.arpa`` or ``.arpa.gz`` the n-grams alone.
+
+        Raises InputError where it cannot be written.
+        """
+        if str(path).endswith((".arpa", ".arpa.gz")):
+            from lmbench.models.arpa import save_arpa
+
+            return save_arpa(path, self.model, self.vocab)
         import hashlib
 
         from safetensors.numpy import save

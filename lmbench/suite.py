@@ -71,6 +71,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     seeds: tuple[int, ...] = (0,)
     zipf_orders: tuple[int, ...] = (1, 2, 3)
     studies: list[str] = []
+    verify: int = 0  # tokens of the test text that every model has to code and decode; 0: none
     samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
 
     def corpus_specs(self) -> list[CorpusSpec]:
@@ -164,7 +165,7 @@ def to_toml(suite: Suite) -> str:
     """The suite as a TOML file that ``lmbench run`` takes."""
     lines = [
         f"{key} = {_toml(getattr(suite, key))}"
-        for key in ("name", "title", "seeds", "zipf_orders", "studies")
+        for key in ("name", "title", "seeds", "zipf_orders", "studies", "verify")
     ]
     corpora = [
         c if isinstance(c, str) else {k: v for k, v in msgspec.structs.asdict(c).items() if v}

@@ -4,10 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small products on many threads wait for each other
 
-from lmbench.corpus import Corpus  # noqa: E402
+from lmbench.corpus import Corpus
+
+settings.register_profile("untimed", deadline=None)  # timings never decide a test
+settings.load_profile("untimed")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lmbench.charts import Chart, Panel, Series
 from lmbench.differences import Views, difference, extract
+from lmbench.report import page, selection
 from lmbench.scores import Scores
 from lmbench.text import unit_named
 
@@ -217,6 +219,13 @@ def hostile() -> dict[str, Any]:
         "comparisons": [],
         "zipf": [],
     }
+
+
+def page_file(folder: Path, results: dict[str, Any], views: Views) -> Path:
+    """report.html alone, without the figures' own files, which take longer."""
+    file = folder / "report.html"
+    file.write_text(page.html(results, [*selection.charts(results), zipf_chart()], views), "utf-8")
+    return file
 
 
 def zipf_chart() -> Chart:

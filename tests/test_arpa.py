@@ -13,6 +13,7 @@ from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.arpa import from_arpa, to_arpa
 from lmbench.models.laws import broken_laws
+from lmbench.scores import Scorer
 from lmbench.text import Tokens, Vocab, build_vocab, canonical_text, encode, unit_named
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -255,6 +256,17 @@ def test_kneser_ney_written_and_read_scores_the_same(tmp_path):
         )
         assert ours.keys() == theirs.keys()
         np.testing.assert_allclose([ours[g] for g in theirs], list(theirs.values()), atol=1e-5)
+
+
+def test_a_scorer_saved_as_arpa_scores_the_same(ferry, tmp_path):
+    scorer = Scorer.fit(make_model("witten-bell", order=2), ferry, "word")
+    scorer.save(tmp_path / "model.arpa.gz")
+    again = Scorer.fit(make_model("arpa", file=str(tmp_path / "model.arpa.gz")), ferry, "word")
+    before, after = (s.score(ferry.test) for s in (scorer, again))
+    np.testing.assert_allclose(after.nats, before.nats, rtol=1e-9)
+    with pytest.raises(InputError, match="not made of n-grams"):
+        Scorer.fit(make_model("uniform"), ferry, "word").save(tmp_path / "uniform.arpa")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.arpa.gz"]
 
 
 def test_what_arpa_cannot_say_is_refused():

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import report_example as example
 
-from lmbench import report
-
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -66,9 +64,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("browser")
-    report.write(out, example.example(), [example.zipf_chart()], example.views())
-    return out / "report.html"
+    return example.page_file(tmp_path_factory.mktemp("browser"), example.example(), example.views())
 
 
 @pytest.fixture
@@ -189,8 +185,8 @@ def test_theme_button_switches(open_page: Any, report_file: Path) -> None:
 def test_hostile_page_runs_no_script_of_the_text(open_page: Any, tmp_path: Path) -> None:
     results = example.hostile()
     text = example.TEXT.replace("ferry", "<img src=x onerror=alert(1)>🙂")
-    report.write(tmp_path, results, views=example.views(results["results"][0]["corpus"], text))
-    page = open_page(tmp_path / "report.html", 360)
+    views = example.views(results["results"][0]["corpus"], text)
+    page = open_page(example.page_file(tmp_path, results, views), 360)
     assert page.locator("img").count() == 0
     assert "🙂" in page.locator("#view-text").text_content()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

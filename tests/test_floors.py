@@ -9,7 +9,20 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "lmbench"
 FLOORS = (
-    {"files", "download", "jobs", "charts", "text", "ngrams", "batches", "sources", "zipf", "power_law", "arpa"},
+    {
+        "files",
+        "download",
+        "registry",
+        "jobs",
+        "charts",
+        "text",
+        "ngrams",
+        "batches",
+        "sources",
+        "zipf",
+        "power_law",
+        "arpa",
+    },
     {"corpus", "models"},
     {"scores"},
     {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines"},
@@ -21,6 +34,8 @@ FLOORS = (
 WITHIN = {
     ("text", "files"),
     ("download", "files"),
+    ("registry", "download"),
+    ("registry", "download"),
     ("ngrams", "text"),
     ("zipf", "power_law"),
     ("compare", "metrics"),

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from lmbench.text import Vocab, build_vocab, canonical_text, encode, unit_named
 from tests.test_ngrams import V, documents_of, slow_counts, tokens_of
 
 GOLDEN = Path(__file__).parent / "golden"
-DATA = Path(os.environ.get("LMBENCH_DATA", Path(__file__).parents[1] / "../shared/corpora"))
 FIGURES = json.loads((GOLDEN / "kenlm.json").read_text())
 FERRY = {figures["name"]: figures for figures in FIGURES["ferry"]}
 OPTIONS = {
@@ -99,11 +97,8 @@ def test_every_ngram_of_the_arpa_file(name, order):
 
 
 @functools.cache
-def corpus(name, kind):
+def corpus(path, kind):
     """A corpus as lines of words, encoded as for KenLM: train and test."""
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{path} is not here; LMBENCH_DATA names the folder of corpora")
     if kind == "ptb":
         texts = [
             canonical_text([(path / f"ptb.{s}.txt").read_text()], "whitespace", "line").text
@@ -132,8 +127,8 @@ def corpus(name, kind):
         for figures in FIGURES[key]
     ],
 )
-def test_perplexities_of_whole_corpora(corpus_name, kind, figures):
-    train, test = corpus(corpus_name, kind)
+def test_perplexities_of_whole_corpora(data_folder, corpus_name, kind, figures):
+    train, test = corpus(data_folder / corpus_name, kind)
     assert len(test.tokens) == figures["tokens"]
     model = make_model("kneser-ney", order=figures["order"], kenlm_counts=True).fit(
         train.tokens, vocab_size=len(train.vocab)
@@ -284,6 +279,7 @@ def test_a_smaller_vocabulary_keeps_the_most_frequent_and_the_line_feed():
         ({"prune": "1"}, "the first 0"),
         ({"prune": "0,2,1"}, "do not fall"),
         ({"order": 2, "prune": "0,0,1"}, "at most 2"),
+        ({"bits": 48}, "bits=48"),
         ({"prune_entropy": "-1"}, "prune_entropy=-1"),
     ],
 )
@@ -296,6 +292,7 @@ def test_impossible_options_are_refused(options, message):
 def test_tiny_texts(text):
     model = make_model("kneser-ney", order=4).fit(text)
     assert np.isfinite(model.log_probs(text)).all()
+    model._restore(model._state())
     assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -308,10 +305,31 @@ def test_a_text_scored_in_pieces_scores_as_whole(monkeypatch):
         assert model.log_probs(test.tokens).tolist() == whole
 
 
-def test_saved_and_restored_bit_for_bit():
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"prune": "0,0,1"}, {"bits": 32}, {"bits": 8}, {"bits": 4, "prune_entropy": 1e-4}, {"order": 1}],
+)
+def test_saved_and_restored_bit_for_bit(options):
     train, test = ferry()
-    model = make_model("kneser-ney", order=4, prune="0,0,1").fit(train.tokens, vocab_size=len(train.vocab))
-    other = make_model("kneser-ney")
+    model = make_model("kneser-ney", **{"order": 4} | options).fit(train.tokens, vocab_size=len(train.vocab))
+    other = make_model("kneser-ney", **{"order": 4} | options)
     other._restore(model._state())
     other.vocab_size = len(train.vocab)
     assert other.log_probs(test.tokens).tolist() == model.log_probs(test.tokens).tolist()
+
+
+@pytest.mark.parametrize("bits", [2, 8, 32])
+def test_rounded_probabilities_take_few_values_and_still_sum_to_one(bits):
+    train, test = ferry()
+    size = len(train.vocab)
+    model = make_model("kneser-ney", order=4, bits=bits).fit(train.tokens, vocab_size=size)
+    rows = np.exp(model.next_log_probs([test.tokens.ids[:n] for n in range(80)], train.tokens.bos))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
+    for k in (2, 3, 4):
+        if bits <= 16:
+            assert len(np.unique(model.table.probs[k])) <= 2**bits
+        else:
+            assert (model.table.probs[k].astype(np.float32) == model.table.probs[k]).all()
+    exact = make_model("kneser-ney", order=4).fit(train.tokens, vocab_size=size)
+    cost = -(model.log_probs(test.tokens) - exact.log_probs(test.tokens)).mean() / np.log(2)
+    assert abs(cost) < {2: 0.3, 8: 0.01, 32: 1e-6}[bits]

@@ -24,7 +24,9 @@ SMALL = {
     "mixture": {"of": "bigram,trigram"},
     "arpa": {"file": str(GOLDEN / "ferry.o3.arpa")},
 }
-PRESETS = {name for name in MODELS if name.startswith("d2l-")}  # five hundred epochs; the same classes as others
+PRESETS = {
+    name for name in MODELS if name.startswith("d2l-")
+}  # five hundred epochs; the same classes as others
 
 
 def fitted(name, ferry, unit="char"):
@@ -85,7 +87,13 @@ class Broken(Uniform):
 
 @pytest.mark.parametrize(
     ("how", "law"),
-    [("sums", "sums to one"), ("ahead", "causal"), ("random", "deterministic"), ("nan", "at most one"), ("short", "shape")],
+    [
+        ("sums", "sums to one"),
+        ("ahead", "causal"),
+        ("random", "deterministic"),
+        ("nan", "at most one"),
+        ("short", "shape"),
+    ],
 )
 def test_a_model_that_breaks_a_law_is_found_out(how, law):
     model = Broken(how=how).fit(np.arange(12).repeat(20) % 12, vocab_size=12)
@@ -95,6 +103,8 @@ def test_a_model_that_breaks_a_law_is_found_out(how, law):
 
 def test_registered_names_make_subclasses_with_options():
     for name in MODELS:
-        model = make_model(name, **({"file": "x"} if name == "arpa" else {"of": "a,b"} if name == "mixture" else {}))
+        model = make_model(
+            name, **({"file": "x"} if name == "arpa" else {"of": "a,b"} if name == "mixture" else {})
+        )
         assert isinstance(model, LanguageModel)
         assert model.name == name

@@ -1,8 +1,5 @@
 """Mixtures: their weights, their sums, and what is refused."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -124,11 +121,11 @@ def test_what_cannot_be_mixed_is_refused():
         model.fit(text(0), text(1), V)
 
 
-def test_a_cache_beside_kneser_ney_on_the_penn_treebank():
+def test_a_cache_beside_kneser_ney_on_the_penn_treebank(data_folder):
     """Mikolov & Zweig 2012 report 141.2 for the 5-gram and 125.7 with a cache, on the test set."""
-    folder = Path(os.environ.get("LMBENCH_DATA", Path(__file__).parents[2] / "shared" / "corpora")) / "ptb"
+    folder = data_folder / "ptb"
     if not folder.is_dir():
-        pytest.skip("needs ptb/ptb.*.txt in LMBENCH_DATA")
+        pytest.skip("needs ptb/ptb.*.txt")
     unit = unit_named("word")
     texts = [
         canonical_text([(folder / f"ptb.{split}.txt").read_text()], "whitespace", "line")

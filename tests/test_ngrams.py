@@ -50,6 +50,7 @@ def test_counts_equal_a_dictionary_of_tuples(documents, order, bos):
         assert grams == sorted(grams)
         lower = [tuple(g) for g in counts.ngrams(k - 1).tolist()]
         assert [lower[i] for i in counts.suffixes[k]] == [g[1:] for g in grams]
+        assert counts.find_suffixes(k).tolist() == counts.suffixes[k].tolist()
         assert [lower[i] for i in counts.prefixes(k)] == [g[:-1] for g in grams]
 
 

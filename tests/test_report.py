@@ -25,9 +25,7 @@ from lmbench.report import leaderboard, page, selection
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("report")
-    report.write(out, example.example(), [example.zipf_chart()], example.views())
-    return out
+    return example.page_file(tmp_path_factory.mktemp("report"), example.example(), example.views())
 
 
 def terminal(results: dict[str, Any], **options: Any) -> str:
@@ -51,7 +49,7 @@ def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
 
 
 def test_page_stands_alone_and_is_small(written: Path) -> None:
-    text = (written / "report.html").read_text("utf-8")
+    text = written.read_text("utf-8")
     assert len(text.encode()) < 5_000_000
     assert not re.search(r"<(link|img|script)[^>]+(src|href)=[\"'](?!data:)", text)
     assert "url(http" not in text
@@ -59,7 +57,7 @@ def test_page_stands_alone_and_is_small(written: Path) -> None:
 
 
 def test_page_holds_its_sections_in_order(written: Path) -> None:
-    text = (written / "report.html").read_text("utf-8")
+    text = written.read_text("utf-8")
     sections = re.findall(r'<section id="(\w+)"', text)
     order = [
         "answer",
@@ -204,6 +202,15 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[\w.-]+", p.name) for p in (tmp_path / "figures").iterdir())
 
 
+def test_what_models_say_at_length_is_cut(tmp_path: Path) -> None:
+    results = example.hostile()
+    results["results"][0]["samples"] = [{"prompt": "ab", "text": "ab" + "x" * 5_000_000}]
+    text = "ab" * 50_000
+    file = example.page_file(tmp_path, results, example.views("c", text))
+    assert file.stat().st_size < 1_000_000
+    assert f"{'x' * 1000}…" in file.read_text("utf-8")
+
+
 def test_csv_reads_back() -> None:
     lines = list(csv.DictReader(io.StringIO(report.leaderboard_csv(example.example()))))
     assert len(lines) == 15
@@ -247,6 +254,16 @@ def test_terminal_is_ascii_where_it_must_be() -> None:
     Console(file=stream, width=120).print(report.terminal_table(example.example()))
     stream.flush()
     assert b"1.981" in raw.getvalue()
+
+
+def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
+    for width in (140, 100, 80, 60, 40):
+        stream = io.StringIO()
+        Console(file=stream, width=width).print(report.terminal_table(example.example()))
+        lines = [line for line in stream.getvalue().splitlines() if "word-kneser-ney-3" in line]
+        assert len(lines) == 1  # on one line, whole
+        assert "2.318" in lines[0]
+        assert ("2.287 to 2.352" in lines[0]) == (width >= 80)
 
 
 def test_formats_of_numbers() -> None:

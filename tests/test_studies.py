@@ -10,8 +10,9 @@ from lmbench.corpus import Corpus, divide
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.ngrams import count_ngrams
+from lmbench.scores import Scorer
 from lmbench.sources import make_source
-from lmbench.studies import STUDIES, run_study, study_function
+from lmbench.studies import STUDIES, causality, generation, learning_curve, run_study, study_function
 from lmbench.studies.markov import fitted_entropy
 from lmbench.text import CanonicalText, Tokens
 
@@ -40,9 +41,13 @@ def test_unknown_studies_and_options_are_refused():
         run_study("markoff", corpus)
     with pytest.raises(InputError, match="unit"):
         run_study("markov", corpus, units="char")
+    with pytest.raises(InputError, match="char"):
+        run_study("tails", corpus, unit="chars")
+    with pytest.raises(InputError, match="number"):
+        run_study("sequence", corpus, noise="loud")
 
 
-@pytest.mark.parametrize("name", ["zipf", "markov", "tails"])
+@pytest.mark.parametrize("name", ["zipf", "markov", "tails", "causality", "generation", "learning-curve"])
 def test_texts_that_are_too_short_are_refused(name):
     text = CanonicalText.of(["too short a text\n"])
     with pytest.raises(InputError, match="at least"):
@@ -160,3 +165,129 @@ def test_expected_and_observed_counts_agree_with_counting_word_by_word():
                         observed[r] += word == symbols[t]
         assert places.observed.sum(axis=0) == pytest.approx(observed)
         assert places.expected(counts, model) == pytest.approx(expected)
+
+
+# causality -----------------------------------------------------------------------------------------
+
+
+def test_read_backwards_every_character_keeps_its_place():
+    # A unigram model knows no direction: character by character the bits must be the very same.
+    texts = [CanonicalText.of(["an old ferry\n", "\n", "waits\n", "ab ba"]) for _ in range(3)]
+    corpus = Corpus("lines", texts[0], texts[1], texts[2])
+    mirrored = causality.mirror(corpus)
+    assert mirrored.test.text == "yrref dlo na\n\nstiaw\nab ba"
+    scores = []
+    for text in (corpus, mirrored):
+        scorer = Scorer.fit(make_model("unigram", eps=(1.0,)), text, "char", 0)
+        scores.append(causality.by_character(scorer.score(text.test)))
+    back = causality.turned(scores[1], corpus.test)
+    assert back.log_probs == pytest.approx(scores[0].log_probs)
+    assert back.starts.tolist() == corpus.test.starts.tolist()
+
+
+def test_bits_of_words_are_spread_over_their_characters():
+    text = CanonicalText.of(["aa bbb aa\n"])
+    scorer = Scorer.fit(make_model("unigram", eps=(1.0,)), Corpus("w", text, text, text), "word", 0)
+    scores = scorer.score(text)
+    spread = causality.by_character(scores)
+    assert len(spread) == 10
+    assert spread.bits_per_char == pytest.approx(scores.bits_per_char)
+    assert spread.log_probs[:2] == pytest.approx([scores.nats[0] / 2] * 2)
+    assert spread.log_probs[2:6] == pytest.approx(
+        [scores.nats[1] / 4] * 4
+    )  # the blank before a word is the word's
+
+
+def test_a_reversible_chain_has_no_direction(monkeypatch):
+    # Any two-state chain is the same in law read backwards, so no model may find a direction in it.
+    few = {k: causality.MODELS[k] for k in ("char 1-gram", "char 3-gram")}
+    monkeypatch.setattr(causality, "MODELS", few)
+    small = {"hidden": 4, "epochs": 1, "batch": 4, "steps": 10, "max_tokens": 1000, "patience": None}
+    monkeypatch.setattr(causality, "SMALL_RNN", small)
+    corpus = corpus_of(make_source("golden-mean"), 30_000)
+    table = run_study("causality", corpus).table.set_index("model")
+    assert table["difference"]["char 1-gram"] == pytest.approx(0, abs=1e-12)
+    assert table["low"]["char 3-gram"] - 1e-3 < 0 < table["high"]["char 3-gram"] + 1e-3
+    assert table["forwards"]["char 3-gram"] == pytest.approx(2 / 3, abs=0.03)
+
+
+# learning-curve ------------------------------------------------------------------------------------
+
+
+def test_a_planted_curve_is_found():
+    chars = np.array([1e3, 3e3, 1e4, 3e4, 1e5, 1e6])
+    fit = learning_curve.fit_curve(chars, 1.3 + 40 * chars**-0.35)
+    assert (fit.E, fit.B, fit.beta) == pytest.approx((1.3, 40, 0.35), rel=1e-4)
+    assert learning_curve.fit_curve(chars[:3], chars[:3]) is None
+
+
+def test_crossings_lie_where_the_lines_cross():
+    # Over ln D from ln 1 to ln 100 one falls from 4 to 2 and the other from 3.5 to 2.5: they meet in the middle, D = 10.
+    one, other = (
+        (np.array([1.0, 100.0]), np.array([4.0, 2.0])),
+        (np.array([1.0, 100.0]), np.array([3.5, 2.5])),
+    )
+    (found,) = learning_curve.overtakings("one", one, "other", other)
+    assert (found["overtakes"], found["overtaken"]) == ("one", "other")
+    assert found["chars"] == pytest.approx(10)
+    assert found["bits_per_char"] == pytest.approx(3)
+    assert learning_curve.overtakings("one", one, "above", (one[0], one[1] + 1)) == []
+
+
+def test_learning_curve_of_a_known_source(monkeypatch):
+    monkeypatch.setattr(learning_curve, "COUNT_MODELS", {"char 3-gram": ("trigram", "char", {})})
+    monkeypatch.setattr(learning_curve, "HIDDENS", (2,))
+    monkeypatch.setattr(learning_curve, "RNN_SHARES", (0.1,))
+    monkeypatch.setattr(learning_curve, "ORDERS", (1, 2))
+    small = {"hidden": 2, "epochs": 1, "batch": 4, "steps": 10, "max_tokens": 500, "patience": None}
+    monkeypatch.setattr(learning_curve, "SMALL_RNN", small)
+    source = make_source("markov", order=1, symbols=4, table=2)
+    corpus = corpus_of(source, 40_000)
+    study = run_study("learning-curve", corpus)
+    size = study.table[(study.table["vary"] == "size") & (study.table["model"] == "char 3-gram")]
+    bits = size["bits_per_char"].to_numpy()
+    assert size["train_chars"].tolist()[-1] == corpus.train.chars
+    # 4,000 test characters: 3 · 1.5 / √4000 = 0.07
+    assert bits[-1] == pytest.approx(source.entropy_rate[0], abs=0.07)
+    assert bits[0] > bits[-1]
+    assert abs(study.facts["fits"]["char 3-gram"]["E"] - bits[-1]) < 0.05
+
+
+# generation ----------------------------------------------------------------------------------------
+
+
+def test_windows_are_equal_where_the_texts_are_and_nowhere_else():
+    rng = np.random.default_rng(3)
+    text = "".join(rng.choice(list("ab"), 300))
+    hashes = generation.windows(text)
+    strings = [text[i : i + 30] for i in range(271)]
+    assert len(hashes) == 271
+    assert len(set(hashes.tolist())) == len(set(strings))
+    assert generation.windows(strings[50])[0] == hashes[50]
+    assert len(generation.windows("short")) == 0
+
+
+def test_repeats_and_copies_by_hand():
+    known = np.unique(generation.windows("x" * 10 + "abcdefghijklmnopqrstuvwxyz01234567"))
+    # 40 characters of which the first 30 stand in the training text: 30 of 40 are copied.
+    found = generation.describe("abcdefghijklmnopqrstuvwxyz0123" + "?" * 10, known)
+    assert found["copied"] == pytest.approx(0.75)
+    # a b c d a b c d: five sequences of four words, "a b c d" twice: 4 distinct, 1 - 4/5 repeated.
+    found = generation.describe("a b c d a b c d", known)
+    assert found["repeated"] == pytest.approx(0.2)
+    assert (found["words"], found["types"], found["copied"]) == (8, 4, 0)
+
+
+def test_a_writer_that_is_the_truth_pays_the_entropy_rate_for_its_text(monkeypatch):
+    models = {"char 2-gram": ("laplace", "char", {"order": 2}), "char 1-gram": ("unigram", "char", {})}
+    monkeypatch.setattr(generation, "MODELS", models)
+    corpus = corpus_of(make_source("golden-mean"), 20_000)
+    table = run_study("generation", corpus, prompt="a").table.set_index(["writer", "temperature"])
+    # 3,000 characters, deviation of −log2 p at most 0.5: 3 · 0.5 / √3000 = 0.03
+    assert table["bits by char 2-gram"]["char 2-gram", 1.0] == pytest.approx(2 / 3, abs=0.03)
+    # Gibbs: on average no other model pays less for a text than its writer does.
+    assert table["bits by char 1-gram"]["char 2-gram", 1.0] > 2 / 3 + 0.1
+    # Unigram of (2/3, 1/3): 0.918 bits.
+    assert table["bits by char 1-gram"]["char 1-gram", 1.0] == pytest.approx(0.918, abs=0.04)
+    own = [table["bits by char 1-gram"]["char 1-gram", t] for t in generation.TEMPERATURES]
+    assert own == sorted(own)

@@ -73,7 +73,9 @@ def test_documents_that_do_not_end_in_a_line_feed_are_refused():
         CanonicalText.of(["a", "b\n"])
 
 
-@pytest.mark.parametrize(("normalise", "mode", "named"), [("leters", "line", "letters"), ("none", "lines", "line")])
+@pytest.mark.parametrize(
+    ("normalise", "mode", "named"), [("leters", "line", "letters"), ("none", "lines", "line")]
+)
 def test_unknown_names_are_named_with_the_nearest(normalise, mode, named):
     with pytest.raises(InputError, match=named):
         canonical_text(["a"], normalise, mode)
@@ -83,7 +85,7 @@ def test_unknown_names_are_named_with_the_nearest(normalise, mode, named):
 
 
 def test_vocabulary_is_by_falling_frequency_first_seen_first():
-    vocab = Vocab("b a c a b d".split(), reserved=["<pad>"])
+    vocab = Vocab(["b", "a", "c", "a", "b", "d"], reserved=["<pad>"])
     assert vocab.tokens == ["<unk>", "<pad>", "b", "a", "c", "d"]
     assert vocab["a"] == 3
     assert vocab[["a", "nothing"]] == [3, 0]

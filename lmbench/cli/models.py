@@ -67,6 +67,14 @@ def _need(name: str | None) -> str:
 @click.option("--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote.")
 @click.option("--test", metavar="FILE", help="The text to score.")
 @click.option("--tokens", "tokens_file", metavar="FILE.tsv", help="Writes a row a token.")
+@click.option(
+    "--verify",
+    type=int,
+    is_flag=False,
+    flag_value=-1,
+    metavar="[N]",
+    help="Codes the text (its first N tokens) into a file, decodes it, and sets the file beside the claim.",
+)
 @json_option
 @quiet_option
 def score(
@@ -81,11 +89,12 @@ def score(
     saved: str | None,
     test: str | None,
     tokens_file: str | None,
+    verify: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Scores a text with one model, trained on the spot or loaded."""
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from lmbench.bench import score_run
     from lmbench.corpus import Corpus, files_of, read_canonical
@@ -110,6 +119,11 @@ def score(
     if tokens_file is not None:
         _write_tokens(Path(tokens_file), scorer, corpus, run)
     result = plain(result_of(run))
+    if verify is not None:
+        from lmbench import coder
+
+        found = coder.verify(scorer, corpus.text("test"), verify if verify >= 0 else None)
+        result["verified"] = {**asdict(found), "holds": found.holds}
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
@@ -133,6 +147,10 @@ def _score_text(result: dict[str, Any]) -> str:
         ("size", f"{result['parameters']:,} numbers, {result['model_bytes']:,} bytes"),
         ("signature", result["signature"]),
     ]
+    if told := result.get("verified"):
+        outcome = "decoded to the same text" if told["identical"] else "DID NOT DECODE to the text"
+        bits = f"{told['file_bits']:,} bits in the file, {told['claimed_bits']:,.1f} claimed"
+        lines.append(("verified", f"{told['tokens']:,} tokens, {bits}, {outcome}"))
     return "\n".join(f"{name:<16} {value}" for name, value in lines)
 
 
@@ -156,7 +174,13 @@ def _write_tokens(path: Path, scorer: Scorer, corpus: Corpus, run: Run) -> None:
 
 @click.command()
 @with_options(model_options)
-@click.option("--save", "place", metavar="MODEL", required=True, help="The file to write.")
+@click.option(
+    "--save",
+    "place",
+    metavar="MODEL",
+    required=True,
+    help="The file to write; .arpa or .arpa.gz: n-grams as text.",
+)
 @quiet_option
 def fit(
     name: str | None,
@@ -171,9 +195,9 @@ def fit(
     quiet: bool,
 ) -> None:
     """Trains a model and saves it with all that it takes to score a text."""
-    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
+    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
     scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet)
     scorer.save(place)
     click.echo(f"{place}: {name} by {unit}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s")

@@ -19,6 +19,9 @@ from lmbench.files import InputError, write_whole
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
+@click.option(
+    "--verify", type=int, metavar="N", help="Each model codes and decodes N tokens; see `score --verify`."
+)
 @click.option("--fresh", is_flag=True, help="Measures all anew.")
 @click.option(
     "--fail-if-worse", metavar="RUN_DIR", help="Exits with 1 where a model lost beyond noise to RUN_DIR."
@@ -31,6 +34,7 @@ def run(
     out: str | None,
     seed: int | None,
     jobs: int | None,
+    verify: int | None,
     fresh: bool,
     fail_if_worse: str | None,
     quiet: bool,
@@ -39,6 +43,8 @@ def run(
     from lmbench.suite import load_suite
 
     chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
+    if verify is not None:
+        chosen.verify = verify
     folder = Path(out or Path("reports") / chosen.name)
     os.environ.setdefault(
         "OMP_NUM_THREADS", "1"

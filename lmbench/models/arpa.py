@@ -6,15 +6,16 @@ probability of ``</s>``; as a context, the continuations and the backoff weight 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from lmbench.arpa import Arpa, read_arpa
+from lmbench.arpa import Arpa, read_arpa, write_arpa
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel
-from lmbench.models.base import option
+from lmbench.models.base import LanguageModel, option
 from lmbench.ngrams import NgramTrie
 from lmbench.text import UNK, Tokens, Vocab
 
@@ -126,6 +127,18 @@ def _rank(trie: NgramTrie, ngram: list[int]) -> int:
 
 
 # Writing -------------------------------------------------------------------------------------------
+
+
+def save_arpa(path: str | os.PathLike[str], model: LanguageModel, vocab: Vocab) -> None:
+    """Writes a fitted count model as an ARPA file, packed where the name ends in ``.gz``.
+
+    Raises InputError where the model or its text is none that the format can hold.
+    """
+    if not isinstance(model, BackoffModel):
+        raise InputError(
+            f"{model.name} is not made of n-grams with backoff weights, as an ARPA file is; save it to another name"
+        )
+    write_arpa(path, to_arpa(model, vocab))
 
 
 def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:

@@ -21,6 +21,7 @@ import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned
+from lmbench.models.packing import pack_column, pack_trie, unpack_column, unpack_trie
 from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
 from lmbench.text import Tokens
 
@@ -68,20 +69,25 @@ class Backoff(NgramTrie):
 
     def distributions(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         """(B, V) float64: p of every word after each context, the document so far."""
-        lengths = np.array([len(c) for c in contexts], dtype=np.int64)
-        # Only the last symbols count: with ``bos`` in front, so that short contexts begin as documents do.
-        last = [
-            np.append(np.int32(bos), c)[-(self.order - 1) :] if self.order > 1 else c[:0] for c in contexts
-        ]
+        width = self.order - 1
+        history = np.full(
+            (len(contexts), width), -1, dtype=np.int32
+        )  # the last symbols, ``bos`` before the first
+        for row, context in zip(history, contexts, strict=True):
+            if len(context) < width:
+                row[width - len(context) - 1 :] = [bos, *context]
+            elif width:
+                row[:] = context[-width:]
         p = np.tile(self.probs[1], (len(contexts), 1))
         for k in range(2, self.order + 1):
-            rows = np.flatnonzero(lengths + 1 >= k - 1)
+            rows = np.flatnonzero(history[:, width - k + 1] >= 0)
             ranks = np.zeros(len(rows), dtype=np.int32)
             for j in range(1, k):
-                words = np.array([last[row][j - k] for row in rows], dtype=np.int32)
-                ranks = self.find(j, ranks, words)
+                ranks = self.find(j, ranks, history[rows, width - k + j])
                 rows, ranks = rows[ranks >= 0], ranks[ranks >= 0]
-            p[rows] *= self.backoffs[k - 1][ranks, None]
+            weights = np.ones(len(contexts))
+            weights[rows] = self.backoffs[k - 1][ranks]
+            p *= weights[:, None]
             begin, end = self.children(k - 1, ranks)
             number = end - begin
             grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
@@ -147,18 +153,29 @@ class BackoffModel(LanguageModel):
         with np.errstate(divide="ignore"):
             return np.log(self.table.distributions(contexts, bos))
 
-    def _state(self) -> dict[str, np.ndarray]:
-        """``keys.k``, ``probs.k`` for k = 2..order (probs from 1), ``backoffs.k`` for k = 1..order-1."""
+    @property
+    def parameters(self) -> int:
+        """How many probabilities and backoff weights the model keeps."""
+        return sum(len(column) for column in (*self.table.probs[1:], *self.table.backoffs[1:]))
+
+    @property
+    def model_bytes(self) -> int:
+        """How many bytes they and their n-grams take in memory; a saved model takes fewer."""
         table = self.table
-        state = {f"keys.{k}": table.keys[k] for k in range(2, table.order + 1)}
-        state |= {f"probs.{k}": table.probs[k] for k in range(1, table.order + 1)}
-        return state | {f"backoffs.{k}": table.backoffs[k] for k in range(1, table.order)}
+        return sum(a.nbytes for a in (*table.keys[2:], *table.probs[1:], *table.backoffs[1:]))
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """The trie and, packed, ``probs.k`` for each order k and ``backoffs.k`` for each below the highest."""
+        state = pack_trie(self.table)
+        for k in range(1, self.table.order + 1):
+            state |= pack_column(f"probs.{k}", self.table.probs[k])
+        for k in range(1, self.table.order):
+            state |= pack_column(f"backoffs.{k}", self.table.backoffs[k])
+        return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        order = sum(name.startswith("probs.") for name in state)
-        size = len(state["probs.1"])
-        keys = [np.zeros(1, dtype=np.int64), np.arange(size)]
-        keys += [state[f"keys.{k}"] for k in range(2, order + 1)]
-        probs = [np.ones(1), *(state[f"probs.{k}"] for k in range(1, order + 1))]
-        backoffs = [np.ones(1), *(state[f"backoffs.{k}"] for k in range(1, order))]
-        self.table = Backoff(size, tuple(keys), tuple(probs), tuple(backoffs))
+        order = 1 + sum(name.startswith("words.") for name in state)
+        probs = [np.ones(1), *(unpack_column(state, f"probs.{k}") for k in range(1, order + 1))]
+        keys = unpack_trie(state, len(probs[1]))
+        backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
+        self.table = Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs))

@@ -35,7 +35,8 @@ class ContextMixing(LanguageModel):
     """p(x | h) ∝ ∏_i p_i(x | c_i(h))^w_i over contexts c_i of h: its last k symbols for several k, and its last words.
 
     Each p_i is an absolutely discounted distribution, interpolated with the next shorter context's, down to
-    uniform. A word is a stretch between two of the commonest symbol (in most texts the space). The
+    uniform; below the longest order a symbol counts once for each longer context that it was seen in, as in Kneser–Ney
+    smoothing. A word is a stretch between two of the commonest symbol (in most texts the space). The
     weights w depend on the longest context that has been seen and on the position in the word; they are learnt by
     Newton's method on the last part of the training text, each token predicted from those before it.
 
@@ -81,7 +82,7 @@ class ContextMixing(LanguageModel):
         keys, place = self._contexts(train)
         cells = len(self.bases) * self.vocab_size
         begin = len(train) - min((len(train) + 1) // 2, _MIX_TOKENS, max(1, _MIX_CELLS // cells))
-        self.counts = [SparseCounts.of(k[:begin], train.ids[:begin], self.vocab_size) for k in keys]
+        self.counts = self._count(keys[:, :begin], train.ids[:begin])
         features, sets = [], []
         for _, counts in self._segments(keys[:, begin:], train.ids[begin:], learn=True):
             f, depth = self._features(counts)
@@ -92,7 +93,19 @@ class ContextMixing(LanguageModel):
         self.weights = learn_weights(
             np.concatenate(features), train.ids[begin:], set_of, len(self.orders) * (_FAR + 1)
         )
-        self.counts = [c.add(k[begin:], train.ids[begin:]) for c, k in zip(self.counts, keys, strict=True)]
+        self.counts = self._count(keys, train.ids)
+
+    def _count(self, keys: np.ndarray, ids: np.ndarray) -> list[SparseCounts]:
+        """What followed each context, below the longest order once for each longer context."""
+        counts = []
+        for i, k in enumerate(keys):
+            fresh = first_pairs(keys[i + 1], ids) if self._shorter(i) else np.ones(len(ids), dtype=bool)
+            counts.append(SparseCounts.of(k[fresh], ids[fresh], self.vocab_size))
+        return counts
+
+    def _shorter(self, i: int) -> bool:
+        """Whether context i is one of the orders, and not the longest; then i + 1 is the next longer one."""
+        return i + 1 < len(self.orders)
 
     # Scoring ---------------------------------------------------------------------------------------
 
@@ -111,7 +124,12 @@ class ContextMixing(LanguageModel):
             counts = np.stack([c.rows(k[-1:]) for c, k in zip(self.counts, keys, strict=True)])
             if self.adaptive:
                 for i, k in enumerate(keys):
-                    counts[i, 0] += np.bincount(context[k[:-1] == k[-1]], minlength=self.vocab_size)
+                    alike = np.flatnonzero(k[:-1] == k[-1])
+                    if self._shorter(i):
+                        longer, symbols = keys[i + 1][alike], context[alike]
+                        known = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
+                        alike = alike[first_pairs(longer, symbols) & ~known]
+                    counts[i, 0] += np.bincount(context[alike], minlength=self.vocab_size)
             row[:] = self._mix(counts, place[-1:])[0]
         return rows
 
@@ -187,10 +205,15 @@ class ContextMixing(LanguageModel):
             part = slice(first, first + step)
             counts = np.stack([c.rows(k[part]) for c, k in zip(self.counts, keys, strict=True)])
             if learn:
-                for i, k in enumerate(keys):
-                    counts[i] += history[i].rows(k[part])
-                    counts[i] += counts_before(k[part], ids[part], self.vocab_size)
-                    history[i] = history[i].add(k[part], ids[part])
+                symbols = ids[part]
+                every = np.ones(len(symbols), dtype=bool)
+                for i in reversed(range(len(keys))):  # the longer order tells what is new to the shorter one
+                    k = keys[i, part]
+                    longer = counts[i + 1, np.arange(len(symbols)), symbols] if self._shorter(i) else None
+                    fresh = every if longer is None else longer == 0
+                    counts[i] += history[i].rows(k)
+                    counts[i] += counts_before(k, symbols, fresh, self.vocab_size)
+                    history[i] = history[i].add(k[fresh], symbols[fresh])
             yield part, counts
 
     # Saving ----------------------------------------------------------------------------------------
@@ -266,18 +289,27 @@ class SparseCounts:
         return dense
 
 
-def counts_before(keys: np.ndarray, symbols: np.ndarray, vocab_size: int) -> np.ndarray:
-    """(T, V) int32: how often each symbol followed each token's context earlier in the same sequence."""
+def counts_before(keys: np.ndarray, symbols: np.ndarray, chosen: np.ndarray, vocab_size: int) -> np.ndarray:
+    """(T, V) int32: how often each symbol followed each token's context earlier in the sequence, where (T,) chosen."""
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     counts = np.zeros((len(keys), vocab_size), dtype=np.int32)
-    counts[np.arange(1, len(keys)), symbols[order][:-1]] = 1
+    counts[np.arange(1, len(keys)), symbols[order][:-1]] = chosen[order][:-1]
     np.cumsum(counts, axis=0, out=counts)
     begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
     counts -= np.repeat(counts[begins], np.diff(begins, append=len(keys)), axis=0)
     found = np.empty_like(counts)
     found[order] = counts
     return found
+
+
+def first_pairs(keys: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+    """(T,) bool: where a symbol follows a context for the first time."""
+    order = np.lexsort((symbols, keys))  # stable: equal pairs stay in their order
+    keys, symbols = keys[order], symbols[order]
+    first = np.ones(len(keys), dtype=bool)
+    first[order[1:]] = (keys[1:] != keys[:-1]) | (symbols[1:] != symbols[:-1])
+    return first
 
 
 def scramble(values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from lmbench.text import Tokens
 
 @dataclass(kw_only=True, eq=False)
 class Katz(BackoffModel):
-    """p(w | h) = d_r n(h w) / n(h) where h w has been seen r times, else α(h) p(w | h').
+    """p(w | h) = d_r n(h w) / n(h) where h w has been seen r ≥ ``min_counts`` times, else α(h) p(w | h').
 
     d_r is Good and Turing's ratio for r ≤ ``cutoff``, adjusted so that what it frees is what they give to unseen
     n-grams, and 1 above (Katz 1987); α(h) makes the sum one. Where the ratios are unusable, the order discounts
@@ -27,25 +27,35 @@ class Katz(BackoffModel):
     precision: ClassVar[float] = 1e-10  # α divides by what is left of 1: the digits lost there are lost
 
     order: int = option(3, "the longest n-grams")
-    cutoff: int = option(5, "counts above it are taken at their word")
+    cutoff: int = option(7, "counts above it are taken at their word")
+    min_counts: tuple[int, ...] = option(
+        (1, 1, 2), "rarer n-grams are dropped, a number an order from 1 up, the last for all above"
+    )
 
     def __post_init__(self) -> None:
         check_order(self.order)
         if self.cutoff < 1:
             raise InputError(f"option cutoff={self.cutoff}: without discounts nothing is left for the unseen")
+        lowest = list(self.min_counts)
+        if not lowest or lowest[0] != 1 or lowest != sorted(lowest):
+            raise InputError(
+                f"option min_counts={','.join(map(str, lowest))}: give numbers that do not fall, the first 1"
+            )
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
         counts = count_ngrams(train, self.order, self.vocab_size)
-        probs, backoffs = [np.full(1, 1 / self.vocab_size)], []
+        probs, backoffs, kept_grams = [np.full(1, 1 / self.vocab_size)], [], []
         for k in range(1, self.order + 1):
             prefix, n = counts.prefixes(k), counts.counts[k]
             size = len(counts.keys[k - 1])
-            seen = n > 0
+            seen = n >= self.min_counts[min(k, len(self.min_counts)) - 1]
             lower = np.full(len(n), 1 / self.vocab_size) if k == 1 else probs[k - 1][counts.suffixes[k]]
             unseen = np.where(
-                counts.followers(k - 1) < self.vocab_size, 1 - sum_by(prefix[seen], size, lower[seen]), 0.0
+                np.bincount(prefix[seen], minlength=size) < self.vocab_size,
+                1 - sum_by(prefix[seen], size, lower[seen]),
+                0.0,
             )
-            discounted = n * self._ratios(k, n)[np.minimum(n, self.cutoff + 1)]
+            discounted = np.where(seen, n * self._ratios(k, n)[np.minimum(n, self.cutoff + 1)], 0.0)
             total = counts.context_counts(k - 1).astype(np.float64)
             kept = sum_by(prefix, size, discounted)
             total[(unseen > 0) & (kept >= total)] += 1
@@ -55,8 +65,10 @@ class Katz(BackoffModel):
             alpha = np.divide(freed, unseen, out=np.ones(size), where=unseen > 0)
             probs.append(np.where(seen, discounted / total[prefix], alpha[prefix] * lower))
             backoffs.append(alpha)
+            kept_grams.append(seen)
         backoffs[0] = np.ones(1)
-        return Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+        table = Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+        return table.select(kept_grams[1:]) if self.order > 1 else table
 
     def _ratios(self, k: int, counts: np.ndarray) -> np.ndarray:
         """(cutoff + 2,) the d_r of r = 0..cutoff and of all above."""

@@ -1,4 +1,4 @@
-"""Dropping the n-grams that a model hardly misses: entropy pruning of anything in backoff form."""
+"""Smaller models of anything in backoff form: n-grams dropped that are hardly missed, probabilities rounded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def prune_by_entropy(table: Backoff, threshold: float, histories: Sequence[np.nd
         if keep:
             kept[table.prefixes(k + 1)[keep[0]]] = True
         keep.insert(0, kept)
-    return _renormalised(table.select(keep)) if keep else table
+    return normalised(table.select(keep)) if keep else table
 
 
 def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
@@ -44,7 +44,41 @@ def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
     return loss
 
 
-def _renormalised(table: Backoff) -> Backoff:
+def rounded(table: Backoff, bits: int) -> Backoff:
+    """The table with probabilities of words rounded, from order 2 on, and backoff weights that follow from them.
+
+    bits: 32, single precision; or 2 to 16, codes for values of which each stands for as many n-grams of its order
+    (Federico & Bertoldi 2006, How many bits are needed to store probabilities for phrase-based translation?). Weights are
+    not rounded but worked out, so that every distribution still sums to one, and they need not be stored.
+    """
+    for k in range(2, table.order + 1):
+        probs = (*table.probs[:k], _rounded(table, k, bits), *table.probs[k + 1 :])
+        table = replace(table, probs=probs)
+    return normalised(table)
+
+
+def _rounded(table: Backoff, k: int, bits: int) -> np.ndarray:
+    """(N_k,) the probabilities of order k rounded; down, where their context would have next to nothing left."""
+    p = table.probs[k]
+    if not len(p):
+        return p
+    if bits == 32:
+        nearest = p.astype(np.float32)
+        below = np.nextafter(nearest, np.float32(0))
+    else:
+        ascending = np.sort(p)
+        groups = np.array_split(ascending, min(2**bits - 1, len(p)))
+        lowest = np.unique([group[0] for group in groups])
+        codes = np.searchsorted(lowest, p, side="right")
+        means = np.bincount(codes, weights=p)[1:] / np.bincount(codes)[1:]
+        values = np.append(lowest[0], means)  # the least value of all is only for rounding down
+        nearest, below = values[codes], values[codes - 1]
+    prefixes, size = table.prefixes(k), len(table.keys[k - 1])
+    left, of_nearest = (1 - sum_by(prefixes, size, x) for x in (p, nearest.astype(np.float64)))
+    return np.where((of_nearest < left / 2)[prefixes], below, nearest).astype(np.float64)
+
+
+def normalised(table: Backoff) -> Backoff:
     """The table with backoff weights that make every distribution sum to one."""
     for k in range(2, table.order + 1):
         unseen, unseen_lower = _unseen(table, k, _lower(table, k))
@@ -63,9 +97,12 @@ def _unseen(table: Backoff, k: int, lower: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _lower(table: Backoff, k: int) -> np.ndarray:
     """(N_k,) the probability of each n-gram's last word after its context without the first word."""
-    ngrams = table.ngrams(k)[:, 1:]
-    first = np.zeros(ngrams.shape, dtype=bool)
-    first[:, 0] = True  # each is a text of its own
-    scored = table.score_symbols(ngrams.ravel(), first.ravel())
-    last: np.ndarray = scored.reshape(ngrams.shape)[:, -1]
-    return last
+    suffixes = table.find_suffixes(k)
+    lower: np.ndarray = table.probs[k - 1][suffixes]
+    missing = np.flatnonzero(suffixes < 0)
+    if len(missing):
+        ngrams = table.ngrams(k)[missing, 1:]
+        first = np.zeros(ngrams.shape, dtype=bool)
+        first[:, 0] = True  # each is a text of its own
+        lower[missing] = table.score_symbols(ngrams.ravel(), first.ravel()).reshape(ngrams.shape)[:, -1]
+    return lower

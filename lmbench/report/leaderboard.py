@@ -7,12 +7,13 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, ConsoleOptions
+    from rich.table import Table
 
 Results = Mapping[str, Any]  # what results.json holds
 Entry = Mapping[str, Any]  # one of its results
@@ -238,6 +239,14 @@ COLUMNS: dict[str, Column] = {
     "parameters": _numbers("parameters", "parameters", count_text, "numbers that training sets"),
     "size": _numbers("size", "model_bytes", bytes_text, "of the model in memory"),
 }
+LEAST = (
+    "parameters",
+    "perplexity",
+    "fit",
+    "train",
+    "interval",
+    "groups",
+)  # left out first where space is short
 PLAIN = ("rank", "label", "groups", "bits", "interval", "train", "perplexity", "fit", "parameters")
 
 
@@ -313,29 +322,43 @@ def latex_text(text: str) -> str:
     return "".join(special.get(c, c if c.isprintable() else " ") for c in text)
 
 
-def terminal_table(results: Results) -> Group:
+def terminal_table(results: Results) -> TerminalTable:
     """The leaderboards for the terminal (rich): a table a corpus, then why some rows have no rank."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
+    return TerminalTable(results)
 
-    parts: list[Any] = []
-    for corpus in corpora(results):
-        table = Table(title=Text(corpus["name"], style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
-        names = ("rank", "label", "groups", "bits", "interval", "train", "perplexity", "fit", "parameters")
-        shown = rows(results, corpus["name"])
-        for name in names:
-            column = COLUMNS[name]
-            table.add_column(
-                column.title,
-                justify="right" if column.numeric else "left",
-                no_wrap=name != "label",
-                overflow="fold",
-            )
+
+class TerminalTable:
+    """What rich prints: of the columns, those that the terminal is wide enough for."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        from rich.text import Text
+
+        unbounded = options.update(max_width=10_000)
+        for corpus in corpora(self.results):
+            shown = rows(self.results, corpus["name"])
+            names = list(PLAIN)
+            for least in (*LEAST, None):
+                table = self._table(corpus["name"], shown, names)
+                if least is None or console.measure(table, options=unbounded).maximum <= options.max_width:
+                    break
+                names.remove(least)
+            yield table
+            for row in shown:
+                if row.reason:
+                    yield Text(f"  {row.name}: {row.reason}", style="yellow")
+
+    def _table(self, title: str, shown: Sequence[Row], names: Sequence[str]) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+        for column in (COLUMNS[name] for name in names):
+            table.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
         for row in shown:
             cells = [Text(COLUMNS[name].text(row), style="dim" if row.rank is None else "") for name in names]
             table.add_row(*cells, style="bold" if row.rank == 1 else None)
-        parts.append(table)
-        parts += [Text(f"  {row.name}: {row.reason}", style="yellow") for row in shown if row.reason]
-    return Group(*parts)
+        return table

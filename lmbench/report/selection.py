@@ -29,9 +29,9 @@ def charts(results: Results) -> list[Chart]:
     return made
 
 
-def _finite(results: Results, corpus: Mapping[str, Any]) -> list[Row]:
+def _ranked(results: Results, corpus: Mapping[str, Any]) -> list[Row]:
     found = rows(results, corpus["name"])
-    return [row for row in found if row.bits is not None and row.bits < float("inf")]
+    return [row for row in found if row.rank is not None and row.bits is not None and row.bits < float("inf")]
 
 
 def _truth(corpus: Mapping[str, Any]) -> list[tuple[float, str]]:
@@ -41,7 +41,7 @@ def _truth(corpus: Mapping[str, Any]) -> list[tuple[float, str]]:
 
 def bits_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     """Bits per character with 95% intervals, best first, and the training text's beside them."""
-    found = _finite(results, corpus)
+    found = _ranked(results, corpus)
     if not found:
         return None
     series = []
@@ -65,7 +65,7 @@ def quality_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     panels = []
     for key, label in costs:
         found = [
-            (cost, row) for row in _finite(results, corpus) if (cost := number(row.entry, key)) and cost > 0
+            (cost, row) for row in _ranked(results, corpus) if (cost := number(row.entry, key)) and cost > 0
         ]
         if len(found) < 2:
             continue

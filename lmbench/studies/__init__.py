@@ -37,16 +37,18 @@ class Study:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-# name: (module:function, the question in a line)
+# name: (module:function, the question in a line), in the order of the chapter
 STUDIES: dict[str, tuple[str, str]] = {
     "sequence": ("lmbench.studies.sequence:run", "How far ahead can a sequence be predicted?"),
-    "zipf": (
-        "lmbench.studies.zipf:run",
-        "Does the text follow Zipf's law, and does text that models write?",
-    ),
     "markov": (
         "lmbench.studies.markov:run",
         "How much does context help, and how fast does a chain forget?",
+    ),
+    "causality": ("lmbench.studies.causality:run", "Is text easier to predict forwards than backwards?"),
+    "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
+    "zipf": (
+        "lmbench.studies.zipf:run",
+        "Does the text follow Zipf's law, and does text that models write?",
     ),
     "sampling": (
         "lmbench.studies.sampling:run",
@@ -56,8 +58,15 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.gradients:run",
         "How far back do gradients reach, and what do clipping and truncation do?",
     ),
-    "causality": ("lmbench.studies.causality:run", "Is text easier to predict forwards than backwards?"),
-    "tails": ("lmbench.studies.tails:run", "Does Laplace smoothing over-estimate rare n-grams?"),
+    "learning-curve": (
+        "lmbench.studies.learning_curve:run",
+        "How do bits fall with training text, and when does one model overtake another?",
+    ),
+    "generation": (
+        "lmbench.studies.generation:run",
+        "What do models write at each temperature, and what do other models say of it?",
+    ),
+    "size": ("lmbench.studies.size:run", "What does a smaller model cost in bits?"),
     "validity": (
         "lmbench.studies.validity:run",
         "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?",
@@ -65,6 +74,17 @@ STUDIES: dict[str, tuple[str, str]] = {
 }
 
 
+# A recurrent network that learns what it can in some ten seconds of one core; no time limit, so that it repeats.
+SMALL_RNN: dict[str, Any] = {
+    "hidden": 128,
+    "epochs": 4,
+    "batch": 16,
+    "steps": 32,
+    "lr": 0.004,
+    "dropout": 0.0,
+    "average": 0.99,
+    "patience": None,
+}
 PLURAL = {"char": "characters", "word": "words", "byte": "bytes"}
 
 

@@ -6,21 +6,21 @@ which learn conditional distributions from a finite text, need not.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from lmbench.bootstrap import Resampling
 from lmbench.charts import Chart, Panel, Series
+from lmbench.compare import compare
 from lmbench.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.base import Monitor
-from lmbench.scores import LN2, Scorer
-from lmbench.studies import Study, at_least, small_torch
+from lmbench.scores import LN2, Run, Scorer, Scores
+from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text import CanonicalText
 
 QUESTION = "Is text easier to predict forwards than backwards?"
-BLOCK = 64  # characters whose bits are summed before they are resampled
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)
     "char 1-gram": ("unigram", "char", {}),
     "char 3-gram": ("trigram", "char", {}),
@@ -29,7 +29,6 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, o
     "word 3-gram": ("trigram", "word", {}),
     "word Kneser–Ney 3": ("kneser-ney", "word", {"order": 3}),
 }
-RNN: dict[str, Any] = {"hidden": 64, "epochs": 4, "max_tokens": 60_000}
 
 
 def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) -> Study:
@@ -40,18 +39,33 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     import pandas as pd
 
     corpus = corpus.with_held_out()
-    at_least("characters of held-out text", corpus.text("test").chars, 4 * BLOCK)
+    at_least("characters of held-out text", corpus.text("test").chars, 1000)
     mirrored = mirror(corpus)
-    models = {**MODELS, "char RNN": ("rnn-scratch", "char", {"hidden": 256, "epochs": 10} if full else RNN)}
+    models = {**MODELS, "char RNN": ("rnn", "char", {"hidden": 256} if full else SMALL_RNN)}
     rows = []
     for i, (label, (model, unit, options)) in enumerate(models.items()):
-        bits = []
-        for j, text in enumerate((corpus, mirrored)):
-            monitor.progress(2 * i + j, 2 * len(models), f"{label}, {('forwards', 'backwards')[j]}")
+        runs: list[Run] = []
+        for way, text in (("forwards", corpus), ("backwards", mirrored)):
+            monitor.progress(2 * i + len(runs), 2 * len(models), f"{label}, {way}")
             with small_torch(np.random.default_rng(seed)):
                 scorer = Scorer.fit(make_model(model, **options), text, unit, seed)
-            bits.append(block_bits(scorer, text.text("test"), backwards=j == 1))
-        rows.append({"model": label, "unit": unit, **difference(*bits, corpus.text("test").chars, seed)})
+                scores = by_character(scorer.score(text.text("test")))
+            scores = turned(scores, corpus.text("test")) if way == "backwards" else scores
+            runs.append(Run(corpus.name, way, scores, {"corpus": corpus.name}))
+        found = compare(runs[::-1], rng=np.random.default_rng(seed)).iloc[0]
+        rows.append(
+            {
+                "model": label,
+                "unit": unit,
+                "forwards": runs[0].scores.bits_per_char,
+                "backwards": runs[1].scores.bits_per_char,
+                "difference": found["difference_bits_per_char"],
+                "low": found["ci95"][0],
+                "high": found["ci95"][1],
+                "p": found["p_value"],
+                "total_bits": (runs[0].scores.log_prob - runs[1].scores.log_prob) / LN2,
+            }
+        )
     monitor.progress(1, 1)
     table = pd.DataFrame(rows)
     return Study("causality", QUESTION, table, [_chart(table)], _sentences(table, corpus.name), {})
@@ -70,41 +84,28 @@ def _mirrored(text: CanonicalText) -> CanonicalText:
     return CanonicalText("".join(pieces), text.starts)
 
 
-def block_bits(scorer: Scorer, text: CanonicalText, backwards: bool) -> np.ndarray:
-    """(B,) bits spent on each run of BLOCK characters of the text as it stands, whichever way it was read.
+def by_character(scores: Scores) -> Scores:
+    """The same bits as if each character were a token, those of a longer token spread evenly over its characters.
 
-    A token's bits are spread evenly over its characters, so that both directions and all units share their blocks.
+    So both directions and all units share their places.
     """
-    scores = scorer.score(text)
     spans = np.diff(scores.ends, prepend=0)
-    per_char = np.repeat(-scores.nats / LN2 / np.maximum(spans, 1), spans)
-    if backwards:
-        ends = np.append(text.starts[1:], text.chars)
-        place = np.arange(text.chars)
-        for a, b in zip(text.starts.tolist(), ends.tolist(), strict=True):
-            last = b - 1 if text.text[b - 1] == "\n" else b
-            place[a:last] = place[a:last][::-1]
-        per_char = per_char[place]
-    return np.asarray(np.add.reduceat(per_char, np.arange(0, len(per_char), BLOCK)))
+    nats = np.repeat(scores.nats / np.maximum(spans, 1), spans)
+    starts = np.append(0, scores.ends)[scores.starts]
+    ends = np.arange(1, len(nats) + 1)
+    nothing = np.zeros(len(nats))
+    return dataclasses.replace(
+        scores, log_probs=nats, ends=ends, oov=nothing.astype(bool), spelling=nothing, starts=starts
+    )
 
 
-def difference(forwards: np.ndarray, backwards: np.ndarray, chars: int, seed: int) -> dict[str, float]:
-    """Bits per character both ways, and backwards less forwards with its interval over resampled blocks."""
-    found = backwards - forwards
-    resampling = Resampling.of(found, 1999)
-    drawn = resampling.sums(found[:, None], np.random.default_rng(seed))[:, 0]
-    # Replicates may hold a block more or fewer than the text: a mean of blocks does not mind.
-    deviations = (drawn / (resampling.blocks * resampling.length) - found.mean()) * len(found) / chars
-    mean, half = float(found.sum() / chars), resampling.half_width(deviations)
-    return {
-        "forwards": float(forwards.sum() / chars),
-        "backwards": float(backwards.sum() / chars),
-        "difference": mean,
-        "low": mean - half,
-        "high": mean + half,
-        "p": resampling.p_value(mean, deviations),
-        "total_bits": float(found.sum()),
-    }
+def turned(scores: Scores, text: CanonicalText) -> Scores:
+    """Scores by character of the mirrored text, as scores of the text itself."""
+    place = np.arange(text.chars)
+    for a, b in zip(text.starts.tolist(), [*text.starts[1:].tolist(), text.chars], strict=True):
+        last = b - 1 if text.text[b - 1] == "\n" else b
+        place[a:last] = place[a:last][::-1]
+    return dataclasses.replace(scores, log_probs=scores.log_probs[place])
 
 
 def _chart(table: Any) -> Chart:

@@ -29,8 +29,8 @@ TRAININGS = {
     "truncated": ("truncated", 1.0, 1.0),
     "randomised": ("randomised", 1.0, 1.0),
     "full, not clipped": ("full", math.inf, 1.0),
-    "full, rate 4": ("full", 1.0, 4.0),
-    "full, rate 4, not clipped": ("full", math.inf, 4.0),
+    "full, rate 2": ("full", 1.0, 2.0),
+    "full, rate 2, not clipped": ("full", math.inf, 2.0),
 }
 
 
@@ -311,7 +311,7 @@ def _training_chart(losses: dict[str, list[np.ndarray]]) -> Chart:
     slow, fast = ([s for s in series if ("rate" in s.label) == fast] for fast in (False, True))
     panels = [
         Panel("Learning rate 1", "updates", label, slow),
-        Panel("Learning rate 4", "updates", label, fast),
+        Panel("Learning rate 2", "updates", label, fast),
     ]
     return Chart("gradients-training", caption, panels)
 
@@ -335,7 +335,7 @@ def _sentences(
         + ".",
     ]
     told = []
-    for rate, label in ((1, "full"), (4, "full, rate 4")):
+    for rate, label in ((1, "full"), (2, "full, rate 2")):
         clipped = np.mean([r["clipped"] for r in runs if r["training"] == label])
         free = of[f"{label}, not clipped"]
         lost = ~(free < math.log2(size))
@@ -343,8 +343,11 @@ def _sentences(
             cost = f"without it {int(lost.sum())} of {len(free)} trainings end worse than guessing"
         else:
             mean, low, high = paired_interval(free - of[label])
-            cost = f"without it held-out text costs {mean:+.3f} bits a character ({low:+.3f} to {high:+.3f})"
-        told.append(f"at rate {rate} clipping to norm 1 acts on {clipped:.0%} of the gradients, and {cost}")
+            cost = f"without it held-out text costs {mean:+.3f} ({low:+.3f} to {high:+.3f})"
+        told.append(
+            f"at rate {rate} clipping to norm 1 acts on {clipped:.0%} of the gradients (held out: {of[label].mean():.3f} bits a "
+            f"character), and {cost}"
+        )
     found.append(f"In {updates} updates on {name}, {'; '.join(told)}.")
     parts = []
     for label in ("truncated", "randomised"):

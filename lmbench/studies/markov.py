@@ -91,12 +91,12 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
 
 
 CAPTION = (
-    "Left: what the fitted chain needs on its own training text falls for ever; what held-out text costs does not "
-    "(bands: 95% intervals)."
+    "Left: what the fitted chain needs on its own training text falls for ever; what held-out text costs under "
+    "smoothed chains does not (bands: 95% intervals)."
 )
 FORGETTING = (
-    " Right: the first-order chain forgets where it started at a geometric rate; its k-step laws by dynamic "
-    "programming agree with simulation to the noise of that, not with the text, which is no first-order chain."
+    " Right: how far the first-order chain's k-step laws by dynamic programming are from its stationary law (worst "
+    "start; dashed: the second eigenvalue's powers), from simulation (its noise is dotted), and from the text."
 )
 
 
@@ -120,15 +120,13 @@ def _parting(table: Any, label: str) -> int:
 
 def _order_panel(table: Any, corpus: Corpus) -> Panel:
     orders = table["order"].tolist()
-    series = [Series("fitted chain, training text", orders, table["fitted_entropy"].tolist(), "dashed")]
+    series = [Series("training text, fitted chain", orders, table["fitted_entropy"].tolist(), "dashed")]
     for label in SMOOTHINGS:
         low, high = (
             table[f"{label}_low"].astype(float).tolist(),
             table[f"{label}_high"].astype(float).tolist(),
         )
-        series.append(
-            Series(f"{label}, held out", orders, table[f"{label}_bits"].tolist(), "line", low, high)
-        )
+        series.append(Series(label, orders, table[f"{label}_bits"].tolist(), "line", low, high))
     truth = [] if corpus.entropy_rate is None else [(corpus.entropy_rate[1], "entropy rate of the source")]
     return Panel(
         "How much context helps", "order of the chain", "bits per character", series, horizontal=truth
@@ -160,10 +158,10 @@ def forgetting(
         "steps k",
         "total variation distance",
         [
-            Series("k-step law to stationary, worst start", k, to_stationary, "line"),
-            Series(f"|λ₂|^k = {second:.2f}^k", k, (second**steps).tolist(), "dashed"),
-            Series("dynamic programming to simulation", k, from_truth, "points"),
-            Series("chain to the text (equal at k = 1)", k[1:], apart[1:], "points"),
+            Series("to the stationary law", k, to_stationary, "line"),
+            Series(f"{second:.2f}^k", k, (second**steps).tolist(), "dashed"),
+            Series("to simulation", k, from_truth, "points"),
+            Series("to the text", k[1:], apart[1:], "points"),
         ],
         yscale="log",
         horizontal=[(noise, "simulation noise")],

@@ -109,7 +109,7 @@ def _chart(table: Any) -> Chart:
         series = []
         for sampling in SAMPLINGS:
             rows = table[table["sampling"] == sampling]
-            series.append(Series(sampling, (rows["seed"] + 1).tolist(), rows[what].tolist(), "points"))
+            series.append(Series(sampling, [str(n + 1) for n in rows["seed"]], rows[what].tolist(), "points"))
         means = [(float(table[table["sampling"] == s][what].mean()), f"mean, {s}") for s in SAMPLINGS]
         panels.append(Panel(title, "seed", "bits per character", series, horizontal=means))
     caption = "The same network, seeds and budget under both samplings; pairs above one another share a seed."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from lmbench.models.base import Monitor
 from lmbench.scores import LN2, Run, Scores
 from lmbench.sources import HiddenMarkov, even_process, golden_mean, markov
 from lmbench.studies import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUESTION = "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?"
 CONTEXT = 3  # characters that the models see
@@ -43,7 +46,7 @@ CASES: dict[str, tuple[Callable[[], HiddenMarkov], int]] = {
     "even-process": (lambda: even_process(0.3), 1),
     "markov": (markov, 1),
     "passages": (passages, 1),
-    "passages, 80 documents": (passages, 80),
+    "80 documents": (passages, 80),
 }
 
 
@@ -237,23 +240,27 @@ def run(
             kind.capitalize(),
             "source",
             "share of texts",
-            [_series(table, kind, method) for method in ("blocks", "independent")],
+            _series(table, kind),
             horizontal=[(NOMINAL[kind], f"{NOMINAL[kind]:.0%}")],
         )
         for kind in NOMINAL
     ]
-    sentences = [_sentence(table, kind, texts) for kind in NOMINAL]
+    sentences = [_sentence(table, kind) for kind in NOMINAL]
     return Study("validity", QUESTION, table, [Chart("validity", caption, panels)], sentences)
 
 
-def _series(table: Any, kind: str, method: str) -> Series:
-    rows = table[(table["what"] == kind) & (table["method"] == method)]
-    columns = (rows[column].tolist() for column in ("source", "rate", "low", "high"))
-    x, y, low, high = columns
-    return Series(method, x, y, "interval", low, high)
+def _series(table: pd.DataFrame, kind: str) -> list[Series]:
+    """A row a source and method; the power of bars that are too narrow says nothing and is not shown."""
+    rows = table[(table["what"] == kind) & ((table["method"] == "blocks") | (kind != "power"))]
+    return [
+        Series("", [f"{source}: {method}"], [rate], "interval", [low], [high], key=method)
+        for source, method, rate, low, high in rows[
+            ["source", "method", "rate", "low", "high"]
+        ].values.tolist()
+    ]
 
 
-def _sentence(table: Any, kind: str, texts: int) -> str:
+def _sentence(table: pd.DataFrame, kind: str) -> str:
     rates = {
         method: table[(table["what"] == kind) & (table["method"] == method)]["rate"]
         for method in ("blocks", "independent")

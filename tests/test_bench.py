@@ -1,0 +1,299 @@
+"""Suites checked before they run; cells on disk as soon as they are done; runs that break off and go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from lmbench.bench import Watch, beginning, evaluate, run_suite
+from lmbench.files import InputError
+from lmbench.models import make_model
+from lmbench.models.uniform import Uniform
+from lmbench.results import leaderboard, results_of, write_results
+from lmbench.scores import load_run
+from lmbench.suite import CorpusSpec, ModelSpec, Suite, load_suite, to_toml
+from tests.conftest import GOLDEN
+
+FERRY = CorpusSpec(
+    "ferry", documents="line", train=str(GOLDEN / "ferry.train.txt"), test=str(GOLDEN / "ferry.test.txt")
+)
+
+
+def suite_of(*models, **more):
+    return Suite(name="small", corpora=[FERRY], models=[ModelSpec(*m) for m in models], **more)
+
+
+def results_in(folder, suite, **more):
+    outcome = run_suite(suite, folder, **more)
+    found, _ = results_of(msgspec.to_builtins(suite), outcome.corpora, outcome.runs, outcome.failed_rows())
+    return outcome, found
+
+
+# Suites ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 'x'\ncorpora = ['ptb']", "models"),
+        ("name = 'x'\ncorpora = ['ptb']\nmodels = []", "models is empty"),
+        ("name = 'x'\ncorpora = []\n[[models]]\nmodel = 'uniform'", "corpora is empty"),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodle = 'uniform'",
+            r"unknown field `modle` - at `models\[0\]`|models",
+        ),
+        ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'uniforn'", r"models\[0\].*uniform"),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'\nunit = 'wrd'",
+            r"models\[0\].unit.*word",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'laplace'\noptions = {ordr = 2}",
+            r"models\[0\].*order",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'laplace'\noptions = {order = 'a'}",
+            "an integer",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'\n[[models]]\nmodel = 'bigram'",
+            "twice",
+        ),
+        (
+            "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'mixture'\noptions = {of = ['a', 'b']}",
+            "component",
+        ),
+        ("name = 'a/b'\ncorpora = ['ptb']\n[[models]]\nmodel = 'bigram'", "name"),
+        ("name = 3\ncorpora = ['ptb']", "name"),
+        ("name = ", "line 1|Invalid value"),
+    ],
+)
+def test_a_wrong_suite_names_the_key(tmp_path, text, said):
+    path = tmp_path / "suite.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        load_suite(str(path))
+
+
+def test_a_suite_is_written_as_it_is_read(tmp_path):
+    suite = load_suite("default")
+    (tmp_path / "suite.toml").write_text(to_toml(suite))
+    assert load_suite(str(tmp_path / "suite.toml")) == suite
+
+
+def test_narrowing_keeps_what_a_mixture_is_made_of():
+    rows = [
+        ("unigram",),
+        ("bigram",),
+        ("trigram",),
+        ("mixture", "mix", "char", {"of": ["bigram", "trigram"]}),
+    ]
+    chosen = suite_of(*rows).narrowed(["time-machine"], ["mix"], 3)
+    assert [m.label for m in chosen.models] == ["bigram", "trigram", "mix"]
+    assert (chosen.corpora, chosen.seeds, chosen.name) == (["time-machine"], (3,), "small-time-machine")
+    with pytest.raises(InputError, match="trigram"):
+        suite_of(("trigram",)).narrowed([], ["trigrm"], None)
+
+
+# Runs ------------------------------------------------------------------------------------------------
+
+
+class Log(Watch):
+    def __init__(self):
+        self.fresh, self.said = [], {}
+
+    def done(self, cell, outcome, fresh):
+        self.said[cell.label] = outcome
+        if fresh:
+            self.fresh.append(cell.label)
+
+
+def test_only_what_is_missing_or_changed_is_done_again(tmp_path):
+    logs = [Log() for _ in range(4)]
+    run_suite(suite_of(("uniform",), ("bigram",)), tmp_path, watch=logs[0])
+    run_suite(suite_of(("uniform",), ("bigram",)), tmp_path, watch=logs[1])
+    run_suite(suite_of(("uniform",), ("bigram", "bigram", "char", {"eps": [1.0]})), tmp_path, watch=logs[2])
+    (tmp_path / "scores" / "ferry" / "uniform.npz").write_bytes(b"damaged")
+    run_suite(suite_of(("uniform",)), tmp_path, watch=logs[3])
+    assert [log.fresh for log in logs] == [["uniform", "bigram"], [], ["bigram"], ["uniform"]]
+
+
+def test_uniform_has_the_known_answer(tmp_path):
+    _, found = results_in(tmp_path, suite_of(("uniform",)))
+    row = found["results"][0]
+    assert row["perplexity"] == pytest.approx(row["vocab_size"])
+    assert row["bits_per_char"] == pytest.approx(np.log2(row["vocab_size"]))
+    assert row["train_bits_per_char"] == pytest.approx(row["bits_per_char"])
+
+
+def test_side_by_side_gives_the_same_as_one_after_another(tmp_path):
+    rows = [
+        ("uniform",),
+        ("bigram",),
+        ("mixture", "mix", "char", {"of": ["uniform", "bigram"]}),
+        ("trigram", "w", "word"),
+    ]
+    one, other = (results_in(tmp_path / str(jobs), suite_of(*rows), jobs=jobs)[0] for jobs in (1, 2))
+    assert (
+        [run.label for run in one.runs]
+        == [run.label for run in other.runs]
+        == ["uniform", "bigram", "mix", "w"]
+    )
+    for a, b in zip(one.runs, other.runs, strict=True):
+        assert np.array_equal(a.scores.nats, b.scores.nats)
+
+
+@dataclass(kw_only=True, eq=False)
+class Failing(Uniform):
+    """Fails in one way or another."""
+
+    how: str = "error"
+
+    def _fit(self, train, valid, rng, monitor):
+        if self.how == "error":
+            raise ZeroDivisionError("by design")
+        if self.how == "memory":
+            raise MemoryError
+        if self.how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "interrupt":
+            raise KeyboardInterrupt
+
+
+def failing(how):
+    return ("tests.test_bench:Failing", how, "char", {"how": how})
+
+
+def test_a_model_that_fails_leaves_its_reason_and_the_rest_goes_on(tmp_path):
+    outcome, found = results_in(tmp_path, suite_of(failing("error"), failing("memory"), ("bigram",)))
+    assert [run.label for run in outcome.runs] == ["bigram"]
+    said = {row["label"]: row["status"] for row in found["results"]}
+    assert said["bigram"] == "ok"
+    assert "ZeroDivisionError: by design" in said["error"]
+    assert "memory" in said["memory"]
+    assert "by design" in (tmp_path / "errors" / "ferry-error.txt").read_text()
+    assert [row["rank"] for row in leaderboard(found)] == [1, None, None]
+
+
+def test_a_worker_that_is_killed_costs_its_own_row_alone(tmp_path):
+    outcome, found = results_in(tmp_path, suite_of(failing("killed"), ("uniform",), ("bigram",)), jobs=2)
+    assert sorted(run.label for run in outcome.runs) == ["bigram", "uniform"]
+    assert "its process ended" in {r["label"]: r["status"] for r in found["results"]}["killed"]
+
+
+def test_an_interrupt_keeps_what_is_done(tmp_path):
+    outcome, found = results_in(tmp_path, suite_of(("uniform",), failing("interrupt"), ("bigram",)))
+    assert outcome.interrupted
+    assert [row["label"] for row in found["results"]] == ["uniform"]
+
+
+def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path):
+    suite = suite_of(("uniform",), ("bigram",), failing("killed"))
+    (tmp_path / "s.toml").write_text(to_toml(suite))
+    code = (
+        "from pathlib import Path; from lmbench.bench import run_suite; from lmbench.suite import load_suite;"
+        f"run_suite(load_suite({str(tmp_path / 's.toml')!r}), Path({str(tmp_path)!r}), jobs=1)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert load_run(tmp_path / "scores" / "ferry" / "bigram.npz") is not None
+    assert not list(tmp_path.rglob("*.part"))
+    log = Log()
+    run_suite(suite_of(("uniform",), ("bigram",), ("trigram",)), tmp_path, watch=log)
+    assert log.fresh == ["trigram"]
+
+
+@dataclass(kw_only=True, eq=False)
+class Peeking(Uniform):
+    """Gives the token that comes all the probability, which no distribution does."""
+
+    def _log_probs(self, tokens):
+        return np.zeros(len(tokens))
+
+
+def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
+    _outcome, found = results_in(tmp_path, suite_of(("tests.test_bench:Peeking", "peeking"), ("bigram",)))
+    rows = {row["label"]: row for row in leaderboard(found)}
+    assert rows["peeking"]["rank"] is None
+    assert "next_log_probs" in rows["peeking"]["unranked_reason"]
+    assert rows["bigram"]["rank"] == 1
+
+
+def test_several_seeds_are_rows_of_one_label(tmp_path):
+    suite = suite_of(("rnn-scratch", "rnn", "char", {"hidden": 4, "epochs": 1}), ("uniform",), seeds=(0, 1))
+    _outcome, found = results_in(tmp_path, suite)
+    assert [(r["label"], r["seed"]) for r in found["results"]] == [
+        ("rnn", 0),
+        ("rnn", 1),
+        ("uniform", 0),
+        ("uniform", 1),
+    ]
+    assert [(c["a"], c["b"]) for c in found["comparisons"]] in ([("rnn", "uniform")], [("uniform", "rnn")])
+
+
+def test_results_are_json_without_nan_and_a_table(tmp_path):
+    _, found = results_in(
+        tmp_path, suite_of(("laplace", "certain", "char", {"order": 2, "eps": [0.0]}), ("bigram",))
+    )
+    write_results(found, tmp_path)
+    text = (tmp_path / "results.json").read_text()
+    again = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in results.json"))
+    rows = {row["label"]: row for row in again["results"]}
+    assert rows["certain"]["perplexity"] is None  # some p = 0: infinite, shown and not crashed
+    assert rows["certain"]["infinite_tokens"] > 0
+    assert again["schema_version"] == 1
+    lines = (tmp_path / "results.csv").read_text().splitlines()
+    assert len(lines) == 3
+    assert lines[1].split(",")[2] == "bigram"
+
+
+def test_evaluate_from_python(ferry):
+    run = evaluate(make_model("bigram"), ferry, unit="word")
+    assert run.scores.log_probs.shape == (len(ferry.encoded("word", "test").tokens),)
+    assert run.scores.perplexity == pytest.approx(np.exp(-run.scores.log_probs.mean()))
+    assert run.scores.bits_per_char == pytest.approx(-run.scores.nats.sum() / np.log(2) / ferry.test.chars)
+
+
+def test_the_beginning_of_a_text_is_whole_documents(ferry):
+    head = beginning(ferry.train, 200)
+    assert ferry.train.text.startswith(head.text)
+    assert head.text.endswith("\n")
+    assert 200 <= head.chars < 300
+    assert beginning(ferry.train, 10**9) is ferry.train
+
+
+def test_an_interrupted_command_leaves_a_usable_run(tmp_path):
+    rows = [
+        ("uniform",),
+        ("bigram",),
+        ("rnn-scratch", "long", "char", {"epochs": 100000, "patience": 100000}),
+    ]
+    (tmp_path / "s.toml").write_text(to_toml(suite_of(*rows)))
+    command = [sys.executable, "run_bench.py", str(tmp_path / "s.toml"), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        command,
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "run" / "scores" / "ferry" / "bigram.npz").exists():
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    labels = [r["label"] for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"]]
+    assert labels == ["uniform", "bigram"]
+    assert (tmp_path / "run" / "report.html").exists()
