@@ -24,20 +24,20 @@ class Place:
 class DynamicEvaluation:
     """After each segment of scored tokens, a step downhill on their loss and a pull back to the trained weights.
 
-    w <- w - rate g / (sqrt(m) + eps) + pull (w_0 - w) r, with g the gradient of the segment's mean loss, m the mean
-    of g² over the training text, and r = sqrt(m) over its mean, at most 1/pull (RMS rule, section 4 of
-    the paper). What is learnt is kept from one document to the next.
+    w <- w - rate g / (s + 0.3 s̄) + pull (w_0 - w) s/s̄, with g the gradient of the segment's mean loss, s the root of
+    the mean of g² over the training text, s̄ the mean of s where it is not 0, and pull s/s̄ at most 1 (the
+    RMS rule, section 4 of the paper). What is learnt is kept from one document to the next.
     """
 
     def __init__(
-        self, network: Network, squares: list[Tensor], rate: float, pull: float = 0.02, segment: int = 20
+        self, network: Network, squares: list[Tensor], rate: float, pull: float = 0.002, segment: int = 20
     ) -> None:
-        self.network, self.segment, self.rate, self.pull = network, segment, rate, pull
+        self.network, self.segment = network, segment
         self.parameters = list(network.parameters())
         self.trained = [p.detach().clone() for p in self.parameters]
         roots = [m.sqrt() for m in squares]
-        mean = float(sum(r.sum() for r in roots)) / sum(r.numel() for r in roots)
-        self.gains = [rate / (r + 0.1 * mean) for r in roots]
+        mean = float(sum(r.sum() for r in roots)) / max(1, sum(int((r > 0).sum()) for r in roots))
+        self.gains = [rate / (r + 0.3 * mean) for r in roots]
         self.pulls = [(pull * r / mean).clamp(max=1.0) for r in roots]
         self.place: Place | None = None
 

@@ -49,7 +49,7 @@ class NeuralModel(LanguageModel):
     context: str = option(
         "carry", "what scores depend on: carry, reset (every `steps` tokens) or fixed:N tokens"
     )
-    dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0002; 0: the weights stay")
+    dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0005; 0: the weights stay")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "auto: a GPU where there is one")
 
     network: Network = learned()

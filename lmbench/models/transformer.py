@@ -114,7 +114,9 @@ class Transformer(TunedModel):
     layers: int = option(3, "layers")
     heads: int = option(4, "attention heads a layer")
     window: int = option(128, "tokens that a layer sees, the present one included")
-    dropout: float = option(0.2, "share of the layers' outputs dropped")
+    dropout: float = option(0.1, "share of the layers' outputs dropped")
+    batch: int = option(8, "rows of a minibatch")
+    steps: int = option(128, "tokens of a row")
     lr: float = option(0.002, "learning rate at its highest")
 
     def __post_init__(self) -> None:

@@ -60,9 +60,13 @@ class WindowPerceptron(TunedModel):
     """A one-layer perceptron that predicts a token from the ``window`` tokens before it."""
 
     hidden: int = option(512, "hidden units")
-    window: int = option(12, "tokens that a prediction depends on")
+    window: int = option(8, "tokens that a prediction depends on")
     embedding: int = option(32, "numbers a token is read as")
-    dropout: float = option(0.3, "share of the hidden units dropped")
+    dropout: float = option(0.1, "share of the hidden units dropped")
+    weight_decay: float = option(0.02, "AdamW's, on matrices alone")
+    batch: int = option(8, "rows of a minibatch")
+    lr: float = option(0.003, "learning rate at its highest")
+    epochs: int = option(10, "passes over the training text at most")
 
     def __post_init__(self) -> None:
         super().__post_init__()
