@@ -232,6 +232,9 @@ def test_crossings_lie_where_the_lines_cross():
     assert found["chars"] == pytest.approx(10)
     assert found["bits_per_char"] == pytest.approx(3)
     assert learning_curve.overtakings("one", one, "above", (one[0], one[1] + 1)) == []
+    # A size that only one was measured at says nothing of the other there.
+    dip = (np.array([1.0, 50.0, 100.0]), np.array([5.0, 0.0, 3.0]))
+    assert learning_curve.overtakings("one", one, "dip", dip) == []
 
 
 def test_learning_curve_of_a_known_source(monkeypatch):

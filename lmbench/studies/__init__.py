@@ -77,7 +77,7 @@ STUDIES: dict[str, tuple[str, str]] = {
 # A recurrent network that learns what it can in some ten seconds of one core; no time limit, so that it repeats.
 SMALL_RNN: dict[str, Any] = {
     "hidden": 128,
-    "epochs": 4,
+    "epochs": 2,
     "batch": 16,
     "steps": 32,
     "lr": 0.004,

@@ -19,7 +19,7 @@ from lmbench.studies import SMALL_RNN, Study, at_least, prefix, small_torch
 
 QUESTION = "How do bits fall with training text, and when does one model overtake another?"
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-RNN_SHARES = (0.03, 0.1, 0.3, 1.0)
+RNN_SHARES = (0.02, 0.1, 0.5, 1.0)
 EPOCHS = (
     16  # at most, of the recurrent network on a part of the text: as many passes as make the updates alike
 )
@@ -167,11 +167,9 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def overtakings(a: str, one: Curve, b: str, other: Curve) -> list[dict[str, Any]]:
-    """Where two curves cross, by straight lines between their points over ln D, within the sizes both have."""
-    low, high = max(one[0][0], other[0][0]), min(one[0][-1], other[0][-1])
-    sizes = np.unique(np.concatenate([one[0], other[0]]))
-    x = np.log(sizes[(sizes >= low) & (sizes <= high)])
-    first, second = (np.interp(x, np.log(c[0]), c[1]) for c in (one, other))
+    """Where two curves cross, by straight lines over ln D between the sizes that both have been measured at."""
+    sizes, of_one, of_other = np.intersect1d(one[0], other[0], return_indices=True)
+    x, first, second = np.log(sizes), one[1][of_one], other[1][of_other]
     gap = first - second
     found = []
     for i in np.flatnonzero(gap[:-1] * gap[1:] < 0):
