@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["line", "points", "step", "bar", "interval", "dashed"]
 Scale = Literal["linear", "log"]
@@ -49,3 +49,19 @@ class Chart:
     name: str
     caption: str
     panels: Sequence[Panel]
+
+
+def chart_of(plain: Mapping[str, Any]) -> Chart:
+    """The chart that ``dataclasses.asdict`` took apart, as JSON gives it back."""
+    panels = [
+        Panel(
+            **{
+                **panel,
+                "series": [Series(**series) for series in panel["series"]],
+                "horizontal": [(height, name) for height, name in panel["horizontal"]],
+                "vertical": [(place, name) for place, name in panel["vertical"]],
+            }
+        )
+        for panel in plain["panels"]
+    ]
+    return Chart(plain["name"], plain["caption"], panels)

@@ -185,7 +185,10 @@ def _directly_labelled(panel: Panel) -> bool:
 def _legend_entries(panels: Iterable[Panel]) -> list[str]:
     entries: dict[str, None] = {}
     for panel in panels:
-        if not _sideways(panel):
+        if _sideways(panel):
+            names = _names(panel)
+            entries |= dict.fromkeys(s.label for s in panel.series if s.label and s.label not in names)
+        else:
             single = _directly_labelled(panel)
             entries |= dict.fromkeys(
                 s.label for s in panel.series if s.label and not (single and len(s.x) <= 1)
@@ -226,7 +229,7 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
         handle = _draw_series(axes, series, style_of(_key(series), keys), shown, sideways, crowded)
         if single and len(shown.x) == 1 and series.label and not sideways:
             points.append((shown.x[0], shown.y[0], _plain(series.label)))
-        elif series.label and not sideways:
+        elif series.label and series.label not in names:
             handles.setdefault(_plain(series.label), handle)
     if empty:
         axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", color=MUTED)
@@ -281,8 +284,10 @@ def _draw_series(
     if low is not None and high is not None and not sideways:
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     if kind == "points":
-        size, alpha = (3.0, 0.75) if crowded else (6.5, 1.0)
-        return axes.plot(*_seen(axes, across, along), marker, color=colour, markersize=size, alpha=alpha)[0]
+        look: dict[str, Any] = {"markersize": 3, "alpha": 0.75} if crowded else {"markersize": 6.5}
+        if not _key(series):
+            look |= {"markersize": 5, "markerfacecolor": "none", "zorder": 1.5}
+        return axes.plot(*_seen(axes, across, along), marker, color=colour, **look)[0]
     line: dict[str, Any] = {"linestyle": (0, (5, 2.5))} if kind == "dashed" else {}
     if not _key(series):
         line |= {"linewidth": 1.2, "zorder": 1.5}

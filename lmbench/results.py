@@ -170,7 +170,9 @@ def results_of(
         "signature": f"lmbench:{lmbench.__version__}|corpora:"
         + ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items()),
         "environment": environment(),
-        "corpora": [corpus.describe() | beside(corpus, comparisons) for corpus in corpora.values()],
+        "corpora": [
+            corpus.describe() | beside(corpus, runs, rows, comparisons) for corpus in corpora.values()
+        ],
         "results": [*rows, *failures],
         "comparisons": comparisons,
         "ranks": None if ranking is None else asdict(ranking),
@@ -179,14 +181,22 @@ def results_of(
     return plain(results), charts
 
 
-def beside(corpus: Corpus, comparisons: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def beside(
+    corpus: Corpus, runs: Sequence[Run], rows: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """What the report says beside a corpus: compressors, stretches seen in training, what the test text resolves.
 
-    resolvable: the median over pairs of models of the difference that is found four times in five.
+    resolvable: the median over pairs of models of the difference that is found four times in five. The rows of the
+    runs learn what each pays on 30-grams of characters that were seen in training and elsewhere
+    (``bits_per_char_seen``, ``bits_per_char_unseen``).
     """
     train, test = corpus.text("train"), corpus.text("test")
     resolvable = [c["resolvable_difference"] for c in comparisons if c["corpus"] == corpus.name]
     resolvable = [x for x in resolvable if np.isfinite(x)]
+    stretches = [contamination(train, test, unit) for unit in ("word", "char")]
+    for run, row in zip(runs, rows, strict=True):
+        if run.corpus == corpus.name:
+            row["bits_per_char_seen"], row["bits_per_char_unseen"] = stretches[1].bits_per_char(run.scores)
     return {
         "baselines": [
             {"name": name, "bits_per_char": bits}
@@ -194,7 +204,7 @@ def beside(corpus: Corpus, comparisons: Sequence[dict[str, Any]]) -> dict[str, A
         ],
         "contamination": {
             f"share_of_test_{found.length}_grams_of_{found.unit}s_seen_in_train": found.share
-            for found in (contamination(train, test, unit) for unit in ("word", "char"))
+            for found in stretches
         },
         "resolvable": float(np.median(resolvable)) if resolvable else None,
     }

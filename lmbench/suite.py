@@ -12,6 +12,7 @@ import msgspec
 from lmbench.corpus import Corpus, load_corpus
 from lmbench.files import InputError, read_text, unknown
 from lmbench.models import make_model
+from lmbench.studies import study_function
 from lmbench.text import DOCUMENTS, NORMALISERS, UNITS
 
 
@@ -142,6 +143,8 @@ def check(suite: Suite) -> None:
         ):
             if value is not None and value not in known:
                 raise unknown(f"corpora[{number}].{key}", value, known)
+    for study in suite.studies:
+        study_function(study)
     labels: list[str] = []
     for number, model in enumerate(suite.models):
         where = f"models[{number}]"

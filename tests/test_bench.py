@@ -297,3 +297,30 @@ def test_an_interrupted_command_leaves_a_usable_run(tmp_path):
     labels = [r["label"] for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"]]
     assert labels == ["uniform", "bigram"]
     assert (tmp_path / "run" / "report.html").exists()
+
+
+# What stands beside a corpus -------------------------------------------------------------------------
+
+
+def test_a_model_alone_compares_with_nothing(tmp_path):
+    _, found = results_in(tmp_path, suite_of(("uniform",)))
+    assert found["comparisons"] == []
+    assert found["results"][0]["groups"] == "a"
+    assert found["ranks"] is None
+    corpus = found["corpora"][0]
+    assert corpus["resolvable"] is None
+    assert {b["name"] for b in corpus["baselines"]} >= {"bz2", "xz"}
+    assert set(corpus["contamination"]) == {
+        "share_of_test_8_grams_of_words_seen_in_train",
+        "share_of_test_30_grams_of_chars_seen_in_train",
+    }
+    json.dumps(found, allow_nan=False)
+
+
+def test_resolvable_is_the_median_over_pairs(tmp_path):
+    _, found = results_in(tmp_path, suite_of(("uniform",), ("unigram",), ("laplace",)))
+    pairs = sorted(c["resolvable_difference"] for c in found["comparisons"])
+    assert found["corpora"][0]["resolvable"] == pairs[1] > 0
+    for row in found["results"]:
+        seen, unseen = row["bits_per_char_seen"], row["bits_per_char_unseen"]
+        assert seen is None or min(seen, unseen) - 1e-9 <= row["bits_per_char"] <= max(seen, unseen) + 1e-9

@@ -26,7 +26,7 @@ FLOORS = (
     {"corpus", "models"},
     {"scores"},
     {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines"},
-    {"suite", "bench", "results", "views", "diff", "studies"},
+    {"suite", "bench", "results", "views", "diff", "studies", "answers"},
     {"report", "figures", "display"},
     {"cli"},
 )
@@ -42,6 +42,10 @@ WITHIN = {
     ("metrics", "bootstrap"),
     ("compare", "bootstrap"),
     ("bench", "suite"),
+    ("suite", "studies"),
+    ("answers", "studies"),
+    ("answers", "bench"),
+    ("answers", "results"),
     ("report", "figures"),
 }
 

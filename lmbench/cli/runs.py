@@ -51,7 +51,7 @@ def run(
     )  # this process reads and draws; the workers divide the cores
 
     from lmbench.bench import run_suite
-    from lmbench.display import RunWatch, progress_bars
+    from lmbench.display import RunWatch, fit_monitor, progress_bars
 
     with progress_bars(quiet) as bars:
         outcome = run_suite(chosen, folder, fresh, jobs or os.cpu_count() or 1, RunWatch(bars, quiet))
@@ -62,11 +62,20 @@ def run(
     from rich.console import Console
 
     from lmbench import report
+    from lmbench.answers import answer_all
     from lmbench.results import results_of, write_results
     from lmbench.views import views_of
 
     told = msgspec.to_builtins(chosen)
     results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
+    answers = []
+    if chosen.studies and not outcome.interrupted:
+        with fit_monitor("studies", quiet) as monitor:
+            answers = list(
+                answer_all(chosen.studies, outcome.corpora, folder, chosen.seeds[0], fresh, monitor)
+            )
+    results["studies"] = [{k: v for k, v in a.told.items() if k != "table"} for a in answers]
+    charts += [chart for answer in answers for chart in answer.charts]
     write_results(results, folder)
     report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
     Console().print(report.terminal_table(results))
@@ -135,34 +144,23 @@ def study(
     }
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+    from lmbench.answers import Answer
     from lmbench.corpus import load_corpus
     from lmbench.display import fit_monitor
     from lmbench.figures import draw
-    from lmbench.results import plain
 
     corpus = load_corpus(corpus_name)
     with fit_monitor(name, quiet or as_json) as monitor:
         found = run_study(name, corpus, seed=seed, full=full, monitor=monitor, **given)
     folder = Path(out or Path("reports") / f"study-{name}-{corpus.name}")
-    rows = plain(found.table.to_dict(orient="records"))
-    result = {
-        "study": found.name,
-        "question": found.question,
-        "corpus": corpus.name,
-        "seed": seed,
-        "full": full,
-        "sentences": list(found.sentences),
-        "facts": plain(found.facts),
-        "table": rows,
-    }
-    write_whole(folder / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    write_whole(folder / f"{name}.csv", found.table.to_csv(index=False))
-    for chart in found.charts:
+    answer = Answer.of(found, corpus, seed, full)
+    answer.write(folder)
+    for chart in answer.charts:
         png, svg = draw(chart)
         write_whole(folder / f"{chart.name}.png", png)
         write_whole(folder / f"{chart.name}.svg", svg)
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(json.dumps(answer.told, ensure_ascii=False))
         return
     click.echo(found.question)
     for sentence in found.sentences:

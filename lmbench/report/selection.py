@@ -44,17 +44,19 @@ def bits_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     found = _ranked(results, corpus)
     if not found:
         return None
-    series = []
+    series, trained = [], {}
     for row in found:
-        low, high = interval(row.entry) or (row.bits, row.bits)
-        series.append(
-            Series(
-                row.label, [row.name], [row.bits or 0.0], "interval", [low or 0.0], [high or 0.0], row.label
-            )
-        )
+        bits, train = row.bits or 0.0, number(row.entry, "train_bits_per_char")
+        low, high = interval(row.entry) or (bits, bits)
+        series.append(Series(row.label, [row.name], [bits], "interval", [low], [high], row.label))
+        if train is not None:
+            trained[row.name] = train
+    if trained:
+        series.append(Series("training text", list(trained), list(trained.values()), "points", key=""))
     panel = Panel(f"Unseen text of {corpus['name']}", "model", BITS, series, horizontal=_truth(corpus))
     caption = (
-        f"Bits per character on the unseen text of {corpus['name']}, with 95% intervals; fewer is better."
+        f"Bits per character on the unseen text of {corpus['name']}, with 95% intervals; fewer is better. "
+        "A model that is far better on its training text (hollow) has memorised it."
     )
     return Chart(f"bits-{file_name(corpus['name'])}", caption, [panel])
 

@@ -100,6 +100,7 @@ def run(
 
 FLOOR = "the signal itself"
 TODAY = "tomorrow as today"
+RECURRENCE = "AR(2) recurrence"
 
 
 def read_column(path: str, column: str | None) -> np.ndarray:
@@ -152,7 +153,7 @@ def fitted_predictors(
     found: dict[str, Predictor] = {TODAY: lambda s, at, k: np.repeat(s[at - 1][:, None], k, axis=1)}
     if sine:
         twice = 2 * np.cos(STEP)  # sin(a + d) = 2 cos(d) sin(a) - sin(a - d)
-        found["AR(2) recurrence"] = autoregressive(lambda w: twice * w[:, -1] - w[:, -2], 2)
+        found[RECURRENCE] = autoregressive(lambda w: twice * w[:, -1] - w[:, -2], 2)
     for i, tau in enumerate(taus):
         monitor.progress(done + i / (len(taus) + 1), seeds, f"seed {done + 1}, τ = {tau}")
         windows = np.lib.stride_tricks.sliding_window_view(z, tau + 1)
@@ -320,7 +321,7 @@ def _sentences(table: Any, steps: Sequence[int], free: int, name: str) -> list[s
     floor = f", where the noise alone is {of(FLOOR, 1)[0]:.3f}" if FLOOR in table["model"].to_numpy() else ""
     mlp = next(m for m in models if m.startswith("MLP"))
     grown = of(mlp, far)[0] / of(mlp, 1)[0]
-    return [
+    found = [
         f"One step ahead on {name}, {best[1]} errs least: {of(best[1], 1)[0]:.3f} ± {of(best[1], 1)[1]:.3f} over seeds, against "
         f"{of(TODAY, 1)[0]:.3f} for tomorrow as today{floor}.",
         f"The book's network ({mlp}) errs {of(mlp, 1)[0]:.3f} one step ahead and {of(mlp, far)[0]:.3f} {far} steps ahead, "
@@ -328,3 +329,9 @@ def _sentences(table: Any, steps: Sequence[int], free: int, name: str) -> list[s
         f"Run free for {free} steps, {mlp} errs {of(mlp, free)[0]:.3f} ± {of(mlp, free)[1]:.3f}, the model with a latent state "
         f"{of('RNN (latent state)', free)[0]:.3f}, and the best, {best[free]}, {of(best[free], free)[0]:.3f}.",
     ]
+    if RECURRENCE in models:
+        found.append(
+            f"The recurrence x_t = 2 cos({STEP}) x_(t-1) - x_(t-2), exact without noise, passes it on with √5 times its size: it "
+            f"errs {of(RECURRENCE, 1)[0]:.3f} one step ahead and {of(RECURRENCE, far)[0]:.1f} {far} steps ahead."
+        )
+    return found
