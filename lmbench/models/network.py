@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from lmbench.text import Tokens
 
+CHUNK_LOGITS = 2**22  # about so many logits are held at once
+
 State = tuple[
     Tensor, ...
 ]  # rows of the minibatch in the last dimension but one, so that rows can be selected
@@ -83,15 +85,18 @@ def score(
     device = next(network.parameters()).device
     training = network.training
     network.eval()
+    together = max(16, min(256, CHUNK_LOGITS // (16 * network.vocab_size)))
     with torch.inference_mode():
-        for first in range(0, len(order), 256):
-            rows = order[first : first + 256]
+        for first in range(0, len(order), together):
+            rows = order[first : first + together]
             state = network.start(len(rows))
             done, longest = 0, int(lengths[rows[0]])
             while done < longest:
                 rows = rows[: int((lengths[rows] > done).sum())]
                 state = tuple(s[..., : len(rows), :] for s in state)
-                chunk = min(longest - done, max(16, 2**22 // (len(rows) * max(1024, network.vocab_size))))
+                chunk = min(
+                    longest - done, max(16, CHUNK_LOGITS // (len(rows) * max(1024, network.vocab_size)))
+                )
                 at = begins[rows] + np.arange(done, done + chunk)[:, None]
                 inside = at < ends[rows]
                 at = np.where(inside, at, 0)
@@ -135,7 +140,7 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
     padded = nn.utils.rnn.pad_sequence([torch.from_numpy(np.asarray(row, dtype=np.int64)) for row in ids])
     device = next(network.parameters()).device
     result = torch.empty(len(ids), network.vocab_size, dtype=torch.float64)
-    chunk = max(16, 2**22 // (len(ids) * max(1024, network.vocab_size)))
+    chunk = max(16, CHUNK_LOGITS // (len(ids) * max(1024, network.vocab_size)))
     network.eval()
     with torch.inference_mode():
         state = network.start(len(ids)) if state is None else state
