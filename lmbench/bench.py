@@ -75,7 +75,7 @@ def fit_run(
     components: Sequence[Scorer] = (),
 ) -> tuple[Scorer, Run]:
     """Fits a model and scores the held-out text with it. Raises InputError where they do not suit each other."""
-    if model.needs_valid:
+    if model.wants_valid:
         corpus = corpus.with_held_out()
     began = time.perf_counter()
     scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
@@ -136,6 +136,9 @@ class Cell:
     def model_file(self, folder: Path) -> Path:
         return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
 
+    def checkpoint_file(self, folder: Path) -> Path:
+        return folder / "checkpoints" / self.corpus.name / f"{self.stem}.safetensors"
+
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
         facts = {
@@ -190,6 +193,8 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     corpus = _load(cell.corpus)
     model = make_model(cell.spec.model, **cell.spec.options)
     components = [Scorer.load(c.model_file(folder)) for c in cell.components]
+    monitor = monitor or Monitor()
+    monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
     scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
     test = corpus.text("test")
     head = scorer.score(beginning(corpus.train, test.chars))
@@ -202,6 +207,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     run = replace(run, facts=facts)
     scorer.save(cell.model_file(folder))
     save_run(run, cell.scores_file(folder), cell.key(corpus, suite))
+    monitor.checkpoint.unlink(missing_ok=True)
     return run
 
 

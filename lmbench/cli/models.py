@@ -47,7 +47,7 @@ def _held_out(name: str, options: Sequence[str], corpus: Corpus) -> Corpus:
     queue = [make_model(name, **key_values(options))]
     while queue:
         model = queue.pop()
-        if model.needs_valid and corpus.valid is None:
+        if model.wants_valid and corpus.valid is None:
             click.echo(
                 "no --valid given: the last tenth of the training text is held out for the settings", err=True
             )

@@ -61,8 +61,13 @@ class LanguageModel(ABC):
 
     @property
     def needs_valid(self) -> bool:
-        """Whether ``_fit``, with the options as set, wants held-out text."""
+        """Whether ``_fit``, with the options as set, cannot do without held-out text."""
         return False
+
+    @property
+    def wants_valid(self) -> bool:
+        """Whether held-out text makes the fit better, so that callers who have none hold some out."""
+        return self.needs_valid
 
     # What a subclass writes -------------------------------------------------------------------------
 

@@ -79,6 +79,11 @@ class NeuralModel(LanguageModel):
         self.squares = []
 
     @property
+    def wants_valid(self) -> bool:
+        """For stopping early; without held-out text all epochs are trained."""
+        return self.patience is not None
+
+    @property
     def adaptive(self) -> bool:
         """Dynamic evaluation learns from the text that it scores."""
         return self.dynamic > 0
