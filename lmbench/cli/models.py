@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 
 def _fit(
-    name: str, options: Sequence[str], corpus: Corpus, unit: str, seed: int, quiet: bool
+    name: str,
+    options: Sequence[str],
+    corpus: Corpus,
+    unit: str,
+    seed: int,
+    quiet: bool,
+    checkpoint: Path | None = None,
 ) -> tuple[Scorer, float]:
-    """Fits a model, and before it the models that it combines (by their names, with their defaults)."""
+    """Fits a model, and before it the models that it combines (by their names, with their defaults).
+
+    checkpoint: a file from which a long fit that was killed goes on.
+    """
     import time
 
     from lmbench.display import fit_monitor
@@ -30,10 +39,9 @@ def _fit(
 
     model = make_model(name, **key_values(options))
     parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.component_labels]
-    if corpus.valid is None and model.needs_valid:
-        raise AssertionError("the caller holds text out")
     began = time.perf_counter()
     with fit_monitor(name, quiet) as monitor:
+        monitor.checkpoint = checkpoint
         scorer = Scorer.fit(model, corpus, unit, seed, monitor, parts)
     for note in model.notes:
         click.echo(f"{name}: {note}", err=True)
@@ -198,8 +206,10 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
-    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet)
+    checkpoint = Path(f"{place}.checkpoint")
+    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)
     scorer.save(place)
+    checkpoint.unlink(missing_ok=True)
     click.echo(f"{place}: {name} by {unit}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s")
 
 
