@@ -234,7 +234,12 @@ def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[dict[str, Any]
     prompt = told.prompt if scorer.unit.name != "word" else told.prompt.rstrip(" ")
     for temperature in told.temperatures:
         text = scorer.generate(np.random.default_rng(seed), tokens, prompt, temperature)
-        yield {"prompt": prompt, "temperature": temperature, "text": text}
+        # A word has no length of its own: in a text without blanks it is as long as the text.
+        yield {
+            "prompt": prompt,
+            "temperature": temperature,
+            "text": text[: len(prompt) + told.chars],
+        }
 
 
 # The suite -----------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def compare(
 
     difference_bits_per_char, ci95 (low, high), standard_error, resolvable_difference (2.8 standard errors) are in bits
     per character. p_value is two-sided, (c + 1)/(R + 1) by the circular block bootstrap; p_holm is Holm's over all
-    pairs of the corpus. Models of different units are aligned where both have a token boundary; documents are
+    pairs of the corpus. Each pair is cut where its two models both have a token boundary; documents are
     the units of resampling where there are 50 or more. block_length counts those units.
 
     Several seeds of one label are averaged; standard_error² = se_text² + se_seeds², where se_seeds is what the
@@ -135,9 +135,12 @@ def align(runs: Sequence[Run]) -> Aligned:
     if len(first.starts) >= MIN_DOCUMENTS:
         cuts = np.append(first.ends[first.starts[1:] - 1], first.chars)
     else:
-        cuts = np.unique(first.ends)
-        for run in runs[1:]:
-            cuts = np.intersect1d(cuts, run.scores.ends)
+        common = np.ones(first.chars + 1, dtype=bool)
+        for run in runs:
+            here = np.zeros(len(common), dtype=bool)
+            here[run.scores.ends] = True
+            common &= here
+        cuts = np.flatnonzero(common)
     columns = []
     infinite = np.array([not np.isfinite(run.scores.nats).all() for run in runs])
     for run in runs:
@@ -151,19 +154,37 @@ def align(runs: Sequence[Run]) -> Aligned:
 def _pairs(
     corpus: str, labels: Mapping[str, Sequence[Run]], replicates: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
-    if len(labels) < 2:
-        return []
+    """A row a pair, each cut where its own two models have a boundary; pairs that are cut alike share their draws."""
+    rows = [{"corpus": corpus, "a": a, "b": b} for a, b in itertools.combinations(labels, 2)]
+    kinds = {label: frozenset(run.scores.ends.tobytes() for run in labels[label]) for label in labels}
+    alike: dict[frozenset[bytes], list[dict[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(kinds[row["a"]] | kinds[row["b"]], []).append(row)
+    for group in alike.values():
+        members = {label: labels[label] for label in labels if any(label in (r["a"], r["b"]) for r in group)}
+        _fill(group, members, replicates, rng)
+    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+    return rows
+
+
+def _fill(
+    rows: Sequence[dict[str, Any]],
+    labels: Mapping[str, Sequence[Run]],
+    replicates: int,
+    rng: np.random.Generator,
+) -> None:
+    """The numbers of some pairs of labels, all cut where every one of these labels has a token boundary."""
     aligned = align([run for seeds in labels.values() for run in seeds])
-    members = np.split(np.arange(len(aligned.infinite)), np.cumsum([len(s) for s in labels.values()])[:-1])
+    of_run = [label for label, seeds in labels.items() for _ in seeds]
+    members = [[i for i, name in enumerate(of_run) if name == label] for label in labels]
     bits = np.stack([aligned.bits[:, of_label].mean(axis=1) for of_label in members], axis=1)
     infinite = [bool(aligned.infinite[of_label].any()) for of_label in members]
     chars = float(aligned.chars.sum())
-    rows: list[dict[str, Any]] = []
-    of_length: dict[int, list[tuple[dict[str, Any], tuple[int, int]]]] = {}
-    for pair in itertools.combinations(range(len(labels)), 2):
-        a, b = pair
-        row: dict[str, Any] = {"corpus": corpus, "a": list(labels)[a], "b": list(labels)[b]}
-        rows.append(row)
+    place = {label: number for number, label in enumerate(labels)}
+    of_length: dict[int, list[tuple[dict[str, Any], int, int]]] = {}
+    for row in rows:
+        a, b = place[row["a"]], place[row["b"]]
         if infinite[a] or infinite[b] or len(bits) < 2:
             row |= _without_numbers(infinite[a], infinite[b])
             continue
@@ -172,13 +193,13 @@ def _pairs(
         residual = difference - row["difference_bits_per_char"] * aligned.chars
         # To the nearest power of two, so that pairs share their draws.
         length = 1 << round(math.log2(Resampling.of(residual, replicates).length))
-        of_length.setdefault(length, []).append((row, pair))
+        of_length.setdefault(length, []).append((row, a, b))
     per_seed = [aligned.bits[:, of_label].sum(axis=0) / chars for of_label in members]
     for length in sorted(of_length):
         resampling = Resampling(len(bits), length, replicates)
         draws = resampling.sums(np.column_stack([bits, aligned.chars]), rng)
         means = draws[:, :-1] / draws[:, -1:]
-        for row, (a, b) in of_length[length]:
+        for row, a, b in of_length[length]:
             estimate = row["difference_bits_per_char"]
             deviations = (means[:, a] - means[:, b] - estimate) * resampling.factor
             seeds, freedom = seed_error(per_seed[a], per_seed[b])
@@ -192,9 +213,6 @@ def _pairs(
             row |= {"ci95": (estimate - half, estimate + half), "p_value": p}
             row |= {"standard_error": error, "resolvable_difference": RESOLVABLE * error}
             row |= {"block_length": length, "note": ""}
-    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_holm"] = adjusted
-    return rows
 
 
 def _without_numbers(a_infinite: bool, b_infinite: bool) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from lmbench.text import CanonicalText, encode, unit_named
 from lmbench.zipf import fit_zipf, ngram_counts, zipf_chart
 
 SCHEMA_VERSION = 1
+FEW_TYPES = 10  # of a run's n-grams of words, fewer show no law
 LEADERBOARD = (
     "corpus",
     "rank",
@@ -116,13 +117,16 @@ def zipf_counts(text: CanonicalText, unit: str, orders: Sequence[int]) -> dict[i
 
 
 def zipf_rows(
-    corpus: str, text: CanonicalText, unit: str, orders: Sequence[int]
+    corpus: str, text: CanonicalText, unit: str, orders: Sequence[int], least: int = 1
 ) -> tuple[list[dict[str, Any]], Chart]:
-    """The fits of a text's n-grams, a row an order, and their figure. Raises InputError where it has too few."""
+    """The fits of a text's n-grams, a row an order, and their figure; orders of fewer types than ``least`` are left out.
+
+    Raises InputError where no order is left.
+    """
     names = {1: "1-grams", 2: "2-grams", 3: "3-grams"}
-    counts = {k: c for k, c in zipf_counts(text, unit, orders).items() if len(c)}
+    counts = {k: c for k, c in zipf_counts(text, unit, orders).items() if len(c) >= least}
     if not counts:
-        raise InputError(f"{corpus} has no {unit}s to count")
+        raise InputError(f"{corpus} has too few {unit}s to count")
     rows = [{"corpus": corpus, "unit": unit, "order": k, **fit_zipf(c).to_dict()} for k, c in counts.items()]
     caption = f"Zipf's law in {corpus}: {unit} n-grams by rank, and the distribution of their counts."
     tables = {names.get(k, f"{k}-grams"): c for k, c in counts.items()}
@@ -155,7 +159,7 @@ def results_of(
     charts: list[Chart] = []
     for name, corpus in corpora.items():
         try:
-            found, chart = zipf_rows(name, corpus.whole(), "word", suite["zipf_orders"])
+            found, chart = zipf_rows(name, corpus.whole(), "word", suite["zipf_orders"], FEW_TYPES)
         except InputError:
             continue
         zipf += found

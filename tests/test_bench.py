@@ -255,6 +255,18 @@ def test_results_are_json_without_nan_and_a_table(tmp_path):
     assert lines[1].split(",")[2] == "bigram"
 
 
+def test_a_text_without_blanks(tmp_path):
+    # Two words of 5,000 letters: what a word model writes of such a text.
+    for part, times in (("train", 4), ("test", 2)):
+        (tmp_path / f"{part}.txt").write_text(("a" * 5000 + " " + "b" * 5000 + " ") * times)
+    corpus = CorpusSpec("long", train=str(tmp_path / "train.txt"), test=str(tmp_path / "test.txt"))
+    suite = Suite(name="long", corpora=[corpus], models=[ModelSpec("unigram", unit="word")])
+    outcome, found = results_in(tmp_path / "run", suite)
+    for sample in outcome.runs[0].facts["samples"]:
+        assert len(sample["text"]) == len(sample["prompt"]) + suite.samples.chars
+    assert found["zipf"] == []  # two types are no Zipf's law
+
+
 def test_evaluate_from_python(ferry):
     run = evaluate(make_model("bigram"), ferry, unit="word")
     assert run.scores.log_probs.shape == (len(ferry.encoded("word", "test").tokens),)

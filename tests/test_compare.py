@@ -97,6 +97,17 @@ def test_bits_per_char_of_another_unit():
     assert row["difference_bits_per_char"] == pytest.approx(expected)
 
 
+def test_each_pair_is_cut_by_itself():
+    # A text without a blank is one word: that spoils the word model's pairs, and no other.
+    chars = [run_of("a", noisy(1, 800)), run_of("b", noisy(2, 800, shift=1.0))]
+    word = run_of("word", [2000.0], ends=[800])
+    table = compare([*chars, word], replicates=999)
+    alone = compare(chars, replicates=999)
+    assert list(table["note"]) == ["", *["the text is too short to resample"] * 2]
+    assert table["p_value"][0] == alone["p_value"][0] == 1 / 1000
+    assert table["ci95"][0] == alone["ci95"][0]
+
+
 def test_documents_are_the_units_of_resampling():
     starts = np.arange(0, 2000, 20)
     common = np.repeat(noisy(3, 100), 20)
