@@ -23,6 +23,8 @@ def lmbench() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status: 0 done, 1 a model failed, 2 wrong input, 130 interrupted."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())  # a user's own models lie where the command is run
     try:
         result = lmbench.main(argv, prog_name="lmbench", standalone_mode=False)
         return result if isinstance(result, int) else 0
