@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lmbench.batches import random_batches, sequential_batches  # noqa: F401
     from lmbench.bench import evaluate  # noqa: F401
-    from lmbench.compare import compare  # noqa: F401
+    from lmbench.comparison import compare  # noqa: F401
     from lmbench.corpus import Corpus, load_corpus  # noqa: F401
     from lmbench.files import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
@@ -36,7 +36,7 @@ _PUBLIC = {
     "Tokens": "text",
     "Vocab": "text",
     "check_model": "models.laws",
-    "compare": "compare",
+    "compare": "comparison",
     "evaluate": "bench",
     "fit_zipf": "zipf",
     "load_corpus": "corpus",

@@ -25,7 +25,7 @@ FLOORS = (
     },
     {"corpus", "models"},
     {"scores"},
-    {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines"},
+    {"metrics", "comparison", "differences", "bootstrap", "coder", "contamination", "baselines"},
     {"suite", "bench", "results", "views", "diff", "studies", "answers"},
     {"report", "figures", "display"},
     {"cli"},
@@ -38,9 +38,9 @@ WITHIN = {
     ("registry", "download"),
     ("ngrams", "text"),
     ("zipf", "power_law"),
-    ("compare", "metrics"),
+    ("comparison", "metrics"),
     ("metrics", "bootstrap"),
-    ("compare", "bootstrap"),
+    ("comparison", "bootstrap"),
     ("bench", "suite"),
     ("suite", "studies"),
     ("answers", "studies"),
@@ -110,3 +110,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     code = f"{statement}\nimport sys; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_no_module_has_a_public_name_or_importing_it_would_hide_the_function():
+    import lmbench as lb
+
+    assert not set(lb.__all__) & {path.stem for path in PACKAGE.iterdir()}
