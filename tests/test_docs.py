@@ -8,8 +8,10 @@ are not run, but their commands and options must exist.
 
 import contextlib
 import io
+import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -134,6 +136,23 @@ def test_a_page_does_what_it_says(page, folder):
         elif language == "python":
             code = compile(content, page.name, "exec")
             printed = prints(lambda code=code: exec(code, namespace))
+
+
+def test_a_model_in_the_working_folder_is_found_as_the_installed_program_runs(tmp_path):
+    content = next(c for _, title, c in blocks(ROOT / "docs/how-to/model.md") if title == "my_models.py")
+    (tmp_path / "my_models.py").write_text(content)
+    # -P: Python does not look into the working folder by itself, and no more does a console script
+    told = subprocess.run(
+        [sys.executable, "-P", "-m", "lmbench.cli", "models", "my_models:AddOne"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (told.returncode, told.stdout.split("\n")[0]) == (
+        0,
+        "p(x) = (n(x) + 1) / (T + V), whatever came before.",
+    )
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
