@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +21,7 @@ from lmbench.coder import verify
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
 from lmbench.jobs import side_by_side
-from lmbench.models import LanguageModel, Monitor, make_model
+from lmbench.models import LanguageModel, Monitor, make_model, model_class
 from lmbench.models.laws import broken_laws
 from lmbench.scores import Run, Scorer, load_run, save_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
@@ -155,6 +157,7 @@ class Cell:
             "samples": msgspec.structs.asdict(suite.samples),
             "verify": suite.verify,
             "code": code_hash(),
+            "own_code": own_code_hash(self.spec.model),
         }
         return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
 
@@ -169,6 +172,16 @@ def code_hash() -> str:
     for file in files:
         if file.exists():
             digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def own_code_hash(model: str) -> str:
+    """Of the source files of a user's own model: its class's and those of the classes that it builds on."""
+    modules = {c.__module__ for c in model_class(model)[0].__mro__}
+    own = {m for m in modules if m.split(".")[0] not in {"lmbench", *sys.stdlib_module_names}}
+    digest = hashlib.sha256()
+    for file in sorted(inspect.getsourcefile(sys.modules[module]) or "" for module in own):
+        digest.update(Path(file).read_bytes() if file else b"")
     return digest.hexdigest()
 
 

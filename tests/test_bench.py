@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from lmbench.bench import Watch, beginning, evaluate, run_suite
+from lmbench.bench import Cell, Watch, beginning, evaluate, own_code_hash, run_suite
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.uniform import Uniform
@@ -124,6 +124,22 @@ def test_only_what_is_missing_or_changed_is_done_again(tmp_path):
     (tmp_path / "scores" / "ferry" / "uniform.npz").write_bytes(b"damaged")
     run_suite(suite_of(("uniform",)), tmp_path, watch=logs[3])
     assert [log.fresh for log in logs] == [["uniform", "bigram"], [], ["bigram"], ["uniform"]]
+
+
+def test_a_users_own_model_is_measured_anew_when_its_code_or_its_bases_change(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    base, model = tmp_path / "keyed_base.py", tmp_path / "keyed_model.py"
+    base.write_text("from lmbench.models.uniform import Uniform\n\nclass Base(Uniform):\n    pass\n")
+    model.write_text("from keyed_base import Base\n\nclass Mine(Base):\n    pass\n")
+    cell = Cell(FERRY, ModelSpec("keyed_model:Mine"), 0, False)
+    suite, corpus = suite_of(("keyed_model:Mine",)), FERRY.load()
+    keys = [cell.key(corpus, suite), cell.key(corpus, suite)]
+    for file in (model, base):
+        file.write_text(file.read_text() + "# changed\n")
+        keys.append(cell.key(corpus, suite))
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert own_code_hash("uniform") == own_code_hash("bigram")  # of what comes along, code_hash speaks
 
 
 def test_uniform_has_the_known_answer(tmp_path):
