@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmbench.bench import evaluate  # noqa: F401
     from lmbench.compare import compare  # noqa: F401
     from lmbench.corpus import Corpus, load_corpus  # noqa: F401
+    from lmbench.external import external_run  # noqa: F401
     from lmbench.files import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
@@ -38,6 +39,7 @@ _PUBLIC = {
     "check_model": "models.laws",
     "compare": "compare",
     "evaluate": "bench",
+    "external_run": "external",
     "fit_zipf": "zipf",
     "load_corpus": "corpus",
     "load_model": "scores",

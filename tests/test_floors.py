@@ -25,7 +25,7 @@ FLOORS = (
     },
     {"corpus", "models"},
     {"scores"},
-    {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines"},
+    {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines", "external"},
     {"suite", "bench", "results", "views", "diff", "studies", "answers"},
     {"report", "figures", "display"},
     {"cli"},
