@@ -171,16 +171,24 @@ def study(
 @click.command()
 @click.argument("before", metavar="RUN_DIR", type=click.Path())
 @click.argument("after", metavar="RUN_DIR", type=click.Path())
+@click.option("--html", "page", metavar="FILE", help="Writes the table as a page, too.")
 @json_option
-def diff(before: str, after: str, as_json: bool) -> None:
+def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
     """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
     from lmbench.diff import diff_runs
 
     if Path(before).resolve() == Path(after).resolve():
         raise InputError(f"{before} is given twice; name two run directories")
     found = diff_runs(Path(before), Path(after))
+    if page is not None:
+        from lmbench.report import write_changes
+
+        write_changes(page, found)
+        click.echo(f"page: {page}", err=True)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        from lmbench.results import plain
+
+        click.echo(json.dumps(plain(found), ensure_ascii=False))
         return
     click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
     for row in found["models"]:

@@ -5,8 +5,9 @@ Nothing here computes a statistic, and importing this loads neither matplotlib n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lmbench.charts import Chart
 from lmbench.differences import Views
@@ -20,7 +21,14 @@ from lmbench.report.leaderboard import (
     terminal_table,
 )
 
-__all__ = ["leaderboard_csv", "leaderboard_latex", "leaderboard_markdown", "terminal_table", "write"]
+__all__ = [
+    "leaderboard_csv",
+    "leaderboard_latex",
+    "leaderboard_markdown",
+    "terminal_table",
+    "write",
+    "write_changes",
+]
 
 
 def write(
@@ -56,3 +64,10 @@ def write(
         write_whole(path, text)
         written.append(path)
     return written
+
+
+def write_changes(path: str | Path, found: Mapping[str, Any]) -> None:
+    """Writes what ``diff_runs`` found as one self-contained page. Raises InputError where it cannot be written."""
+    from lmbench.report.changes import changes_html
+
+    write_whole(path, changes_html(found))
