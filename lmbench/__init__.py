@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lmbench.batches import random_batches, sequential_batches  # noqa: F401
     from lmbench.bench import evaluate  # noqa: F401
-    from lmbench.compare import compare  # noqa: F401
+    from lmbench.comparison import compare  # noqa: F401
     from lmbench.corpus import Corpus, load_corpus  # noqa: F401
     from lmbench.external import external_run  # noqa: F401
     from lmbench.files import InputError  # noqa: F401
@@ -37,7 +37,7 @@ _PUBLIC = {
     "Tokens": "text",
     "Vocab": "text",
     "check_model": "models.laws",
-    "compare": "compare",
+    "compare": "comparison",
     "evaluate": "bench",
     "external_run": "external",
     "fit_zipf": "zipf",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lmbench.compare import compare, unlike
+from lmbench.comparison import compare, unlike
 from lmbench.files import InputError
 from lmbench.scores import Run, load_run
 

@@ -143,7 +143,7 @@ def results_of(
 
     suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
     """
-    from lmbench.compare import across, compare, groups
+    from lmbench.comparison import across, compare, groups
 
     rows = [result_of(run) for run in runs]
     here = {name: [run for run in runs if run.corpus == name] for name in corpora}
