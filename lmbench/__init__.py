@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmbench.files import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
+    from lmbench.results import leaderboard  # noqa: F401
     from lmbench.scores import Run, Scorer, Scores, load_model  # noqa: F401
     from lmbench.text import Tokens, Vocab  # noqa: F401
     from lmbench.zipf import fit_zipf  # noqa: F401
@@ -41,6 +42,7 @@ _PUBLIC = {
     "evaluate": "bench",
     "external_run": "external",
     "fit_zipf": "zipf",
+    "leaderboard": "results",
     "load_corpus": "corpus",
     "load_model": "scores",
     "make_model": "models",

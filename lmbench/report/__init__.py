@@ -34,7 +34,7 @@ __all__ = [
 def write(
     out_dir: str | Path, results: Results, charts: Sequence[Chart] = (), views: Views | None = None
 ) -> list[Path]:
-    """Writes figures/*.png, figures/*.svg, report.md and report.html; returns their paths.
+    """Writes figures/*.png, figures/*.svg, results.csv, report.md and report.html; returns their paths.
 
     charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
     part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, else last.
@@ -59,6 +59,7 @@ def write(
             written.append(path)
     for path, text in (
         (out_dir / "report.md", page.markdown(results, files, list(shown.values()), views)),
+        (out_dir / "results.csv", leaderboard_csv(results)),
         (out_dir / "report.html", page.html(results, list(shown.values()), views)),
     ):
         write_whole(path, text)
