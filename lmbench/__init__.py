@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from lmbench.bench import evaluate  # noqa: F401
     from lmbench.comparison import compare  # noqa: F401
     from lmbench.corpus import Corpus, load_corpus  # noqa: F401
+    from lmbench.external import external_run  # noqa: F401
     from lmbench.files import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
+    from lmbench.results import leaderboard  # noqa: F401
     from lmbench.scores import Run, Scorer, Scores, load_model  # noqa: F401
     from lmbench.text import Tokens, Vocab  # noqa: F401
     from lmbench.zipf import fit_zipf  # noqa: F401
@@ -38,7 +40,9 @@ _PUBLIC = {
     "check_model": "models.laws",
     "compare": "comparison",
     "evaluate": "bench",
+    "external_run": "external",
     "fit_zipf": "zipf",
+    "leaderboard": "results",
     "load_corpus": "corpus",
     "load_model": "scores",
     "make_model": "models",

@@ -65,7 +65,7 @@ def compare(
     = 1. Pairs of one corpus whose signatures name different texts have no numbers, and a ``note`` why.
     Raises InputError where no pair compares, or where two runs carry the same label and seed.
     """
-    import pandas as pd
+    from lmbench.frames import Table
 
     rng = np.random.default_rng(0) if rng is None else rng
     rows: list[dict[str, Any]] = []
@@ -80,7 +80,7 @@ def compare(
                 rows.append({"corpus": corpus, "a": a, "b": b, "note": unlike(one[0], other[0])})
     if not any("p_value" in row for row in rows):
         raise InputError(f"these runs do not compare: {reason}")
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"note": "string"}).fillna({"note": ""})
+    return Table(rows, columns=list(COLUMNS)).astype({"note": "string"}).fillna({"note": ""})
 
 
 def unlike(one: Run, other: Run) -> str:
@@ -155,7 +155,9 @@ def _pairs(
     corpus: str, labels: Mapping[str, Sequence[Run]], replicates: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """A row a pair, each cut where its own two models have a boundary; pairs that are cut alike share their draws."""
-    rows = [{"corpus": corpus, "a": a, "b": b} for a, b in itertools.combinations(labels, 2)]
+    rows: list[dict[str, Any]] = [
+        {"corpus": corpus, "a": a, "b": b} for a, b in itertools.combinations(labels, 2)
+    ]
     kinds = {label: frozenset(run.scores.ends.tobytes() for run in labels[label]) for label in labels}
     alike: dict[frozenset[bytes], list[dict[str, Any]]] = {}
     for row in rows:

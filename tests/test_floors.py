@@ -22,10 +22,21 @@ FLOORS = (
         "zipf",
         "power_law",
         "arpa",
+        "frames",
     },
     {"corpus", "models"},
     {"scores"},
-    {"metrics", "comparison", "differences", "bootstrap", "coder", "contamination", "baselines"},
+    {
+        "metrics",
+        "comparison",
+        "differences",
+        "bootstrap",
+        "coder",
+        "contamination",
+        "baselines",
+        "external",
+        "export",
+    },
     {"suite", "bench", "results", "views", "diff", "studies", "answers"},
     {"report", "figures", "display"},
     {"cli"},
@@ -112,7 +123,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     assert found.stdout.strip() == "[]"
 
 
-def test_no_module_has_a_public_name_or_importing_it_would_hide_the_function():
-    import lmbench as lb
+def test_no_public_name_is_hidden_by_a_module_of_that_name():
+    """An imported submodule becomes an attribute of the package, and would stand where the function was."""
+    import lmbench
 
-    assert not set(lb.__all__) & {path.stem for path in PACKAGE.iterdir()}
+    assert {path.stem for path in PACKAGE.iterdir()} & set(lmbench.__all__) == set()

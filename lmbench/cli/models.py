@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.options import corpus_of, json_option, key_values, model_options, quiet_option, with_options
-from lmbench.files import InputError, unknown, write_whole
+from lmbench.files import InputError, unknown
 
 if TYPE_CHECKING:
     from lmbench.corpus import Corpus
-    from lmbench.scores import Run, Scorer
+    from lmbench.scores import Scorer
 
 
 def _fit(
@@ -74,7 +74,9 @@ def _need(name: str | None) -> str:
 @with_options(model_options)
 @click.option("--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote.")
 @click.option("--test", metavar="FILE", help="The text to score.")
-@click.option("--tokens", "tokens_file", metavar="FILE.tsv", help="Writes a row a token.")
+@click.option(
+    "--tokens", "tokens_file", metavar="FILE", help="Writes a row a token; FILE.parquet: as Parquet."
+)
 @click.option(
     "--verify",
     type=int,
@@ -106,6 +108,7 @@ def score(
 
     from lmbench.bench import score_run
     from lmbench.corpus import Corpus, files_of, read_canonical
+    from lmbench.export import write_tokens
     from lmbench.results import plain, result_of
     from lmbench.scores import Scorer
 
@@ -125,7 +128,7 @@ def score(
     run = score_run(scorer, corpus, scorer.model.name, seed)
     run = replace(run, facts={**run.facts, "fit_seconds": fit_seconds})
     if tokens_file is not None:
-        _write_tokens(Path(tokens_file), scorer, corpus, run)
+        write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
     result = plain(result_of(run))
     if verify is not None:
         from lmbench import coder
@@ -164,20 +167,6 @@ def _score_text(result: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.4f}" if value < 1000 else f"{value:,.1f}"
-
-
-def _write_tokens(path: Path, scorer: Scorer, corpus: Corpus, run: Run) -> None:
-    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-    scores = run.scores
-    rows = ["start\tend\ttoken\tlog_prob\toov"]
-    start = 0
-    tokens = scorer.unit.split(corpus.text("test").text)
-    for end, token, log_prob, oov in zip(
-        scores.ends.tolist(), tokens, scores.log_probs.tolist(), scores.oov.tolist(), strict=True
-    ):
-        rows.append(f"{start}\t{end}\t{token.translate(escapes)}\t{log_prob!r}\t{int(oov)}")
-        start = end
-    write_whole(path, "\n".join(rows) + "\n")
 
 
 @click.command()

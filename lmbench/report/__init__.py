@@ -5,8 +5,9 @@ Nothing here computes a statistic, and importing this loads neither matplotlib n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lmbench.charts import Chart
 from lmbench.differences import Views
@@ -20,13 +21,20 @@ from lmbench.report.leaderboard import (
     terminal_table,
 )
 
-__all__ = ["leaderboard_csv", "leaderboard_latex", "leaderboard_markdown", "terminal_table", "write"]
+__all__ = [
+    "leaderboard_csv",
+    "leaderboard_latex",
+    "leaderboard_markdown",
+    "terminal_table",
+    "write",
+    "write_changes",
+]
 
 
 def write(
     out_dir: str | Path, results: Results, charts: Sequence[Chart] = (), views: Views | None = None
 ) -> list[Path]:
-    """Writes figures/*.png, figures/*.svg, report.md and report.html; returns their paths.
+    """Writes figures/*.png, figures/*.svg, results.csv, report.md and report.html; returns their paths.
 
     charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
     part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, else last.
@@ -51,8 +59,16 @@ def write(
             written.append(path)
     for path, text in (
         (out_dir / "report.md", page.markdown(results, files, list(shown.values()), views)),
+        (out_dir / "results.csv", leaderboard_csv(results)),
         (out_dir / "report.html", page.html(results, list(shown.values()), views)),
     ):
         write_whole(path, text)
         written.append(path)
     return written
+
+
+def write_changes(path: str | Path, found: Mapping[str, Any]) -> None:
+    """Writes what ``diff_runs`` found as one self-contained page. Raises InputError where it cannot be written."""
+    from lmbench.report.changes import changes_html
+
+    write_whole(path, changes_html(found))
