@@ -13,9 +13,10 @@ Scoring, distributions and saving are written here, once; a smoothing only has t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -117,13 +118,44 @@ def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[
 
     own: for each order k from 1, (N_k,) what its n-grams keep; share: (N_{k-1},) what its contexts give away.
     """
-    probs = [np.full(1, 1 / counts.vocab_size)]
-    for k, (kept, given) in enumerate(zip(own, share, strict=True), 1):
-        p = probs[k - 1].take(counts.suffixes[k])
-        p *= given.take(counts.prefixes(k))
-        p += kept
-        probs.append(p)
-    return Backoff(counts.vocab_size, counts.keys, tuple(probs), (np.ones(1), *share[1:]))
+    return interpolate_by(
+        counts, lambda block: (own[block.k - 1][block.grams], share[block.k - 1][block.contexts])
+    )
+
+
+class Block(NamedTuple):
+    """Contexts of order k-1 that follow on each other, with all n-grams that continue them."""
+
+    k: int
+    grams: slice
+    contexts: slice
+    prefixes: np.ndarray  # (n-grams,) int64: the number of each one's context among these
+
+    @property
+    def size(self) -> int:
+        """How many contexts."""
+        return int(self.contexts.stop - self.contexts.start)
+
+
+def interpolate_by(counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarray, np.ndarray]]) -> Backoff:
+    """``interpolate`` of what ``parts`` says of one block after the other, so that only a block need be in memory."""
+    uniform = np.full(1, 1 / counts.vocab_size)
+    probs, backoffs = [uniform], [np.ones(1)]
+    for k in range(1, counts.order + 1):
+        prob, backoff = counts.store.column(np.float64), counts.store.column(np.float64)
+        for grams, contexts in counts.by_context(k):
+            prefixes = counts.keys[k][grams] // counts.vocab_size
+            prefixes -= contexts.start
+            own, share = parts(Block(k, grams, contexts, prefixes))
+            p = probs[k - 1].take(counts.suffixes[k][grams])
+            p *= share.take(prefixes)
+            p += own
+            prob.append(p)
+            backoff.append(share)
+        probs.append(prob.array())
+        if k > 1:
+            backoffs.append(backoff.array())
+    return Backoff(counts.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
 
 
 def check_order(order: int) -> None:
