@@ -58,6 +58,10 @@ class NgramTrie:
         """(N_k,) int32: the last word of each n-gram."""
         return (self.keys[k] % self.vocab_size).astype(np.int32)
 
+    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
+        """(Q,) the last words of some n-grams of order k."""
+        return np.asarray(self.keys[k][ranks] % self.vocab_size)
+
     def ngrams(self, k: int) -> np.ndarray:
         """(N_k, k) int32: the words of every n-gram of order k, in the order of their ranks."""
         ids = np.zeros((len(self.keys[k]), k), dtype=np.int32)
@@ -134,7 +138,7 @@ class NgramTrie:
 
     def _bound(self, k: int) -> int:
         """Every key of order k is below it."""
-        return len(self.keys[k - 1]) * self.vocab_size
+        return self.sizes[k - 1] * self.vocab_size
 
 
 class Step(NamedTuple):

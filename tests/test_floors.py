@@ -17,6 +17,7 @@ FLOORS = (
         "charts",
         "text",
         "columns",
+        "container",
         "ngrams",
         "spilling",
         "batches",

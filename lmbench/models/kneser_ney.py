@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lmbench.columns import MEMORY_LIMIT, columns_within
+from lmbench.container import MappedArray
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.models.base import learned, option
@@ -155,6 +156,12 @@ class KneserNey(BackoffModel):
             return
         super()._restore({f"backoffs.{k}": np.ones(1) for k in range(1, self.order)} | dict(state))
         self.table = normalised(self.table)
+
+    def _open(self, columns: Mapping[str, MappedArray]) -> None:
+        if self.bits == 64:
+            super()._open(columns)
+        else:  # weights that are worked out from the whole table
+            self._restore({name: column.all() for name, column in columns.items()})
 
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""
