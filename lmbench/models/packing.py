@@ -11,6 +11,8 @@ import numpy as np
 from lmbench.container import MappedArray
 from lmbench.ngrams import NgramTrie
 
+_PIECE = 1 << 20  # n-grams packed at once
+_SAMPLE = 1 << 16
 _GROUP = 32  # contexts whose continuations are counted from one place
 
 
@@ -22,9 +24,15 @@ def pack_trie(trie: NgramTrie) -> dict[str, np.ndarray]:
     """
     state = {}
     for k in range(2, trie.order + 1):
-        children = np.bincount(trie.prefixes(k), minlength=len(trie.keys[k - 1]))
+        keys = trie.keys[k]
+        children = np.zeros(trie.sizes[k - 1], dtype=np.int64)
+        words = np.empty(len(keys), dtype=np.min_scalar_type(trie.vocab_size - 1))
+        for begin in range(0, len(keys), _PIECE):
+            contexts, words[begin : begin + _PIECE] = np.divmod(keys[begin : begin + _PIECE], trie.vocab_size)
+            number = np.bincount(contexts - contexts[0])
+            children[contexts[0] : contexts[-1] + 1] += number
         before = np.cumsum(children) - children
-        state[f"words.{k}"] = trie.words(k).astype(np.min_scalar_type(trie.vocab_size - 1))
+        state[f"words.{k}"] = words
         state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max(initial=0))))
         state[f"begins.{k}"] = before[::_GROUP].astype(np.uint32)
     return state
@@ -91,12 +99,22 @@ def unpack_trie(state: Mapping[str, np.ndarray], vocab_size: int) -> tuple[np.nd
 
 def pack_column(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
     """(N,) float64 under ``name``; as codes into a list of values, or in single precision, where that loses nothing."""
-    distinct = np.unique(values)
-    codes = np.searchsorted(distinct, values).astype(np.min_scalar_type(max(len(distinct) - 1, 0)))
-    if distinct.nbytes + codes.nbytes < values.nbytes // 2:
-        return {f"{name}.values": distinct, f"{name}.codes": codes}
+    if _repeats(values):
+        distinct = np.unique(values)
+        code = np.min_scalar_type(max(len(distinct) - 1, 0))
+        if distinct.nbytes + code.itemsize * len(values) < values.nbytes // 2:
+            return {
+                f"{name}.values": distinct,
+                f"{name}.codes": np.searchsorted(distinct, values).astype(code),
+            }
     single = values.astype(np.float32)
     return {name: single if (single == values).all() else values}
+
+
+def _repeats(values: np.ndarray) -> bool:
+    """Whether as few as 2^16 values, all that codes of two bytes can tell apart, may be all there are."""
+    sample = values[:: -(-len(values) // _SAMPLE) or 1]
+    return len(sample) == len(values) or len(np.unique(sample)) < 0.8 * len(sample)
 
 
 class Coded:
