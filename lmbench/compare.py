@@ -155,7 +155,9 @@ def _pairs(
     corpus: str, labels: Mapping[str, Sequence[Run]], replicates: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """A row a pair, each cut where its own two models have a boundary; pairs that are cut alike share their draws."""
-    rows = [{"corpus": corpus, "a": a, "b": b} for a, b in itertools.combinations(labels, 2)]
+    rows: list[dict[str, Any]] = [
+        {"corpus": corpus, "a": a, "b": b} for a, b in itertools.combinations(labels, 2)
+    ]
     kinds = {label: frozenset(run.scores.ends.tobytes() for run in labels[label]) for label in labels}
     alike: dict[frozenset[bytes], list[dict[str, Any]]] = {}
     for row in rows:
