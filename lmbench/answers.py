@@ -6,17 +6,17 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lmbench.bench import code_hash
 from lmbench.charts import Chart, chart_of
 from lmbench.corpus import Corpus
-from lmbench.files import write_whole
+from lmbench.files import InputError, write_whole
 from lmbench.models import Monitor
 from lmbench.results import plain
-from lmbench.studies import Study, run_study
+from lmbench.studies import STUDIES, Study, run_study
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,13 @@ class Answer:
             "table": study.table.to_dict(orient="records"),
         }
         return cls(plain(told), list(study.charts))
+
+    def reported(self) -> tuple[dict[str, Any], list[Chart]]:
+        """What results.json says of it, and its figures under names of their own, which ``figures`` there lists."""
+        place = f"study-{self.told['corpus']}"
+        charts = [replace(chart, name=f"{place}-{chart.name}") for chart in self.charts]
+        told = {key: value for key, value in self.told.items() if key != "table"}
+        return {**told, "figures": [chart.name for chart in charts]}, charts
 
     def write(self, folder: Path, key: str = "") -> None:
         """NAME.json (with the figures as data) and NAME.csv in the folder, each whole or not at all."""
@@ -82,10 +89,20 @@ def answer_all(
             place = folder / "studies" / corpus.name
             found = None if fresh else read_answer(place / f"{name}.json", key)
             if found is None:
-                study = run_study(name, corpus, seed=seed, monitor=monitor)
-                found = Answer.of(study, corpus, seed, False)
+                found = _answer(name, corpus, seed, monitor)
                 found.write(place, key)
             yield found
+
+
+def _answer(name: str, corpus: Corpus, seed: int, monitor: Monitor | None) -> Answer:
+    """A study's answer, or why it has none: one short text must not cost a run its report."""
+    try:
+        return Answer.of(run_study(name, corpus, seed=seed, monitor=monitor), corpus, seed, False)
+    except InputError as error:
+        told = {"study": name, "question": STUDIES[name][1], "corpus": corpus.name, "seed": seed}
+        return Answer(
+            {**told, "full": False, "sentences": [f"No answer: {error}."], "facts": {}, "table": []}, []
+        )
 
 
 @functools.cache

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from lmbench.bench import Cell, Watch, beginning, evaluate, own_code_hash, run_suite
 from lmbench import report
+from lmbench.bench import Cell, Watch, beginning, evaluate, own_code_hash, run_suite
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.uniform import Uniform

@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lmbench.answers import answer_all
 from lmbench.corpus import Corpus, divide
 from lmbench.files import InputError
 from lmbench.models import make_model
@@ -294,3 +296,23 @@ def test_a_writer_that_is_the_truth_pays_the_entropy_rate_for_its_text(monkeypat
     assert table["bits by char 1-gram"]["char 1-gram", 1.0] == pytest.approx(0.918, abs=0.04)
     own = [table["bits by char 1-gram"]["char 1-gram", t] for t in generation.TEMPERATURES]
     assert own == sorted(own)
+
+
+# Answers of a run ------------------------------------------------------------------------------------
+
+
+def test_answers_are_read_back_and_their_figures_told_apart(tmp_path, monkeypatch):
+    made = corpus_of(make_source("golden-mean"), 20_000)
+    short = CanonicalText.of(["too short a text\n"])
+    corpora = {"one": replace(made, name="one"), "short": Corpus("short", short, short, short)}
+    answers = list(answer_all(["markov"], corpora, tmp_path))
+    (told, charts), (nothing, none) = (answer.reported() for answer in answers)
+    assert told["question"] == run_study("markov", made).question
+    assert told["figures"] == [chart.name for chart in charts] == ["study-one-markov"]
+    assert "table" not in told
+    assert none == nothing["figures"] == []
+    assert nothing["sentences"][0].startswith("No answer: the study needs at least")
+    monkeypatch.setattr("lmbench.answers.run_study", lambda *a, **k: pytest.fail("answered already"))
+    again = list(answer_all(["markov"], corpora, tmp_path))
+    assert [answer.told for answer in again] == [answer.told for answer in answers]
+    assert [chart.caption for chart in again[0].charts] == [charts[0].caption]

@@ -12,6 +12,9 @@ from typing import TextIO
 
 import click
 
+# numpy's matrix products are small here, and on several threads wait for each other; read when numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from lmbench import __version__
 from lmbench.cli.models import fit, generate, models, score
 from lmbench.cli.runs import diff, export, run, study

@@ -68,14 +68,15 @@ def run(
 
     told = msgspec.to_builtins(chosen)
     results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
-    answers = []
+    results["studies"] = []
     if chosen.studies and not outcome.interrupted:
         with fit_monitor("studies", quiet) as monitor:
-            answers = list(
-                answer_all(chosen.studies, outcome.corpora, folder, chosen.seeds[0], fresh, monitor)
-            )
-    results["studies"] = [{k: v for k, v in a.told.items() if k != "table"} for a in answers]
-    charts += [chart for answer in answers for chart in answer.charts]
+            for answer in answer_all(
+                chosen.studies, outcome.corpora, folder, chosen.seeds[0], fresh, monitor
+            ):
+                told_of_study, figures = answer.reported()
+                results["studies"].append(told_of_study)
+                charts += figures
     write_results(results, folder)
     report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
     Console().print(report.terminal_table(results))

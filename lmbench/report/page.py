@@ -45,7 +45,7 @@ def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     environment.filters["swatch"] = lambda label: _swatch(str(label), colours)
     page = environment.get_template("report.html").render(
         _context(results, views),
-        figures=_inline_figures(charts, colours),
+        figures=_inline_figures(charts, colours, _figures_of_studies(results)),
         boards=[_board(results, corpus, colours) for corpus in lead.corpora(results)],
         data=Markup(_script_json([_extract(e, colours) for e in views.extracts])),
         js=Markup(template("page.js") + template("report.js")),
@@ -72,7 +72,13 @@ def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart]
     environment.filters["md"] = lambda text: lead.markdown_text(str(text))
     environment.globals["leaderboard"] = lambda corpus: lead.leaderboard_markdown(results, corpus)
     context = _context(results, views)
-    text = environment.get_template("report.md").render(context, charts=charts, files=files)
+    asked = _figures_of_studies(results)
+    apart = {
+        number: [chart for chart in charts if asked.get(chart.name) == number] for number in asked.values()
+    }
+    text = environment.get_template("report.md").render(
+        context, charts=[c for c in charts if c.name not in asked], of_question=apart, files=files
+    )
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
@@ -137,6 +143,7 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
             for r in results.get("results", ())
             for note in r.get("notes") or ()
         ],
+        "studies": list(results.get("studies") or ()),
         "samples": any(r.get("samples") for r in results.get("results", ())),
         "signatures": [
             (r["corpus"], str(r["label"]), r["signature"])
@@ -146,6 +153,12 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "differences": _differences(views.differences),
         "extracts": views.extracts,
     }
+
+
+def _figures_of_studies(results: Results) -> dict[str, str]:
+    """A study's figure, by name -> the section of the question that it answers."""
+    studies = enumerate(results.get("studies") or ())
+    return {name: f"question-{number}" for number, study in studies for name in study.get("figures") or ()}
 
 
 def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,8 +283,10 @@ def _swatch(label: str, order: Sequence[str]) -> Markup:
     return Markup('<i class="swatch" style="background:{}"></i>').format(_colour(label, order))
 
 
-def _inline_figures(charts: Sequence[Chart], order: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Charts by section, each panel an SVG whose colours follow the page's theme."""
+def _inline_figures(
+    charts: Sequence[Chart], order: Sequence[str], places: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Charts by section, each panel an SVG whose colours follow the page's theme. places: sections of single charts."""
     themed = {figures.INK: "ink", figures.MUTED: "muted", figures.GRID: "line"}
     themed |= {colour: f"c{i}" for i, colour in enumerate(figures.PALETTE)}
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -283,7 +298,7 @@ def _inline_figures(charts: Sequence[Chart], order: Sequence[str]) -> dict[str, 
             svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
             svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
-        section = SECTIONS.get(chart.name.split("-")[0], "more")
+        section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
         found[section].append({"name": chart.name, "caption": chart.caption, "panels": panels})
     return found
 

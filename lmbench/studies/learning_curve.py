@@ -16,6 +16,7 @@ from lmbench.models import make_model
 from lmbench.models.base import Monitor
 from lmbench.scores import Scorer
 from lmbench.studies import SMALL_RNN, Study, at_least, prefix, small_torch
+from lmbench.text import CanonicalText
 
 QUESTION = "How do bits fall with training text, and when does one model overtake another?"
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -92,27 +93,28 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
 def _cells(corpus: Corpus, budget: dict[str, Any], rnn_shares: tuple[float, ...], full: bool) -> Any:
     """(what varies, label, its value, the corpus to learn from, (model, unit, options)), one after another."""
 
-    def part(chars: int) -> Corpus:
+    def part(chars: int, valid: CanonicalText | None = corpus.valid) -> Corpus:
         # Not dataclasses.replace: that would share the cache of encoded texts.
         train = prefix(corpus.train, chars)
-        return Corpus(corpus.name, train, corpus.valid, corpus.test, corpus.normalise, corpus.documents)
+        return Corpus(corpus.name, train, valid, corpus.test, corpus.normalise, corpus.documents)
 
     chars = corpus.train.chars
     for label, kind in COUNT_MODELS.items():
         for share in SHARES:
             yield "size", label, int(share * chars), part(int(share * chars)), kind
+    # Networks make a fixed number of passes: held-out text would be scored after each, and decide nothing.
     for share in rnn_shares:
         epochs = min(round(budget["epochs"] / share), EPOCHS)
         yield (
             "size",
             NETWORK,
             int(share * chars),
-            part(int(share * chars)),
+            part(int(share * chars), None),
             ("rnn", "char", {**budget, "epochs": epochs}),
         )
     for order in ORDERS:
         yield "order", "char Kneser–Ney", order, corpus, ("kneser-ney", "char", {"order": order})
-    small = corpus if full else part(min(HIDDEN_CHARS, chars))
+    small = part(chars if full else min(HIDDEN_CHARS, chars), None)
     for hidden in HIDDENS:
         yield (
             "hidden",
