@@ -63,6 +63,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru": ("lmbench.models.recurrent:Recurrent", {"cell": "gru"}),
     "lstm": ("lmbench.models.recurrent:Recurrent", {"cell": "lstm"}),
     "transformer": ("lmbench.models.transformer:Transformer", {}),
+    "hugging-face": ("lmbench.models.hugging_face:HuggingFace", {}),
     "mlp": ("lmbench.models.window:WindowPerceptron", {}),
     "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
     "d2l-8.6": ("lmbench.models.recurrent:Recurrent", D2L_86),
