@@ -239,7 +239,7 @@ def test_latex_is_escaped() -> None:
     table = report.leaderboard_latex(example.hostile(), example.hostile()["results"][0]["corpus"])
     assert r"\$\textbackslash{}frac\{1\}\$" in table
     assert r"\_\&\%" in table
-    assert table.count("&") - table.count(r"\&") == 2 * 8  # nine columns, two lines
+    assert table.count("&") - table.count(r"\&") == 2 * 9  # ten columns, two lines
 
 
 def test_terminal_shows_ranks_and_reasons() -> None:
