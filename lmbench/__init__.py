@@ -16,11 +16,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lmbench.batches import random_batches, sequential_batches  # noqa: F401
     from lmbench.bench import evaluate  # noqa: F401
-    from lmbench.compare import compare  # noqa: F401
+    from lmbench.comparison import compare  # noqa: F401
     from lmbench.corpus import Corpus, load_corpus  # noqa: F401
+    from lmbench.external import external_run  # noqa: F401
     from lmbench.files import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
+    from lmbench.results import leaderboard  # noqa: F401
     from lmbench.scores import Run, Scorer, Scores, load_model  # noqa: F401
     from lmbench.text import Tokens, Vocab  # noqa: F401
     from lmbench.zipf import fit_zipf  # noqa: F401
@@ -36,9 +38,11 @@ _PUBLIC = {
     "Tokens": "text",
     "Vocab": "text",
     "check_model": "models.laws",
-    "compare": "compare",
+    "compare": "comparison",
     "evaluate": "bench",
+    "external_run": "external",
     "fit_zipf": "zipf",
+    "leaderboard": "results",
     "load_corpus": "corpus",
     "load_model": "scores",
     "make_model": "models",

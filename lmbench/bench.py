@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ import numpy as np
 import lmbench
 from lmbench.coder import verify
 from lmbench.corpus import Corpus
+from lmbench.external import external_run
 from lmbench.files import InputError, write_whole
 from lmbench.jobs import side_by_side
-from lmbench.models import LanguageModel, Monitor, make_model
+from lmbench.models import LanguageModel, Monitor, make_model, model_class
 from lmbench.models.laws import broken_laws
 from lmbench.scores import Run, Scorer, load_run, save_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
@@ -155,6 +158,7 @@ class Cell:
             "samples": msgspec.structs.asdict(suite.samples),
             "verify": suite.verify,
             "code": code_hash(),
+            "own_code": own_code_hash(self.spec.model),
         }
         return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
 
@@ -169,6 +173,16 @@ def code_hash() -> str:
     for file in files:
         if file.exists():
             digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def own_code_hash(model: str) -> str:
+    """Of the source files of a user's own model: its class's and those of the classes that it builds on."""
+    modules = {c.__module__ for c in model_class(model)[0].__mro__}
+    own = {m for m in modules if m.split(".")[0] not in {"lmbench", *sys.stdlib_module_names}}
+    digest = hashlib.sha256()
+    for file in sorted(inspect.getsourcefile(sys.modules[module]) or "" for module in own):
+        digest.update(Path(file).read_bytes() if file else b"")
     return digest.hexdigest()
 
 
@@ -284,7 +298,7 @@ class Outcome:
         ]
 
     def scorer_of(self, run: Run) -> Scorer:
-        """A finished run's fitted model, read from disk."""
+        """A ranked run's fitted model, read from disk."""
         for spec in self.suite.corpus_specs():
             for cell in cells_of(self.suite, spec):
                 if (cell.corpus.name, cell.label, cell.seed) == (run.corpus, run.label, run.seed):
@@ -305,6 +319,7 @@ def run_suite(
     outcome = Outcome(suite, folder)
     specs = suite.corpus_specs()
     outcome.corpora = {spec.name: _load(spec) for spec in specs}
+    external = external_runs(suite, outcome.corpora)
     write_whole(folder / "suite.toml", to_toml(suite))
     todo = [cell for spec in specs for cell in cells_of(suite, spec)]
     watch.begin(len(todo))
@@ -328,7 +343,25 @@ def run_suite(
         outcome.interrupted = True
     order = {(cell.corpus.name, cell.label, cell.seed): number for number, cell in enumerate(todo)}
     outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
+    for run in external:
+        save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")
+    outcome.runs += external
     return outcome
+
+
+def external_runs(suite: Suite, corpora: Mapping[str, Corpus]) -> list[Run]:
+    """The suite's rows that other programs have scored. Raises InputError where a file does not suit its text."""
+    return [
+        external_run(
+            spec.file,
+            corpora[spec.corpus or next(iter(corpora))],
+            spec.label,
+            spec.unit,
+            spec.vocab_size,
+            suite.seeds[0],
+        )
+        for spec in suite.external
+    ]
 
 
 def _measure_all(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lmbench.compare import compare, unlike
+from lmbench.comparison import compare, unlike
 from lmbench.files import InputError
 from lmbench.scores import Run, load_run
 
@@ -74,11 +75,13 @@ def _row(key: tuple[str, str, int], one: Run | None, other: Run | None) -> dict[
         return {**row, "reason": f"not comparable: {reason}"}
     pair = [replace(other, label="after"), replace(one, label="before")]
     found = compare(pair).to_dict(orient="records")[0]
-    low, high = found["ci95"]
+    difference = float(found["difference_bits_per_char"])
+    if math.isnan(difference):
+        return {**row, "reason": f"not comparable: {found['note']}"}
     return {
         **row,
-        "difference_bits_per_char": float(found["difference_bits_per_char"]),
-        "ci95": [float(low), float(high)],
+        "difference_bits_per_char": difference,
+        "ci95": [float(e) for e in found["ci95"]] if math.isfinite(difference) else None,
         "p_value": float(found["p_value"]),
         "beyond_noise": bool(found["p_value"] <= 0.05),
     }

@@ -42,7 +42,7 @@ class RunWatch(Watch):
         self.bars, self.quiet = bars, quiet
         self.total = self.finished = 0
         self.all: TaskID | None = None
-        self.monitors: dict[Cell, BarMonitor] = {}
+        self.monitors: dict[str, BarMonitor] = {}
 
     def begin(self, cells: int) -> None:
         self.total = cells
@@ -52,14 +52,16 @@ class RunWatch(Watch):
     def start(self, cell: Cell) -> Monitor:
         if self.bars is None:
             return Monitor()
-        return self.monitors.setdefault(cell, BarMonitor(self.bars, f"{cell.corpus.name} {cell.label}"))
+        name = f"{cell.corpus.name} {cell.stem}"
+        return self.monitors.setdefault(name, BarMonitor(self.bars, name))
 
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
         self.finished += 1
+        name = f"{cell.corpus.name} {cell.stem}"
         if self.bars is not None and self.all is not None:
             self.bars.update(self.all, completed=self.finished)
-            if cell in self.monitors:
-                self.monitors.pop(cell).close()
+            if name in self.monitors:
+                self.monitors.pop(name).close()
         if self.quiet and isinstance(outcome, Run):
             return
         if isinstance(outcome, str):
@@ -69,7 +71,7 @@ class RunWatch(Watch):
                 f"{outcome.facts['fit_seconds'] + outcome.facts['score_seconds']:.1f} s" if fresh else "kept"
             )
             said = f"{outcome.scores.bits_per_char:.3f} bits/char  ({spent})"
-        line = f"[{self.finished}/{self.total}] {cell.corpus.name} {cell.label}: {said}"
+        line = f"[{self.finished}/{self.total}] {name}: {said}"
         if self.bars is not None:
             self.bars.console.print(line, highlight=False, markup=False)
         else:

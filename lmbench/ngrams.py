@@ -19,11 +19,12 @@ or more, and is not counted as a word. No n-gram crosses from one document into 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from lmbench.columns import Memory
 from lmbench.files import InputError
 from lmbench.text import Tokens
 
@@ -56,6 +57,10 @@ class NgramTrie:
     def words(self, k: int) -> np.ndarray:
         """(N_k,) int32: the last word of each n-gram."""
         return (self.keys[k] % self.vocab_size).astype(np.int32)
+
+    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
+        """(Q,) the last words of some n-grams of order k."""
+        return np.asarray(self.keys[k][ranks] % self.vocab_size)
 
     def ngrams(self, k: int) -> np.ndarray:
         """(N_k, k) int32: the words of every n-gram of order k, in the order of their ranks."""
@@ -133,7 +138,7 @@ class NgramTrie:
 
     def _bound(self, k: int) -> int:
         """Every key of order k is below it."""
-        return len(self.keys[k - 1]) * self.vocab_size
+        return self.sizes[k - 1] * self.vocab_size
 
 
 class Step(NamedTuple):
@@ -175,10 +180,26 @@ class NgramCounts(NgramTrie):
 
     counts: for each order, (N_k,) int64; counts[0] is the number of tokens; words that never occur have count 0.
     suffixes: for each order k, (N_k,) int32: the rank, in order k-1, of each n-gram without its first word (order 0: 0).
+    store: where these columns are kept, and those that are made of them.
     """
 
     counts: tuple[np.ndarray, ...]
     suffixes: tuple[np.ndarray, ...]
+    store: Memory = field(default_factory=Memory)
+
+    def by_context(self, k: int) -> Iterator[tuple[slice, slice]]:
+        """Blocks of order k and, with each, the contexts of order k-1 that its n-grams, and none before, continue."""
+        keys, contexts = self.keys[k], len(self.keys[k - 1])
+        begin = first = 0
+        while first < contexts:
+            cut, last = len(keys), contexts
+            if begin + self.store.block < len(keys):
+                last = int(keys[begin + self.store.block] // self.vocab_size)
+                last += last == first  # the continuations of one context stay together, however many
+                cut = int(np.searchsorted(keys, last * self.vocab_size))
+            yield slice(begin, cut), slice(first, last)
+            self.store.release()
+            begin, first = cut, last
 
     def context_counts(self, k: int) -> np.ndarray:
         """(N_k,) int64: how often each n-gram of order k < order occurs as a context, that is, is followed by a word.
@@ -197,9 +218,10 @@ class NgramCounts(NgramTrie):
 
         Each occurrence without a left neighbour, at the virtual beginning of a document, counts as one more.
         """
-        suffixes, size = self.suffixes[k + 1], len(self.keys[k])
-        with_neighbour = sum_by(suffixes, size, self.counts[k + 1])
-        types: np.ndarray = np.bincount(suffixes, minlength=size) + self.counts[k] - with_neighbour
+        types = self.store.copy(self.counts[k])
+        counts, suffixes = self.counts[k + 1], self.suffixes[k + 1]
+        for block in self.store.blocks(len(counts)):
+            np.add.at(types, suffixes[block].astype(np.intp), 1 - counts[block])
         return types
 
 
@@ -234,12 +256,12 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
         spelt *= vocab_size
         spelt += symbols[ends]
         spelt, sorted_ends = sort_keys(spelt, ends, len(keys[k - 1]) * vocab_size)
-        first = _first_of_runs(spelt)
+        first = first_of_runs(spelt)
         number = np.diff(first, append=len(spelt))
         keys.append(spelt[first])
         counts.append(number)
         suffixes.append(ranks[sorted_ends[first]])
-        _check_size(k, len(first))
+        check_size(k, len(first))
         if k < order:
             ranks = np.full(len(symbols), -1, dtype=np.int32)
             ranks[sorted_ends] = np.repeat(np.arange(len(first), dtype=np.int32), number)
@@ -260,8 +282,8 @@ def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
         spelt_b = new_b[b.prefixes(k)] * vocab_size + b.words(k)
         spelt = np.concatenate([spelt_a, spelt_b])
         spelt, where = sort_keys(spelt, np.arange(len(spelt)), len(keys[k - 1]) * vocab_size)
-        first = _first_of_runs(spelt)
-        _check_size(k, len(first))
+        first = first_of_runs(spelt)
+        check_size(k, len(first))
         keys.append(spelt[first])
         number = np.concatenate([a.counts[k], b.counts[k]])[where]
         counts.append(np.add.reduceat(number, first) if len(first) else number)
@@ -299,7 +321,7 @@ def sort_keys(keys: np.ndarray, labels: np.ndarray, bound: int) -> tuple[np.ndar
     return keys[order], labels[order]
 
 
-def _first_of_runs(keys: np.ndarray) -> np.ndarray:
+def first_of_runs(keys: np.ndarray) -> np.ndarray:
     """Where each run of equal keys begins."""
     begins = np.empty(len(keys), dtype=bool)
     begins[:1] = True
@@ -307,6 +329,6 @@ def _first_of_runs(keys: np.ndarray) -> np.ndarray:
     return np.flatnonzero(begins)
 
 
-def _check_size(k: int, size: int) -> None:
+def check_size(k: int, size: int) -> None:
     if size > _MAX_RANK:
         raise InputError(f"the text has more than 2^31 n-grams of order {k}; choose a lower order")

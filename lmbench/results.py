@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
@@ -11,7 +9,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,33 +24,11 @@ from lmbench.scores import Run
 from lmbench.text import CanonicalText, encode, unit_named
 from lmbench.zipf import fit_zipf, ngram_counts, zipf_chart
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SCHEMA_VERSION = 1
 FEW_TYPES = 10  # of a run's n-grams of words, fewer show no law
-LEADERBOARD = (
-    "corpus",
-    "rank",
-    "label",
-    "model",
-    "unit",
-    "bits_per_char",
-    "ci95_low",
-    "ci95_high",
-    "groups",
-    "bits_per_byte",
-    "bits_per_word",
-    "train_bits_per_char",
-    "perplexity",
-    "perplexity_excluding_oov",
-    "vocab_size",
-    "tokens",
-    "oov",
-    "parameters",
-    "model_bytes",
-    "fit_seconds",
-    "score_seconds",
-    "seed",
-    "status",
-)
 
 
 def environment() -> dict[str, Any]:
@@ -106,6 +82,45 @@ def result_of(run: Run) -> dict[str, Any]:
     }
 
 
+LEADERBOARD = (
+    *(
+        "corpus",
+        "rank",
+        "label",
+        "groups",
+        "bits_per_char",
+        "ci95",
+        "train_bits_per_char",
+        "perplexity",
+        "unit",
+    ),
+    *("vocab_size", "oov", "fit_seconds", "score_seconds", "parameters", "unranked_reason"),
+)
+
+
+def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
+    """Runs as a table, a row a run, of each corpus the best first, with the columns ``LEADERBOARD``.
+
+    groups: labels that share a letter cannot be told apart (``compare.groups``). rank: missing where a run is not
+    ranked. Raises InputError where runs of one corpus name different texts.
+    """
+    from lmbench.comparison import groups
+    from lmbench.frames import Table
+
+    found: list[dict[str, Any]] = []
+    for corpus in dict.fromkeys(run.corpus for run in runs):
+        here = [run for run in runs if run.corpus == corpus]
+        ranked = [run for run in here if run.facts.get("unranked_reason") is None]
+        letters = groups(ranked)
+        here.sort(key=lambda run: (run not in ranked, run.scores.bits_per_char))
+        for place, run in enumerate(here, 1):
+            row = result_of(run)
+            row |= {key: getattr(run.scores, key) for key in ("bits_per_char", "perplexity")}
+            told = {"rank": place if place <= len(ranked) else None, "groups": letters.get(run.label, "")}
+            found.append(row | told)
+    return Table(found, columns=list(LEADERBOARD)).astype({"rank": "Int64"})
+
+
 def zipf_counts(text: CanonicalText, unit: str, orders: Sequence[int]) -> dict[int, np.ndarray]:
     """For each order, the counts of a text's n-grams, (K,) falling; line feeds and empty words are no words."""
     from lmbench.text import build_vocab
@@ -143,7 +158,7 @@ def results_of(
 
     suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
     """
-    from lmbench.compare import across, compare, groups
+    from lmbench.comparison import across, compare, groups
 
     rows = [result_of(run) for run in runs]
     here = {name: [run for run in runs if run.corpus == name] for name in corpora}
@@ -229,31 +244,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def leaderboard(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of every corpus, ranked by bits per character; unranked and failed ones last, without a rank."""
-    ordered: list[dict[str, Any]] = []
-    for corpus in [c["name"] for c in results["corpora"]]:
-        rows = [r for r in results["results"] if r["corpus"] == corpus]
-        good = [r for r in rows if r["status"] == "ok" and not r.get("unranked_reason")]
-        good.sort(key=lambda r: math.inf if r["bits_per_char"] is None else r["bits_per_char"])
-        rest = [r for r in rows if r not in good]
-        for rank, row in enumerate([*good, *rest], 1):
-            low, high = row.get("ci95") or (None, None)
-            ranked = rank if rank <= len(good) else None
-            ordered.append({**row, "rank": ranked, "ci95_low": low, "ci95_high": high})
-    return ordered
-
-
 def write_results(results: dict[str, Any], folder: Path) -> None:
-    """results.json and results.csv, each whole or not at all."""
+    """results.json, whole or not at all."""
     write_whole(
         folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )
-    stream = io.StringIO()
-    table = csv.DictWriter(stream, LEADERBOARD, extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    table.writerows(leaderboard(results))
-    write_whole(folder / "results.csv", stream.getvalue())
 
 
 def read_results(folder: Path) -> dict[str, Any]:

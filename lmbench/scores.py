@@ -13,6 +13,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
+from lmbench.container import open_arrays, write_arrays
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
@@ -250,7 +251,7 @@ class Scorer:
         tokens = [*self.unit.split(prompt), *(self.vocab.tokens[i] for i in drawn.tolist())]
         return self.unit.join(tokens)
 
-    # Saving: one safetensors file, its header in JSON; no pickle --------------------------------------
+    # Saving: one file of named arrays, its header in JSON; no pickle -----------------------------------
 
     def save(self, path: str | Path) -> None:
         """Writes all of it to one file, whole or not at all; to ``.arpa`` or ``.arpa.gz`` the n-grams alone.
@@ -261,11 +262,7 @@ class Scorer:
             from lmbench.models.arpa import save_arpa
 
             return save_arpa(path, self.model, self.vocab)
-        import hashlib
-
-        from safetensors.numpy import save
-
-        arrays = {f"model.{key}": np.ascontiguousarray(a) for key, a in self.model._state().items()}
+        arrays = {f"model.{key}": array for key, array in self.model._state().items()}
         for key, words in (("vocab", self.vocab.tokens), ("types", self.types)):
             arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
         fixed = model_class(self.model.name)[1]
@@ -281,41 +278,32 @@ class Scorer:
             "normalise": self.normalise,
             "documents": self.documents,
             "about": self.about,
-            "sha256": _digest(arrays, hashlib.sha256()),
         }
-        write_whole(path, save(arrays, {"lmbench": msgspec.json.encode(header).decode()}))
+        write_arrays(path, arrays, header)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Reads a saved scorer back, bit for bit. Raises InputError where the file is foreign or damaged."""
-        import hashlib
+    def load(cls, path: str | Path, check: bool = False) -> Self:
+        """Reads a saved scorer back, bit for bit. Raises InputError where the file is foreign or damaged.
 
-        from safetensors import SafetensorError, safe_open
-
-        if not Path(path).is_file():
-            raise InputError(f"no such model file: {path}; `lmbench fit --save {path}` makes one")
-        try:
-            with safe_open(str(path), framework="np") as stream:
-                header = msgspec.json.decode((stream.metadata() or {})["lmbench"])
-                arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-            if header["format"] != FORMAT:
-                raise InputError(
-                    f"{path} has format {header['format']}, this lmbench reads {FORMAT}; fit it anew"
-                )
-            if header["sha256"] != _digest(arrays, hashlib.sha256()):
-                raise InputError(f"{path} is damaged (its checksum does not fit); fit it anew")
-            words = {key: msgspec.json.decode(arrays.pop(key).tobytes()) for key in ("vocab", "types")}
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} is not a model that lmbench saved, or is damaged ({error})") from None
+        The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
+        everything at once, now.
+        """
+        header, columns = open_arrays(path)
+        if header.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has format {header.get('format')}, this lmbench reads {FORMAT}; fit it anew"
+            )
+        if check:
+            for column in columns.values():
+                column.all()
+        words = {key: msgspec.json.decode(columns.pop(key).all().tobytes()) for key in ("vocab", "types")}
         model = make_model(header["model"], **header["options"])
         model.vocab_size, model.notes, model.history = (
             header["vocab_size"],
             header["notes"],
             header["history"],
         )
-        model._restore({key.removeprefix("model."): array for key, array in arrays.items()})
+        model._open({key.removeprefix("model."): column for key, column in columns.items()})
         vocab = Vocab.from_list(words["vocab"], header["reserved"])
         return cls(
             model,
@@ -328,16 +316,9 @@ class Scorer:
         )
 
 
-FORMAT = 1
+FORMAT = 2
 
 
-def _digest(arrays: dict[str, np.ndarray], digest: Any) -> str:
-    for key in sorted(arrays):
-        digest.update(key.encode())
-        digest.update(arrays[key].reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def load_model(path: str | Path) -> Scorer:
-    """A model saved by ``lmbench fit --save``, ready to score and to write text."""
-    return Scorer.load(path)
+def load_model(path: str | Path, check: bool = False) -> Scorer:
+    """A model saved by ``lmbench fit --save``, ready to score and to write text. check: all of the file at once."""
+    return Scorer.load(path, check)

@@ -54,6 +54,19 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True):
         self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{self.unit}")
 
 
+class ExternalSpec(msgspec.Struct, forbid_unknown_fields=True):
+    """A row whose scores another program has written (see ``external.py``); corpus: default the suite's only one."""
+
+    file: str
+    label: str = ""
+    corpus: str = ""
+    unit: str = "token"
+    vocab_size: int = 0
+
+    def __post_init__(self) -> None:
+        self.label = self.label or Path(self.file).stem
+
+
 class SampleSpec(msgspec.Struct, forbid_unknown_fields=True):
     """The text that each model writes for the report."""
 
@@ -68,6 +81,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     corpora: list[str | CorpusSpec]
     models: list[ModelSpec]
+    external: list[ExternalSpec] = []
     title: str = ""
     seeds: tuple[int, ...] = (0,)
     zipf_orders: tuple[int, ...] = (1, 2, 3)
@@ -80,8 +94,10 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
 
     def narrowed(self, corpora: list[str], models: list[str], seed: int | None) -> Suite:
         """The suite with other corpora, only some of its models (and what they combine), or another seed."""
-        chosen = self.models
+        chosen, external = self.models, self.external
         if models:
+            external = [spec for spec in self.external if spec.label in models]
+            models = [label for label in models if label not in [spec.label for spec in external]]
             by_label = {spec.label: spec for spec in self.models}
             wanted: list[str] = []
             queue = list(models)
@@ -95,12 +111,16 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
                     queue.extend(make_model(spec.model, **spec.options).component_labels)
             chosen = [spec for spec in self.models if spec.label in wanted]
         known = {spec.name: spec for spec in self.corpus_specs()}
+        if corpora:
+            only = self.corpus_specs()[0].name
+            external = [spec for spec in external if (spec.corpus or only) in corpora]
         specs: list[str | CorpusSpec] = [known.get(name, name) for name in corpora] or self.corpora
         replaced = bool(corpora) and set(corpora) != set(known)
         name = "-".join([self.name, *corpora]) if replaced else self.name
         name = re.sub(r"[^\w.-]+", "-", name)
         seeds = self.seeds if seed is None else (seed,)
-        return msgspec.structs.replace(self, name=name, corpora=specs, models=chosen, seeds=seeds)
+        rows = {"models": chosen, "external": external}
+        return msgspec.structs.replace(self, name=name, corpora=specs, seeds=seeds, **rows)
 
 
 def built_in() -> dict[str, Path]:
@@ -162,6 +182,19 @@ def check(suite: Suite) -> None:
             if label not in labels:
                 raise unknown(f"component of {where} (rows above it)", label, labels)
         labels.append(model.label)
+    names = [spec.name for spec in suite.corpus_specs()]
+    for number, row in enumerate(suite.external):
+        where = f"external[{number}]"
+        if not row.corpus and len(names) > 1:
+            raise InputError(f"{where}.corpus is missing; name the one of {', '.join(names)} that was scored")
+        if row.corpus and row.corpus not in names:
+            raise unknown(f"{where}.corpus", row.corpus, names)
+        if "/" in row.label or row.label.startswith("."):
+            raise InputError(f"{where}.label {row.label!r} is to be a file's name")
+        if row.label in labels or (row.corpus, row.label) in [
+            (r.corpus, r.label) for r in suite.external[:number]
+        ]:
+            raise InputError(f"{where}.label {row.label!r} stands twice; give each row a label of its own")
 
 
 def to_toml(suite: Suite) -> str:
@@ -180,9 +213,10 @@ def to_toml(suite: Suite) -> str:
         "[samples]",
         *(f"{k} = {_toml(v)}" for k, v in msgspec.structs.asdict(suite.samples).items()),
     ]
-    for model in suite.models:
-        lines += ["", "[[models]]"]
-        lines += [f"{key} = {_toml(v)}" for key, v in msgspec.structs.asdict(model).items() if v]
+    for table, rows in (("models", suite.models), ("external", suite.external)):
+        for row in rows:
+            lines += ["", f"[[{table}]]"]
+            lines += [f"{key} = {_toml(v)}" for key, v in msgspec.structs.asdict(row).items() if v]
     return "\n".join(lines) + "\n"
 
 

@@ -13,11 +13,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from lmbench.bench import Watch, beginning, evaluate, run_suite
+from lmbench import report
+from lmbench.bench import Cell, Watch, beginning, evaluate, own_code_hash, run_suite
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.uniform import Uniform
-from lmbench.results import leaderboard, results_of, write_results
+from lmbench.report.leaderboard import rows as ranked
+from lmbench.results import results_of, write_results
 from lmbench.scores import load_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, load_suite, to_toml
 from tests.conftest import GOLDEN
@@ -126,6 +128,22 @@ def test_only_what_is_missing_or_changed_is_done_again(tmp_path):
     assert [log.fresh for log in logs] == [["uniform", "bigram"], [], ["bigram"], ["uniform"]]
 
 
+def test_a_users_own_model_is_measured_anew_when_its_code_or_its_bases_change(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    base, model = tmp_path / "keyed_base.py", tmp_path / "keyed_model.py"
+    base.write_text("from lmbench.models.uniform import Uniform\n\nclass Base(Uniform):\n    pass\n")
+    model.write_text("from keyed_base import Base\n\nclass Mine(Base):\n    pass\n")
+    cell = Cell(FERRY, ModelSpec("keyed_model:Mine"), 0, False)
+    suite, corpus = suite_of(("keyed_model:Mine",)), FERRY.load()
+    keys = [cell.key(corpus, suite), cell.key(corpus, suite)]
+    for file in (model, base):
+        file.write_text(file.read_text() + "# changed\n")
+        keys.append(cell.key(corpus, suite))
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert own_code_hash("uniform") == own_code_hash("bigram")  # of what comes along, code_hash speaks
+
+
 def test_uniform_has_the_known_answer(tmp_path):
     _, found = results_in(tmp_path, suite_of(("uniform",)))
     row = found["results"][0]
@@ -180,7 +198,7 @@ def test_a_model_that_fails_leaves_its_reason_and_the_rest_goes_on(tmp_path):
     assert "ZeroDivisionError: by design" in said["error"]
     assert "memory" in said["memory"]
     assert "by design" in (tmp_path / "errors" / "ferry-error.txt").read_text()
-    assert [row["rank"] for row in leaderboard(found)] == [1, None, None]
+    assert [row.rank for row in ranked(found, "ferry")] == [1, None, None]
 
 
 def test_a_worker_that_is_killed_costs_its_own_row_alone(tmp_path):
@@ -221,10 +239,10 @@ class Peeking(Uniform):
 
 def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
     _outcome, found = results_in(tmp_path, suite_of(("tests.test_bench:Peeking", "peeking"), ("bigram",)))
-    rows = {row["label"]: row for row in leaderboard(found)}
-    assert rows["peeking"]["rank"] is None
-    assert "next_log_probs" in rows["peeking"]["unranked_reason"]
-    assert rows["bigram"]["rank"] == 1
+    rows = {row.label: row for row in ranked(found, "ferry")}
+    assert rows["peeking"].rank is None
+    assert "next_log_probs" in (rows["peeking"].reason or "")
+    assert rows["bigram"].rank == 1
 
 
 def test_several_seeds_are_rows_of_one_label(tmp_path):
@@ -250,9 +268,9 @@ def test_results_are_json_without_nan_and_a_table(tmp_path):
     assert rows["certain"]["perplexity"] is None  # some p = 0: infinite, shown and not crashed
     assert rows["certain"]["infinite_tokens"] > 0
     assert again["schema_version"] == 1
-    lines = (tmp_path / "results.csv").read_text().splitlines()
+    lines = report.leaderboard_csv(found).splitlines()
     assert len(lines) == 3
-    assert lines[1].split(",")[2] == "bigram"
+    assert lines[1].split(",")[1] == "bigram"
 
 
 def test_a_text_without_blanks(tmp_path):

@@ -206,6 +206,8 @@ WRONG = [
     ),
     (("score", "--model", "bigram", "--train", TRAIN, "--test", TEST, "--unit", "sentence"), "char"),
     (("score", "--model", "no.such:Model", "--train", TRAIN, "--test", TEST), "cannot load"),
+    (("score", "--model", "broken:Model", "--train", TRAIN, "--test", TEST), "broken.py, line 1"),
+    (("score", "--model", "lmbench.models:LanguageModel", "--train", TRAIN, "--test", TEST), "lacks _fit"),
     (("score", "--load", "nothing.lmb", "--test", TEST), "no such model file"),
     (("score", "--load", TRAIN, "--test", TEST), "not a model"),
     (("score", "--load", "nothing.lmb", "--model", "bigram", "--test", TEST), "leave --model"),
@@ -233,6 +235,7 @@ def test_what_is_wrong_is_one_line_with_status_2(call, tmp_path, argv, said):
     (tmp_path / "binary.txt").write_bytes(b"a\0b")
     (tmp_path / "latin.txt").write_bytes(b"a\xe9 b")
     (tmp_path / "digits.txt").write_text("1 2 3\n")
+    (tmp_path / "broken.py").write_text("class Model(: pass\n")
     before = {p: p.stat().st_size for p in tmp_path.rglob("*")}
     status, out, err = call(*argv)
     assert status == 2

@@ -16,16 +16,30 @@ FLOORS = (
         "jobs",
         "charts",
         "text",
+        "columns",
+        "container",
         "ngrams",
+        "spilling",
         "batches",
         "sources",
         "zipf",
         "power_law",
         "arpa",
+        "frames",
     },
     {"corpus", "models"},
     {"scores"},
-    {"metrics", "compare", "differences", "bootstrap", "coder", "contamination", "baselines"},
+    {
+        "metrics",
+        "comparison",
+        "differences",
+        "bootstrap",
+        "coder",
+        "contamination",
+        "baselines",
+        "external",
+        "export",
+    },
     {"suite", "bench", "results", "views", "diff", "studies", "answers"},
     {"report", "figures", "display"},
     {"cli"},
@@ -37,10 +51,14 @@ WITHIN = {
     ("registry", "download"),
     ("registry", "download"),
     ("ngrams", "text"),
+    ("ngrams", "columns"),
+    ("spilling", "ngrams"),
+    ("spilling", "columns"),
+    ("spilling", "text"),
     ("zipf", "power_law"),
-    ("compare", "metrics"),
+    ("comparison", "metrics"),
     ("metrics", "bootstrap"),
-    ("compare", "bootstrap"),
+    ("comparison", "bootstrap"),
     ("bench", "suite"),
     ("suite", "studies"),
     ("answers", "studies"),
@@ -110,3 +128,10 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     code = f"{statement}\nimport sys; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_no_public_name_is_hidden_by_a_module_of_that_name():
+    """An imported submodule becomes an attribute of the package, and would stand where the function was."""
+    import lmbench
+
+    assert {path.stem for path in PACKAGE.iterdir()} & set(lmbench.__all__) == set()

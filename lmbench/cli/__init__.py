@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
@@ -13,12 +17,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from lmbench import __version__
 from lmbench.cli.models import fit, generate, models, score
-from lmbench.cli.runs import diff, run, study
+from lmbench.cli.runs import diff, export, run, study
 from lmbench.cli.texts import corpora, zipf
 from lmbench.files import InputError
 
+COMPLETION = """\b
+Completion of commands and options by the shell, for this session (or in its start-up file):
+  bash   eval "$(_LMBENCH_COMPLETE=bash_source lmbench)"
+  zsh    eval "$(_LMBENCH_COMPLETE=zsh_source lmbench)"
+  fish   _LMBENCH_COMPLETE=fish_source lmbench | source"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=COMPLETION
+)
 @click.version_option(__version__, prog_name="lmbench")
 def lmbench() -> None:
     """Compares language models on the same text and tells the truth about them."""
@@ -26,6 +38,10 @@ def lmbench() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status: 0 done, 1 a model failed, 2 wrong input, 130 interrupted."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())  # a user's own models lie where the command is run
+    for stream in (sys.stdout, sys.stderr):
+        _escape_what_it_cannot_say(stream)
     try:
         result = lmbench.main(argv, prog_name="lmbench", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -51,5 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-for command in (run, score, fit, generate, zipf, study, corpora, models, diff):
+def _escape_what_it_cannot_say(stream: TextIO) -> None:
+    """Makes a stream of a narrow encoding print other characters as JSON would escape them, and not fail."""
+    if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+        codecs.register_error("lmbench", _escaped)
+        stream.reconfigure(errors="lmbench")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+for command in (run, score, fit, generate, zipf, study, corpora, models, diff, export):
     lmbench.add_command(command)

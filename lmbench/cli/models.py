@@ -11,17 +11,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.options import corpus_of, json_option, key_values, model_options, quiet_option, with_options
-from lmbench.files import InputError, unknown, write_whole
+from lmbench.files import InputError, unknown
 
 if TYPE_CHECKING:
     from lmbench.corpus import Corpus
-    from lmbench.scores import Run, Scorer
+    from lmbench.scores import Scorer
 
 
 def _fit(
-    name: str, options: Sequence[str], corpus: Corpus, unit: str, seed: int, quiet: bool
+    name: str,
+    options: Sequence[str],
+    corpus: Corpus,
+    unit: str,
+    seed: int,
+    quiet: bool,
+    checkpoint: Path | None = None,
 ) -> tuple[Scorer, float]:
-    """Fits a model, and before it the models that it combines (by their names, with their defaults)."""
+    """Fits a model, and before it the models that it combines (by their names, with their defaults).
+
+    checkpoint: a file from which a long fit that was killed goes on.
+    """
     import time
 
     from lmbench.display import fit_monitor
@@ -30,10 +39,9 @@ def _fit(
 
     model = make_model(name, **key_values(options))
     parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.component_labels]
-    if corpus.valid is None and model.needs_valid:
-        raise AssertionError("the caller holds text out")
     began = time.perf_counter()
     with fit_monitor(name, quiet) as monitor:
+        monitor.checkpoint = checkpoint
         scorer = Scorer.fit(model, corpus, unit, seed, monitor, parts)
     for note in model.notes:
         click.echo(f"{name}: {note}", err=True)
@@ -66,7 +74,9 @@ def _need(name: str | None) -> str:
 @with_options(model_options)
 @click.option("--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote.")
 @click.option("--test", metavar="FILE", help="The text to score.")
-@click.option("--tokens", "tokens_file", metavar="FILE.tsv", help="Writes a row a token.")
+@click.option(
+    "--tokens", "tokens_file", metavar="FILE", help="Writes a row a token; FILE.parquet: as Parquet."
+)
 @click.option(
     "--verify",
     type=int,
@@ -98,6 +108,7 @@ def score(
 
     from lmbench.bench import score_run
     from lmbench.corpus import Corpus, files_of, read_canonical
+    from lmbench.export import write_tokens
     from lmbench.results import plain, result_of
     from lmbench.scores import Scorer
 
@@ -117,7 +128,7 @@ def score(
     run = score_run(scorer, corpus, scorer.model.name, seed)
     run = replace(run, facts={**run.facts, "fit_seconds": fit_seconds})
     if tokens_file is not None:
-        _write_tokens(Path(tokens_file), scorer, corpus, run)
+        write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
     result = plain(result_of(run))
     if verify is not None:
         from lmbench import coder
@@ -158,20 +169,6 @@ def _number(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.4f}" if value < 1000 else f"{value:,.1f}"
 
 
-def _write_tokens(path: Path, scorer: Scorer, corpus: Corpus, run: Run) -> None:
-    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-    scores = run.scores
-    rows = ["start\tend\ttoken\tlog_prob\toov"]
-    start = 0
-    tokens = scorer.unit.split(corpus.text("test").text)
-    for end, token, log_prob, oov in zip(
-        scores.ends.tolist(), tokens, scores.log_probs.tolist(), scores.oov.tolist(), strict=True
-    ):
-        rows.append(f"{start}\t{end}\t{token.translate(escapes)}\t{log_prob!r}\t{int(oov)}")
-        start = end
-    write_whole(path, "\n".join(rows) + "\n")
-
-
 @click.command()
 @with_options(model_options)
 @click.option(
@@ -198,8 +195,10 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
-    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet)
+    checkpoint = Path(f"{place}.checkpoint")
+    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)
     scorer.save(place)
+    checkpoint.unlink(missing_ok=True)
     click.echo(f"{place}: {name} by {unit}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s")
 
 

@@ -1,4 +1,4 @@
-"""run, study, diff: whole suites and questions."""
+"""run, study, export, diff: whole suites and questions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lmbench.cli.options import json_option, key_values, quiet_option
-from lmbench.files import InputError, write_whole
+from lmbench.files import InputError, unknown, write_whole
 
 
 @click.command()
@@ -170,18 +170,59 @@ def study(
 
 
 @click.command()
+@click.argument("folder", metavar="RUN_DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
+)
+@click.option("--corpus", "chosen", multiple=True, metavar="NAME", help="Only these corpora.")
+@click.option("--out", metavar="FILE", help="Writes the tables to FILE, not to stdout.")
+def export(folder: Path, form: str, chosen: tuple[str, ...], out: str | None) -> None:
+    """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
+    from lmbench import report
+    from lmbench.report.leaderboard import corpora
+    from lmbench.results import read_results
+
+    results = read_results(folder)
+    known = [corpus["name"] for corpus in corpora(results)]
+    for name in chosen:
+        if name not in known:
+            raise unknown(f"corpus of {folder}", name, known)
+    names = [name for name in known if name in (chosen or known)]
+    if form == "csv":
+        kept = [row for row in results["results"] if row["corpus"] in names]
+        text = report.leaderboard_csv({**results, "results": kept})
+    elif form == "latex":
+        text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name)}" for name in names)
+    else:
+        text = "\n".join(f"### {name}\n\n{report.leaderboard_markdown(results, name)}" for name in names)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(out, text)
+        click.echo(f"{form}: {out}", err=True)
+
+
+@click.command()
 @click.argument("before", metavar="RUN_DIR", type=click.Path())
 @click.argument("after", metavar="RUN_DIR", type=click.Path())
+@click.option("--html", "page", metavar="FILE", help="Writes the table as a page, too.")
 @json_option
-def diff(before: str, after: str, as_json: bool) -> None:
+def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
     """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
     from lmbench.diff import diff_runs
 
     if Path(before).resolve() == Path(after).resolve():
         raise InputError(f"{before} is given twice; name two run directories")
     found = diff_runs(Path(before), Path(after))
+    if page is not None:
+        from lmbench.report import write_changes
+
+        write_changes(page, found)
+        click.echo(f"page: {page}", err=True)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        from lmbench.results import plain
+
+        click.echo(json.dumps(plain(found), ensure_ascii=False))
         return
     click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
     for row in found["models"]:
@@ -199,4 +240,4 @@ def diff(before: str, after: str, as_json: bool) -> None:
 
 
 def _bits(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.4f}"

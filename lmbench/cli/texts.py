@@ -64,7 +64,9 @@ def zipf(
             f"α {_slope(ols['alpha'])}",
             f"α {_slope(rank['alpha'])} ± {_slope(rank['se'])}",
             f"α {_slope(mandelbrot['alpha'])}, b {_slope(mandelbrot['b'], 1)}",
-            f"γ {_slope(power['gamma'])} ± {_slope(power['se'])} from {power['xmin'] or '–'}",
+            "–"
+            if power["gamma"] is None
+            else f"γ {_slope(power['gamma'])} ± {_slope(power['se'])} from {power['xmin']}",
         ]
         click.echo(
             f"{cells[0]:8} {cells[1]:>10} {cells[2]:>9} {cells[3]:>9} {cells[4]:>14} {cells[5]:>16} {cells[6]:>22} {cells[7]:>24}"

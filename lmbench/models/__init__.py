@@ -77,10 +77,12 @@ def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise InputError(f"cannot load model {name}: {error}") from None
     if not (isinstance(found, type) and issubclass(found, LanguageModel)):
         raise InputError(f"{name} is not a subclass of lmbench.LanguageModel")
+    if found.__abstractmethods__:
+        raise InputError(f"model {name} lacks {', '.join(sorted(found.__abstractmethods__))}; write them")
     return found, fixed
 
 

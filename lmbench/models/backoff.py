@@ -13,15 +13,17 @@ Scoring, distributions and saving are written here, once; a smoothing only has t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from lmbench.container import MappedArray
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned
-from lmbench.models.packing import pack_column, pack_trie, unpack_column, unpack_trie
+from lmbench.models.packing import PackedTrie, open_column, pack_column, pack_trie, unpack_column, unpack_trie
 from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
 from lmbench.text import Tokens
 
@@ -78,7 +80,7 @@ class Backoff(NgramTrie):
                 row[width - len(context) - 1 :] = [bos, *context]
             elif width:
                 row[:] = context[-width:]
-        p = np.tile(self.probs[1], (len(contexts), 1))
+        p = np.repeat(np.asarray(self.probs[1])[None], len(contexts), axis=0)
         for k in range(2, self.order + 1):
             rows = np.flatnonzero(history[:, width - k + 1] >= 0)
             ranks = np.zeros(len(rows), dtype=np.int32)
@@ -91,8 +93,13 @@ class Backoff(NgramTrie):
             begin, end = self.children(k - 1, ranks)
             number = end - begin
             grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
-            p[np.repeat(rows, number), self.keys[k][grams] % self.vocab_size] = self.probs[k][grams]
+            p[np.repeat(rows, number), self.words_at(k, grams)] = self.probs[k][grams]
         return p
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes n-grams, probabilities and weights take."""
+        return sum(a.nbytes for a in (*self.keys[2:], *self.probs[1:], *self.backoffs[1:]))
 
     def select(self, keep: Sequence[np.ndarray]) -> Backoff:
         """The table with only some n-grams of its highest orders.
@@ -112,18 +119,91 @@ class Backoff(NgramTrie):
         return Backoff(self.vocab_size, tuple(keys), tuple(probs), tuple(backoffs))
 
 
+class MappedBackoff(Backoff):
+    """A table that stays in its file: what scoring needs is read from there, and only other uses unpack it.
+
+    probs and backoffs are columns that, indexed by ranks, give arrays.
+    """
+
+    def __init__(self, columns: Mapping[str, MappedArray]) -> None:
+        order = 1 + sum(name.startswith("words.") for name in columns)
+        probs = [np.ones(1), *(open_column(columns, f"probs.{k}") for k in range(1, order + 1))]
+        backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
+        fields = {"vocab_size": len(probs[1]), "probs": tuple(probs), "backoffs": tuple(backoffs)}
+        self.__dict__.update(fields, _packed=PackedTrie(columns, len(probs[1])), _columns=columns)
+
+    _packed: PackedTrie
+    _columns: Mapping[str, MappedArray]
+
+    @property
+    def keys(self) -> tuple[np.ndarray, ...]:
+        return self._packed.keys
+
+    @property
+    def order(self) -> int:
+        return len(self._packed.sizes) - 1
+
+    @property
+    def sizes(self) -> list[int]:
+        return self._packed.sizes
+
+    @property
+    def nbytes(self) -> int:
+        return sum(column.nbytes for column in self._columns.values())
+
+    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
+        return self._packed.words(k, ranks)
+
+    def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._packed.children(k, contexts)
+
+    def _search(self, k: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._packed.search(k, wanted)
+
+
 def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[np.ndarray]) -> Backoff:
     """The table of p(w | h) = own(h w) + share(h) p(w | h'), down to the uniform distribution.
 
     own: for each order k from 1, (N_k,) what its n-grams keep; share: (N_{k-1},) what its contexts give away.
     """
-    probs = [np.full(1, 1 / counts.vocab_size)]
-    for k, (kept, given) in enumerate(zip(own, share, strict=True), 1):
-        p = probs[k - 1].take(counts.suffixes[k])
-        p *= given.take(counts.prefixes(k))
-        p += kept
-        probs.append(p)
-    return Backoff(counts.vocab_size, counts.keys, tuple(probs), (np.ones(1), *share[1:]))
+    return interpolate_by(
+        counts, lambda block: (own[block.k - 1][block.grams], share[block.k - 1][block.contexts])
+    )
+
+
+class Block(NamedTuple):
+    """Contexts of order k-1 that follow on each other, with all n-grams that continue them."""
+
+    k: int
+    grams: slice
+    contexts: slice
+    prefixes: np.ndarray  # (n-grams,) int64: the number of each one's context among these
+
+    @property
+    def size(self) -> int:
+        """How many contexts."""
+        return int(self.contexts.stop - self.contexts.start)
+
+
+def interpolate_by(counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarray, np.ndarray]]) -> Backoff:
+    """``interpolate`` of what ``parts`` says of one block after the other, so that only a block need be in memory."""
+    uniform = np.full(1, 1 / counts.vocab_size)
+    probs, backoffs = [uniform], [np.ones(1)]
+    for k in range(1, counts.order + 1):
+        prob, backoff = counts.store.column(np.float64), counts.store.column(np.float64)
+        for grams, contexts in counts.by_context(k):
+            prefixes = counts.keys[k][grams] // counts.vocab_size
+            prefixes -= contexts.start
+            own, share = parts(Block(k, grams, contexts, prefixes))
+            p = probs[k - 1].take(counts.suffixes[k][grams])
+            p *= share.take(prefixes)
+            p += own
+            prob.append(p)
+            backoff.append(share)
+        probs.append(prob.array())
+        if k > 1:
+            backoffs.append(backoff.array())
+    return Backoff(counts.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
 
 
 def check_order(order: int) -> None:
@@ -161,16 +241,15 @@ class BackoffModel(LanguageModel):
     @property
     def model_bytes(self) -> int:
         """How many bytes they and their n-grams take in memory; a saved model takes fewer."""
-        table = self.table
-        return sum(a.nbytes for a in (*table.keys[2:], *table.probs[1:], *table.backoffs[1:]))
+        return self.table.nbytes
 
     def _state(self) -> dict[str, np.ndarray]:
         """The trie and, packed, ``probs.k`` for each order k and ``backoffs.k`` for each below the highest."""
         state = pack_trie(self.table)
         for k in range(1, self.table.order + 1):
-            state |= pack_column(f"probs.{k}", self.table.probs[k])
+            state |= pack_column(f"probs.{k}", np.asarray(self.table.probs[k]))
         for k in range(1, self.table.order):
-            state |= pack_column(f"backoffs.{k}", self.table.backoffs[k])
+            state |= pack_column(f"backoffs.{k}", np.asarray(self.table.backoffs[k]))
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -179,3 +258,6 @@ class BackoffModel(LanguageModel):
         keys = unpack_trie(state, len(probs[1]))
         backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
         self.table = Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs))
+
+    def _open(self, columns: Mapping[str, MappedArray]) -> None:
+        self.table = MappedBackoff(columns)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from lmbench.container import MappedArray
 from lmbench.files import InputError, unknown
 from lmbench.text import Tokens, Vocab
 
@@ -92,6 +93,10 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def _restore(self, state: Mapping[str, np.ndarray]) -> None: ...
+
+    def _open(self, columns: Mapping[str, MappedArray]) -> None:
+        """``_restore`` of arrays that lie in a file; a model that can leave them there does so."""
+        self._restore({name: np.array(column) for name, column in columns.items()})
 
     @property
     def adaptive(self) -> bool:

@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lmbench.columns import MEMORY_LIMIT, columns_within
+from lmbench.container import MappedArray
 from lmbench.files import InputError
-from lmbench.models.backoff import Backoff, BackoffModel, check_order, interpolate
+from lmbench.models.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.models.base import learned, option
 from lmbench.models.pruning import normalised, prune_by_entropy, rounded
-from lmbench.ngrams import NgramCounts, Walk, count_ngrams, sum_by
+from lmbench.ngrams import NgramCounts, Walk, sum_by
+from lmbench.spilling import count_within
 from lmbench.text import Tokens, Vocab
 
 
@@ -54,12 +57,14 @@ class KneserNey(BackoffModel):
         "of each probability: 64, exact; 32; or 2 to 16, codes; the weights of contexts then follow from them",
     )
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
+    memory_limit: str = option("", MEMORY_LIMIT)
 
     _limit: int = learned()
 
     def __post_init__(self) -> None:
         self._limit, self.vocab_size = self.vocab_size, 0
         check_order(self.order)
+        columns_within(self.memory_limit)
         if not isinstance(self.discounts, str):
             _check_discounts("discounts", self.discounts, (3, 3 * self.order))
         _check_discounts("fallback", self.fallback, (3,))
@@ -98,7 +103,7 @@ class KneserNey(BackoffModel):
         return Vocab.from_list(kept, reserved)
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_ngrams(train, self.order, self.vocab_size)
+        counts = count_within(self.memory_limit, train, self.order, self.vocab_size)
         adjusted = [
             counts.counts[0],
             *(counts.left_types(k) for k in range(1, self.order)),
@@ -110,22 +115,22 @@ class KneserNey(BackoffModel):
             discounts = tune(discounts, counts, adjusted, valid)
             self.notes.append("discounts chosen on held-out text")
         thresholds = self._thresholds()
-        keep = [counts.counts[k] > t for k, t in enumerate(thresholds, 1) if t]
-        kept = [None] * (self.order - len(keep)) + keep
-        parts = [
-            _discounted(
-                adjusted[k], counts.prefixes(k), len(counts.keys[k - 1]), discounts[k - 1], kept[k - 1]
+
+        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
+            k, threshold = block.k, thresholds[block.k - 1]
+            kept = counts.counts[k][block.grams] > threshold if threshold else None
+            own, share = _discounted(
+                adjusted[k][block.grams], block.prefixes, block.size, discounts[k - 1], kept
             )
-            for k in range(1, self.order + 1)
-        ]
-        del adjusted
-        own, share = zip(*parts, strict=True)
-        if self.interpolate_unigrams:
-            share[0][:] *= self.vocab_size / max(self.vocab_size, self.vocab_pad)
-        else:
-            own[0][0] += share[0][0]
-            share[0][:] = 0
-        return self._pruned(interpolate(counts, own, share), counts, keep)
+            if k == 1 and self.interpolate_unigrams:
+                share *= self.vocab_size / max(self.vocab_size, self.vocab_pad)
+            elif k == 1:
+                own[0] += share[0]
+                share[:] = 0
+            return own, share
+
+        table = interpolate_by(counts, parts)
+        return self._pruned(table, counts, [counts.counts[k] > t for k, t in enumerate(thresholds, 1) if t])
 
     def _pruned(self, table: Backoff, counts: NgramCounts, keep: list[np.ndarray]) -> Backoff:
         """The table without what ``prune`` (as masks of the highest orders) and ``prune_entropy`` drop."""
@@ -152,6 +157,12 @@ class KneserNey(BackoffModel):
         super()._restore({f"backoffs.{k}": np.ones(1) for k in range(1, self.order)} | dict(state))
         self.table = normalised(self.table)
 
+    def _open(self, columns: Mapping[str, MappedArray]) -> None:
+        if self.bits == 64:
+            super()._open(columns)
+        else:  # weights that are worked out from the whole table
+            self._restore({name: column.all() for name, column in columns.items()})
+
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""
         return [self.prune[min(k, len(self.prune) - 1)] for k in range(self.order)]
@@ -163,7 +174,9 @@ class KneserNey(BackoffModel):
             return [np.array([0.0, *d]) for d in triples * (self.order // len(triples))]
         discounts = []
         for k in range(1, self.order + 1):
-            n = np.bincount(np.minimum(adjusted[k], 5), minlength=6)
+            n = np.zeros(6, dtype=np.int64)
+            for block in counts.store.blocks(len(adjusted[k])):
+                n += np.bincount(np.minimum(adjusted[k][block], 5), minlength=6)
             if self.kenlm_counts and k < self.order and len(adjusted[k]):
                 last = _last_from_the_right(counts, k, train)
                 n[min(adjusted[k][last], 5)] -= 1

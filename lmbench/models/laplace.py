@@ -9,10 +9,12 @@ from typing import Literal
 
 import numpy as np
 
+from lmbench.columns import MEMORY_LIMIT, columns_within
 from lmbench.files import InputError
-from lmbench.models.backoff import Backoff, BackoffModel, check_order, interpolate
+from lmbench.models.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.models.base import option
-from lmbench.ngrams import NgramCounts, count_ngrams, values_at
+from lmbench.ngrams import NgramCounts, sum_by, values_at
+from lmbench.spilling import count_within
 from lmbench.text import Tokens
 
 _GRID = [float(x) for x in np.log(10.0) * np.arange(-3, 7)]  # ln ε tried first; the best is then refined
@@ -31,8 +33,10 @@ class Laplace(BackoffModel):
     eps: tuple[float, ...] | Literal["tune"] = option(
         "tune", "smoothing constants, one an order (or one for all); tune: chosen on held-out text"
     )
+    memory_limit: str = option("", MEMORY_LIMIT)
 
     def __post_init__(self) -> None:
+        columns_within(self.memory_limit)
         check_order(self.order)
         if self.eps == "tune":
             return
@@ -50,21 +54,22 @@ class Laplace(BackoffModel):
         return self.eps == "tune"
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_ngrams(train, self.order, self.vocab_size)
-        contexts = [counts.counts[0], *(counts.context_counts(k) for k in range(1, self.order))]
+        counts = count_within(self.memory_limit, train, self.order, self.vocab_size)
         if self.eps != "tune":
             eps = self.eps * self.order if len(self.eps) == 1 else self.eps
         else:
             assert valid is not None  # fit has seen to it
-            eps = tune(counts, contexts, valid)
+            eps = tune(counts, [counts.context_counts(k) for k in range(self.order)], valid)
             self.notes.append(f"eps={','.join(f'{e:.4g}' for e in eps)} chosen on held-out text")
-        own, share = [], []
-        for k, e in enumerate(eps, 1):
+
+        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
+            n, e = counts.counts[block.k][block.grams], eps[block.k - 1]
             # n(h) + ε is 0 where ε is and h ends a document: then the shorter context decides, as when ε → 0.
-            total = contexts[k - 1] + e
-            share.append(np.divide(e, total, out=np.ones(len(total)), where=total > 0))
-            own.append(counts.counts[k] / total[counts.prefixes(k)])
-        return interpolate(counts, own, share)
+            total = sum_by(block.prefixes, block.size, n) + e
+            share = np.divide(e, total, out=np.ones(len(total)), where=total > 0)
+            return n / total[block.prefixes], share
+
+        return interpolate_by(counts, parts)
 
 
 def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tuple[float, ...]:

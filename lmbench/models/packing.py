@@ -3,23 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from lmbench.container import MappedArray
 from lmbench.ngrams import NgramTrie
+
+_PIECE = 1 << 20  # n-grams packed at once
+_SAMPLE = 1 << 16
+_GROUP = 32  # contexts whose continuations are counted from one place
 
 
 def pack_trie(trie: NgramTrie) -> dict[str, np.ndarray]:
-    """``words.k``, ``children.k`` for each order k from 2: the last word of each n-gram, how many each context has.
+    """``words.k``, ``children.k``, ``begins.k`` for each order k from 2, in the smallest unsigned integers that hold them.
 
-    Both in the smallest unsigned integers that hold them: some three bytes an n-gram instead of a key's eight.
+    The last word of each n-gram; how many each context has; and, for every 32nd context, how many all before it have,
+    so that one context's are found without the others. Some three bytes an n-gram instead of a key's eight.
     """
     state = {}
     for k in range(2, trie.order + 1):
-        children = np.bincount(trie.prefixes(k), minlength=len(trie.keys[k - 1]))
-        state[f"words.{k}"] = trie.words(k).astype(np.min_scalar_type(trie.vocab_size - 1))
+        keys = trie.keys[k]
+        children = np.zeros(trie.sizes[k - 1], dtype=np.int64)
+        words = np.empty(len(keys), dtype=np.min_scalar_type(trie.vocab_size - 1))
+        for begin in range(0, len(keys), _PIECE):
+            contexts, words[begin : begin + _PIECE] = np.divmod(keys[begin : begin + _PIECE], trie.vocab_size)
+            number = np.bincount(contexts - contexts[0])
+            children[contexts[0] : contexts[-1] + 1] += number
+        before = np.cumsum(children) - children
+        state[f"words.{k}"] = words
         state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max(initial=0))))
+        state[f"begins.{k}"] = before[::_GROUP].astype(np.uint32)
     return state
+
+
+class PackedTrie:
+    """Lookups in what ``pack_trie`` made, of which no more is read than they need."""
+
+    def __init__(self, columns: Mapping[str, MappedArray], vocab_size: int) -> None:
+        self._columns, self._vocab_size = columns, vocab_size
+        self.sizes = [1, vocab_size]
+        while f"words.{len(self.sizes)}" in columns:
+            self.sizes.append(len(columns[f"words.{len(self.sizes)}"]))
+
+    @cached_property
+    def keys(self) -> tuple[np.ndarray, ...]:
+        """All keys unpacked, for who wants the whole table."""
+        return unpack_trie({name: column.all() for name, column in self._columns.items()}, self._vocab_size)
+
+    def words(self, k: int, ranks: np.ndarray) -> np.ndarray:
+        """(Q,) the last words of n-grams of order k ≥ 1."""
+        return ranks if k == 1 else self._columns[f"words.{k}"][ranks]
+
+    def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(Q,), (Q,) int64: the half-open range of ranks in order k+1 that continue each context of order k."""
+        contexts = np.asarray(contexts, dtype=np.int64)
+        if not len(contexts) or not self.sizes[k + 1]:
+            return np.zeros_like(contexts), np.zeros_like(contexts)
+        children, begins = self._columns[f"children.{k + 1}"], self._columns[f"begins.{k + 1}"]
+        group, place = np.divmod(contexts, _GROUP)
+        near = np.minimum(group[:, None] * _GROUP + np.arange(_GROUP), len(children) - 1)
+        before = np.where(np.arange(_GROUP) < place[:, None], children[near], 0).sum(axis=1, dtype=np.int64)
+        first = begins[group].astype(np.int64) + before
+        return first, first + children[contexts].astype(np.int64)
+
+    def search(self, k: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(Q,) where each key (ascending) of order k ≥ 2 is or would be, and (Q,) bool: whether it is there."""
+        contexts, words = np.divmod(wanted, self._vocab_size)
+        distinct, which = np.unique(contexts, return_inverse=True)
+        first, last = (bound[which] for bound in self.children(k - 1, distinct))
+        place, beyond, column = first, last.copy(), self._columns[f"words.{k}"]
+        open_ = np.flatnonzero(place < beyond)
+        while len(open_):  # bisection of all ranges at once; the short ones are soon done
+            middle = (place[open_] + beyond[open_]) >> 1
+            below = column[middle] < words[open_]
+            place[open_[below]] = middle[below] + 1
+            beyond[open_[~below]] = middle[~below]
+            open_ = open_[place[open_] < beyond[open_]]
+        found = place < last
+        inside = np.flatnonzero(found)
+        found[inside] = column[place[inside]] == words[inside]
+        return place, found
 
 
 def unpack_trie(state: Mapping[str, np.ndarray], vocab_size: int) -> tuple[np.ndarray, ...]:
@@ -34,12 +99,47 @@ def unpack_trie(state: Mapping[str, np.ndarray], vocab_size: int) -> tuple[np.nd
 
 def pack_column(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
     """(N,) float64 under ``name``; as codes into a list of values, or in single precision, where that loses nothing."""
-    distinct = np.unique(values)
-    codes = np.searchsorted(distinct, values).astype(np.min_scalar_type(max(len(distinct) - 1, 0)))
-    if distinct.nbytes + codes.nbytes < values.nbytes // 2:
-        return {f"{name}.values": distinct, f"{name}.codes": codes}
+    if _repeats(values):
+        distinct = np.unique(values)
+        code = np.min_scalar_type(max(len(distinct) - 1, 0))
+        if distinct.nbytes + code.itemsize * len(values) < values.nbytes // 2:
+            return {
+                f"{name}.values": distinct,
+                f"{name}.codes": np.searchsorted(distinct, values).astype(code),
+            }
     single = values.astype(np.float32)
     return {name: single if (single == values).all() else values}
+
+
+def _repeats(values: np.ndarray) -> bool:
+    """Whether as few as 2^16 values, all that codes of two bytes can tell apart, may be all there are."""
+    sample = values[:: -(-len(values) // _SAMPLE) or 1]
+    return len(sample) == len(values) or len(np.unique(sample)) < 0.8 * len(sample)
+
+
+class Coded:
+    """A column of codes into a list of values, decoded where it is read."""
+
+    def __init__(self, values: np.ndarray, codes: MappedArray) -> None:
+        self._values, self._codes = values, codes
+        self.nbytes = values.nbytes + codes.nbytes
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, ranks: np.ndarray) -> np.ndarray:
+        values: np.ndarray = self._values[self._codes[ranks]]
+        return values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._values[self._codes.all()], dtype=dtype)
+
+
+def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
+    """What ``pack_column`` packed, left in its file: an array to all who index it by ranks."""
+    if name in columns:
+        return columns[name]
+    return Coded(columns[f"{name}.values"].all(), columns[f"{name}.codes"])
 
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:

@@ -6,8 +6,9 @@ Nothing here computes a statistic, and importing this loads neither matplotlib n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lmbench.charts import Chart
 from lmbench.differences import Views
@@ -21,7 +22,14 @@ from lmbench.report.leaderboard import (
     terminal_table,
 )
 
-__all__ = ["leaderboard_csv", "leaderboard_latex", "leaderboard_markdown", "terminal_table", "write"]
+__all__ = [
+    "leaderboard_csv",
+    "leaderboard_latex",
+    "leaderboard_markdown",
+    "terminal_table",
+    "write",
+    "write_changes",
+]
 
 # The names of a run's figures, whose files alone are ever removed.
 OURS = re.compile(r"(ranks|(bits|quality|learning|zipf|study)-.+)\.(png|svg)")
@@ -30,7 +38,7 @@ OURS = re.compile(r"(ranks|(bits|quality|learning|zipf|study)-.+)\.(png|svg)")
 def write(
     out_dir: str | Path, results: Results, charts: Sequence[Chart] = (), views: Views | None = None
 ) -> list[Path]:
-    """Writes figures/*.png, figures/*.svg, report.md and report.html; returns their paths.
+    """Writes figures/*.png, figures/*.svg, results.csv, report.md and report.html; returns their paths.
 
     Figures that an earlier report left there, and this one has not, are removed.
 
@@ -57,6 +65,7 @@ def write(
             written.append(path)
     for path, text in (
         (out_dir / "report.md", page.markdown(results, files, list(shown.values()), views)),
+        (out_dir / "results.csv", leaderboard_csv(results)),
         (out_dir / "report.html", page.html(results, list(shown.values()), views)),
     ):
         write_whole(path, text)
@@ -65,3 +74,10 @@ def write(
         if path not in written and OURS.fullmatch(path.name):
             path.unlink()
     return written
+
+
+def write_changes(path: str | Path, found: Mapping[str, Any]) -> None:
+    """Writes what ``diff_runs`` found as one self-contained page. Raises InputError where it cannot be written."""
+    from lmbench.report.changes import changes_html
+
+    write_whole(path, changes_html(found))

@@ -261,7 +261,8 @@ PLAIN = (
 
 CSV_FIELDS = (
     *("corpus", "label", "model", "unit", "seed", "status", "rank", "groups", "bits_per_char", "ci95_low"),
-    *("ci95_high", "bits_per_byte", "bits_per_word", "perplexity", "train_bits_per_char", "tokens", "oov"),
+    *("ci95_high", "bits_per_byte", "bits_per_word", "perplexity", "perplexity_excluding_oov"),
+    *("train_bits_per_char", "tokens", "oov"),
     *("vocab_size", "chars", "bytes", "words", "fit_seconds", "score_seconds", "parameters", "model_bytes"),
     *("unranked_reason",),
 )

@@ -41,18 +41,28 @@ SECTIONS = {"quality": "quality", "learning": "learning", "zipf": "zipf", "heaps
 def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     """The whole page as one self-contained text: styles, script, figures and data inside."""
     colours = lead.labels(results)
-    environment = _environment(autoescape=True)
+    environment = page_environment()
     environment.filters["swatch"] = lambda label: _swatch(str(label), colours)
     page = environment.get_template("report.html").render(
         _context(results, views),
-        palette=list(zip(figures.PALETTE, DARK, strict=True)),
         figures=_inline_figures(charts, colours, _figures_of_studies(results)),
         boards=[_board(results, corpus, colours) for corpus in lead.corpora(results)],
         data=Markup(_script_json([_extract(e, colours) for e in views.extracts])),
-        css=Markup(_template("report.css")),
-        js=Markup(_template("report.js")),
+        js=Markup(template("page.js") + template("report.js")),
     )
-    # Characters that no page may hold; a text under test can have them.
+    return legal(page)
+
+
+def page_environment() -> jinja2.Environment:
+    """What every page is made in: escaping, with the styles and both themes' colours at hand."""
+    environment = _environment(autoescape=True)
+    environment.globals["palette"] = list(zip(figures.PALETTE, DARK, strict=True))
+    environment.globals["css"] = Markup(template("report.css"))
+    return environment
+
+
+def legal(page: str) -> str:
+    """A page without the characters that none may hold; a text under test can have them."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", page)
 
 
@@ -95,7 +105,7 @@ def answer(results: Results, corpus: Mapping[str, Any]) -> str:
 
 def _environment(autoescape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
+        loader=jinja2.FunctionLoader(template),
         autoescape=autoescape,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -111,7 +121,8 @@ def _environment(autoescape: bool) -> jinja2.Environment:
     return environment
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """The text of a file in templates/."""
     return resources.files("lmbench.report").joinpath("templates", name).read_text("utf-8")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.charts import Chart, Panel, Series
-from lmbench.compare import compare
+from lmbench.comparison import compare
 from lmbench.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.base import Monitor

@@ -42,7 +42,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     import pandas as pd
 
     corpus = corpus.with_held_out()
-    train, valid = corpus.encoded("char", "train"), corpus.encoded("char", "test")
+    train, valid = corpus.encoded("char", "train"), corpus.encoded("char", "valid")
     at_least("characters of training text", len(train.tokens), (BATCH + 1) * STEPS)
     updates, seeds = (5 * UPDATES, SEEDS + 2) if full else (UPDATES, SEEDS)
     size = len(train.vocab)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmbench.charts import Chart, Panel, Series
-from lmbench.compare import compare
+from lmbench.comparison import compare
 from lmbench.corpus import Corpus
 from lmbench.metrics import RESOLVABLE, summary
 from lmbench.models.base import Monitor

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from lmbench.compare import COLUMNS, across, align, compare, groups, holm, letters, seed_error
+from lmbench.comparison import COLUMNS, across, align, compare, groups, holm, letters, seed_error
 from lmbench.files import InputError
 from lmbench.scores import Run, Scores
 

@@ -65,7 +65,7 @@ def compare(
     = 1. Pairs of one corpus whose signatures name different texts have no numbers, and a ``note`` why.
     Raises InputError where no pair compares, or where two runs carry the same label and seed.
     """
-    import pandas as pd
+    from lmbench.frames import Table
 
     rng = np.random.default_rng(0) if rng is None else rng
     rows: list[dict[str, Any]] = []
@@ -80,7 +80,7 @@ def compare(
                 rows.append({"corpus": corpus, "a": a, "b": b, "note": unlike(one[0], other[0])})
     if not any("p_value" in row for row in rows):
         raise InputError(f"these runs do not compare: {reason}")
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"note": "string"}).fillna({"note": ""})
+    return Table(rows, columns=list(COLUMNS)).astype({"note": "string"}).fillna({"note": ""})
 
 
 def unlike(one: Run, other: Run) -> str:

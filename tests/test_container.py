@@ -1,0 +1,179 @@
+"""Saved models stay in their files: opened, scored, damaged in every way, and never believed when damaged."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmbench.container import open_arrays, write_arrays
+from lmbench.corpus import Corpus
+from lmbench.files import InputError
+from lmbench.models import make_model
+from lmbench.ngrams import NgramTrie
+from lmbench.scores import Scorer, load_model
+from lmbench.text import canonical_text
+
+RNG = np.random.default_rng(5)
+WORDS = [" ".join(f"w{x}" for x in RNG.zipf(1.4, size=12) % 400) for _ in range(700)]
+TRAIN = canonical_text(["\n".join(WORDS[:600])], "none", "line")
+TEST = canonical_text(["\n".join(WORDS[550:])], "none", "line")
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    corpus = Corpus("words", TRAIN, None, TEST, "none", "line")
+    return Scorer.fit(make_model("kneser-ney", order=4), corpus, "word")
+
+
+@pytest.fixture(scope="module")
+def saved(scorer, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model"
+    scorer.save(path)
+    return path
+
+
+def test_a_mapped_model_scores_as_the_fitted_one(scorer, saved):
+    loaded = load_model(saved)
+    assert loaded.score(TEST).log_probs.tolist() == scorer.score(TEST).log_probs.tolist()
+    tokens = scorer.encode(TEST).tokens
+    contexts = [tokens.ids[:n] for n in range(0, 30, 3)]
+    mapped, plain = (s.model.next_log_probs(contexts, tokens.bos) for s in (loaded, scorer))
+    assert mapped.tolist() == plain.tolist()
+    assert loaded.model.parameters == scorer.model.parameters
+    assert loaded.model.model_bytes < 0.8 * scorer.model.model_bytes
+
+
+def test_lookups_in_the_file_are_those_in_memory(scorer, saved):
+    mapped, table = load_model(saved).model.table, scorer.model.table
+    rng = np.random.default_rng(0)
+    assert (mapped.order, mapped.sizes) == (table.order, table.sizes)
+    for k in range(2, table.order + 1):
+        prefixes = np.arange(-1, table.sizes[k - 1], 3)[1:]
+        words = rng.integers(0, table.vocab_size, len(prefixes))
+        assert mapped.find(k, prefixes, words).tolist() == table.find(k, prefixes, words).tolist()
+        for here, there in zip(
+            mapped.children(k - 1, prefixes), table.children(k - 1, prefixes), strict=True
+        ):
+            assert here.tolist() == there.tolist()
+        ranks = np.arange(table.sizes[k])
+        assert mapped.find(k, table.prefixes(k), table.words(k)).tolist() == ranks.tolist()
+        assert mapped.words_at(k, ranks).tolist() == table.words(k).tolist()
+        assert mapped.ngrams(k).tolist() == NgramTrie.ngrams(table, k).tolist()
+
+
+def test_a_loaded_model_saves_as_the_same_file(saved, tmp_path):
+    load_model(saved).save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == saved.read_bytes()
+
+
+@pytest.mark.parametrize("options", [{"order": 1}, {"order": 3, "bits": 8}, {"order": 3, "bits": 32}])
+def test_other_forms_come_back_too(options, tmp_path):
+    corpus = Corpus("words", TRAIN, None, TEST, "none", "line")
+    scorer = Scorer.fit(make_model("kneser-ney", **options), corpus, "word")
+    scorer.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model", check=True)
+    assert loaded.score(TEST).log_probs.tolist() == scorer.score(TEST).log_probs.tolist()
+
+
+def outcome(path, check=False):
+    """The scores that a file gives, or None where it is refused as it should be: in one line that names it."""
+    told = ""
+    try:
+        return load_model(path, check=check).score(TEST).log_probs.tolist()
+    except InputError as error:
+        told = str(error)
+    assert str(path) in told
+    assert "\n" not in told
+    return None
+
+
+@given(st.data())
+def test_a_changed_byte_is_noticed_or_does_not_matter(scorer, saved, data):
+    content = bytearray(saved.read_bytes())
+    place = data.draw(st.one_of(st.integers(0, 2000), st.integers(0, len(content) - 1)))
+    content[place] ^= data.draw(st.integers(1, 255))
+    changed = saved.with_name("changed")
+    changed.write_bytes(content)
+    assert outcome(changed) in (None, scorer.score(TEST).log_probs.tolist())
+
+
+def test_damage_is_told_where_it_is_read_and_by_a_check(saved):
+    content = bytearray(saved.read_bytes())
+    content[-1] ^= 1  # in the vocabulary's bytes
+    content[len(content) // 2] ^= 1
+    changed = saved.with_name("broken")
+    changed.write_bytes(content)
+    with pytest.raises(InputError, match="broken is damaged"):
+        load_model(changed, check=True)
+
+
+@given(st.data())
+def test_a_file_cut_or_lengthened_is_refused(saved, data):
+    content = saved.read_bytes()
+    changed = saved.with_name("cut")
+    if data.draw(st.booleans()):
+        changed.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    else:
+        changed.write_bytes(content + data.draw(st.binary(min_size=1, max_size=99)))
+    assert outcome(changed) is None
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=80).map(str.encode)))
+def test_foreign_files_are_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "foreign"
+    path.write_bytes(content)
+    assert outcome(path) is None
+    framed = len(content).to_bytes(8, "little") + content + b"0" * 50
+    path.write_bytes(framed)
+    assert outcome(path) is None
+
+
+def test_what_is_no_model_file_is_told(tmp_path):
+    with pytest.raises(InputError, match="no such model file"):
+        load_model(tmp_path / "missing")
+    with pytest.raises(InputError, match="Is a directory"):
+        load_model(tmp_path)
+    write_arrays(tmp_path / "other", {"a": np.arange(3)}, {"format": 99})
+    with pytest.raises(InputError, match="has format 99"):
+        load_model(tmp_path / "other")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["u1", "u2", "f4", "f8", "i8", "?"]), st.integers(0, 30_000)), max_size=5
+    )
+)
+def test_arrays_come_back_whole_and_in_part(tmp_path_factory, kinds):
+    path = tmp_path_factory.getbasetemp() / "arrays"
+    arrays = {f"a{i}": (np.arange(n) % 97).astype(kind) for i, (kind, n) in enumerate(kinds)}
+    write_arrays(path, arrays, {"x": 1})
+    facts, columns = open_arrays(path) if arrays else ({"x": 1}, {})
+    assert facts == {"x": 1}
+    for name, array in arrays.items():
+        some = np.arange(0, len(array), 7)
+        assert columns[name][some].tolist() == array[some].tolist()
+        assert columns[name].all().tolist() == array.tolist()
+        assert columns[name].dtype == array.dtype
+
+
+def test_only_the_blocks_that_are_read_are_checked(tmp_path):
+    write_arrays(tmp_path / "a", {"a": np.arange(100_000)}, {})
+    with open(tmp_path / "a", "r+b") as stream:
+        stream.seek(-8, os.SEEK_END)  # the last number
+        stream.write(b"x")
+    column = open_arrays(tmp_path / "a")[1]["a"]
+    assert column[np.array([0, 50_000])].tolist() == [0, 50_000]
+    with pytest.raises(InputError, match="is damaged"):
+        column[np.array([99_999])]
+
+
+def test_files_that_safetensors_wrote_otherwise_are_not_taken_for_ours(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    save_file({"a": np.arange(4)}, tmp_path / "theirs")
+    with pytest.raises(InputError, match="is not a model that lmbench saved"):
+        load_model(tmp_path / "theirs")
+    write_arrays(tmp_path / "ours", {"b": np.arange(4), "c": np.ones((2, 3), np.float32)}, {})
+    assert load_file(tmp_path / "ours")["c"].shape == (2, 3)
