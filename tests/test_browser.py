@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,15 @@ def open_page(browser: Any) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def test_tables_of_long_labels_are_not_clipped(open_page: Any, tmp_path: Path) -> None:
+    found = example.views()
+    long = replace(found.differences[0], a="kneser-ney-of-words-5", b="absolute-discounting-of-words")
+    page = open_page(example.page_file(tmp_path, example.example(), replace(found, differences=[long])))
+    page.eval_on_selector_all("details", "all => all.forEach((d) => (d.open = true))")
+    clipped = "all => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)"
+    assert page.eval_on_selector_all(".columns .scroll", clipped) == []
 
 
 def labels(page: Any) -> list[str]:

@@ -48,6 +48,23 @@ def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
     } <= names
 
 
+def test_figures_of_an_earlier_report_go_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmbench.figures.draw", lambda *a: (b"", "<svg/>"))
+    monkeypatch.setattr("lmbench.figures.draw_panels", lambda *a: ["<svg/>"])
+    report.write(tmp_path, example.example(), [example.zipf_chart()])
+    for name in ("mine.png", "zipf-notes.txt"):
+        (tmp_path / "figures" / name).touch()
+    (tmp_path / "bits-of-mine.png").touch()
+    report.write(tmp_path, example.example())
+    left = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert "zipf-time-machine.png" not in left
+    assert "zipf-time-machine.svg" not in left
+    assert {"mine.png", "zipf-notes.txt", "bits-time-machine.png"} <= left
+    assert (tmp_path / "bits-of-mine.png").exists()
+
+
 def test_page_stands_alone_and_is_small(written: Path) -> None:
     text = written.read_text("utf-8")
     assert len(text.encode()) < 5_000_000
@@ -239,7 +256,7 @@ def test_latex_is_escaped() -> None:
     table = report.leaderboard_latex(example.hostile(), example.hostile()["results"][0]["corpus"])
     assert r"\$\textbackslash{}frac\{1\}\$" in table
     assert r"\_\&\%" in table
-    assert table.count("&") - table.count(r"\&") == 2 * 8  # nine columns, two lines
+    assert table.count("&") - table.count(r"\&") == 2 * 9  # ten columns, two lines
 
 
 def test_terminal_shows_ranks_and_reasons() -> None:

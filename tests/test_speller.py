@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lmbench.coder import verify
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.speller import NEW, ORDER, Speller, WordSpeller
@@ -144,23 +145,40 @@ def test_unknown_unit():
         Speller.fit(Vocab(), "syllable")
 
 
-def test_a_smaller_vocabulary_buys_perplexity_but_no_bits():
+def scorer_of_size(train, size):
+    """A Kneser–Ney bigram of words whose vocabulary holds the most frequent ``size`` - 1 and <unk>."""
+    word = unit_named("word")
+    types = build_vocab(train, word)
+    vocab = Vocab(Counter(dict(types.token_freqs)), max_size=size)
+    model = make_model("kneser-ney", order=2).fit(encode(train, word, vocab).tokens, vocab_size=len(vocab))
+    return Scorer(model, word, vocab, "none", "line", types.tokens[1:])
+
+
+def test_a_smaller_vocabulary_flatters_perplexity_and_pays_in_bits():
+    # A vocabulary of one leaves nothing to foresee and everything to spell. In between bits may fall too: a full
+    # vocabulary never saw <unk> in training. What each size claims is what its file takes.
     folder = Path(__file__).parent / "golden"
     train, test = (
         canonical_text([(folder / f"ferry.{part}.txt").read_text()], "none", "line")
         for part in ("train", "test")
     )
-    word = unit_named("word")
-    types = build_vocab(train, word)
     perplexities, bits = [], []
-    for size in (len(types), 100, 30, 10, 3, 1):
-        vocab = Vocab(Counter(dict(types.token_freqs)), max_size=size)
-        model = make_model("kneser-ney", order=2).fit(
-            encode(train, word, vocab).tokens, vocab_size=len(vocab)
-        )
-        scores = Scorer(model, word, vocab, "none", "line", types.tokens[1:]).score(test)
+    for size in (None, 100, 30, 10, 3, 1):
+        scorer = scorer_of_size(train, size)
+        scores = scorer.score(test)
         perplexities.append(scores.perplexity)
         bits.append(scores.bits_per_char)
+        assert verify(scorer, test).holds
     assert perplexities == sorted(perplexities, reverse=True)
     assert perplexities[-1] == pytest.approx(1)  # every token is <unk>, as foreseen
-    assert bits == sorted(bits)
+    assert bits[-1] > min(bits) + 0.1
+
+
+def test_an_unknown_word_foreseen_can_buy_bits(data_folder):
+    # 4,000 words hold every word of the training text: <unk> never came, and is charged dearly when it does.
+    lines = (data_folder / "timemachine.txt").read_text().splitlines(keepends=True)
+    train, test = canonical_text(lines[:2500], "none", "line"), canonical_text(lines[2500:], "none", "line")
+    full, small, tiny = (scorer_of_size(train, size) for size in (None, 1000, 3))
+    bits = [scorer.score(test).bits_per_char for scorer in (full, small, tiny)]
+    assert bits[1] < bits[0] < bits[2]
+    assert verify(small, test, 300).holds

@@ -5,6 +5,7 @@ Nothing here computes a statistic, and importing this loads neither matplotlib n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,16 @@ __all__ = [
     "write_changes",
 ]
 
+# The names of a run's figures, whose files alone are ever removed.
+OURS = re.compile(r"(ranks|(bits|quality|learning|zipf|study)-.+)\.(png|svg)")
+
 
 def write(
     out_dir: str | Path, results: Results, charts: Sequence[Chart] = (), views: Views | None = None
 ) -> list[Path]:
     """Writes figures/*.png, figures/*.svg, results.csv, report.md and report.html; returns their paths.
+
+    Figures that an earlier report left there, and this one has not, are removed.
 
     charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
     part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, else last.
@@ -64,6 +70,9 @@ def write(
     ):
         write_whole(path, text)
         written.append(path)
+    for path in (out_dir / "figures").glob("*.*"):
+        if path not in written and OURS.fullmatch(path.name):
+            path.unlink()
     return written
 
 

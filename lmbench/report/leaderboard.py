@@ -232,6 +232,9 @@ COLUMNS: dict[str, Column] = {
         _perplexity,
         lambda row: number(row.entry, "perplexity"),
     ),
+    "vocabulary": _numbers(
+        "vocabulary", "vocab_size", count_text, "tokens that the model knows, <unk> among them"
+    ),
     "byte": _numbers("bits/byte", "bits_per_byte", bits_text, "the same bits over the text's UTF-8 bytes"),
     "word": _numbers("bits/word", "bits_per_word", bits_text, "the same bits over the text's words"),
     "fit": _numbers("to train", "fit_seconds", seconds_text, "time to train"),
@@ -241,13 +244,17 @@ COLUMNS: dict[str, Column] = {
 }
 LEAST = (
     "parameters",
+    "vocabulary",
     "perplexity",
     "fit",
     "train",
     "interval",
     "groups",
 )  # left out first where space is short
-PLAIN = ("rank", "label", "groups", "bits", "interval", "train", "perplexity", "fit", "parameters")
+PLAIN = (
+    *("rank", "label", "groups", "bits", "interval", "train"),
+    *("perplexity", "vocabulary", "fit", "parameters"),
+)
 
 
 # Formats ---------------------------------------------------------------------------------------------
