@@ -18,13 +18,17 @@ ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) -> None:
     r"""Writes a row a token of the text that ``run`` scored: ``start end token log_prob oov``.
 
+    token: without the blank before a word; of a tokenizer with an alphabet of its own (Ġ), the text that it stands for.
     start, end: its characters in the canonical text, end exclusive. log_prob: nats. A name that ends in ``.parquet``
     gets the types int64, string, float64 and bool, a column ``spelling`` (nats beyond ``<unk>``) and the signature as
     metadata; any other is tab-separated with tabs, newlines and backslashes in a token as \t \n \\. Raises InputError where pyarrow is
     not installed or the file cannot be written.
     """
-    ends, tokens = run.scores.ends, unit.split(text.text)
+    ends = run.scores.ends
     starts = np.append(0, ends[:-1])
+    spans = [text.text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    told = zip(unit.split(text.text), spans, strict=True)
+    tokens = [token if token in span or token.startswith("<0x") else span for token, span in told]
     columns: dict[str, Any] = {"start": starts, "end": ends, "token": tokens}
     columns |= {"log_prob": run.scores.log_probs, "oov": run.scores.oov}
     if str(path).endswith(".parquet"):

@@ -9,6 +9,7 @@ import torch
 
 import lmbench as lb
 from lmbench.bench import fit_run
+from lmbench.export import write_tokens
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
@@ -134,6 +135,14 @@ def test_it_is_compared_with_models_of_other_units_and_saved(fitted, tmp_path):
     assert np.array_equal(again.score(corpus.test).log_probs, run.scores.log_probs)
     assert again.model.parameters == scorer.model.parameters > 0
     assert isinstance(again.generate(np.random.default_rng(0), 20, "the "), str)
+
+
+def test_its_scores_are_written_in_the_text_s_own_characters_and_read_back(fitted, tmp_path):
+    corpus, scorer, run = fitted
+    write_tokens(tmp_path / "t.tsv", run, corpus.test, scorer.unit)
+    assert "Ġ" not in (tmp_path / "t.tsv").read_text()
+    again = lb.external_run(tmp_path / "t.tsv", corpus)
+    assert again.scores.bits_per_char == run.scores.bits_per_char
 
 
 @pytest.mark.parametrize("batch", [1, 3])
