@@ -179,7 +179,9 @@ def test_run_study_and_diff(call, tmp_path):
 
 
 def test_lists(call):
-    assert "kneser-ney" in call("models")[1]
+    shown = call("models")[1].splitlines()
+    assert "kneser-ney" in [line.split()[0] for line in shown]
+    assert len({line.split(maxsplit=1)[1] for line in shown}) == len(shown)  # no two models are told alike
     assert "order" in call("models", "laplace")[1]
     assert "python-docs" in call("corpora", "list")[1]
     assert json.loads(call("corpora", "show", "python-docs", "--json")[1])["name"] == "python-docs"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -235,10 +234,7 @@ def models(name: str | None, as_json: bool) -> None:
     from lmbench.models.base import describe_options
 
     if name is None:
-        rows = [
-            {"name": n, "about": _about(model_class(n)[0]), "fixed": fixed}
-            for n, (_, fixed) in MODELS.items()
-        ]
+        rows = [{"name": n, "about": about, "fixed": fixed} for n, (_, fixed, about) in MODELS.items()]
         if as_json:
             click.echo(json.dumps({"models": rows}, ensure_ascii=False))
             return
@@ -262,7 +258,3 @@ def models(name: str | None, as_json: bool) -> None:
     click.echo("")
     for told in options:
         click.echo(f"-o {told['name']}={told['default']}  ({told['type']})  {told['help']}")
-
-
-def _about(model: type) -> str:
-    return (sys.modules[model.__module__].__doc__ or "").strip().split("\n")[0]

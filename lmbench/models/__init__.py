@@ -41,6 +41,7 @@ D2L_86 = {
     "average": 0.0,
 }
 
+<<<<<<< HEAD
 # name: (module:class, options that the name fixes)
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("lmbench.models.uniform:Uniform", {}),
@@ -67,6 +68,125 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp": ("lmbench.models.window:WindowPerceptron", {}),
     "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
     "d2l-8.6": ("lmbench.models.recurrent:Recurrent", D2L_86),
+=======
+# name: (module:class, options that the name fixes, what it is in a line)
+MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "uniform": (
+        "lmbench.models.uniform:Uniform",
+        {},
+        "Every token as likely as every other: the model whose answers are known.",
+    ),
+    "unigram": (
+        "lmbench.models.laplace:Laplace",
+        {"order": 1},
+        "Laplace smoothing of single tokens, towards the uniform distribution.",
+    ),
+    "bigram": (
+        "lmbench.models.laplace:Laplace",
+        {"order": 2},
+        "Recursive Laplace smoothing of order 2: pairs are smoothed towards single tokens.",
+    ),
+    "trigram": (
+        "lmbench.models.laplace:Laplace",
+        {"order": 3},
+        "Recursive Laplace smoothing of order 3: triples towards pairs, pairs towards single tokens.",
+    ),
+    "laplace": (
+        "lmbench.models.laplace:Laplace",
+        {},
+        "Recursive Laplace smoothing of any order: each order is smoothed towards the one below.",
+    ),
+    "kneser-ney": (
+        "lmbench.models.kneser_ney:KneserNey",
+        {},
+        "Interpolated modified Kneser–Ney smoothing, number for number that of KenLM's lmplz.",
+    ),
+    "witten-bell": (
+        "lmbench.models.witten_bell:WittenBell",
+        {},
+        "Witten–Bell smoothing: the more kinds of tokens follow a context, the less it is trusted.",
+    ),
+    "absolute-discounting": (
+        "lmbench.models.absolute_discounting:AbsoluteDiscounting",
+        {},
+        "Absolute discounting: every count gives up the same amount to the order below.",
+    ),
+    "jelinek-mercer": (
+        "lmbench.models.jelinek_mercer:JelinekMercer",
+        {},
+        "Relative frequencies of all orders, interpolated by weights learnt on held-out text.",
+    ),
+    "katz": (
+        "lmbench.models.katz:Katz",
+        {},
+        "Katz's backing-off with Good–Turing discounts.",
+    ),
+    "stupid-backoff": (
+        "lmbench.models.stupid_backoff:StupidBackoff",
+        {},
+        "Stupid backoff: scores, not probabilities, and so never ranked.",
+    ),
+    "cache": (
+        "lmbench.models.cache:Cache",
+        {},
+        "A cache: what has been read lately is likely to come again.",
+    ),
+    "mixture": (
+        "lmbench.models.mixture:Mixture",
+        {},
+        "Linear interpolation of fitted models, its weights learnt on held-out text.",
+    ),
+    "arpa": (
+        "lmbench.models.arpa:ArpaModel",
+        {},
+        "A model that another toolkit has trained, read from an ARPA file.",
+    ),
+    "context-mixing": (
+        "lmbench.models.context_mixing:ContextMixing",
+        {},
+        "Contexts of many lengths, and of whole words, in a log-linear mixture that is learnt.",
+    ),
+    "rnn-scratch": (
+        "lmbench.models.scratch:RnnScratch",
+        {},
+        "The recurrent network written out from its formulas (Dive into Deep Learning, 8.5).",
+    ),
+    "rnn": (
+        "lmbench.models.recurrent:PlainRecurrent",
+        {"cell": "rnn"},
+        "The plain recurrent network, trained well and regularised for small texts.",
+    ),
+    "gru": (
+        "lmbench.models.recurrent:Recurrent",
+        {"cell": "gru"},
+        "Gated recurrent units in layers, trained well and regularised for small texts.",
+    ),
+    "lstm": (
+        "lmbench.models.recurrent:Recurrent",
+        {"cell": "lstm"},
+        "Long short-term memory in layers, trained well and regularised for small texts.",
+    ),
+    "transformer": (
+        "lmbench.models.transformer:Transformer",
+        {},
+        "A small Transformer that remembers: attention to a fixed number of tokens before.",
+    ),
+    "mlp": (
+        "lmbench.models.window:WindowPerceptron",
+        {},
+        "A perceptron over the last few tokens: the neural n-gram of Bengio et al. (2003).",
+    ),
+    "d2l-8.5": (
+        "lmbench.models.scratch:RnnScratch",
+        D2L_85,
+        "The book's network of section 8.5, with its settings: it memorises its training text.",
+    ),
+    "d2l-8.6": (
+        "lmbench.models.recurrent:Recurrent",
+        D2L_86,
+        "The book's network of section 8.6, with its settings.",
+    ),
+>>>>>>> report2
 }
 
 
@@ -74,7 +194,7 @@ def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
     """The class of a registered name or of ``package.module:Class``, and the options that the name fixes."""
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
-    path, fixed = MODELS.get(name, (name, {}))
+    path, fixed, _ = MODELS.get(name, (name, {}, ""))
     module, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
