@@ -41,34 +41,6 @@ D2L_86 = {
     "average": 0.0,
 }
 
-<<<<<<< HEAD
-# name: (module:class, options that the name fixes)
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "uniform": ("lmbench.models.uniform:Uniform", {}),
-    "unigram": ("lmbench.models.laplace:Laplace", {"order": 1}),
-    "bigram": ("lmbench.models.laplace:Laplace", {"order": 2}),
-    "trigram": ("lmbench.models.laplace:Laplace", {"order": 3}),
-    "laplace": ("lmbench.models.laplace:Laplace", {}),
-    "kneser-ney": ("lmbench.models.kneser_ney:KneserNey", {}),
-    "witten-bell": ("lmbench.models.witten_bell:WittenBell", {}),
-    "absolute-discounting": ("lmbench.models.absolute_discounting:AbsoluteDiscounting", {}),
-    "jelinek-mercer": ("lmbench.models.jelinek_mercer:JelinekMercer", {}),
-    "katz": ("lmbench.models.katz:Katz", {}),
-    "stupid-backoff": ("lmbench.models.stupid_backoff:StupidBackoff", {}),
-    "cache": ("lmbench.models.cache:Cache", {}),
-    "mixture": ("lmbench.models.mixture:Mixture", {}),
-    "arpa": ("lmbench.models.arpa:ArpaModel", {}),
-    "context-mixing": ("lmbench.models.context_mixing:ContextMixing", {}),
-    "rnn-scratch": ("lmbench.models.scratch:RnnScratch", {}),
-    "rnn": ("lmbench.models.recurrent:PlainRecurrent", {"cell": "rnn"}),
-    "gru": ("lmbench.models.recurrent:Recurrent", {"cell": "gru"}),
-    "lstm": ("lmbench.models.recurrent:Recurrent", {"cell": "lstm"}),
-    "transformer": ("lmbench.models.transformer:Transformer", {}),
-    "hugging-face": ("lmbench.models.hugging_face:HuggingFace", {}),
-    "mlp": ("lmbench.models.window:WindowPerceptron", {}),
-    "d2l-8.5": ("lmbench.models.scratch:RnnScratch", D2L_85),
-    "d2l-8.6": ("lmbench.models.recurrent:Recurrent", D2L_86),
-=======
 # name: (module:class, options that the name fixes, what it is in a line)
 MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
     "uniform": (
@@ -171,6 +143,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "A small Transformer that remembers: attention to a fixed number of tokens before.",
     ),
+    "hugging-face": (
+        "lmbench.models.hugging_face:HuggingFace",
+        {},
+        "A causal model in a folder that the transformers library reads, scored on the same text.",
+    ),
     "mlp": (
         "lmbench.models.window:WindowPerceptron",
         {},
@@ -186,7 +163,6 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         D2L_86,
         "The book's network of section 8.6, with its settings.",
     ),
->>>>>>> report2
 }
 
 
