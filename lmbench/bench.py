@@ -20,7 +20,7 @@ import lmbench
 from lmbench.coder import verify
 from lmbench.corpus import Corpus
 from lmbench.external import external_run
-from lmbench.files import InputError, write_whole
+from lmbench.files import InputError, read_bytes, write_whole
 from lmbench.jobs import side_by_side
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
 from lmbench.models.laws import broken_laws
@@ -43,7 +43,7 @@ def signature(scorer: Scorer, corpus: Corpus, seed: int) -> dict[str, Any]:
         "documents": corpus.documents,
         "unit": scorer.unit.name,
         "oov": "spelled",
-        "context": "adaptive" if scorer.model.adaptive else "document",
+        "context": scorer.model.context_policy,
         "seed": seed,
         "lmbench": lmbench.__version__,
     }
@@ -52,7 +52,7 @@ def signature(scorer: Scorer, corpus: Corpus, seed: int) -> dict[str, Any]:
 def score_run(scorer: Scorer, corpus: Corpus, label: str, seed: int = 0) -> Run:
     """Scores the held-out text, and as much of the training text: memorisation is the difference."""
     began = time.perf_counter()
-    scores = scorer.score(corpus.encoded(scorer.unit.name, "test"))
+    scores = scorer.score(corpus.text("test"))
     seconds = time.perf_counter() - began
     facts: dict[str, Any] = {
         "model": scorer.model.name,
@@ -144,14 +144,14 @@ class Cell:
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
+        model = make_model(self.spec.model, **self.spec.options)
         facts = {
             "text": corpus.sha256,
             "normalise": corpus.normalise,
             "documents": corpus.documents,
             "model": self.spec.model,
-            "options": {
-                k: str(v) for k, v in make_model(self.spec.model, **self.spec.options).options().items()
-            },
+            "options": {k: str(v) for k, v in model.options().items()},
+            "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.sources},
             "unit": self.spec.unit,
             "seed": self.seed,
             "components": [c.key(corpus, suite) for c in self.components],
@@ -230,7 +230,7 @@ def certify(scorer: Scorer, corpus: Corpus, verified: int = 0) -> str | None:
 
     verified: so many tokens are also coded into a file and decoded from it; the file must be as short as claimed.
     """
-    test = scorer.encode(corpus.encoded(scorer.unit.name, "test")).tokens
+    test = scorer.encode(corpus.text("test")).tokens
     first = test.documents()[0][:CERTIFIED]
     broken = broken_laws(scorer.model, Tokens(first, np.zeros(1, dtype=np.int64), test.bos))
     if verified and not broken:

@@ -19,7 +19,7 @@ from lmbench.files import InputError, write_whole
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
 from lmbench.models.sampling import generate
 from lmbench.models.speller import Speller
-from lmbench.text import CanonicalText, EncodedText, Unit, Vocab, encode, unit_named
+from lmbench.text import CanonicalText, EncodedText, Unit, Vocab, encode
 
 LN2 = math.log(2.0)
 
@@ -185,9 +185,10 @@ class Scorer:
         """
         types = corpus.vocab(unit)
         vocab = model.vocabulary(types)
+        cut = model.unit(unit)
         own = vocab is not types
         encoded = {
-            split: encode(corpus.text(split), unit_named(unit), vocab) if own else corpus.encoded(unit, split)
+            split: encode(corpus.text(split), cut, vocab) if own else corpus.encoded(unit, split)
             for split in ("train", "valid")
             if split == "train" or corpus.valid is not None
         }
@@ -198,9 +199,7 @@ class Scorer:
         valid = encoded["valid"].tokens if "valid" in encoded else None
         model.fit(encoded["train"].tokens, valid, len(vocab), np.random.default_rng(seed), monitor)
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
-        return cls(
-            model, unit_named(unit), vocab, corpus.normalise, corpus.documents, types.tokens[1:], about
-        )
+        return cls(model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:], about)
 
     @cached_property
     def speller(self) -> Speller:
@@ -307,7 +306,7 @@ class Scorer:
         vocab = Vocab.from_list(words["vocab"], header["reserved"])
         return cls(
             model,
-            unit_named(header["unit"]),
+            model.unit(header["unit"]),
             vocab,
             header["normalise"],
             header["documents"],

@@ -82,12 +82,12 @@ class CanonicalText:
 
         Kept, because the vocabulary and the ids are both made of it.
         """
-        if unit.name not in self._types:
-            self._types[unit.name] = unit.types(self.text)
-        return self._types[unit.name]
+        if unit not in self._types:
+            self._types[unit] = unit.types(self.text)
+        return self._types[unit]
 
     @cached_property
-    def _types(self) -> dict[str, tuple[list[str], np.ndarray]]:
+    def _types(self) -> dict[Unit, tuple[list[str], np.ndarray]]:
         return {}
 
     def documents(self) -> list[str]:

@@ -45,6 +45,18 @@ def test_a_mapped_model_scores_as_the_fitted_one(scorer, saved):
     assert loaded.model.model_bytes < 0.8 * scorer.model.model_bytes
 
 
+def test_short_and_long_texts_score_alike_from_the_file(scorer, saved):
+    tokens = scorer.encode(TRAIN).tokens.ids
+    expected = scorer.model.log_probs(tokens)
+    table = load_model(saved).model.table
+    grams = sum(table.sizes)
+    for long in (False, True):
+        model = load_model(saved).model
+        size = len(tokens) if long else 200
+        assert (size * 8 >= grams) is long
+        assert model.log_probs(tokens[:size]).tolist() == expected[:size].tolist()
+
+
 def test_lookups_in_the_file_are_those_in_memory(scorer, saved):
     mapped, table = load_model(saved).model.table, scorer.model.table
     rng = np.random.default_rng(0)
@@ -75,6 +87,23 @@ def test_other_forms_come_back_too(options, tmp_path):
     scorer.save(tmp_path / "model")
     loaded = load_model(tmp_path / "model", check=True)
     assert loaded.score(TEST).log_probs.tolist() == scorer.score(TEST).log_probs.tolist()
+
+
+def test_unigrams_that_single_precision_holds_do_not_round_the_rest(tmp_path):
+    text = canonical_text(
+        [" ".join(["a b"] * 32)], "none", "stream"
+    )  # p(a) = p(b) = 1/2, exact in single precision
+    test = canonical_text(["a a b b a"], "none", "stream")
+    corpus = Corpus("halves", text, None, test, "none", "stream")
+    scorer = Scorer.fit(make_model("bigram", eps=(0, 0.3)), corpus, "word")
+    scorer.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.model.table.probs[1].tolist() == scorer.model.table.probs[1].tolist() == [0, 0.5, 0.5]
+    assert loaded.score(test).log_probs.tolist() == scorer.score(test).log_probs.tolist()
+    symbols, is_bos = np.array([1, 1, 2, 2], dtype=np.int32), np.array([True, False, False, False])
+    assert (
+        loaded.model.table.score_symbols(symbols, is_bos)[1] == 0.3 / 32.3 * 0.5
+    )  # a a: never seen; a: 32 times
 
 
 def outcome(path, check=False):

@@ -39,6 +39,7 @@ FLOORS = (
         "baselines",
         "external",
         "export",
+        "harness",
     },
     {"suite", "bench", "results", "views", "diff", "studies", "answers"},
     {"report", "figures", "display"},

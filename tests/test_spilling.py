@@ -14,7 +14,7 @@ from lmbench.cli import main
 from lmbench.columns import Disk, Memory, columns_within
 from lmbench.files import InputError
 from lmbench.models import make_model
-from lmbench.ngrams import count_ngrams
+from lmbench.ngrams import count_ngrams, sort_keys
 from lmbench.spilling import count_spilled
 from lmbench.text import Tokens
 
@@ -111,6 +111,22 @@ def test_a_full_disk_is_told_and_nothing_is_left(monkeypatch, tmp_path):
 
     monkeypatch.setattr(tempfile, "TemporaryFile", short)
     with pytest.raises(InputError, match=r"the disk is full; nothing is left there\. Set TMPDIR"):
+        make_model("kneser-ney", memory_limit="1MB").fit(zipfian(40_000, 2000))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sorted_runs = []
+
+    def interrupted(*args):
+        sorted_runs.append(args)
+        if len(sorted_runs) == 3:
+            raise KeyboardInterrupt
+        return sort_keys(*args)
+
+    monkeypatch.setattr("lmbench.spilling.sort_keys", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         make_model("kneser-ney", memory_limit="1MB").fit(zipfian(40_000, 2000))
     assert not list(tmp_path.iterdir())
 

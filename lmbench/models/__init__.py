@@ -143,6 +143,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "A small Transformer that remembers: attention to a fixed number of tokens before.",
     ),
+    "hugging-face": (
+        "lmbench.models.hugging_face:HuggingFace",
+        {},
+        "A pretrained causal model of the Hugging Face library, scored as it is.",
+    ),
     "mlp": (
         "lmbench.models.window:WindowPerceptron",
         {},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +37,10 @@ class ArpaModel(BackoffModel):
     def __post_init__(self) -> None:
         if not self.file:
             raise InputError("option file: name an ARPA file, for instance -o file=model.arpa")
+
+    @property
+    def sources(self) -> list[Path]:
+        return [Path(self.file)]
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         r"""``<unk>``, ``\n``, then the file's words in its order."""

@@ -16,6 +16,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -127,13 +128,25 @@ class MappedBackoff(Backoff):
 
     def __init__(self, columns: Mapping[str, MappedArray]) -> None:
         order = 1 + sum(name.startswith("words.") for name in columns)
-        probs = [np.ones(1), *(open_column(columns, f"probs.{k}") for k in range(1, order + 1))]
+        unigrams = np.asarray(open_column(columns, "probs.1"), dtype=np.float64)
+        probs = [np.ones(1), unigrams, *(open_column(columns, f"probs.{k}") for k in range(2, order + 1))]
         backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
         fields = {"vocab_size": len(probs[1]), "probs": tuple(probs), "backoffs": tuple(backoffs)}
         self.__dict__.update(fields, _packed=PackedTrie(columns, len(probs[1])), _columns=columns)
 
     _packed: PackedTrie
     _columns: Mapping[str, MappedArray]
+
+    def score(self, tokens: Tokens) -> np.ndarray:
+        """As any table does it; for a text an eighth as long as the table, all of it is unpacked and kept."""
+        if len(tokens) * 8 < sum(self.sizes):
+            return super().score(tokens)
+        return self._unpacked.score(tokens)
+
+    @cached_property
+    def _unpacked(self) -> Backoff:
+        probs, backoffs = (tuple(map(np.asarray, columns)) for columns in (self.probs, self.backoffs))
+        return Backoff(self.vocab_size, self.keys, probs, backoffs)
 
     @property
     def keys(self) -> tuple[np.ndarray, ...]:

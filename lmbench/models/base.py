@@ -19,7 +19,7 @@ import numpy as np
 
 from lmbench.container import MappedArray
 from lmbench.files import InputError, unknown
-from lmbench.text import Tokens, Vocab
+from lmbench.text import Tokens, Unit, Vocab, unit_named
 
 
 def option(default: Any, help: str) -> Any:
@@ -103,9 +103,23 @@ class LanguageModel(ABC):
         return False
 
     @property
+    def context_policy(self) -> str:
+        """What a prediction rests on, as a few words of every signature."""
+        return "adaptive" if self.adaptive else "document"
+
+    @property
+    def sources(self) -> list[Path]:
+        """Files that the options name, on whose contents the model depends."""
+        return []
+
+    @property
     def component_labels(self) -> tuple[str, ...]:
         """The models that this one combines; the caller fits them first and sets ``components``."""
         return ()
+
+    def unit(self, name: str) -> Unit:
+        """The unit that this model works with: the one asked for, unless the model brings its own tokens."""
+        return unit_named(name)
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.

@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from lmbench.files import read_text
-from lmbench.models import make_model
+from lmbench.models import LanguageModel, make_model
 from lmbench.ngrams import count_ngrams
+from lmbench.scores import Scorer, load_model
 from lmbench.text import EncodedText, build_vocab, canonical_text, encode, unit_named
 
 ORDERS = (3, 5)
@@ -146,6 +147,7 @@ def bulk_scoring(train: EncodedText, test: EncodedText, folder: Path, runs: int)
             )
         grams = sum(model.table.sizes[1:])
         rows.append(size_row(f"in memory, order {order}", "probing", binary, model.model_bytes, grams))
+        rows += loaded_rows(model, train, long, folder / f"{order}.model", binary, order, grams, theirs, runs)
         for kind, switches, bits in (("trie", [], 64), ("8-bit trie", ["-q", "8", "-b", "8"], 8)):
             trie = folder / f"{order}.trie"
             process(["build_binary", *switches, "trie", folder / f"{order}.arpa", trie])
@@ -159,6 +161,44 @@ def bulk_scoring(train: EncodedText, test: EncodedText, folder: Path, runs: int)
             )
             rows.append(size_row(name, kind, trie, size, grams))
     return rows
+
+
+def loaded_rows(
+    model: LanguageModel,
+    train: EncodedText,
+    long: EncodedText,
+    path: Path,
+    binary: Path,
+    order: int,
+    grams: int,
+    theirs: float,
+    runs: int,
+) -> list[Row]:
+    """The same of a model that was saved and stays in its file."""
+    Scorer(model, WORD, train.vocab, "whitespace", "line", train.vocab.tokens[1:]).save(path)
+    loaded = load_model(path).model
+    (start, _), (opening, _), (ids, _) = medians(
+        runs,
+        lambda: process(["query", "-v", "summary", binary]),
+        lambda: seconds(lambda: load_model(path)),
+        lambda: seconds(lambda: loaded.log_probs(long.tokens)),
+    )
+    rate = len(long.tokens) / ids / 1e6
+    return [
+        (
+            f"open a saved model, order {order}",
+            f"{start * 1e3:.0f} ms (process)",
+            f"{opening * 1e3:.0f} ms",
+            f"{opening / start:.2f}",
+        ),
+        (
+            f"score ids from its file, order {order}",
+            f"{theirs:.1f} M tokens/s",
+            f"{rate:.1f} M tokens/s",
+            f"{rate / theirs:.2f}",
+        ),
+        size_row(f"in memory when loaded, order {order}", "probing", binary, loaded.model_bytes, grams),
+    ]
 
 
 def size_row(name: str, kind: str, binary: Path, own: int, grams: int) -> Row:
