@@ -17,6 +17,7 @@ from lmbench.text import Tokens, unit_named
 BANDS = ((0, "never in training"), (1, "once"), (2, "2–9 times"), (10, "10–99 times"), (100, "100–999 times"))
 PLACES = ((0, "1st word"), (1, "2nd"), (2, "3rd–5th"), (5, "6th–10th"), (10, "11th–20th"), (20, "21st–100th"))
 LINE_END = "line ends"
+LONG_WORDS = 40  # characters a word, on average: a source that writes no spaces
 FEW_DOCUMENTS = 10  # fewer have too few beginnings to say anything of
 
 # (first token, one past the last) of a label -> for each token the likeliest tokens there and their probabilities
@@ -120,8 +121,7 @@ def pieces(text: str, a: Scores, b: Scores) -> Pieces:
     for scores in (a, b):
         if scores.chars != len(text):
             raise ValueError(f"the scores are of a text of {scores.chars} characters, not {len(text)}")
-    words = unit_named("word").ends(text)
-    ends = np.intersect1d(np.intersect1d(words, a.ends), b.ends)
+    ends = np.intersect1d(np.intersect1d(_word_ends(text), a.ends), b.ends)
     ends = ends[ends > 0]
     return Pieces(ends, _bits_until(a, ends), _bits_until(b, ends))
 
@@ -167,9 +167,11 @@ def extract(
 ) -> Extract:
     """A stretch of about ``length`` characters from about ``start``, cut where all models have a boundary.
 
-    models: label -> (unit, scores). alternatives: asked once a label for the tokens of the stretch.
+    models: label -> (unit, scores); one with a token longer than the stretch is left out. alternatives: asked once a
+    label for the tokens of the stretch.
     """
-    common = unit_named("word").ends(text)
+    models = {label: model for label, model in models.items() if _longest(model[1], start, length) <= length}
+    common = _word_ends(text)
     for _, scores in models.values():
         common = np.intersect1d(common, scores.ends)
     common = np.append(0, common[common > 0])
@@ -202,6 +204,19 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
         here = seen[rank[len(train) :]] & whole[len(train) :]
         matched[here & (matched == order - 1)] = order
     return matched
+
+
+def _word_ends(text: str) -> np.ndarray:
+    """Where words end; every character, in a text whose words are too long to be words."""
+    ends = unit_named("word").ends(text)
+    return ends if len(text) <= LONG_WORDS * len(ends) else np.arange(1, len(text) + 1)
+
+
+def _longest(scores: Scores, start: int, length: int) -> int:
+    """The longest token, in characters, that reaches into a stretch."""
+    starts = _token_starts(scores)
+    reaching = (scores.ends > start) & (starts < start + length)
+    return int((scores.ends - starts)[reaching].max(initial=0))
 
 
 def _token_starts(scores: Scores) -> np.ndarray:

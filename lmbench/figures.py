@@ -337,6 +337,7 @@ def _label_points(axes: Axes, points: Sequence[_Point]) -> None:
     unit = figure.dpi / 72
     at: list[Any] = [axes.transData.transform((x, y)) for x, y, _ in points]
     taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in at]
+    taken += [text.get_window_extent(renderer) for text in axes.texts]  # names of reference lines
     frame = axes.get_window_extent(renderer)
     for (x, y, text), (left, low) in zip(points, at, strict=True):
         note = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=9.5, color=INK)

@@ -230,7 +230,9 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
     for k in range(2, order + 1):
         if k > 2:  # the symbol that is now second must not begin the document
             ends = ends[~is_bos[ends - (k - 2)]]
-        spelt = ranks[ends - 1].astype(np.int64) * vocab_size + symbols[ends]
+        spelt = ranks[ends - 1].astype(np.int64)
+        spelt *= vocab_size
+        spelt += symbols[ends]
         spelt, sorted_ends = sort_keys(spelt, ends, len(keys[k - 1]) * vocab_size)
         first = _first_of_runs(spelt)
         number = np.diff(first, append=len(spelt))
@@ -281,16 +283,18 @@ def with_bos(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sort_keys(keys: np.ndarray, labels: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) keys (0 ≤ key < bound) in ascending order and their labels (≥ 0) with them, equal keys by label.
+    """(N,) keys (0 ≤ key < bound) in ascending order and their labels (≥ 0) with them, equal keys by label; overwrites ``keys``.
 
-    Where both fit in one integer, key and label are sorted as one: four times as fast as argsort.
+    Where both fit in one integer, key and label are sorted as one, in place: four times as fast as argsort.
     """
     bits = int(labels.max(initial=0)).bit_length()
     if bound.bit_length() + bits < 64:
-        packed = keys << bits
-        packed |= labels
-        packed.sort()
-        return packed >> bits, packed & ((1 << bits) - 1)
+        keys <<= bits
+        keys |= labels
+        keys.sort()
+        labels = keys & ((1 << bits) - 1)
+        keys >>= bits
+        return keys, labels
     order = np.lexsort((labels, keys))
     return keys[order], labels[order]
 

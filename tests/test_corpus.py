@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from lmbench import corpus as corpora
-from lmbench.corpus import Corpus, divide, load_corpus, registry
+from lmbench import registry
+from lmbench.corpus import Corpus, divide, load_corpus
 from lmbench.files import InputError
 from lmbench.text import canonical_text
 
@@ -18,8 +18,8 @@ TEXT = "\n".join(f"line number {i} of this small text" for i in range(200)) + "\
 
 
 def test_every_description_can_be_read():
-    for name in registry():
-        told = corpora.describe(name)
+    for name in registry.registry():
+        told = registry.describe(name)
         assert told.title
         assert bool(told.files) != bool(told.source)
         for file in told.files:
@@ -124,7 +124,7 @@ def described(tmp_path, monkeypatch):
             f'[[files]]\nname = "small/small.txt"\nsha256 = "{digest}"\n'
         )
         found = {p.stem: p for p in (tmp_path / "registry").glob("*.toml")}
-        monkeypatch.setattr(corpora, "registry", lambda: found)
+        monkeypatch.setattr(registry, "registry", lambda: found)
 
     describe("http://127.0.0.1:9")
     return describe, {"/small.txt": data, "/s.zip": packed.getvalue()}
@@ -166,7 +166,7 @@ def test_fetch_then_load(described, name):
         load_corpus(name)
     with serving(contents) as (url, _):
         describe(url)
-        assert len(corpora.fetch(name)) == 1
+        assert len(registry.fetch(name)) == 1
     assert load_corpus(name).whole().text == TEXT
 
 
@@ -175,8 +175,8 @@ def test_a_broken_download_is_gone_on_with(described):
     with serving(contents, breaks_at=1000) as (url, asked):
         describe(url)
         with pytest.raises(InputError, match="broke off at 1,000"):
-            corpora.fetch("plain")
-        corpora.fetch("plain")
+            registry.fetch("plain")
+        registry.fetch("plain")
     assert asked == [0, 1000]
     assert load_corpus("plain").whole().text == TEXT
 
@@ -186,13 +186,13 @@ def test_a_wrong_file_is_refused_and_not_kept(described, tmp_path):
     with serving({"/small.txt": b"something else"}) as (url, _):
         describe(url)
         with pytest.raises(InputError, match="not the file expected"):
-            corpora.fetch("plain")
+            registry.fetch("plain")
     assert not list((tmp_path / "cache").rglob("small*"))
 
 
 def test_no_network_says_how_to_go_on(described):
     with pytest.raises(InputError, match="lmbench corpora add plain FILE"):
-        corpora.fetch("plain")
+        registry.fetch("plain")
 
 
 @pytest.mark.parametrize("name", ["plain", "packed"])
@@ -202,6 +202,6 @@ def test_add_takes_a_file_or_an_archive_once_it_fits(described, tmp_path, name):
         (tmp_path / path[1:]).write_bytes(data)
     (tmp_path / "wrong.txt").write_text("wrong")
     with pytest.raises(InputError, match="no checksum fits"):
-        corpora.add(name, tmp_path / "wrong.txt")
-    corpora.add(name, tmp_path / ("small.txt" if name == "plain" else "s.zip"))
+        registry.add(name, tmp_path / "wrong.txt")
+    registry.add(name, tmp_path / ("small.txt" if name == "plain" else "s.zip"))
     assert load_corpus(name).whole().text == TEXT

@@ -137,9 +137,19 @@ def test_extracts_are_whole(text: str, start: int, length: int) -> None:
         assert ends == sorted(set(ends))
         assert not ends or (ends[0] > 0 and ends[-1] == len(found.text))
         assert len(track.bits) == len(track.oov) == len(ends)
-    if found.start == 0 and len(found.text) == len(text):
-        for (_, scores), track in zip(models.values(), found.tracks, strict=True):
-            assert track.bits.sum() == pytest.approx(total_bits(scores))
+    if len(found.text) == len(text):
+        for track in found.tracks:
+            assert track.bits.sum() == pytest.approx(total_bits(models[track.label][1]))
+
+
+def test_a_text_without_spaces_is_cut_at_characters() -> None:
+    text = "abba" * 500
+    char, word = example.scores("char", 1, text), example.scores("word", 2, text)
+    assert len(pieces(text, char, char).ends) == 2000
+    assert len(pieces(text, char, word).ends) == 1
+    found = extract("c", text, {"c": ("char", char), "w": ("word", word)}, 100, 50)
+    assert found.text == text[100:150]
+    assert [track.label for track in found.tracks] == ["c"]  # the other's one token is the whole text
 
 
 def test_alternatives_are_asked_for_the_tokens_shown() -> None:

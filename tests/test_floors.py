@@ -12,6 +12,7 @@ FLOORS = (
     {
         "files",
         "download",
+        "registry",
         "jobs",
         "charts",
         "text",
@@ -33,6 +34,8 @@ FLOORS = (
 WITHIN = {
     ("text", "files"),
     ("download", "files"),
+    ("registry", "download"),
+    ("registry", "download"),
     ("ngrams", "text"),
     ("zipf", "power_law"),
     ("compare", "metrics"),

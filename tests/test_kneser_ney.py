@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from lmbench.text import Vocab, build_vocab, canonical_text, encode, unit_named
 from tests.test_ngrams import V, documents_of, slow_counts, tokens_of
 
 GOLDEN = Path(__file__).parent / "golden"
-DATA = Path(os.environ.get("LMBENCH_DATA", Path(__file__).parents[1] / "../shared/corpora"))
 FIGURES = json.loads((GOLDEN / "kenlm.json").read_text())
 FERRY = {figures["name"]: figures for figures in FIGURES["ferry"]}
 OPTIONS = {
@@ -99,11 +97,8 @@ def test_every_ngram_of_the_arpa_file(name, order):
 
 
 @functools.cache
-def corpus(name, kind):
+def corpus(path, kind):
     """A corpus as lines of words, encoded as for KenLM: train and test."""
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{path} is not here; LMBENCH_DATA names the folder of corpora")
     if kind == "ptb":
         texts = [
             canonical_text([(path / f"ptb.{s}.txt").read_text()], "whitespace", "line").text
@@ -132,8 +127,8 @@ def corpus(name, kind):
         for figures in FIGURES[key]
     ],
 )
-def test_perplexities_of_whole_corpora(corpus_name, kind, figures):
-    train, test = corpus(corpus_name, kind)
+def test_perplexities_of_whole_corpora(data_folder, corpus_name, kind, figures):
+    train, test = corpus(data_folder / corpus_name, kind)
     assert len(test.tokens) == figures["tokens"]
     model = make_model("kneser-ney", order=figures["order"], kenlm_counts=True).fit(
         train.tokens, vocab_size=len(train.vocab)

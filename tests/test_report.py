@@ -202,6 +202,15 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[\w.-]+", p.name) for p in (tmp_path / "figures").iterdir())
 
 
+def test_what_models_say_at_length_is_cut(tmp_path: Path) -> None:
+    results = example.hostile()
+    results["results"][0]["samples"] = [{"prompt": "ab", "text": "ab" + "x" * 5_000_000}]
+    text = "ab" * 50_000
+    file = example.page_file(tmp_path, results, example.views("c", text))
+    assert file.stat().st_size < 1_000_000
+    assert f"{'x' * 1000}…" in file.read_text("utf-8")
+
+
 def test_csv_reads_back() -> None:
     lines = list(csv.DictReader(io.StringIO(report.leaderboard_csv(example.example()))))
     assert len(lines) == 15

@@ -41,6 +41,10 @@ def test_unknown_studies_and_options_are_refused():
         run_study("markoff", corpus)
     with pytest.raises(InputError, match="unit"):
         run_study("markov", corpus, units="char")
+    with pytest.raises(InputError, match="char"):
+        run_study("tails", corpus, unit="chars")
+    with pytest.raises(InputError, match="number"):
+        run_study("sequence", corpus, noise="loud")
 
 
 @pytest.mark.parametrize("name", ["zipf", "markov", "tails", "causality", "generation", "learning-curve"])

@@ -51,7 +51,8 @@ def corpus_of(
     """The corpus that --train, --valid and --test describe; a corpus's own split stands in for what is left out."""
     from dataclasses import replace
 
-    from lmbench.corpus import Corpus, files_of, load_corpus, read_canonical, registry
+    from lmbench.corpus import Corpus, files_of, load_corpus, read_canonical
+    from lmbench.registry import registry
 
     if train is None:
         raise InputError("--train is missing; give a text file or a corpus (`lmbench corpora list`)")

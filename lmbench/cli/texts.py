@@ -86,7 +86,7 @@ def corpora() -> None:
 @json_option
 def corpora_list(as_json: bool) -> None:
     """The corpora, and whether their files are here."""
-    from lmbench.corpus import data_folders, describe, find, registry
+    from lmbench.registry import data_folders, describe, find, registry
 
     rows = []
     for name in registry():
@@ -124,8 +124,8 @@ def corpora_show(name: str, as_json: bool) -> None:
 @click.argument("name")
 def corpora_fetch(name: str) -> None:
     """Downloads a corpus into the cache, going on where an earlier try broke off."""
-    from lmbench.corpus import fetch
     from lmbench.display import byte_progress
+    from lmbench.registry import fetch
 
     with byte_progress(name) as progress:
         paths = fetch(name, progress)
@@ -140,7 +140,7 @@ def corpora_fetch(name: str) -> None:
 @click.argument("file")
 def corpora_add(name: str, file: str) -> None:
     """Takes a corpus's file (or zip archive) that was got by hand, once its checksum fits."""
-    from lmbench.corpus import add
+    from lmbench.registry import add
 
     for path in add(name, file):
         click.echo(path)

@@ -33,6 +33,7 @@ DARK = (
     "#c9c95a",
     "#a396f0",
 )
+SAMPLE, PASSAGE, WORD = 1000, 300, 40  # characters shown of a sample, a passage, a token
 ALPHA = 0.05  # up to which a paired difference, after Holm's correction, is called one
 SECTIONS = {"quality": "quality", "learning": "learning", "zipf": "zipf", "heaps": "zipf", "bits": "bits"}
 
@@ -99,6 +100,7 @@ def _environment(autoescape: bool) -> jinja2.Environment:
         "count": lead.count_text,
         "number": _number_text,
         "facts": _facts,
+        "short": lambda text: _short(text, PASSAGE),
     }
     return environment
 
@@ -187,7 +189,7 @@ def _baselines(corpus: Mapping[str, Any]) -> list[tuple[str, float]]:
 def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
     """A sample with its prompt apart from what the model added."""
     prompt, text = str(sample.get("prompt") or ""), str(sample.get("text") or "")
-    return {**sample, "prompt": prompt, "text": text.removeprefix(prompt)}
+    return {**sample, "prompt": prompt, "text": _short(text.removeprefix(prompt), SAMPLE)}
 
 
 def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,6 +238,10 @@ def _facts(value: Any) -> str:
 def _number_text(value: object, digits: int = 4) -> str:
     """A number in so many digits; what is no number (an absent field, None) is missing."""
     return f"{value:,.{digits}g}" if isinstance(value, (int, float)) else lead.MISSING
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -343,7 +349,7 @@ def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
         made |= {"ends": track.ends.tolist(), "bits": bits, "oov": track.oov.nonzero()[0].tolist()}
         if len(track.alternatives):
             made["alternatives"] = [
-                [[t, float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
+                [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
             ]
         tracks.append(made)
     return {"corpus": found.corpus, "start": found.start, "text": found.text, "tracks": tracks}

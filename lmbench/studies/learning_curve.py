@@ -239,7 +239,7 @@ def _sentences(
     chars = max(c[0][-1] for c in curves.values())
     best = min(curves, key=lambda label: curves[label][1][-1])
     slopes = "; ".join(
-        f"{label} {curves[label][1][-1]:.3f} (β = {f.beta:.2f}, E = {f.E:.2f})"
+        f"{label} {curves[label][1][-1]:.3f} (β = {f.beta:.2f}, {f'E = {f.E:.2f}' if f.E > 0 else 'no floor in sight'})"
         for label, f in fits.items()
         if f
     )
