@@ -15,14 +15,13 @@ from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option
 from lmbench.text import Tokens, Vocab
 
-_DISCOUNTS = np.array(
-    [0.0, 0.6, 1.0, 1.3]
-)  # taken from counts of 0, 1, 2, more; chosen on held-out Time Machine
+# What absolute discounting takes from counts of 0, 1, 2 and more: chosen on the held-out tenth of The Time Machine.
+_DISCOUNTS = np.array([0.0, 0.6, 1.0, 1.3])
 _WORD_BASE = 2  # the order that a word not seen before falls back to
 _FAR = 7  # positions in a word are told apart up to here
 _CELLS = 1 << 19  # counts held at once: tokens of a segment times vocabulary
 _MIX_TOKENS = 1 << 16  # at most so many tokens teach the weights ...
-_MIX_CELLS = 1 << 25  # ... and so many numbers
+_MIX_CELLS = 1 << 25  # ... and so many log-probabilities
 _PRIOR = 10.0  # how strongly the weights of a set are drawn to those of all, in nats per squared unit
 _LARGEST_VOCAB = 4096
 
