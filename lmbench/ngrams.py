@@ -1,18 +1,11 @@
-r"""N-grams as a value: every order one sorted array of int64 keys, a trie laid flat.
+r"""N-grams as a value: how often each occurs, and counts of two texts merged into those of both.
 
-The n-grams of order k are numbered by lexicographic order of their words: their *ranks*. The key of an n-gram
-is ``rank_of_prefix * V + last_word``, where the prefix is all but the last word; so the keys of an order ascend,
-the continuations of a context stand side by side, and an n-gram is found by bisection, in bulk. Order 0
-holds the empty n-gram alone (key 0); order 1 holds all V words, seen or not, and a word's rank is its id.
-
-A document begins as if one symbol, ``Tokens.bos``, stood before it: that symbol can begin an n-gram of order 2
-or more, and is not counted as a word. No n-gram crosses from one document into the next.
+They are a trie (see there). While n-grams are sorted and merged, one of order k is spelt as its key,
+``rank_of_prefix * V + last_word``, the prefix being all but the last word. The symbol as if which documents begin can
+begin an n-gram of order 2 or more, and is not counted as a word.
 
     counts = count_ngrams(tokens, order=3, vocab_size=V)
-    counts.keys[k], counts.counts[k], counts.suffixes[k]      # (N_k,) each, k = 0..order
-    counts.prefixes(k), counts.words(k)                       # (N_k,) rank of the prefix, last word
-    walk = counts.walk(test)
-    walk.grams(k), walk.contexts(k)                           # (T,) ranks, -1 where unseen
+    counts.words[k], counts.counts[k], counts.suffixes[k]     # (N_k,) each, k = 0..order
     merge(count_ngrams(a, ...), count_ngrams(b, ...))         # == count_ngrams(a and b, ...)
 """
 
@@ -20,158 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from lmbench.columns import Memory
 from lmbench.files import InputError
 from lmbench.text import Tokens
+from lmbench.trie import NgramTrie, roots, with_bos, word_type
 
 _MAX_RANK = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class NgramTrie:
-    """A set of n-grams of orders 0..order in which the prefix of every member is a member.
-
-    keys: for each order k from 0, (N_k,) int64, ascending, unique. keys[0] is [0], keys[1] is 0..V-1. Ranks are int32.
-    """
-
-    vocab_size: int
-    keys: tuple[np.ndarray, ...]
-
-    @property
-    def order(self) -> int:
-        return len(self.keys) - 1
-
-    @property
-    def sizes(self) -> list[int]:
-        """[N_0, .., N_order]: how many n-grams each order has."""
-        return [len(keys) for keys in self.keys]
-
-    def prefixes(self, k: int) -> np.ndarray:
-        """(N_k,) int32: the rank, in order k-1, of each n-gram without its last word."""
-        return (self.keys[k] // self.vocab_size).astype(np.int32)
-
-    def words(self, k: int) -> np.ndarray:
-        """(N_k,) int32: the last word of each n-gram."""
-        return (self.keys[k] % self.vocab_size).astype(np.int32)
-
-    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
-        """(Q,) the last words of some n-grams of order k."""
-        return np.asarray(self.keys[k][ranks] % self.vocab_size)
-
-    def ngrams(self, k: int) -> np.ndarray:
-        """(N_k, k) int32: the words of every n-gram of order k, in the order of their ranks."""
-        ids = np.zeros((len(self.keys[k]), k), dtype=np.int32)
-        ranks = np.arange(len(self.keys[k]))
-        for j in range(k, 0, -1):
-            ranks, ids[:, j - 1] = np.divmod(self.keys[j][ranks], self.vocab_size)
-        return ids
-
-    def find(self, k: int, prefixes: np.ndarray, words: np.ndarray) -> np.ndarray:
-        """(Q,) int32: ranks of the n-grams made of a prefix (its rank in order k-1, ≥ 0) and a word; -1: not there."""
-        if k == 1:
-            return words.astype(np.int32)
-        wanted = np.asarray(prefixes, dtype=np.int64) * self.vocab_size + words
-        wanted, where = sort_keys(wanted, np.arange(len(wanted)), self._bound(k))
-        ranks, found = self._search(k, wanted)
-        ranks[~found] = -1
-        in_place = np.empty(len(wanted), dtype=np.int32)
-        in_place[where] = ranks
-        return in_place
-
-    def find_suffixes(self, k: int) -> np.ndarray:
-        """(N_k,) int32, k ≥ 1: the rank in order k-1 of each n-gram without its first word; -1: not in the trie."""
-        if k == 1:
-            return np.zeros(len(self.keys[1]), dtype=np.int32)
-        shorter = self.find_suffixes(k - 1)[self.prefixes(k)]
-        known = np.flatnonzero(shorter >= 0)
-        suffixes = np.full(len(shorter), -1, dtype=np.int32)
-        suffixes[known] = self.find(k - 1, shorter[known], self.words(k)[known])
-        return suffixes
-
-    def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(Q,), (Q,) int64: the half-open range of ranks in order k+1 that continue each context of order k."""
-        first = np.asarray(contexts, dtype=np.int64) * self.vocab_size
-        keys = self.keys[k + 1]
-        return np.searchsorted(keys, first), np.searchsorted(keys, first + self.vocab_size)
-
-    def walk(self, tokens: Tokens) -> Walk:
-        """Looks up every n-gram of a text that ends in each of its tokens."""
-        symbols, is_bos = with_bos(tokens)
-        ranks = np.full((self.order + 1, len(symbols)), -1, dtype=np.int32)
-        ranks[0] = 0
-        ranks[1:2] = symbols
-        for step in self.descend(symbols, is_bos):
-            ranks[step.k, step.ends[step.found]] = step.grams
-        return Walk(ranks, np.flatnonzero(~is_bos))
-
-    def descend(self, symbols: np.ndarray, is_bos: np.ndarray) -> Iterator[Step]:
-        """Looks up the n-grams of a text from order 2 upwards, all of an order at once.
-
-        symbols: (S,) ids with ``bos`` before each document, is_bos: (S,) bool. A text cut out of a longer one may
-        begin without: its first symbol is then context alone.
-        """
-        ends = np.flatnonzero(~is_bos[1:]) + 1
-        contexts = symbols[ends - 1]
-        for k in range(2, self.order + 1):
-            keys = contexts.astype(np.int64) * self.vocab_size + symbols[ends]
-            # Bisection in ascending order finds its memory in the cache: five times as fast as in text order.
-            keys, ends = sort_keys(keys, ends, self._bound(k))
-            ranks, found = self._search(k, keys)
-            grams = ranks[found]
-            yield Step(k, ends, keys // self.vocab_size, found, grams)
-            following = ends[found] + 1
-            inside = following < len(symbols)
-            inside[inside] = ~is_bos[following[inside]]
-            ends, contexts = following[inside], grams[inside]
-
-    def _search(self, k: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(Q,) where each key of order k is or would be inserted, and (Q,) bool: whether it is there."""
-        keys = self.keys[k]
-        place = np.searchsorted(keys, wanted)
-        if not len(keys):
-            return place, np.zeros(len(wanted), dtype=bool)
-        return place, keys.take(place, mode="clip") == wanted
-
-    def _bound(self, k: int) -> int:
-        """Every key of order k is below it."""
-        return self.sizes[k - 1] * self.vocab_size
-
-
-class Step(NamedTuple):
-    """One order of ``NgramTrie.descend``, the tokens in ascending order of their n-grams."""
-
-    k: int
-    ends: np.ndarray  # (Q,) int64: the symbols whose context of k-1 symbols is in the trie
-    contexts: np.ndarray  # (Q,) int64: the ranks of these contexts
-    found: np.ndarray  # (Q,) bool: whether their n-gram of order k is in the trie
-    grams: np.ndarray  # (found.sum(),) int64: the ranks of these n-grams
-
-
-@dataclass(frozen=True)
-class Walk:
-    """Where the n-grams of a text are in a trie.
-
-    ranks: (order+1, S) int32: entry k, s is the rank of the n-gram of order k that ends in symbol s, -1 where it is
-    not in the trie or would begin before its document. The symbols are the T tokens and a ``bos`` before each
-    document. at: (T,) int64, the symbols that are tokens.
-    """
-
-    ranks: np.ndarray
-    at: np.ndarray
-
-    def grams(self, k: int) -> np.ndarray:
-        """(T,) int32: the n-gram of order k that ends in each token."""
-        ranks: np.ndarray = self.ranks[k][self.at]
-        return ranks
-
-    def contexts(self, k: int) -> np.ndarray:
-        """(T,) int32: the n-gram of order k that ends just before each token."""
-        ranks: np.ndarray = self.ranks[k][self.at - 1]
-        return ranks
 
 
 @dataclass(frozen=True)
@@ -189,14 +39,14 @@ class NgramCounts(NgramTrie):
 
     def by_context(self, k: int) -> Iterator[tuple[slice, slice]]:
         """Blocks of order k and, with each, the contexts of order k-1 that its n-grams, and none before, continue."""
-        keys, contexts = self.keys[k], len(self.keys[k - 1])
+        begins, contexts, grams = self.begins[k - 1], self.sizes[k - 1], self.sizes[k]
         begin = first = 0
         while first < contexts:
-            cut, last = len(keys), contexts
-            if begin + self.store.block < len(keys):
-                last = int(keys[begin + self.store.block] // self.vocab_size)
+            cut, last = grams, contexts
+            if begin + self.store.block < grams:
+                last = int(np.searchsorted(begins, begin + self.store.block, side="right")) - 1
                 last += last == first  # the continuations of one context stay together, however many
-                cut = int(np.searchsorted(keys, last * self.vocab_size))
+                cut = int(begins[last])
             yield slice(begin, cut), slice(first, last)
             self.store.release()
             begin, first = cut, last
@@ -206,12 +56,12 @@ class NgramCounts(NgramTrie):
 
         Less than its count where the n-gram ends a document; more for the word that documents begin after.
         """
-        return sum_by(self.prefixes(k + 1), len(self.keys[k]), self.counts[k + 1])
+        return sum_by(self.prefixes(k + 1), self.sizes[k], self.counts[k + 1])
 
     def followers(self, k: int) -> np.ndarray:
         """(N_k,) int64, k < order: how many distinct words have been seen after each n-gram."""
         seen = self.counts[k + 1] > 0
-        return np.bincount(self.prefixes(k + 1)[seen], minlength=len(self.keys[k]))
+        return np.bincount(self.prefixes(k + 1)[seen], minlength=self.sizes[k])
 
     def left_types(self, k: int) -> np.ndarray:
         """(N_k,) int64, k < order: the number of distinct left neighbours of each n-gram.
@@ -244,7 +94,7 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
     if order < 1:
         raise InputError(f"the order of n-grams must be at least 1, not {order}")
     symbols, is_bos = with_bos(tokens)
-    keys = [np.zeros(1, dtype=np.int64), np.arange(vocab_size, dtype=np.int64)]
+    words, begins = roots(vocab_size)
     counts = [np.array([len(tokens)], dtype=np.int64), np.bincount(tokens.ids, minlength=vocab_size)]
     suffixes = [np.zeros(1, dtype=np.int32), np.zeros(vocab_size, dtype=np.int32)]
     ranks = symbols  # of the n-grams of the order before, by the symbol that they end in
@@ -255,17 +105,29 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
         spelt = ranks[ends - 1].astype(np.int64)
         spelt *= vocab_size
         spelt += symbols[ends]
-        spelt, sorted_ends = sort_keys(spelt, ends, len(keys[k - 1]) * vocab_size)
+        contexts = len(words[k - 1])
+        spelt, sorted_ends = sort_keys(spelt, ends, contexts * vocab_size)
         first = first_of_runs(spelt)
         number = np.diff(first, append=len(spelt))
-        keys.append(spelt[first])
+        for columns, column in zip((words, begins), unspelt(spelt[first], contexts, vocab_size), strict=True):
+            columns.append(column)
         counts.append(number)
         suffixes.append(ranks[sorted_ends[first]])
         check_size(k, len(first))
         if k < order:
             ranks = np.full(len(symbols), -1, dtype=np.int32)
             ranks[sorted_ends] = np.repeat(np.arange(len(first), dtype=np.int32), number)
-    return NgramCounts(vocab_size, tuple(keys), tuple(counts), tuple(suffixes))
+    return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes))
+
+
+def unspelt(keys: np.ndarray, contexts: int, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """``words`` and, for the order before with its (contexts) n-grams, ``begins`` of ascending keys."""
+    prefixes = keys // vocab_size
+    begins = np.zeros(contexts + 1, dtype=np.uint32)
+    np.cumsum(np.bincount(prefixes, minlength=contexts), out=begins[1:])
+    prefixes *= -vocab_size
+    prefixes += keys
+    return prefixes.astype(word_type(vocab_size)), begins
 
 
 def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
@@ -273,18 +135,20 @@ def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
     if (a.order, a.vocab_size) != (b.order, b.vocab_size):
         raise ValueError("counts to merge must have the same order and vocabulary size")
     vocab_size = a.vocab_size
-    keys = [a.keys[0], a.keys[1]]
+    words, begins = roots(vocab_size)
     counts = [a.counts[0] + b.counts[0], a.counts[1] + b.counts[1]]
     suffixes = [a.suffixes[0], a.suffixes[1]]
     new_a = new_b = np.arange(vocab_size)  # the merged rank of each n-gram of the order before
     for k in range(2, a.order + 1):
-        spelt_a = new_a[a.prefixes(k)] * vocab_size + a.words(k)
-        spelt_b = new_b[b.prefixes(k)] * vocab_size + b.words(k)
+        spelt_a = new_a[a.prefixes(k)] * vocab_size + a.words[k]
+        spelt_b = new_b[b.prefixes(k)] * vocab_size + b.words[k]
         spelt = np.concatenate([spelt_a, spelt_b])
-        spelt, where = sort_keys(spelt, np.arange(len(spelt)), len(keys[k - 1]) * vocab_size)
+        contexts = len(words[k - 1])
+        spelt, where = sort_keys(spelt, np.arange(len(spelt)), contexts * vocab_size)
         first = first_of_runs(spelt)
         check_size(k, len(first))
-        keys.append(spelt[first])
+        for columns, column in zip((words, begins), unspelt(spelt[first], contexts, vocab_size), strict=True):
+            columns.append(column)
         number = np.concatenate([a.counts[k], b.counts[k]])[where]
         counts.append(np.add.reduceat(number, first) if len(first) else number)
         suffix = np.concatenate([new_a[a.suffixes[k]], new_b[b.suffixes[k]]])
@@ -292,16 +156,7 @@ def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
         new = np.empty(len(spelt), dtype=np.int64)
         new[where] = np.repeat(np.arange(len(first)), np.diff(first, append=len(spelt)))
         new_a, new_b = np.split(new, [len(spelt_a)])
-    return NgramCounts(vocab_size, tuple(keys), tuple(counts), tuple(suffixes))
-
-
-def with_bos(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
-    """(S,) int32 ids with ``bos`` put before each document, (S,) bool: which of them are these."""
-    is_bos = np.zeros(len(tokens) + len(tokens.starts), dtype=bool)
-    is_bos[tokens.starts + np.arange(len(tokens.starts))] = True
-    symbols = np.full(len(is_bos), tokens.bos, dtype=np.int32)
-    symbols[~is_bos] = tokens.ids
-    return symbols, is_bos
+    return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes))
 
 
 def sort_keys(keys: np.ndarray, labels: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:

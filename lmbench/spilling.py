@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from lmbench.columns import Memory, columns_within
 from lmbench.files import InputError
-from lmbench.ngrams import NgramCounts, check_size, count_ngrams, first_of_runs, sort_keys, with_bos
+from lmbench.ngrams import NgramCounts, check_size, count_ngrams, first_of_runs, sort_keys
 from lmbench.text import Tokens
+from lmbench.trie import roots, with_bos, word_type
 
 _SHORTEST = 16  # n-grams of a run that merging reads at a time
 
@@ -29,26 +32,38 @@ def count_spilled(tokens: Tokens, order: int, vocab_size: int, store: Memory) ->
     if order < 1:
         raise InputError(f"the order of n-grams must be at least 1, not {order}")
     symbols, is_bos, unigrams = _symbols(tokens, vocab_size, store)
-    keys: list[np.ndarray] = [np.zeros(1, dtype=np.int64), np.arange(vocab_size, dtype=np.int64)]
+    words, begins = roots(vocab_size)
     counts: list[np.ndarray] = [np.array([len(tokens)], dtype=np.int64), unigrams]
     suffixes: list[np.ndarray] = [np.zeros(1, dtype=np.int32), np.zeros(vocab_size, dtype=np.int32)]
     ranks = symbols  # of the n-grams of the order before, by the symbol that they end in
     for k in range(2, order + 1):
-        bound = len(keys[k - 1]) * vocab_size
-        run, place, cuts = _runs(ranks, symbols, is_bos, vocab_size, bound, store, k < order)
-        merged, ranks_of_run = _merged(run, cuts, bound, store, k < order)
-        check_size(k, len(merged[0]))
-        for columns, column in zip((keys, counts, suffixes), merged, strict=True):
-            columns.append(column)
-        if k < order:
+        contexts = len(words[k - 1])
+        run, place, cuts = _runs(ranks, symbols, is_bos, vocab_size, contexts * vocab_size, store, k < order)
+        ranks_of_run = store.copy(run[2]) if k < order else None
+        merged = [store.column(kind) for kind in (word_type(vocab_size), np.uint32, np.int64, np.int32)]
+        size = known = 0  # n-grams so far, and contexts of which it is known where theirs begin
+        for spelt, number, suffix in _merged(run, cuts, contexts * vocab_size, store, ranks_of_run):
+            prefix = spelt // vocab_size
+            following = int(prefix[-1]) + 1
+            begin = np.searchsorted(prefix, np.arange(known, following)) + size
+            for column, piece in zip(
+                merged, (spelt - prefix * vocab_size, begin, number, suffix), strict=True
+            ):
+                column.append(piece)
+            size, known = size + len(spelt), following
+        merged[1].append(np.full(contexts + 1 - known, size))
+        check_size(k, size)
+        for columns, column in zip((words, begins, counts, suffixes), merged, strict=True):
+            columns.append(column.array())
+        if ranks_of_run is not None:
             of_symbols = store.column(np.int32)
             for block, cut in zip(store.blocks(len(symbols)), cuts, strict=False):
                 at = place[block].copy()
-                known = at >= 0
-                at[known] = ranks_of_run[cut:][at[known]]
+                known_at = at >= 0
+                at[known_at] = ranks_of_run[cut:][at[known_at]]
                 of_symbols.append(at)
             ranks = of_symbols.array()
-    return NgramCounts(vocab_size, tuple(keys), tuple(counts), tuple(suffixes), store)
+    return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes), store)
 
 
 def _symbols(tokens: Tokens, vocab_size: int, store: Memory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,17 +115,16 @@ def _runs(
 
 
 def _merged(
-    runs: tuple[np.ndarray, ...], cuts: list[int], bound: int, store: Memory, ranked: bool
-) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """One run of all: keys, counts and suffixes; where ``ranked`` also (N,) int32 the rank of each n-gram of the runs."""
+    runs: tuple[np.ndarray, ...], cuts: list[int], bound: int, store: Memory, ranks: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """One run of all, piece by piece: keys, counts and suffixes.
+
+    ranks: where it is given, (N,) int32, the rank of each n-gram of the runs is put there.
+    """
     keys, counts, suffixes = runs
-    if len(cuts) == 2:
-        return runs, np.arange(len(keys) if ranked else 0, dtype=np.int32)
     width = store.block // (len(cuts) - 1)
     if width < _SHORTEST:
         raise InputError(f"the text needs {len(cuts) - 1} sorted runs, too many to merge; raise memory_limit")
-    columns = store.column(np.int64), store.column(np.int64), store.column(np.int32)
-    ranks = store.copy(suffixes) if ranked else suffixes
     total, begins, ends = 0, cuts[:-1], cuts[1:]
     while any(begin < end for begin, end in zip(begins, ends, strict=True)):
         # All n-grams up to the key at which the first of the pieces read now ends can be merged.
@@ -127,10 +141,8 @@ def _merged(
         first = first_of_runs(spelt)
         number = np.concatenate([counts[s] for s in taken])[where]
         suffix = np.concatenate([suffixes[s] for s in taken])[where[first]]
-        merged = spelt[first], np.add.reduceat(number, first), suffix
-        for column, piece in zip(columns, merged, strict=True):
-            column.append(piece)
-        if ranked:
+        yield spelt[first], np.add.reduceat(number, first), suffix
+        if ranks is not None:
             rank = np.empty(len(spelt), dtype=np.int32)
             rank[where] = np.repeat(np.arange(total, total + len(first)), np.diff(first, append=len(spelt)))
             for s, of_run in zip(
@@ -140,4 +152,3 @@ def _merged(
         total += len(first)
         begins = [s.stop for s in taken]
         store.release()
-    return tuple(column.array() for column in columns), ranks

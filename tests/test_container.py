@@ -11,9 +11,9 @@ from lmbench.container import open_arrays, write_arrays
 from lmbench.corpus import Corpus
 from lmbench.files import InputError
 from lmbench.models import make_model
-from lmbench.ngrams import NgramTrie
 from lmbench.scores import Scorer, load_model
 from lmbench.text import canonical_text
+from lmbench.trie import NgramTrie
 
 RNG = np.random.default_rng(5)
 WORDS = [" ".join(f"w{x}" for x in RNG.zipf(1.4, size=12) % 400) for _ in range(700)]
@@ -70,8 +70,8 @@ def test_lookups_in_the_file_are_those_in_memory(scorer, saved):
         ):
             assert here.tolist() == there.tolist()
         ranks = np.arange(table.sizes[k])
-        assert mapped.find(k, table.prefixes(k), table.words(k)).tolist() == ranks.tolist()
-        assert mapped.words_at(k, ranks).tolist() == table.words(k).tolist()
+        assert mapped.find(k, table.prefixes(k), table.words[k]).tolist() == ranks.tolist()
+        assert mapped.words_at(k, ranks).tolist() == table.words[k].tolist()
         assert mapped.ngrams(k).tolist() == NgramTrie.ngrams(table, k).tolist()
 
 

@@ -74,7 +74,8 @@ def test_merged_counts_are_the_counts_of_both(a, b, order, bos):
     merged = merge(count_ngrams(tokens_of(a, bos), order, V), count_ngrams(tokens_of(b, bos), order, V))
     both = count_ngrams(tokens_of([*a, *b], bos), order, V)
     for one, other in (
-        (merged.keys, both.keys),
+        (merged.words, both.words),
+        (merged.begins, both.begins),
         (merged.counts, both.counts),
         (merged.suffixes, both.suffixes),
     ):
@@ -107,11 +108,22 @@ def test_walk_finds_every_ngram_and_stays_in_the_document(train, test, order, bo
     assert t == len(walk.at)
 
 
+@given(documents_of, st.integers(2, 4), st.integers(0, V - 1))
+def test_an_index_finds_what_bisection_finds(train, order, bos):
+    plain, indexed = (count_ngrams(tokens_of(train, bos), order, V) for _ in range(2))
+    indexed.prepare(10**9)
+    assert set(indexed.index) == {k for k in range(2, order + 1) if indexed.sizes[k]}
+    for k in range(2, order + 1):
+        every = np.divmod(np.arange(plain.sizes[k - 1] * V), V)
+        assert plain.find(k, *every).tolist() == indexed.find(k, *every).tolist()
+    assert not plain.index
+
+
 def test_children_are_the_words_that_follow():
     # 1 2 | 1 3 | 1 2 after the virtual 0: bigrams 0 1, 1 2, 1 3; the children of 1 are 1 2 and 1 3.
     counts = count_ngrams(tokens_of([[1, 2], [1, 3], [1, 2]]), 2, V)
     first, last = counts.children(1, np.array([1, 4]))
-    assert counts.words(2)[first[0] : last[0]].tolist() == [2, 3]
+    assert counts.words[2][first[0] : last[0]].tolist() == [2, 3]
     assert first[1] == last[1]
 
 

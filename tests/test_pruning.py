@@ -15,7 +15,9 @@ TRAIN = [RNG.zipf(1.5, 30) % V for _ in range(6)]
 
 def fitted(order=3):
     return (
-        make_model("kneser-ney", order=order, discounts="0.5,1,1.5").fit(tokens_of(TRAIN), vocab_size=V).table
+        make_model("kneser-ney", order=order, discounts="0.5,1,1.5", bits=64)
+        .fit(tokens_of(TRAIN), vocab_size=V)
+        .table
     )
 
 
@@ -82,7 +84,7 @@ def test_the_model_gets_smaller_and_little_worse():
 
 def test_after_pruning_by_count_too():
     train, test = ferry()
-    model = make_model("kneser-ney", order=4, prune="0,0,1", prune_entropy=1e-5).fit(
+    model = make_model("kneser-ney", order=4, prune="0,0,1", prune_entropy=1e-5, bits=64).fit(
         train.tokens, vocab_size=len(train.vocab)
     )
     rows = np.exp(model.next_log_probs([test.tokens.ids[:n] for n in range(40)], train.tokens.bos))

@@ -204,7 +204,7 @@ def row_after(model, context):
     table = model.table
     p = table.probs[1] * table.backoffs[1][context[0]]
     begin, end = (int(x[0]) for x in table.children(1, np.array(context)))
-    p[table.words(2)[begin:end]] = table.probs[2][begin:end]
+    p[table.words[2][begin:end]] = table.probs[2][begin:end]
     return p
 
 

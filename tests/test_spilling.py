@@ -34,7 +34,7 @@ def store_of(kind, block):
 
 def assert_same(a, b):
     for k in range(a.order + 1):
-        for x, y in ((a.keys, b.keys), (a.counts, b.counts), (a.suffixes, b.suffixes)):
+        for x, y in ((a.words, b.words), (a.counts, b.counts), (a.suffixes, b.suffixes)):
             assert x[k].tolist() == y[k].tolist()
             assert x[k].dtype == y[k].dtype
 

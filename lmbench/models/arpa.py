@@ -7,7 +7,7 @@ probability of ``</s>``; as a context, the continuations and the backoff weight 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,8 +17,9 @@ from lmbench.arpa import Arpa, read_arpa, write_arpa
 from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel
 from lmbench.models.base import LanguageModel, option
-from lmbench.ngrams import NgramTrie
+from lmbench.ngrams import unspelt
 from lmbench.text import UNK, Tokens, Vocab
+from lmbench.trie import NgramTrie, roots
 
 _UNKNOWN = -100.0  # log10 p of <unk> where a file has none, as in KenLM
 
@@ -78,9 +79,8 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
     probs[new] = 10.0 ** arpa.log10_probs[0]
     backoffs[new] = 10.0 ** arpa.log10_backoffs[0]
     probs[1], backoffs[1] = 10.0 ** arpa.log10_probs[0][end], 10.0 ** arpa.log10_backoffs[0][begin]
-    table = Backoff(
-        size, (np.zeros(1, dtype=np.int64), np.arange(size)), (np.ones(1), probs), (np.ones(1), backoffs)
-    )
+    last, begins = map(tuple, roots(size))
+    table = Backoff(size, last, begins, (np.ones(1), probs), (np.ones(1), backoffs))
     rest = []  # the n-grams of each order from the next one up
     for k, rows in enumerate(arpa.ngrams[1:], 2):
         wrong = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
@@ -99,12 +99,19 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
         backoffs[ranks[0]] = 10.0 ** arpa.log10_backoffs[k - 1]
         if np.bincount(ranks[0], minlength=1).max() > 1:
             raise InputError(f"{name} has one of its {k}-grams twice")
-        longer = Backoff(size, (*table.keys, needed), (*table.probs, probs), (*table.backoffs, backoffs))
+        of_order = unspelt(needed, table.sizes[-1], size)
+        longer = Backoff(
+            size,
+            (*table.words, of_order[0]),
+            (*table.begins, of_order[1]),
+            (*table.probs, probs),
+            (*table.backoffs, backoffs),
+        )
         lacking = np.flatnonzero(np.isnan(probs))
         if len(lacking):
             probs[lacking] = [_prob(table, row) for row in longer.ngrams(k)[lacking].tolist()]
         table, ranks, rest = longer, ranks[1:], rest[1:]
-    table = Backoff(size, table.keys, table.probs, table.backoffs[: max(1, arpa.order)])
+    table = replace(table, backoffs=table.backoffs[: max(1, arpa.order)])
     return Vocab.from_list(words), table
 
 
@@ -165,8 +172,8 @@ def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
     for k in range(1, table.order + 1):
         rows = table.ngrams(k)
         with np.errstate(divide="ignore"):
-            p = np.log10(table.probs[k])
-            b = np.log10(table.backoffs[k]) if k < table.order else np.zeros(len(rows))
+            p = np.log10(table.probs[k], dtype=np.float64)
+            b = np.log10(table.backoffs[k], dtype=np.float64) if k < table.order else np.zeros(len(rows))
         if k == 1:
             old = np.array([0, newline, newline, *np.flatnonzero(new > 2)])
             p, b = p[old], b[old]

@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -25,19 +25,20 @@ from lmbench.container import MappedArray
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned
 from lmbench.models.packing import PackedTrie, open_column, pack_column, pack_trie, unpack_column, unpack_trie
-from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
+from lmbench.ngrams import NgramCounts
 from lmbench.text import Tokens
+from lmbench.trie import NgramTrie, with_bos
 
-_PIECE = 1 << 18  # symbols scored at once
-_THREADS = 2  # numpy lets others run while it sorts, searches and gathers
+_PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays in the cache
+_THREADS = 2  # numpy lets others run while it gathers
 
 
 @dataclass(frozen=True)
 class Backoff(NgramTrie):
     """N-grams with their probabilities and backoff weights.
 
-    probs: for each order k from 0, (N_k,) float64, in [0, 1]; probs[0] is not used. backoffs: for each order k from 0
-    below the highest, (N_k,) float64, ≥ 0: the weight of each n-gram as a context; backoffs[0] is [1].
+    probs: for each order k from 0, (N_k,) floats, in [0, 1]; probs[0] is not used. backoffs: for each order k from 0
+    below the highest, (N_k,) floats, ≥ 0: the weight of each n-gram as a context; backoffs[0] is [1].
     """
 
     probs: tuple[np.ndarray, ...]
@@ -45,6 +46,7 @@ class Backoff(NgramTrie):
 
     def score(self, tokens: Tokens) -> np.ndarray:
         """(T,) float64: the probability of each token after those before it in its document."""
+        self.prepare(len(tokens))
         symbols, is_bos = with_bos(tokens)
         overlap = self.order - 1
         cuts = range(0, len(symbols), _PIECE)
@@ -64,10 +66,10 @@ class Backoff(NgramTrie):
 
     def score_symbols(self, symbols: np.ndarray, is_bos: np.ndarray) -> np.ndarray:
         """(S,) float64: the probability of each symbol; those without their whole context come out wrong."""
-        p: np.ndarray = self.probs[1][symbols]
-        for k, ends, contexts, found, grams in self.descend(symbols, is_bos):
-            p[ends[~found]] *= self.backoffs[k - 1][contexts[~found]]
-            p[ends[found]] = self.probs[k][grams]
+        p = self.probs[1][symbols].astype(np.float64)
+        for k, ends, grams, missed, contexts in self.descend(symbols, is_bos):
+            p[missed] *= self.backoffs[k - 1][contexts]
+            p[ends] = self.probs[k][grams]
         return p
 
     def distributions(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
@@ -81,7 +83,7 @@ class Backoff(NgramTrie):
                 row[width - len(context) - 1 :] = [bos, *context]
             elif width:
                 row[:] = context[-width:]
-        p = np.repeat(np.asarray(self.probs[1])[None], len(contexts), axis=0)
+        p = np.repeat(np.asarray(self.probs[1], dtype=np.float64)[None], len(contexts), axis=0)
         for k in range(2, self.order + 1):
             rows = np.flatnonzero(history[:, width - k + 1] >= 0)
             ranks = np.zeros(len(rows), dtype=np.int32)
@@ -99,8 +101,9 @@ class Backoff(NgramTrie):
 
     @property
     def nbytes(self) -> int:
-        """How many bytes n-grams, probabilities and weights take."""
-        return sum(a.nbytes for a in (*self.keys[2:], *self.probs[1:], *self.backoffs[1:]))
+        """How many bytes n-grams, their index if there is one, probabilities and weights take."""
+        columns = (*self.words[2:], *self.begins[1:], *self.probs[1:], *self.backoffs[1:])
+        return sum(column.nbytes for column in columns) + sum(found.nbytes for found in self.index.values())
 
     def select(self, keep: Sequence[np.ndarray]) -> Backoff:
         """The table with only some n-grams of its highest orders.
@@ -108,16 +111,26 @@ class Backoff(NgramTrie):
         keep: a (N_k,) bool mask for each of the last len(keep) orders; an n-gram needs its prefix to be kept.
         """
         lowest = self.order + 1 - len(keep)
-        keys, probs, backoffs = list(self.keys), list(self.probs), list(self.backoffs)
-        ranks = np.arange(len(keys[lowest - 1]))
+        words, begins = list(self.words), list(self.begins)
+        probs, backoffs = list(self.probs), list(self.backoffs)
+        contexts = np.ones(self.sizes[lowest - 1], dtype=bool)
         for k, mask in enumerate(keep, lowest):
-            kept, words = np.divmod(self.keys[k][mask], self.vocab_size)
-            keys[k] = ranks[kept] * self.vocab_size + words
-            probs[k] = self.probs[k][mask]
+            before = np.zeros(len(mask) + 1, dtype=np.uint32)  # how many of the n-grams before are kept
+            np.cumsum(mask, out=before[1:])
+            begins[k - 1] = np.append(before[self.begins[k - 1][:-1][contexts]], before[-1:])
+            words[k], probs[k] = self.words[k][mask], self.probs[k][mask]
             if k < self.order:
                 backoffs[k] = self.backoffs[k][mask]
-            ranks = np.cumsum(mask) - 1
-        return Backoff(self.vocab_size, tuple(keys), tuple(probs), tuple(backoffs))
+            contexts = mask
+        return Backoff(self.vocab_size, tuple(words), tuple(begins), tuple(probs), tuple(backoffs))
+
+    def single(self) -> Backoff:
+        """The table in single precision."""
+        probs, backoffs = (
+            tuple(np.asarray(column, dtype=np.float32) for column in columns)
+            for columns in (self.probs, self.backoffs)
+        )
+        return replace(self, probs=probs, backoffs=backoffs)
 
 
 class MappedBackoff(Backoff):
@@ -128,11 +141,11 @@ class MappedBackoff(Backoff):
 
     def __init__(self, columns: Mapping[str, MappedArray]) -> None:
         order = 1 + sum(name.startswith("words.") for name in columns)
-        unigrams = np.asarray(open_column(columns, "probs.1"), dtype=np.float64)
+        unigrams = np.asarray(open_column(columns, "probs.1"))
         probs = [np.ones(1), unigrams, *(open_column(columns, f"probs.{k}") for k in range(2, order + 1))]
         backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
         fields = {"vocab_size": len(probs[1]), "probs": tuple(probs), "backoffs": tuple(backoffs)}
-        self.__dict__.update(fields, _packed=PackedTrie(columns, len(probs[1])), _columns=columns)
+        self.__dict__.update(fields, index={}, _packed=PackedTrie(columns, len(probs[1])), _columns=columns)
 
     _packed: PackedTrie
     _columns: Mapping[str, MappedArray]
@@ -146,11 +159,15 @@ class MappedBackoff(Backoff):
     @cached_property
     def _unpacked(self) -> Backoff:
         probs, backoffs = (tuple(map(np.asarray, columns)) for columns in (self.probs, self.backoffs))
-        return Backoff(self.vocab_size, self.keys, probs, backoffs)
+        return Backoff(self.vocab_size, self.words, self.begins, probs, backoffs)
 
     @property
-    def keys(self) -> tuple[np.ndarray, ...]:
-        return self._packed.keys
+    def words(self) -> tuple[np.ndarray, ...]:
+        return self._packed.unpacked[0]
+
+    @property
+    def begins(self) -> tuple[np.ndarray, ...]:
+        return self._packed.unpacked[1]
 
     @property
     def order(self) -> int:
@@ -165,13 +182,10 @@ class MappedBackoff(Backoff):
         return sum(column.nbytes for column in self._columns.values())
 
     def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
-        return self._packed.words(k, ranks)
+        return self._packed.words_at(k, ranks)
 
     def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self._packed.children(k, contexts)
-
-    def _search(self, k: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._packed.search(k, wanted)
 
 
 def interpolate(counts: NgramCounts, own: Sequence[np.ndarray], share: Sequence[np.ndarray]) -> Backoff:
@@ -198,17 +212,22 @@ class Block(NamedTuple):
         return int(self.contexts.stop - self.contexts.start)
 
 
-def interpolate_by(counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarray, np.ndarray]]) -> Backoff:
-    """``interpolate`` of what ``parts`` says of one block after the other, so that only a block need be in memory."""
+def interpolate_by(
+    counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarray, np.ndarray]], kind: type = np.float64
+) -> Backoff:
+    """``interpolate`` of what ``parts`` says of one block after the other, so that only a block need be in memory.
+
+    kind: of floats that the table is made of; the recursion is in double precision, from what the order below rounds to.
+    """
     uniform = np.full(1, 1 / counts.vocab_size)
     probs, backoffs = [uniform], [np.ones(1)]
     for k in range(1, counts.order + 1):
-        prob, backoff = counts.store.column(np.float64), counts.store.column(np.float64)
+        prob, backoff = counts.store.column(kind), counts.store.column(kind)
         for grams, contexts in counts.by_context(k):
-            prefixes = counts.keys[k][grams] // counts.vocab_size
-            prefixes -= contexts.start
+            number = np.diff(counts.begins[k - 1][contexts.start : contexts.stop + 1])
+            prefixes = np.repeat(np.arange(len(number)), number)
             own, share = parts(Block(k, grams, contexts, prefixes))
-            p = probs[k - 1].take(counts.suffixes[k][grams])
+            p = probs[k - 1].take(counts.suffixes[k][grams]).astype(np.float64, copy=False)
             p *= share.take(prefixes)
             p += own
             prob.append(p)
@@ -216,7 +235,7 @@ def interpolate_by(counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarra
         probs.append(prob.array())
         if k > 1:
             backoffs.append(backoff.array())
-    return Backoff(counts.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+    return Backoff(counts.vocab_size, counts.words, counts.begins, tuple(probs), tuple(backoffs))
 
 
 def check_order(order: int) -> None:
@@ -268,9 +287,9 @@ class BackoffModel(LanguageModel):
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         order = 1 + sum(name.startswith("words.") for name in state)
         probs = [np.ones(1), *(unpack_column(state, f"probs.{k}") for k in range(1, order + 1))]
-        keys = unpack_trie(state, len(probs[1]))
+        trie = unpack_trie(state, len(probs[1]))
         backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
-        self.table = Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs))
+        self.table = Backoff(len(probs[1]), *trie, tuple(probs), tuple(backoffs))
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:
         self.table = MappedBackoff(columns)

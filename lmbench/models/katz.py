@@ -47,7 +47,7 @@ class Katz(BackoffModel):
         probs, backoffs, kept_grams = [np.full(1, 1 / self.vocab_size)], [], []
         for k in range(1, self.order + 1):
             prefix, n = counts.prefixes(k), counts.counts[k]
-            size = len(counts.keys[k - 1])
+            size = counts.sizes[k - 1]
             seen = n >= self.min_counts[min(k, len(self.min_counts)) - 1]
             lower = np.full(len(n), 1 / self.vocab_size) if k == 1 else probs[k - 1][counts.suffixes[k]]
             unseen = np.where(
@@ -67,7 +67,7 @@ class Katz(BackoffModel):
             backoffs.append(alpha)
             kept_grams.append(seen)
         backoffs[0] = np.ones(1)
-        table = Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+        table = Backoff(self.vocab_size, counts.words, counts.begins, tuple(probs), tuple(backoffs))
         return table.select(kept_grams[1:]) if self.order > 1 else table
 
     def _ratios(self, k: int, counts: np.ndarray) -> np.ndarray:

@@ -14,9 +14,10 @@ from lmbench.files import InputError
 from lmbench.models.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.models.base import learned, option
 from lmbench.models.pruning import normalised, prune_by_entropy, rounded
-from lmbench.ngrams import NgramCounts, Walk, sum_by
+from lmbench.ngrams import NgramCounts, sum_by
 from lmbench.spilling import count_within
 from lmbench.text import Tokens, Vocab
+from lmbench.trie import Walk
 
 
 @dataclass(kw_only=True, eq=False)
@@ -53,13 +54,17 @@ class KneserNey(BackoffModel):
         0.0, "then drop n-grams without which the perplexity rises by less than this share, such as 1e-7"
     )
     bits: int = option(
-        64,
-        "of each probability: 64, exact; 32; or 2 to 16, codes; the weights of contexts then follow from them",
+        32,
+        "of each number: 32, single precision; 64, double; or 2 to 16, codes for the probabilities, from which the weights of contexts then follow",
     )
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
     memory_limit: str = option("", MEMORY_LIMIT)
 
     _limit: int = learned()
+
+    @property
+    def precision(self) -> float:  # type: ignore[override]
+        return 1e-6 if self.bits == 32 else 1e-12
 
     def __post_init__(self) -> None:
         self._limit, self.vocab_size = self.vocab_size, 0
@@ -129,7 +134,8 @@ class KneserNey(BackoffModel):
                 share[:] = 0
             return own, share
 
-        table = interpolate_by(counts, parts)
+        single = self.bits == 32 and not self.prune_entropy
+        table = interpolate_by(counts, parts, np.float32 if single else np.float64)
         return self._pruned(table, counts, [counts.counts[k] > t for k, t in enumerate(thresholds, 1) if t])
 
     def _pruned(self, table: Backoff, counts: NgramCounts, keep: list[np.ndarray]) -> Backoff:
@@ -142,23 +148,25 @@ class KneserNey(BackoffModel):
             table = prune_by_entropy(table, self.prune_entropy, histories)
         if table.sizes != counts.sizes:
             self.notes.append(f"kept {sum(table.sizes):,} of {sum(counts.sizes):,} n-grams")
+        if self.bits == 32:
+            return table.single()
         return table if self.bits == 64 else rounded(table, self.bits)
 
     def _state(self) -> dict[str, np.ndarray]:
         state = super()._state()
-        if self.bits == 64:
+        if self.bits >= 32:
             return state
         return {name: array for name, array in state.items() if not name.startswith("backoffs.")}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        if self.bits == 64:
+        if self.bits >= 32:
             super()._restore(state)
             return
         super()._restore({f"backoffs.{k}": np.ones(1) for k in range(1, self.order)} | dict(state))
         self.table = normalised(self.table)
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:
-        if self.bits == 64:
+        if self.bits >= 32:
             super()._open(columns)
         else:  # weights that are worked out from the whole table
             self._restore({name: column.all() for name, column in columns.items()})
@@ -276,7 +284,7 @@ def _held_out(counts: NgramCounts, a: np.ndarray, walk: Walk, k: int) -> tuple[n
 
     (4, T) and (4, T) float64; a token whose context is not in the training text has share[0] = 1, the rest 0.
     """
-    prefixes, size = counts.prefixes(k), len(counts.keys[k - 1])
+    prefixes, size = counts.prefixes(k), counts.sizes[k - 1]
     gram, context = walk.grams(k), walk.contexts(k - 1)
     total = np.where(context >= 0, sum_by(prefixes, size, a)[context], 0)
     kind = np.minimum(a, 3)
@@ -297,7 +305,7 @@ def _last_from_the_right(counts: NgramCounts, k: int, train: Tokens) -> int:
     age = np.full(counts.vocab_size, -1)
     age[seen] = first
     age[train.bos] = -1  # stands for <s> and </s>, which KenLM numbers before all words
-    candidates = np.arange(len(counts.keys[k]))
+    candidates = np.arange(counts.sizes[k])
     ngrams = counts.ngrams(k)
     for column in range(k - 1, -1, -1):
         ages = age[ngrams[candidates, column]]

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from lmbench.container import MappedArray
-from lmbench.ngrams import NgramTrie
+from lmbench.trie import NgramTrie, roots
 
-_PIECE = 1 << 20  # n-grams packed at once
 _SAMPLE = 1 << 16
 _GROUP = 32  # contexts whose continuations are counted from one place
 
@@ -20,21 +19,14 @@ def pack_trie(trie: NgramTrie) -> dict[str, np.ndarray]:
     """``words.k``, ``children.k``, ``begins.k`` for each order k from 2, in the smallest unsigned integers that hold them.
 
     The last word of each n-gram; how many each context has; and, for every 32nd context, how many all before it have,
-    so that one context's are found without the others. Some three bytes an n-gram instead of a key's eight.
+    so that one context's are found without the others. Some three bytes an n-gram.
     """
     state = {}
     for k in range(2, trie.order + 1):
-        keys = trie.keys[k]
-        children = np.zeros(trie.sizes[k - 1], dtype=np.int64)
-        words = np.empty(len(keys), dtype=np.min_scalar_type(trie.vocab_size - 1))
-        for begin in range(0, len(keys), _PIECE):
-            contexts, words[begin : begin + _PIECE] = np.divmod(keys[begin : begin + _PIECE], trie.vocab_size)
-            number = np.bincount(contexts - contexts[0])
-            children[contexts[0] : contexts[-1] + 1] += number
-        before = np.cumsum(children) - children
-        state[f"words.{k}"] = words
+        children = np.diff(trie.begins[k - 1])
+        state[f"words.{k}"] = trie.words[k]
         state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max(initial=0))))
-        state[f"begins.{k}"] = before[::_GROUP].astype(np.uint32)
+        state[f"begins.{k}"] = trie.begins[k - 1][:-1:_GROUP]
     return state
 
 
@@ -48,57 +40,41 @@ class PackedTrie:
             self.sizes.append(len(columns[f"words.{len(self.sizes)}"]))
 
     @cached_property
-    def keys(self) -> tuple[np.ndarray, ...]:
-        """All keys unpacked, for who wants the whole table."""
+    def unpacked(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """``words`` and ``begins`` of all of it."""
         return unpack_trie({name: column.all() for name, column in self._columns.items()}, self._vocab_size)
 
-    def words(self, k: int, ranks: np.ndarray) -> np.ndarray:
+    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
         """(Q,) the last words of n-grams of order k ≥ 1."""
         return ranks if k == 1 else self._columns[f"words.{k}"][ranks]
 
     def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(Q,), (Q,) int64: the half-open range of ranks in order k+1 that continue each context of order k."""
-        contexts = np.asarray(contexts, dtype=np.int64)
+        contexts, which = np.unique(np.asarray(contexts, dtype=np.int64), return_inverse=True)
         if not len(contexts) or not self.sizes[k + 1]:
-            return np.zeros_like(contexts), np.zeros_like(contexts)
+            return np.zeros_like(which), np.zeros_like(which)
         children, begins = self._columns[f"children.{k + 1}"], self._columns[f"begins.{k + 1}"]
         group, place = np.divmod(contexts, _GROUP)
         near = np.minimum(group[:, None] * _GROUP + np.arange(_GROUP), len(children) - 1)
         before = np.where(np.arange(_GROUP) < place[:, None], children[near], 0).sum(axis=1, dtype=np.int64)
         first = begins[group].astype(np.int64) + before
-        return first, first + children[contexts].astype(np.int64)
-
-    def search(self, k: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(Q,) where each key (ascending) of order k ≥ 2 is or would be, and (Q,) bool: whether it is there."""
-        contexts, words = np.divmod(wanted, self._vocab_size)
-        distinct, which = np.unique(contexts, return_inverse=True)
-        first, last = (bound[which] for bound in self.children(k - 1, distinct))
-        place, beyond, column = first, last.copy(), self._columns[f"words.{k}"]
-        open_ = np.flatnonzero(place < beyond)
-        while len(open_):  # bisection of all ranges at once; the short ones are soon done
-            middle = (place[open_] + beyond[open_]) >> 1
-            below = column[middle] < words[open_]
-            place[open_[below]] = middle[below] + 1
-            beyond[open_[~below]] = middle[~below]
-            open_ = open_[place[open_] < beyond[open_]]
-        found = place < last
-        inside = np.flatnonzero(found)
-        found[inside] = column[place[inside]] == words[inside]
-        return place, found
+        return first[which], (first + children[contexts])[which]
 
 
-def unpack_trie(state: Mapping[str, np.ndarray], vocab_size: int) -> tuple[np.ndarray, ...]:
-    """The keys of every order."""
-    keys = [np.zeros(1, dtype=np.int64), np.arange(vocab_size)]
-    while f"words.{len(keys)}" in state:
-        words, children = (state[f"{name}.{len(keys)}"] for name in ("words", "children"))
-        contexts = np.repeat(np.arange(len(children)), children)
-        keys.append(contexts * vocab_size + words)
-    return tuple(keys)
+def unpack_trie(
+    state: Mapping[str, np.ndarray], vocab_size: int
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """``words`` and ``begins`` of every order."""
+    words, begins = roots(vocab_size)
+    while f"words.{len(words)}" in state:
+        begins.append(np.zeros(len(words[-1]) + 1, dtype=np.uint32))
+        np.cumsum(state[f"children.{len(words)}"], out=begins[-1][1:])
+        words.append(np.asarray(state[f"words.{len(words)}"]))
+    return tuple(words), tuple(begins)
 
 
 def pack_column(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    """(N,) float64 under ``name``; as codes into a list of values, or in single precision, where that loses nothing."""
+    """(N,) floats under ``name``; as codes into a list of values, or in single precision, where that loses nothing."""
     if _repeats(values):
         distinct = np.unique(values)
         code = np.min_scalar_type(max(len(distinct) - 1, 0))
@@ -143,8 +119,8 @@ def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
 
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """(N,) float64: what ``pack_column`` packed."""
+    """(N,) floats: what ``pack_column`` packed."""
     if name in state:
-        return state[name].astype(np.float64)
+        return np.array(state[name])
     values: np.ndarray = state[f"{name}.values"][state[f"{name}.codes"]]
     return values

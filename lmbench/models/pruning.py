@@ -47,7 +47,7 @@ def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
 def rounded(table: Backoff, bits: int) -> Backoff:
     """The table with probabilities of words rounded, from order 2 on, and backoff weights that follow from them.
 
-    bits: 32, single precision; or 2 to 16, codes for values of which each stands for as many n-grams of its order
+    bits: 2 to 16, of codes for values of which each stands for as many n-grams of its order
     (Federico & Bertoldi 2006, How many bits are needed to store probabilities for phrase-based translation?). Weights are
     not rounded but worked out, so that every distribution still sums to one, and they need not be stored.
     """
@@ -62,20 +62,16 @@ def _rounded(table: Backoff, k: int, bits: int) -> np.ndarray:
     p = table.probs[k]
     if not len(p):
         return p
-    if bits == 32:
-        nearest = p.astype(np.float32)
-        below = np.nextafter(nearest, np.float32(0))
-    else:
-        ascending = np.sort(p)
-        groups = np.array_split(ascending, min(2**bits - 1, len(p)))
-        lowest = np.unique([group[0] for group in groups])
-        codes = np.searchsorted(lowest, p, side="right")
-        means = np.bincount(codes, weights=p)[1:] / np.bincount(codes)[1:]
-        values = np.append(lowest[0], means)  # the least value of all is only for rounding down
-        nearest, below = values[codes], values[codes - 1]
-    prefixes, size = table.prefixes(k), len(table.keys[k - 1])
-    left, of_nearest = (1 - sum_by(prefixes, size, x) for x in (p, nearest.astype(np.float64)))
-    return np.where((of_nearest < left / 2)[prefixes], below, nearest).astype(np.float64)
+    ascending = np.sort(p)
+    groups = np.array_split(ascending, min(2**bits - 1, len(p)))
+    lowest = np.unique([group[0] for group in groups])
+    codes = np.searchsorted(lowest, p, side="right")
+    means = np.bincount(codes, weights=p)[1:] / np.bincount(codes)[1:]
+    values = np.append(lowest[0], means)  # the least value of all is only for rounding down
+    nearest, below = values[codes], values[codes - 1]
+    prefixes, size = table.prefixes(k), table.sizes[k - 1]
+    left, of_nearest = (1 - sum_by(prefixes, size, x) for x in (p, nearest))
+    return np.where((of_nearest < left / 2)[prefixes], below, nearest)
 
 
 def normalised(table: Backoff) -> Backoff:
@@ -89,7 +85,7 @@ def normalised(table: Backoff) -> Backoff:
 
 def _unseen(table: Backoff, k: int, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N_{k-1},) twice: what the n-grams of order k leave of each context's probability, and of its shorter one's."""
-    prefixes, size = table.prefixes(k), len(table.keys[k - 1])
+    prefixes, size = table.prefixes(k), table.sizes[k - 1]
     left, left_lower = (1 - sum_by(prefixes, size, x) for x in (table.probs[k], lower))
     # Where every word was seen, nothing is left but the rounding of the sums.
     return np.where(left > 1e-13, left, 0), np.where(left_lower > 1e-13, left_lower, 0)

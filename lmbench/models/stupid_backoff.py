@@ -42,4 +42,4 @@ class StupidBackoff(BackoffModel):
             backoffs.append(np.where(total > 0, self.alpha, 1.0))
         backoffs[0] = np.ones(1)
         probs[1][counts.counts[1] == 0] = self.alpha / self.vocab_size
-        return Backoff(self.vocab_size, counts.keys, tuple(probs), tuple(backoffs))
+        return Backoff(self.vocab_size, counts.words, counts.begins, tuple(probs), tuple(backoffs))

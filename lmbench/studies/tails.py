@@ -139,7 +139,7 @@ class Places:
             row = np.repeat(np.arange(len(number)), number)
             grams = np.concatenate([np.arange(a, b) for a, b in zip(begin[rows], end[rows], strict=True)])
             known = np.minimum(counts.counts[order][grams], CLASSES)
-            found = p[row, counts.words(order)[grams]] * self.weights[rows][row]
+            found = p[row, counts.words[order][grams]] * self.weights[rows][row]
             mass += np.bincount(known, weights=found, minlength=CLASSES + 1)
         mass[0] = (
             self.positions - mass[1:].sum()
