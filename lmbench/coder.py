@@ -18,7 +18,8 @@ import numpy as np
 from lmbench.models.base import LanguageModel
 from lmbench.models.speller import BOUNDARY, FORBIDDEN, NEW, CharSpeller, Speller, WordSpeller, utf8_length
 from lmbench.scores import LN2, Scorer
-from lmbench.text import ByteUnit, CanonicalText, EncodedText, Unit, code_points, encode
+from lmbench.text import CanonicalText, EncodedText, encode
+from lmbench.units import ByteUnit, Unit, code_points
 
 LANES = 64  # documents that are coded side by side, one token of each in turn
 SCALE = 1 << 30  # frequencies of a distribution sum to about this

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.scores import LN2, Scores
-from lmbench.text import CanonicalText, code_points
+from lmbench.text import CanonicalText
+from lmbench.units import code_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for
 FILTER_BITS = 22

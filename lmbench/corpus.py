@@ -19,7 +19,8 @@ from lmbench.download import check_sum
 from lmbench.files import InputError, decode_utf8, read_bytes, read_text
 from lmbench.registry import Description, File, data_folders, describe, find, registry
 from lmbench.sources import make_source
-from lmbench.text import CanonicalText, EncodedText, Vocab, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import CanonicalText, EncodedText, Vocab, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")

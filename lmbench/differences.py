@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmbench.scores import LN2, Scores
-from lmbench.text import Tokens, unit_named
+from lmbench.text import Tokens
+from lmbench.units import unit_named
 
 BANDS = ((0, "never in training"), (1, "once"), (2, "2–9 times"), (10, "10–99 times"), (100, "100–999 times"))
 PLACES = ((0, "1st word"), (1, "2nd"), (2, "3rd–5th"), (5, "6th–10th"), (10, "11th–20th"), (20, "21st–100th"))

@@ -10,7 +10,8 @@ import numpy as np
 
 from lmbench.files import InputError, whole_file, write_whole
 from lmbench.scores import Run
-from lmbench.text import CanonicalText, Unit
+from lmbench.text import CanonicalText
+from lmbench.units import Unit
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 

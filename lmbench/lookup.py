@@ -5,20 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well spread (Knuth 1998, section 6.4)
-_ROOM = 2.3  # places a key; below two it often cannot be built
-_ROUNDS = 300
+_ROUNDS = 60
 _HALF = np.uint64(32)
 
 
 class TwoPlaces:
     """Where each of N distinct 64-bit keys may be, for whoever can tell a key by its number.
 
-    keys: (N,) uint64, distinct; numbers: (N,) below 2^32, what is kept of each. ``candidates`` gives two numbers for any
-    key, wanted or not; a key that was put in has its own among them.
+    keys: (N,) uint64, distinct; numbers: (N,) below 2^32, what is kept of each. room: places a key; more make it faster to
+    build, with two or less it often cannot be built. ``candidates`` gives two numbers for any key, wanted or not; a key
+    that was put in has its own among them.
     """
 
-    def __init__(self, keys: np.ndarray, numbers: np.ndarray) -> None:
-        room = _ROOM
+    def __init__(self, keys: np.ndarray, numbers: np.ndarray, room: float = 2.3) -> None:
         while True:
             self._places = np.uint64(max(1, int(len(keys) * room)))
             placed = _placed(self._at(keys), int(self._places))

@@ -21,7 +21,8 @@ from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole
 from lmbench.metrics import summary
 from lmbench.scores import Run
-from lmbench.text import CanonicalText, encode, unit_named
+from lmbench.text import CanonicalText, encode
+from lmbench.units import unit_named
 from lmbench.zipf import fit_zipf, ngram_counts, zipf_chart
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from lmbench.files import InputError, write_whole
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
 from lmbench.models.sampling import generate
 from lmbench.models.speller import Speller
-from lmbench.text import CanonicalText, EncodedText, Unit, Vocab, encode
+from lmbench.text import CanonicalText, EncodedText, Vocab, encode
+from lmbench.units import Unit
 
 LN2 = math.log(2.0)
 

@@ -13,7 +13,8 @@ from lmbench.corpus import Corpus, load_corpus
 from lmbench.files import InputError, read_text, unknown
 from lmbench.models import make_model
 from lmbench.studies import study_function
-from lmbench.text import DOCUMENTS, NORMALISERS, UNITS
+from lmbench.text import DOCUMENTS, NORMALISERS
+from lmbench.units import UNITS
 
 
 class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

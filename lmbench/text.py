@@ -1,24 +1,23 @@
-"""Text to integers and back: normalisers, canonical text, units, vocabularies, token sequences.
+"""Text to integers and back: normalisers, canonical text, vocabularies, token sequences.
 
     raw documents --canonical_text--> CanonicalText --encode(unit, vocab)--> EncodedText (holds Tokens)
 
-The canonical text is what every model is charged for. Splitting it into tokens loses nothing:
-``unit.join(unit.split(text)) == text`` for every string, and the spans of the tokens partition it.
+The canonical text is what every model is charged for.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count, repeat
-from typing import Protocol
+from itertools import chain, repeat
 
 import numpy as np
 
 from lmbench.files import InputError, unknown
+from lmbench.units import Unit, narrow_points
 
 UNK = "<unk>"
 DOCUMENTS = ("stream", "line")
@@ -34,7 +33,33 @@ def _none(text: str) -> str:
 def _whitespace(text: str) -> str:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\n".join([" ".join(line.split()) for line in text.split("\n")])
+    if not text.isascii() or any(blank in text for blank in "\t\v\f\x1c\x1d\x1e\x1f"):
+        return "\n".join([" ".join(line.split()) for line in text.split("\n")])
+    return "".join([_tidied(piece) for piece in _pieces(text)])
+
+
+def _tidied(text: str) -> str:
+    """Lines whose only blanks are spaces: each goes that stands before a blank or at the beginning of a line."""
+    data = narrow_points(text)
+    space, newline = data == 32, data == 10
+    stays = ~space
+    stays[:-1] |= ~(space | newline)[1:]
+    if not stays.all():
+        data = data[stays]
+        space, newline = data == 32, data == 10
+    space[1:] &= newline[:-1]
+    if space.any():
+        data = data[~space]
+    return text if len(data) == len(text) else data.tobytes().decode("ascii")
+
+
+def _pieces(text: str, size: int = 1 << 16) -> Iterator[str]:
+    """Whole lines, some ``size`` characters at a time: what is made of them on the way stays in the cache."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + size) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
 
 
 def _letters(text: str) -> str:
@@ -118,149 +143,13 @@ def canonical_text(raw: Sequence[str], normalise: str, documents: str) -> Canoni
     texts = [t for t in (NORMALISERS[normalise](r) for r in raw) if t]
     if documents == "line":
         text = "".join([t if t.endswith("\n") else t + "\n" for t in texts])
-        starts = np.append(0, np.flatnonzero(_narrow_points(text) == 10) + 1)
+        starts = np.append(0, np.flatnonzero(narrow_points(text) == 10) + 1)
         return CanonicalText(text, starts[:-1] if text else np.zeros(0, dtype=np.int64))
     if normalise == "letters":
         texts = [t.replace("\n", " ") for t in texts]
     if len(texts) > 1:
         texts = [t if t.endswith("\n") else t + "\n" for t in texts]
     return CanonicalText.of(texts)
-
-
-# Units ---------------------------------------------------------------------------------------------
-
-
-class Unit(Protocol):
-    """A way to cut any string into tokens without loss."""
-
-    name: str
-
-    def split(self, text: str) -> list[str]:
-        """The tokens; ``join`` undoes it exactly."""
-        ...
-
-    def join(self, tokens: Iterable[str]) -> str: ...
-
-    def types(self, text: str) -> tuple[list[str], np.ndarray]:
-        """The distinct tokens by first appearance, and (T,) int32: which of them each token is."""
-        ...
-
-    def ends(self, text: str) -> np.ndarray:
-        """(T,) int64: where each token's span ends; spans partition the text and start where the last ended."""
-        ...
-
-
-class CharUnit:
-    """One token a character."""
-
-    name = "char"
-
-    def split(self, text: str) -> list[str]:
-        return list(text)
-
-    def join(self, tokens: Iterable[str]) -> str:
-        return "".join(tokens)
-
-    def types(self, text: str) -> tuple[list[str], np.ndarray]:
-        types = list(dict.fromkeys(text))
-        points = [ord(c) for c in types]
-        table = np.zeros(max(points, default=0) + 1, dtype=np.int32)
-        table[points] = np.arange(len(points))
-        return types, table[_narrow_points(text)]
-
-    def ends(self, text: str) -> np.ndarray:
-        return np.arange(1, len(text) + 1, dtype=np.int64)
-
-
-class WordUnit:
-    r"""Tokens between single spaces; ``\n`` is a token. A word's span includes the space before it.
-
-    Two spaces in a row enclose an empty word, so that nothing is lost; an empty line holds no word.
-    """
-
-    name = "word"
-
-    def split(self, text: str) -> list[str]:
-        return [*self._words(text)]
-
-    def _words(self, text: str) -> Iterator[str]:
-        """The tokens, a line's at a time, so that not all of them need memory at once."""
-        *lines, last = text.split("\n")
-        ended = ([*line.split(" "), "\n"] if line else ["\n"] for line in lines)
-        return chain(chain.from_iterable(ended), last.split(" ") if last else ())
-
-    def join(self, tokens: Iterable[str]) -> str:
-        lines: list[list[str]] = [[]]
-        for token in tokens:
-            if token == "\n":
-                lines.append([])
-            else:
-                lines[-1].append(token)
-        return "\n".join(" ".join(line) for line in lines)
-
-    def types(self, text: str) -> tuple[list[str], np.ndarray]:
-        return _types(self._words(text))
-
-    def ends(self, text: str) -> np.ndarray:
-        points = _narrow_points(text)
-        newline = points == 10
-        line_start = np.ones(len(points) + 1, dtype=bool)
-        line_start[1:] = newline
-        word_ends = np.flatnonzero((points == 32) | (newline & ~line_start[:-1]))
-        last = [len(points)] if len(points) and not newline[-1] else []
-        ends = np.concatenate([word_ends, np.flatnonzero(newline) + 1, last]).astype(np.int64)
-        ends.sort()
-        return ends
-
-
-class ByteUnit:
-    """One token a UTF-8 byte: ASCII by its character, others as ``<0xE2>``. A character ends at its last byte."""
-
-    name = "byte"
-    symbols = tuple(chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256))
-
-    def split(self, text: str) -> list[str]:
-        return [self.symbols[b] for b in text.encode("utf-8")]
-
-    def join(self, tokens: Iterable[str]) -> str:
-        """Bytes that are not UTF-8 (a model may generate them) become U+FFFD."""
-        data = bytes(
-            ord(t) if len(t) == 1 else int(t[3:5], 16) if t.startswith("<0x") else 63 for t in tokens
-        )
-        return data.decode("utf-8", errors="replace")
-
-    def types(self, text: str) -> tuple[list[str], np.ndarray]:
-        return _types(self.split(text))
-
-    def ends(self, text: str) -> np.ndarray:
-        data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-        following = np.append(data[1:], 0)[: len(data)]
-        return np.cumsum((following & 0xC0) != 0x80, dtype=np.int64)
-
-
-UNITS: dict[str, Unit] = {"char": CharUnit(), "word": WordUnit(), "byte": ByteUnit()}
-
-
-def unit_named(name: str) -> Unit:
-    if name not in UNITS:
-        raise unknown("unit", name, UNITS)
-    return UNITS[name]
-
-
-def code_points(text: str) -> np.ndarray:
-    """(N,) uint32: the text's Unicode code points."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-
-
-def _narrow_points(text: str) -> np.ndarray:
-    """(N,) the code points in as few bytes as the text allows; a quarter of the memory where it is ASCII."""
-    return np.frombuffer(text.encode("ascii"), dtype=np.uint8) if text.isascii() else code_points(text)
-
-
-def _types(tokens: Iterable[str]) -> tuple[list[str], np.ndarray]:
-    number: defaultdict[str, int] = defaultdict(count().__next__)  # a new token takes the next number
-    ids = np.fromiter(map(number.__getitem__, tokens), dtype=np.int32)
-    return list(number), ids
 
 
 # Vocabulary ----------------------------------------------------------------------------------------
@@ -413,9 +302,11 @@ def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
     types, which = canonical.types(unit)
     ids = vocab.encode(types)[which]
     starts = canonical.starts
-    if not isinstance(unit, CharUnit) and len(starts) > 1:
-        # Every document but the first follows a line feed, the first token to end where the document starts.
-        starts = np.append(0, np.searchsorted(unit.ends(canonical.text), starts[1:]) + 1)
+    if len(starts) > 1:
+        # Every document but the first follows a line feed, which is a token in every unit.
+        line_feeds = np.flatnonzero(which == types.index("\n"))
+        before = np.searchsorted(np.flatnonzero(narrow_points(canonical.text) == 10), starts[1:] - 1)
+        starts = np.append(0, line_feeds[before] + 1)
     return EncodedText(canonical, unit, vocab, Tokens(ids, np.asarray(starts, dtype=np.int64), vocab.newline))
 
 

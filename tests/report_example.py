@@ -12,7 +12,7 @@ from lmbench.charts import Chart, Panel, Series
 from lmbench.differences import Views, difference, extract
 from lmbench.report import page, selection
 from lmbench.scores import Scores
-from lmbench.text import unit_named
+from lmbench.units import unit_named
 
 LABELS = {  # label: (model, unit, bits per character, training bits per character, seconds, parameters)
     "uniform": ("uniform", "char", 4.755, 4.755, 0.01, 0),

@@ -14,7 +14,8 @@ from lmbench.models import make_model
 from lmbench.models.arpa import from_arpa, to_arpa
 from lmbench.models.laws import broken_laws
 from lmbench.scores import Scorer
-from lmbench.text import Tokens, Vocab, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import Tokens, Vocab, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = {"ferry.o3.arpa": "ferry.o3.tokens.tsv", "ferry.o5.fallback.arpa": "ferry.o5.fallback.tokens.tsv"}

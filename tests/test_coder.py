@@ -12,7 +12,8 @@ from lmbench.coder import Decoder, Encoder, Verification, cumulative_frequencies
 from lmbench.models import make_model
 from lmbench.models.uniform import Uniform
 from lmbench.scores import Scorer
-from lmbench.text import UNK, Vocab, canonical_text, encode, unit_named
+from lmbench.text import UNK, Vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 TRAIN = "the ferry waits\nthe river runs and the old ferry waits\na man sees the river\n" * 3
 TEST = "the ferry runs\nthe 船 waits for naïve 😀 men  twice\n\n old river\n"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lmbench.contamination import CHUNK, contamination, window_hashes
 from lmbench.scores import Scores
-from lmbench.text import CanonicalText, unit_named
+from lmbench.text import CanonicalText
+from lmbench.units import unit_named
 
 
 def text_of(text):

@@ -12,7 +12,8 @@ from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.context_mixing import SparseCounts, counts_before, first_pairs, log_softmax, newton
 from lmbench.models.laws import broken_laws, check_model
-from lmbench.text import CanonicalText, Tokens, Vocab, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import CanonicalText, Tokens, Vocab, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 V = 4
 documents_of = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=12), min_size=1, max_size=4)

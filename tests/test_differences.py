@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lmbench.differences import difference, extract, matched_orders, pieces
 from lmbench.scores import LN2, Scores
-from lmbench.text import Tokens, unit_named
+from lmbench.text import Tokens
+from lmbench.units import unit_named
 
 texts = st.text(alphabet="ab é🙂\n", min_size=1, max_size=60)
 units = st.sampled_from(["char", "word", "byte"])

@@ -26,7 +26,8 @@ from lmbench.models import MODELS, model_class
 from lmbench.registry import registry
 from lmbench.studies import STUDIES
 from lmbench.suite import built_in
-from lmbench.text import NORMALISERS, UNITS
+from lmbench.text import NORMALISERS
+from lmbench.units import UNITS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

@@ -16,6 +16,8 @@ FLOORS = (
         "jobs",
         "charts",
         "text",
+        "units",
+        "words",
         "columns",
         "container",
         "lookup",
@@ -50,6 +52,10 @@ FLOORS = (
 # Floors hold files that build on each other; within one these arrows are the ones allowed.
 WITHIN = {
     ("text", "files"),
+    ("text", "units"),
+    ("units", "files"),
+    ("units", "words"),
+    ("words", "lookup"),
     ("download", "files"),
     ("registry", "download"),
     ("registry", "download"),

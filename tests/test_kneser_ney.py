@@ -13,7 +13,8 @@ from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.kneser_ney import chen_goodman, tune
 from lmbench.ngrams import count_ngrams
-from lmbench.text import Vocab, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import Vocab, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 from tests.test_ngrams import V, documents_of, slow_counts, tokens_of
 
 GOLDEN = Path(__file__).parent / "golden"

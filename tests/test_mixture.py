@@ -10,7 +10,8 @@ from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
 from lmbench.models.mixture import learn_weights
-from lmbench.text import Tokens, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import Tokens, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 V = 12
 

@@ -15,7 +15,8 @@ from lmbench.models import make_model
 from lmbench.models.jelinek_mercer import learn_weights
 from lmbench.models.laws import broken_laws, check_model
 from lmbench.ngrams import count_ngrams
-from lmbench.text import Tokens, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import Tokens, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 from tests.test_ngrams import V, documents_of, tokens_of
 
 

@@ -14,7 +14,8 @@ from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.speller import NEW, ORDER, Speller, WordSpeller
 from lmbench.scores import Scorer
-from lmbench.text import Vocab, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import Vocab, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 SCALARS = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
 TYPES = ["a", "b", "ab", "aba", "bb", "abba", "bab", ""]

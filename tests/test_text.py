@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmbench.files import InputError
-from lmbench.text import NORMALISERS, UNITS, CanonicalText, Vocab, build_vocab, canonical_text, encode
+from lmbench.text import NORMALISERS, CanonicalText, Vocab, build_vocab, canonical_text, encode
+from lmbench.units import UNITS
 
 TEXTS = st.text(st.sampled_from(list("ab \n\t\ré世🙂-A")), max_size=40)
 HARD = ["", " ", "\n", "a  b", " a", "a ", "\n\n a \n", "a\nb", "a\n", "x \n y\n\n\nz", "é🙂\n世 界"]
@@ -122,3 +123,59 @@ def test_bytes_are_shown_by_their_character_or_their_number():
 def test_an_empty_training_text_is_an_error():
     with pytest.raises(InputError, match="empty"):
         build_vocab(canonical_text(["123"], "letters", "stream"), UNITS["char"])
+
+
+# The fast ways against the obvious ones ----------------------------------------------------------------
+
+
+def slow_words(text):
+    *lines, last = text.split("\n")
+    return [t for line in lines for t in [*(line.split(" ") if line else []), "\n"]] + (
+        last.split(" ") if last else []
+    )
+
+
+def slow_types(tokens):
+    types = list(dict.fromkeys(tokens))
+    number = {token: i for i, token in enumerate(types)}
+    return types, [number[token] for token in tokens]
+
+
+@pytest.mark.parametrize("text", HARD)
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_types_are_those_of_the_tokens(unit, text):
+    types, which = unit.types(text)
+    assert (types, which.tolist()) == slow_types(unit.split(text))
+    assert which.dtype == np.int32
+
+
+WORDS = ["a", "b", "", "\0", "a\0", "eight_by", "eight_byt", "eight_bytes_and_more", "eight_bytes_and_moro"]
+WORDS += ["世界" * 5, "世界" * 4, "🙂", "é", "a\0\0\0\0\0\0\0", "\ud800", "x" * 40, "x" * 41, "x" * 39 + "y"]
+
+
+@given(st.lists(st.sampled_from([*WORDS, "\n", "\n\n"]), max_size=60), st.integers(1, 60))
+def test_words_are_numbered_as_one_by_one(parts, size):
+    text = " ".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmbench.words._FIRST", size)
+        patch.setattr("lmbench.words._LARGEST", 2 * size)
+        types, which = UNITS["word"].types(text)
+    assert UNITS["word"].split(text) == slow_words(text)
+    assert (types, which.tolist()) == slow_types(slow_words(text))
+
+
+def test_words_of_a_long_text_are_numbered_as_one_by_one():
+    rng = np.random.default_rng(3)
+    text = " ".join(
+        f"{'long' * (i % 5)}{i}" + "\n" * int(i % 11 == 0) for i in rng.zipf(1.3, 200_000) % 10**6
+    )
+    types, which = UNITS["word"].types(text)
+    assert (types, which.tolist()) == slow_types(slow_words(text))
+
+
+@given(st.text(st.sampled_from(list("ab \n\r")), max_size=60))
+def test_plain_blanks_are_treated_as_all_blanks_are(text):
+    expected = "\n".join(
+        " ".join(line.split()) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    )
+    assert NORMALISERS["whitespace"](text) == expected

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lmbench.files import InputError
-from lmbench.text import DOCUMENTS, NORMALISERS, UNITS
+from lmbench.text import DOCUMENTS, NORMALISERS
+from lmbench.units import UNITS
 
 if TYPE_CHECKING:
     from lmbench.corpus import Corpus

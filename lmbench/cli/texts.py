@@ -8,7 +8,7 @@ import click
 
 from lmbench.cli.options import corpus_of, json_option, text_options, with_options
 from lmbench.files import InputError, write_whole
-from lmbench.text import UNITS
+from lmbench.units import UNITS
 
 
 @click.command()

@@ -19,7 +19,8 @@ import numpy as np
 
 from lmbench.container import MappedArray
 from lmbench.files import InputError, unknown
-from lmbench.text import Tokens, Unit, Vocab, unit_named
+from lmbench.text import Tokens, Vocab
+from lmbench.units import Unit, unit_named
 
 
 def option(default: Any, help: str) -> Any:

@@ -15,7 +15,8 @@ import torch
 
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, option
-from lmbench.text import UNK, Tokens, Unit, Vocab
+from lmbench.text import UNK, Tokens, Vocab
+from lmbench.units import Unit
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 PIECE = 128  # positions whose distributions are held at once

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.files import unknown
-from lmbench.text import UNITS, Vocab, code_points
+from lmbench.text import Vocab
+from lmbench.units import UNITS, code_points
 
 ORDER = 6  # characters that a prediction rests on, itself included; chosen on held-out words
 NEW, BOUNDARY = 0, 1  # symbols: a character never seen; the end of a word and what stands before it

@@ -12,7 +12,8 @@ from lmbench.models import make_model
 from lmbench.models.base import Monitor
 from lmbench.scores import Scorer
 from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
-from lmbench.text import CanonicalText, code_points
+from lmbench.text import CanonicalText
+from lmbench.units import code_points
 from lmbench.zipf import fit_zipf, ngram_counts
 
 QUESTION = "What do models write at each temperature, and what do other models say of it?"

@@ -15,7 +15,8 @@ from lmbench.models.base import Monitor
 from lmbench.power_law import compare_tails, goodness_of_fit
 from lmbench.scores import Scorer
 from lmbench.studies import Study, at_least
-from lmbench.text import CanonicalText, build_vocab, encode, unit_named
+from lmbench.text import CanonicalText, build_vocab, encode
+from lmbench.units import unit_named
 from lmbench.zipf import (
     fit_split_half,
     fit_zipf,

@@ -29,7 +29,8 @@ from lmbench.files import read_text
 from lmbench.models import LanguageModel, make_model
 from lmbench.ngrams import count_ngrams
 from lmbench.scores import Scorer, load_model
-from lmbench.text import EncodedText, build_vocab, canonical_text, encode, unit_named
+from lmbench.text import EncodedText, build_vocab, canonical_text, encode
+from lmbench.units import unit_named
 
 ORDERS = (3, 5)
 COPIES = 12  # of the test text, for scoring in bulk
@@ -148,7 +149,7 @@ def bulk_scoring(train: EncodedText, test: EncodedText, folder: Path, runs: int)
         grams = sum(model.table.sizes[1:])
         rows.append(size_row(f"in memory, order {order}", "probing", binary, model.model_bytes, grams))
         rows += loaded_rows(model, train, long, folder / f"{order}.model", binary, order, grams, theirs, runs)
-        for kind, switches, bits in (("trie", [], 64), ("8-bit trie", ["-q", "8", "-b", "8"], 8)):
+        for kind, switches, bits in (("trie", [], 32), ("8-bit trie", ["-q", "8", "-b", "8"], 8)):
             trie = folder / f"{order}.trie"
             process(["build_binary", *switches, "trie", folder / f"{order}.arpa", trie])
             small = make_model("kneser-ney", order=order, bits=bits).fit(
@@ -157,7 +158,7 @@ def bulk_scoring(train: EncodedText, test: EncodedText, folder: Path, runs: int)
             size = sum(array.nbytes for array in small._state().values())
             cost = (model.log_probs(test.tokens) - small.log_probs(test.tokens)).mean() / np.log(2)
             name = f"saved, order {order}" + (
-                f", {bits} bits ({cost:+.4f} bits a token)" if bits < 64 else ""
+                f", {bits} bits ({cost:+.4f} bits a token)" if bits < 32 else ""
             )
             rows.append(size_row(name, kind, trie, size, grams))
     return rows
