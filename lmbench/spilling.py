@@ -8,7 +8,7 @@ import numpy as np
 
 from lmbench.columns import Memory, columns_within
 from lmbench.files import InputError
-from lmbench.ngrams import NgramCounts, check_size, count_ngrams, first_of_runs, sort_keys
+from lmbench.ngrams import NgramCounts, check_size, count_ngrams, count_type, first_of_runs, sort_keys
 from lmbench.text import Tokens
 from lmbench.trie import roots, with_bos, word_type
 
@@ -33,14 +33,17 @@ def count_spilled(tokens: Tokens, order: int, vocab_size: int, store: Memory) ->
         raise InputError(f"the order of n-grams must be at least 1, not {order}")
     symbols, is_bos, unigrams = _symbols(tokens, vocab_size, store)
     words, begins = roots(vocab_size)
-    counts: list[np.ndarray] = [np.array([len(tokens)], dtype=np.int64), unigrams]
+    kind = count_type(len(tokens))
+    counts: list[np.ndarray] = [np.array([len(tokens)], dtype=kind), unigrams.astype(kind)]
     suffixes: list[np.ndarray] = [np.zeros(1, dtype=np.int32), np.zeros(vocab_size, dtype=np.int32)]
     ranks = symbols  # of the n-grams of the order before, by the symbol that they end in
     for k in range(2, order + 1):
         contexts = len(words[k - 1])
         run, place, cuts = _runs(ranks, symbols, is_bos, vocab_size, contexts * vocab_size, store, k < order)
         ranks_of_run = store.copy(run[2]) if k < order else None
-        merged = [store.column(kind) for kind in (word_type(vocab_size), np.uint32, np.int64, np.int32)]
+        merged = [
+            store.column(column_type) for column_type in (word_type(vocab_size), np.uint32, kind, np.int32)
+        ]
         size = known = 0  # n-grams so far, and contexts of which it is known where theirs begin
         for spelt, number, suffix in _merged(run, cuts, contexts * vocab_size, store, ranks_of_run):
             prefix = spelt // vocab_size
@@ -92,7 +95,7 @@ def _runs(
 
     Also, where ``placed``, (S,) int32 the number of each symbol's n-gram in its run, -1: none; and where runs begin.
     """
-    columns = store.column(np.int64), store.column(np.int64), store.column(np.int32)
+    columns = store.column(np.int64), store.column(np.int32), store.column(np.int32)
     place, cuts = store.column(np.int32), [0]
     for block in store.blocks(len(symbols)):
         before = np.full(block.stop - block.start, -1, dtype=np.int32)
@@ -137,11 +140,11 @@ def _merged(
             pieces = [piece[: np.searchsorted(piece, reach, side="right")] for piece in pieces]
         taken = [slice(begin, begin + len(piece)) for begin, piece in zip(begins, pieces, strict=True)]
         spelt = np.concatenate(pieces)
-        spelt, where = sort_keys(spelt, np.arange(len(spelt)), bound)
+        spelt, where = sort_keys(spelt, np.arange(len(spelt)), bound, runs=True)
         first = first_of_runs(spelt)
         number = np.concatenate([counts[s] for s in taken])[where]
         suffix = np.concatenate([suffixes[s] for s in taken])[where[first]]
-        yield spelt[first], np.add.reduceat(number, first), suffix
+        yield spelt[first], np.add.reduceat(number, first, dtype=np.int64), suffix
         if ranks is not None:
             rank = np.empty(len(spelt), dtype=np.int32)
             rank[where] = np.repeat(np.arange(total, total + len(first)), np.diff(first, append=len(spelt)))

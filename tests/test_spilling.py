@@ -119,11 +119,11 @@ def test_an_interrupt_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     sorted_runs = []
 
-    def interrupted(*args):
+    def interrupted(*args, **kwargs):
         sorted_runs.append(args)
         if len(sorted_runs) == 3:
             raise KeyboardInterrupt
-        return sort_keys(*args)
+        return sort_keys(*args, **kwargs)
 
     monkeypatch.setattr("lmbench.spilling.sort_keys", interrupted)
     with pytest.raises(KeyboardInterrupt):
