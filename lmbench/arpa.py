@@ -185,6 +185,8 @@ class _Reader:
     def numbers(self, what: str, spelt: Sequence[str], begin: int) -> np.ndarray:
         try:
             values = np.array([float(s) for s in spelt])
+            if not (digits := "".join(spelt)).isascii() or "_" in digits:  # Python's float reads these too
+                raise ValueError
         except ValueError:
             i = next(i for i, s in enumerate(spelt) if not _is_number(s))
             raise self.fault(f"the {what} {spelt[i]!r} is not a number", begin + i) from None
@@ -207,7 +209,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return text.isascii() and "_" not in text
 
 
 # Writing -------------------------------------------------------------------------------------------
