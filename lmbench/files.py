@@ -27,6 +27,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}; {hint}known: {', '.join(known) or 'none'}")
 
 
+def shown(text: str, most: int = 60) -> str:
+    """A piece of the input as an error shows it: in quotes, on one line, not too long."""
+    return repr(text if len(text) <= most else f"{text[:most]}…")
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The contents of a regular file; raises InputError where it cannot be read."""
     try:

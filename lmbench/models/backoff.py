@@ -239,11 +239,15 @@ class BackoffModel(LanguageModel):
         self.table = self._estimate(train, valid)
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        with np.errstate(divide="ignore"):
+        with np.errstate(
+            divide="ignore", over="ignore", invalid="ignore"
+        ):  # wrong numbers are found where they come out
             return np.log(self.table.score(tokens))
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        with np.errstate(divide="ignore"):
+        with np.errstate(
+            divide="ignore", over="ignore", invalid="ignore"
+        ):  # wrong numbers are found where they come out
             return np.log(self.table.distributions(contexts, bos))
 
     @property

@@ -33,6 +33,26 @@ def learned() -> Any:
     return dataclasses.field(init=False, repr=False, compare=False)
 
 
+def saved_array(
+    state: Mapping[str, np.ndarray], name: str, shape: Sequence[int | None], kinds: str = "f"
+) -> np.ndarray:
+    """An array of a saved model, for ``_restore``; raises InputError where it is missing or another than expected.
+
+    shape: None where any length will do. kinds: numpy's letters for the kinds of numbers allowed.
+    """
+    found = state.get(name)
+    if found is None:
+        raise InputError(f"the array {name} is missing")
+    fits = len(found.shape) == len(shape) and all(
+        n in (None, m) for n, m in zip(shape, found.shape, strict=True)
+    )
+    if not fits or found.dtype.kind not in kinds:
+        raise InputError(
+            f"the array {name} is {found.dtype} {found.shape}, not what the model's options ask for"
+        )
+    return found
+
+
 class Monitor:
     """What a long fit tells the outside, and where it may keep a checkpoint. This one is silent and keeps none."""
 
@@ -223,7 +243,9 @@ class LanguageModel(ABC):
             return np.minimum(log_probs, 0.0)
         where = "".join(f" ({path})" for path in self.sources)
         what = "NaN" if highest != highest else f"e^{highest:.6g}, above 1"
-        raise InputError(f"{self.name}{where} gives a probability of {what}: its numbers are wrong; fit it or get it anew")
+        raise InputError(
+            f"{self.name}{where} gives a probability of {what}: its numbers are wrong; fit it or get it anew"
+        )
 
 
 # Options from text ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models.backoff import check_order
-from lmbench.models.base import LanguageModel, Monitor, learned, option
+from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
 from lmbench.text import Tokens
 
 
@@ -78,7 +78,7 @@ class Cache(LanguageModel):
         return {"unigrams": self.unigrams}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.unigrams = state["unigrams"]
+        self.unigrams = saved_array(state, "unigrams", (self.vocab_size,))
 
 
 def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -56,11 +56,78 @@ ngram 3=3
 """
 WORDS = (
     *("\\data\\", "ngram 1=", "ngram 2=5", "\\1-grams:", "\\2-grams:", "\\3-grams:", "\\4-grams:", "\\end\\"),
-    *("<s>", "</s>", "<unk>", "<UNK>", "a b", "\t", "\n", "\r\n", " ", "\n\n", "-99", "-0.5", "0.5", "-0", "1e9", "-1e-320"),
-    *("nan", "inf", "-inf", "-300", "300", "308", "1_0", "٣", "999999999999999999", "\ufeff", "\u2028", "\x85", "\xa0", "\0"),
+    *(
+        "<s>",
+        "</s>",
+        "<unk>",
+        "<UNK>",
+        "a b",
+        "\t",
+        "\n",
+        "\r\n",
+        " ",
+        "\n\n",
+        "-99",
+        "-0.5",
+        "0.5",
+        "-0",
+        "1e9",
+        "-1e-320",
+    ),
+    *(
+        "nan",
+        "inf",
+        "-inf",
+        "-300",
+        "300",
+        "308",
+        "1_0",
+        "٣",
+        "999999999999999999",
+        "\ufeff",
+        "\u2028",
+        "\x85",
+        "\xa0",
+        "\0",
+    ),
 )
-NUMBERS = (-1, 0, 1, 2, 7, 127, 255, 2**31 - 1, 2**31, 2**32, 2**40, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30)
-VALUES = (*NUMBERS, 0.5, -1.5, 1e308, True, None, "", "a", "\n", "word", "kneser-ney", "F64", "U8", [], [0], {}, {"a": 1})
+NUMBERS = (
+    -1,
+    0,
+    1,
+    2,
+    7,
+    127,
+    255,
+    2**31 - 1,
+    2**31,
+    2**32,
+    2**40,
+    2**63 - 1,
+    2**63,
+    2**64,
+    -(2**63),
+    10**30,
+)
+VALUES = (
+    *NUMBERS,
+    0.5,
+    -1.5,
+    1e308,
+    True,
+    None,
+    "",
+    "a",
+    "\n",
+    "word",
+    "kneser-ney",
+    "F64",
+    "U8",
+    [],
+    [0],
+    {},
+    {"a": 1},
+)
 MODELS: dict[str, dict[str, dict[str, Any]]] = {
     "count": {
         "kneser-ney": {"order": 3},
@@ -243,7 +310,12 @@ def sealed(header: dict[str, Any], body: bytes) -> bytes:
         first, end = header["crc32"]["data_offsets"]
         blocks = body[end:]
         crc32 = [zlib.crc32(blocks[at : at + 65536]) for at in range(0, len(blocks), 65536)]
-        body = np.array((crc32 + [0])[: end // 4], dtype="<u4").tobytes() + body[len(crc32[: end // 4]) * 4 + 4 * (len(crc32) % 2) :] if end == 4 * (len(crc32) + len(crc32) % 2) else body
+        body = (
+            np.array((crc32 + [0])[: end // 4], dtype="<u4").tobytes()
+            + body[len(crc32[: end // 4]) * 4 + 4 * (len(crc32) % 2) :]
+            if end == 4 * (len(crc32) + len(crc32) % 2)
+            else body
+        )
         table = sorted(
             (name, place["dtype"], place["shape"], place["data_offsets"])
             for name, place in header.items()
@@ -267,7 +339,9 @@ def _parts(data: bytes) -> tuple[dict[str, Any], bytes] | None:
     """The header and the bytes after it; None where they cannot be told apart."""
     length = int.from_bytes(data[:8], "little")
     header = _decoded(data[8 : 8 + length])
-    return (header, data[8 + length :]) if header and isinstance(header.get("__metadata__", {}), dict) else None
+    return (
+        (header, data[8 + length :]) if header and isinstance(header.get("__metadata__", {}), dict) else None
+    )
 
 
 def _decoded(text: Any) -> dict[str, Any]:
@@ -310,7 +384,12 @@ def _overwritten(body: bytes, place: dict[str, Any], rng: random.Random) -> byte
         (
             rng.choice(NUMBERS) % 2 ** (8 * size),
             rng.randrange(2 ** (8 * size)),
-            int.from_bytes(np.array(rng.choice((np.nan, np.inf, -1.0, 2.0, 0.0, 1e300)), "<f8" if size == 8 else "<f4").tobytes()[:size], "little"),
+            int.from_bytes(
+                np.array(
+                    rng.choice((np.nan, np.inf, -1.0, 2.0, 0.0, 1e300)), "<f8" if size == 8 else "<f4"
+                ).tobytes()[:size],
+                "little",
+            ),
         )
     )
     return body[:at] + number.to_bytes(size, "little")[: len(body) - at] + body[at + size :]

@@ -68,7 +68,9 @@ def main(target: str, seconds: str, folder: str) -> None:
             kept = place / "found" / f"{type(error).__name__}-{where}{kind}"
             if not kept.exists():
                 kept.write_bytes(data)
-                kept.with_name(f"{kept.name}.txt").write_text("".join(traceback.format_exception(error))[-6000:])
+                kept.with_name(f"{kept.name}.txt").write_text(
+                    "".join(traceback.format_exception(error))[-6000:]
+                )
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
@@ -79,7 +81,13 @@ def main(target: str, seconds: str, folder: str) -> None:
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
-    settings = [f"-max_total_time={seconds}", f"-dict={place / 'words'}", "-max_len=20000", "-timeout=60", "-rss_limit_mb=0"]
+    settings = [
+        f"-max_total_time={seconds}",
+        f"-dict={place / 'words'}",
+        "-max_len=20000",
+        "-timeout=60",
+        "-rss_limit_mb=0",
+    ]
     atheris.Setup([sys.argv[0], *settings, str(place / "corpus")], one, custom_mutator=mutate)
     atheris.Fuzz()
 
