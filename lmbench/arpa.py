@@ -30,7 +30,6 @@ import numpy as np
 
 from lmbench.files import InputError, decode_utf8, read_bytes, shown, write_whole
 
-
 _MOST = 100  # times its size that a packed file may unpack to; n-grams in words come to five
 
 

@@ -17,9 +17,11 @@ from lmbench.arpa import Arpa, read_arpa, write_arpa
 from lmbench.files import InputError, shown
 from lmbench.models.backoff import Backoff, BackoffModel
 from lmbench.models.base import LanguageModel, option
+from lmbench.models.pruning import sums
 from lmbench.text import UNK, Tokens, Vocab
 
 _UNKNOWN = -100.0  # log10 p of <unk> where a file has none, as in KenLM
+_TOLERANCE = 0.01  # of sums that should be 1: some files hold four digits
 
 
 @dataclass(kw_only=True, eq=False)
@@ -57,9 +59,32 @@ class ArpaModel(BackoffModel):
                 "encode it with the model's own vocabulary()"
             )
         self.vocab_size = len(vocab)
+        self._check_sums(table, vocab)
         if UNK not in arpa.words:
             self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
         return table
+
+    def _check_sums(self, table: Backoff, vocab: Vocab) -> None:
+        """Notes that the probabilities are none; raises InputError where the backoff weights are lacking."""
+        for k in range(1, table.order + 1):
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = sums(table, k)
+                wrong = ~(np.abs(total - 1) <= _TOLERANCE)
+            if not wrong.any():
+                continue
+            absent = wrong & (table.backoffs[k - 1] == 1) if k > 1 else ~wrong
+            first = int(np.argmax(absent if absent.any() else wrong))
+            where = "without context"
+            if k > 1:
+                context = table.ngrams(k - 1)[first].tolist()
+                where = f"after {shown(' '.join('<s>' if i == 1 else vocab.tokens[i] for i in context))}"
+            told = f"{self.file}: the probabilities {where} sum to {total[first]:.4g}"
+            if absent.any():
+                raise InputError(
+                    f"{told}, as its backoff weight is missing or 0; get the file with weights"
+                )
+            self.notes.append(f"{told}, not 1; the scores are not those of a distribution")
+            return
 
 
 def _spelt(arpa: Arpa) -> list[str]:

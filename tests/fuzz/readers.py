@@ -310,12 +310,9 @@ def sealed(header: dict[str, Any], body: bytes) -> bytes:
         first, end = header["crc32"]["data_offsets"]
         blocks = body[end:]
         crc32 = [zlib.crc32(blocks[at : at + 65536]) for at in range(0, len(blocks), 65536)]
-        body = (
-            np.array((crc32 + [0])[: end // 4], dtype="<u4").tobytes()
-            + body[len(crc32[: end // 4]) * 4 + 4 * (len(crc32) % 2) :]
-            if end == 4 * (len(crc32) + len(crc32) % 2)
-            else body
-        )
+        crc32 += [0] * (len(crc32) % 2)
+        if end == 4 * len(crc32):
+            body = np.array(crc32, dtype="<u4").tobytes() + blocks
         table = sorted(
             (name, place["dtype"], place["shape"], place["data_offsets"])
             for name, place in header.items()
