@@ -50,9 +50,15 @@ class MappedArray:
 
     def __init__(self, file: _Blocks, begin: int, values: np.ndarray) -> None:
         self._file, self._begin, self._values = file, begin, values
-        self.dtype, self.nbytes = values.dtype, values.nbytes
+        self.dtype, self.shape, self.nbytes = values.dtype, values.shape, values.nbytes
         self._blocks = slice(begin // _BLOCK, -(-(begin + values.nbytes) // _BLOCK))
         self._checked = False
+        self._bound: int | None = None
+
+    def below(self, bound: int) -> MappedArray:
+        """The same array; from now on a number in it that is not below the bound counts as damage."""
+        self._bound = bound
+        return self
 
     def __len__(self) -> int:
         return len(self._values)
@@ -63,17 +69,24 @@ class MappedArray:
             if not self._checked:
                 self._file.check((self._begin + np.asarray(ranks, np.int64) * self.dtype.itemsize) // _BLOCK)
                 self._checked = self._file.checked(self._blocks)
-            entries: np.ndarray = self._values[ranks]
+            return self._bounded(self._values[ranks])
         except IndexError:
-            raise InputError(
-                f"{self._file.path} has arrays that do not belong together; copy it again or fit it anew"
-            ) from None
+            raise self._misfit() from None
+
+    def _bounded(self, entries: np.ndarray) -> np.ndarray:
+        if self._bound is not None and entries.max(initial=0) >= self._bound:
+            raise self._misfit()
         return entries
+
+    def _misfit(self) -> InputError:
+        return InputError(
+            f"{self._file.path} has arrays that do not belong together; copy it again or fit it anew"
+        )
 
     def all(self) -> np.ndarray:
         """The whole array, checked."""
         self._file.check(np.arange(self._blocks.start, self._blocks.stop))
-        return self._values
+        return self._bounded(self._values)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.all(), dtype=dtype, copy=copy)

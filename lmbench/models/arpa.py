@@ -59,9 +59,9 @@ class ArpaModel(BackoffModel):
                 "encode it with the model's own vocabulary()"
             )
         self.vocab_size = len(vocab)
-        self._check_sums(table, vocab)
         if UNK not in arpa.words:
             self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
+        self._check_sums(table, vocab)
         return table
 
     def _check_sums(self, table: Backoff, vocab: Vocab) -> None:
@@ -80,9 +80,7 @@ class ArpaModel(BackoffModel):
                 where = f"after {shown(' '.join('<s>' if i == 1 else vocab.tokens[i] for i in context))}"
             told = f"{self.file}: the probabilities {where} sum to {total[first]:.4g}"
             if absent.any():
-                raise InputError(
-                    f"{told}, as its backoff weight is missing or 0; get the file with weights"
-                )
+                raise InputError(f"{told}, as its backoff weight is missing or 0; get the file with weights")
             self.notes.append(f"{told}, not 1; the scores are not those of a distribution")
             return
 

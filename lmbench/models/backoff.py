@@ -127,12 +127,20 @@ class MappedBackoff(Backoff):
     """
 
     def __init__(self, columns: Mapping[str, MappedArray]) -> None:
-        order = 1 + sum(name.startswith("words.") for name in columns)
         unigrams = np.asarray(open_column(columns, "probs.1"), dtype=np.float64)
-        probs = [np.ones(1), unigrams, *(open_column(columns, f"probs.{k}") for k in range(2, order + 1))]
-        backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
-        fields = {"vocab_size": len(probs[1]), "probs": tuple(probs), "backoffs": tuple(backoffs)}
-        self.__dict__.update(fields, _packed=PackedTrie(columns, len(probs[1])), _columns=columns)
+        packed = PackedTrie(columns, len(unigrams))
+        sizes = packed.sizes
+        probs = [
+            np.ones(1),
+            unigrams,
+            *(open_column(columns, f"probs.{k}") for k in range(2, len(sizes))),
+        ]
+        backoffs = [
+            np.ones(1),
+            *(open_column(columns, f"backoffs.{k}") for k in range(1, len(sizes) - 1)),
+        ]
+        fields = {"vocab_size": len(unigrams), "probs": tuple(probs), "backoffs": tuple(backoffs)}
+        self.__dict__.update(fields, _packed=packed, _columns=columns)
 
     _packed: PackedTrie
     _columns: Mapping[str, MappedArray]
@@ -274,7 +282,14 @@ class BackoffModel(LanguageModel):
         probs = [np.ones(1), *(unpack_column(state, f"probs.{k}") for k in range(1, order + 1))]
         keys = unpack_trie(state, len(probs[1]))
         backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
-        self.table = Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs))
+        self.table = self._fitting(Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs)))
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:
-        self.table = MappedBackoff(columns)
+        self.table = self._fitting(MappedBackoff(columns))
+
+    def _fitting(self, table: Backoff) -> Backoff:
+        """A table read from a file, if its columns are of one length; raises InputError where they are not."""
+        lengths = [len(column) for column in (*table.probs[1:], *table.backoffs[1:])]
+        if self.vocab_size not in (0, table.vocab_size) or lengths != [*table.sizes[1:], *table.sizes[1:-1]]:
+            raise InputError("its n-grams, probabilities and weights are not equally many; fit it anew")
+        return table

@@ -14,7 +14,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 
@@ -33,9 +33,12 @@ def learned() -> Any:
     return dataclasses.field(init=False, repr=False, compare=False)
 
 
+Array = TypeVar("Array", np.ndarray, MappedArray)
+
+
 def saved_array(
-    state: Mapping[str, np.ndarray], name: str, shape: Sequence[int | None], kinds: str = "f"
-) -> np.ndarray:
+    state: Mapping[str, Array], name: str, shape: Sequence[int | None], kinds: str = "f"
+) -> Array:
     """An array of a saved model, for ``_restore``; raises InputError where it is missing or another than expected.
 
     shape: None where any length will do. kinds: numpy's letters for the kinds of numbers allowed.

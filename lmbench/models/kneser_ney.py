@@ -154,7 +154,8 @@ class KneserNey(BackoffModel):
         if self.bits == 64:
             super()._restore(state)
             return
-        super()._restore({f"backoffs.{k}": np.ones(1) for k in range(1, self.order)} | dict(state))
+        sizes = {k: len(state[f"children.{k + 1}"]) for k in range(1, self.order)}
+        super()._restore({f"backoffs.{k}": np.ones(size) for k, size in sizes.items()} | dict(state))
         self.table = normalised(self.table)
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from lmbench.container import MappedArray
+from lmbench.files import InputError
+from lmbench.models.base import saved_array
 from lmbench.ngrams import NgramTrie
 
 _PIECE = 1 << 20  # n-grams packed at once
@@ -44,8 +46,11 @@ class PackedTrie:
     def __init__(self, columns: Mapping[str, MappedArray], vocab_size: int) -> None:
         self._columns, self._vocab_size = columns, vocab_size
         self.sizes = [1, vocab_size]
-        while f"words.{len(self.sizes)}" in columns:
-            self.sizes.append(len(columns[f"words.{len(self.sizes)}"]))
+        while f"words.{(k := len(self.sizes))}" in columns:
+            contexts = self.sizes[-1]
+            saved_array(columns, f"children.{k}", (contexts,), "u")
+            saved_array(columns, f"begins.{k}", (-(-contexts // _GROUP),), "u")
+            self.sizes.append(len(saved_array(columns, f"words.{k}", (None,), "u").below(vocab_size)))
 
     @cached_property
     def keys(self) -> tuple[np.ndarray, ...]:
@@ -93,6 +98,10 @@ def unpack_trie(state: Mapping[str, np.ndarray], vocab_size: int) -> tuple[np.nd
     while f"words.{len(keys)}" in state:
         words, children = (state[f"{name}.{len(keys)}"] for name in ("words", "children"))
         contexts = np.repeat(np.arange(len(children)), children)
+        if len(contexts) != len(words):
+            raise InputError(
+                f"the n-grams of order {len(keys)} do not fit their contexts; fit the model anew"
+            )
         keys.append(contexts * vocab_size + words)
     return tuple(keys)
 
@@ -136,10 +145,14 @@ class Coded:
 
 
 def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
-    """What ``pack_column`` packed, left in its file: an array to all who index it by ranks."""
+    """What ``pack_column`` packed, left in its file: an array to all who index it by ranks.
+
+    Raises InputError where it is missing or not a column.
+    """
     if name in columns:
-        return columns[name]
-    return Coded(columns[f"{name}.values"].all(), columns[f"{name}.codes"])
+        return saved_array(columns, name, (None,))
+    values = saved_array(columns, f"{name}.values", (None,)).all()
+    return Coded(values, saved_array(columns, f"{name}.codes", (None,), "u").below(len(values)))
 
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:

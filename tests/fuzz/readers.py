@@ -25,7 +25,7 @@ from lmbench.scores import Scorer, load_model
 from lmbench.text import canonical_text
 
 TEXT = canonical_text(["a b c\nb a\n\nthe <s> b </s> a\na b a <unk> é\n"], "none", "line")
-CORPUS = Corpus("few", TEXT, None, TEXT, "none", "line")
+CORPUS = Corpus("few", TEXT, TEXT, TEXT, "none", "line")
 
 ARPA = """\\data\\
 ngram 1=6
@@ -128,20 +128,24 @@ VALUES = (
     {},
     {"a": 1},
 )
-MODELS: dict[str, dict[str, dict[str, Any]]] = {
+# kind: file: name and options of the model in it
+MODELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "count": {
-        "kneser-ney": {"order": 3},
-        "katz": {"order": 2},
-        "trigram": {"eps": (1, 1, 1)},
-        "stupid-backoff": {"order": 2},
-        "uniform": {},
-        "context-mixing": {},
+        "kneser-ney": ("kneser-ney", {"order": 3}),
+        "quantised": ("kneser-ney", {"order": 3, "bits": 8}),
+        "katz": ("katz", {"order": 2}),
+        "trigram": ("trigram", {"eps": (1, 1, 1)}),
+        "stupid-backoff": ("stupid-backoff", {"order": 2}),
+        "uniform": ("uniform", {}),
+        "context-mixing": ("context-mixing", {}),
+        "mixture": ("mixture", {"of": "witten-bell,cache"}),
     },
     "neural": {
-        "gru": {"hidden": 3, "embedding": 2, "epochs": 1},
-        "rnn-scratch": {"hidden": 3, "epochs": 1},
-        "mlp": {"hidden": 3, "epochs": 1},
-        "transformer": {"epochs": 1, "hidden": 4, "heads": 2},
+        "gru": ("gru", {"hidden": 3, "embedding": 2, "epochs": 1}),
+        "rnn-scratch": ("rnn-scratch", {"hidden": 3, "epochs": 1}),
+        "dynamic": ("rnn-scratch", {"hidden": 2, "epochs": 1, "dynamic": 0.001}),
+        "mlp": ("mlp", {"hidden": 3, "epochs": 1}),
+        "transformer": ("transformer", {"epochs": 1, "hidden": 4, "heads": 2}),
     },
 }
 
@@ -198,9 +202,12 @@ def saved(kind: str) -> dict[str, bytes]:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
-        for name, options in MODELS[kind].items():
-            Scorer.fit(make_model(name, **options), CORPUS, "char" if name == "gru" else "word").save(path)
-            found[name] = path.read_bytes()
+        for file, (name, options) in MODELS[kind].items():
+            model = make_model(name, **options)
+            parts = [Scorer.fit(make_model(label), CORPUS, "word") for label in model.component_labels]
+            unit = "char" if name == "gru" else "word"
+            Scorer.fit(model, CORPUS, unit, components=parts).save(path)
+            found[file] = path.read_bytes()
         if kind == "count":
             Path(folder, "a.arpa").write_text(ARPA, encoding="utf-8")
             Scorer.fit(make_model("arpa", file=f"{folder}/a.arpa"), CORPUS, "word").save(path)
