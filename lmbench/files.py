@@ -71,12 +71,26 @@ def decode_utf8(data: bytes, name: str) -> str:
         ) from None
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raises InputError where a file cannot be written, for what is known before: ask it before long work."""
+    found = Path(path)
+    if not str(path):
+        raise InputError("cannot write to a file without a name; give one")
+    if found.is_dir():
+        raise InputError(f"cannot write {path}: it is a directory; name a file in it")
+    if found.exists() and not found.is_file():  # a file would take the place of the device or pipe
+        raise InputError(f"cannot write {path}: it is no ordinary file; give another name")
+    if found.parent.exists() and not os.access(found.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: its folder may not be written to; name another")
+
+
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     """Opens a file that appears under its name complete, or not at all (write aside, sync, rename).
 
     Raises InputError where the place cannot be written or the disk is full.
     """
+    check_place(path)
     path = Path(path)
     temporary: str | None = None
     try:

@@ -287,6 +287,8 @@ class Scorer:
         The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
         everything at once, now.
         """
+        if str(path).endswith((".arpa", ".arpa.gz")):
+            raise InputError(f"{path} is n-grams alone; score them with --model arpa -o file={path}")
         facts, columns = open_arrays(path)
         if facts.get("format") != FORMAT:
             raise InputError(

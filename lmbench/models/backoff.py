@@ -245,6 +245,13 @@ class BackoffModel(LanguageModel):
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         self.table = self._estimate(train, valid)
+        longest = self.table.order
+        while longest > 1 and not self.table.sizes[longest]:
+            longest -= 1
+        if longest < self.table.order:
+            self.notes.append(
+                f"there are no n-grams of order {longest + 1} or more; order={longest} gives the same"
+            )
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         with np.errstate(

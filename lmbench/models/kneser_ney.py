@@ -185,9 +185,9 @@ class KneserNey(BackoffModel):
             d, fault = chen_goodman(n)
             if fault:
                 d = np.array([0.0, *self.fallback])
-                self.notes.append(
-                    f"order {k}: discounts unusable because {fault}; used {', '.join(f'{x:g}' for x in self.fallback)}"
-                )
+                if len(adjusted[k]):
+                    told = ", ".join(f"{x:g}" for x in self.fallback)
+                    self.notes.append(f"order {k}: discounts unusable because {fault}; used {told}")
             discounts.append(d)
         return discounts
 
