@@ -88,19 +88,22 @@ def check_place(path: str | os.PathLike[str]) -> None:
 def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     """Opens a file that appears under its name complete, or not at all (write aside, sync, rename).
 
-    Raises InputError where the place cannot be written or the disk is full.
+    Where the system has files without a name, nothing is left of it even when the process is killed. Raises InputError
+    where the place cannot be written or the disk is full.
     """
     check_place(path)
     path = Path(path)
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = _aside(path)
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+            if temporary is None:
+                temporary = _name(stream.fileno(), path)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None
@@ -112,6 +115,27 @@ def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[An
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _aside(path: Path) -> tuple[int, str | None]:
+    """A file beside another, open to be written, and its name where it needs one."""
+    with contextlib.suppress(AttributeError, OSError):
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        if os.path.exists(f"/proc/self/fd/{handle}"):
+            return handle, None
+        os.close(handle)
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+
+
+def _name(handle: int, path: Path) -> str:
+    """Names a file that has none, to be renamed at once."""
+    name = tempfile.mktemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:  # only with a folder given, os.link follows the link in /proc
+        os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+    return name
 
 
 def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:

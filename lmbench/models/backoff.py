@@ -29,6 +29,7 @@ from lmbench.ngrams import NgramCounts, NgramTrie, with_bos
 from lmbench.text import Tokens
 
 _PIECE = 1 << 18  # symbols scored at once
+_LONGEST = 999  # of n-grams, as the ARPA format writes them
 _THREADS = 2  # numpy lets others run while it sorts, searches and gathers
 
 
@@ -228,9 +229,11 @@ def interpolate_by(counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarra
 
 
 def check_order(order: int) -> None:
-    """Raises InputError where no n-gram is so short."""
+    """Raises InputError where no n-gram is so short, or none is of use that is so long."""
     if order < 1:
         raise InputError(f"option order={order}: an n-gram has at least 1 token")
+    if order > _LONGEST:
+        raise InputError(f"option order={order}: give {_LONGEST} at most")
 
 
 @dataclass(kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import numpy as np
 
 from lmbench.container import MappedArray
-from lmbench.files import InputError, unknown
+from lmbench.files import InputError, shown, unknown
 from lmbench.text import Tokens, Unit, Vocab, unit_named
 
 
@@ -289,7 +289,8 @@ def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
     try:
         return _convert(value, known[key])
     except ValueError:
-        raise InputError(f"{what} {key}={value} is not {_describe(known[key])}") from None
+        said = shown(value)[1:-1] if isinstance(value, str) else value
+        raise InputError(f"{what} {key}={said} is not {_describe(known[key])}") from None
 
 
 def _convert(value: Any, kind: Any) -> Any:
