@@ -24,7 +24,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return InputError(f"unknown {kind} {name!r}; {hint}known: {', '.join(known) or 'none'}")
+    return InputError(f"unknown {kind} {shown(name)}; {hint}known: {', '.join(known) or 'none'}")
 
 
 def shown(text: str, most: int = 60) -> str:

@@ -13,7 +13,7 @@ Scoring, distributions and saving are written here, once; a smoothing only has t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -292,13 +292,18 @@ class BackoffModel(LanguageModel):
         probs = [np.ones(1), *(unpack_column(state, f"probs.{k}") for k in range(1, order + 1))]
         keys = unpack_trie(state, len(probs[1]))
         backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
-        self.table = self._fitting(Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs)))
+        self.table = self._fitting(Backoff(len(probs[1]), keys, tuple(probs), tuple(backoffs)), state)
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:
-        self.table = self._fitting(MappedBackoff(columns))
+        self.table = self._fitting(MappedBackoff(columns), columns)
 
-    def _fitting(self, table: Backoff) -> Backoff:
-        """A table read from a file, if its columns are of one length; raises InputError where they are not."""
+    def _fitting(self, table: Backoff, names: Iterable[str]) -> Backoff:
+        """A table read from arrays of these names, if it is all of them and its columns are of one length.
+
+        Raises InputError where it is not.
+        """
+        if max(int(part) for name in names for part in name.split(".") if part.isdigit()) != table.order:
+            raise InputError("some of its n-grams are missing; fit it anew")
         lengths = [len(column) for column in (*table.probs[1:], *table.backoffs[1:])]
         if self.vocab_size not in (0, table.vocab_size) or lengths != [*table.sizes[1:], *table.sizes[1:-1]]:
             raise InputError("its n-grams, probabilities and weights are not equally many; fit it anew")

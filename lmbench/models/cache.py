@@ -79,6 +79,8 @@ class Cache(LanguageModel):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.unigrams = saved_array(state, "unigrams", (self.vocab_size,))
+        if not (self.unigrams > 0).all():
+            raise InputError("a probability is not above 0; fit the model anew")
 
 
 def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:

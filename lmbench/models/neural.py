@@ -19,6 +19,7 @@ from lmbench.models.network import Network, State, generator_of, read, score
 from lmbench.models.training import Recipe, Trainer
 from lmbench.text import Tokens
 
+MOST_LAYERS = 1000  # more would only take time to be made
 _NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=np.int64), None, np.zeros(0))
 
 
@@ -170,8 +171,11 @@ class NeuralModel(LanguageModel):
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        with torch.device("meta"), _Undrawn():  # shapes alone: options that do not fit may ask for any size
-            named = dict(self._network(torch.Generator()).named_parameters())
+        try:
+            with torch.device("meta"), _Undrawn():  # shapes alone: options that do not fit may ask for any size
+                named = dict(self._network(torch.Generator()).named_parameters())
+        except RuntimeError as error:
+            raise InputError(f"its options are beyond any network ({str(error).splitlines()[0]})") from None
         kinds = ["", "squares."] if self.dynamic else [""]
         expected = {kind + name: tuple(p.shape) for kind in kinds for name, p in named.items()}
         if expected != {name: array.shape for name, array in state.items()}:

@@ -109,6 +109,7 @@ NUMBERS = (
     -(2**63),
     10**30,
 )
+FLOATS = (np.nan, np.inf, -1.0, 0.0, 2.0, 3e4)
 VALUES = (
     *NUMBERS,
     0.5,
@@ -279,11 +280,11 @@ def _recounted(text: bytes) -> bytes:
 
 def damaged_saved(data: bytes, rng: random.Random) -> bytes:
     """A saved model with its header, facts or arrays changed; mostly with checksums that fit nevertheless."""
-    if rng.random() < 0.15 or (parts := _parts(data)) is None:
+    if rng.random() < 0.15 or (found := parts(data)) is None:
         at = rng.randrange(len(data) + 1)
         piece = rng.choice((b"", rng.randbytes(1), rng.randbytes(8), data[: rng.randrange(200)]))
         return data[:at] + piece + data[at + rng.choice((0, len(piece), rng.randrange(50))) :]
-    header, body = parts
+    header, body = found
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         arrays = [
             name
@@ -308,7 +309,7 @@ def damaged_saved(data: bytes, rng: random.Random) -> bytes:
                     one[key] = other.get(key)
             case _:
                 body = body[: rng.randrange(len(body) + 1)] + rng.randbytes(rng.choice((0, 8, 64)))
-    return sealed(header, body) if rng.random() < 0.9 else _joined(header, body)
+    return sealed(header, body) if rng.random() < 0.9 else joined(header, body)
 
 
 def sealed(header: dict[str, Any], body: bytes) -> bytes:
@@ -330,16 +331,16 @@ def sealed(header: dict[str, Any], body: bytes) -> bytes:
         header["__metadata__"]["crc32"] = str(digest)
     except (KeyError, TypeError, ValueError, AttributeError):
         pass
-    return _joined(header, body)
+    return joined(header, body)
 
 
-def _joined(header: dict[str, Any], body: bytes) -> bytes:
+def joined(header: dict[str, Any], body: bytes) -> bytes:
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + body
 
 
-def _parts(data: bytes) -> tuple[dict[str, Any], bytes] | None:
+def parts(data: bytes) -> tuple[dict[str, Any], bytes] | None:
     """The header and the bytes after it; None where they cannot be told apart."""
     length = int.from_bytes(data[:8], "little")
     header = _decoded(data[8 : 8 + length])
@@ -366,7 +367,7 @@ def _change(tree: Any, rng: random.Random) -> None:
         match rng.randrange(4):
             case 0:
                 del tree[key]
-            case 1 if isinstance(tree[key], int):
+            case 1 if isinstance(tree[key], int):  # a length or an offset
                 tree[key] += rng.choice((-8, -4, -1, 1, 4, 8))
             case 2 if isinstance(tree, dict):
                 tree[rng.choice(("a", "name", "found", "order", "words.4", "hidden"))] = tree[key]
@@ -384,16 +385,7 @@ def _overwritten(body: bytes, place: dict[str, Any], rng: random.Random) -> byte
             return body
     size = rng.choice((1, 2, 4, 8))
     at = begin + rng.randrange(-(-(end - begin) // size)) * size
-    number = rng.choice(
-        (
-            rng.choice(NUMBERS) % 2 ** (8 * size),
-            rng.randrange(2 ** (8 * size)),
-            int.from_bytes(
-                np.array(
-                    rng.choice((np.nan, np.inf, -1.0, 2.0, 0.0, 1e300)), "<f8" if size == 8 else "<f4"
-                ).tobytes()[:size],
-                "little",
-            ),
-        )
-    )
-    return body[:at] + number.to_bytes(size, "little")[: len(body) - at] + body[at + size :]
+    pieces = [(rng.choice(NUMBERS) % 256**size).to_bytes(size, "little"), rng.randbytes(size)]
+    if size > 1:
+        pieces.append(np.array(rng.choice(FLOATS), dtype=f"<f{size}").tobytes())
+    return body[:at] + rng.choice(pieces)[: len(body) - at] + body[at + size :]
