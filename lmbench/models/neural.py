@@ -172,7 +172,10 @@ class NeuralModel(LanguageModel):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         try:
-            with torch.device("meta"), _Undrawn():  # shapes alone: options that do not fit may ask for any size
+            with (
+                torch.device("meta"),
+                _Undrawn(),
+            ):  # shapes alone: options that do not fit may ask for any size
                 named = dict(self._network(torch.Generator()).named_parameters())
         except RuntimeError as error:
             raise InputError(f"its options are beyond any network ({str(error).splitlines()[0]})") from None
