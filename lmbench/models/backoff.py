@@ -253,7 +253,7 @@ class BackoffModel(LanguageModel):
             longest -= 1
         if longest < self.table.order:
             self.notes.append(
-                f"there are no n-grams of order {longest + 1} or more; order={longest} gives the same"
+                f"there are n-grams of order {longest} at most, though order={self.table.order} was asked for"
             )
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
