@@ -30,6 +30,7 @@ import numpy as np
 
 from lmbench.files import InputError, decode_utf8, read_bytes, shown, write_whole
 
+_HIGHEST = 30  # log10 of a backoff weight
 _MOST = 100  # times its size that a packed file may unpack to; n-grams in words come to five
 
 
@@ -103,7 +104,9 @@ class _Reader:
         while self.at < len(self.lines) and not self.lines[self.at].strip(" \t"):
             self.at += 1
         if self.at == len(self.lines):
-            raise InputError(f"{self.name} is cut off: it does not end in \\end\\; get the file again")
+            raise InputError(
+                f"{self.name} is cut off after line {len(self.lines) - (not self.lines[-1])}: it does not end in \\end\\; get the file again"
+            )
         return self.lines[self.at].strip(" \t")
 
     def read(self) -> Arpa:
@@ -133,6 +136,12 @@ class _Reader:
             backoffs.append(b)
         if self.skip_blank() != "\\end\\":
             raise self.fault(f"\\end\\ should stand here, not {shown(self.lines[self.at])}")
+        after = next((i for i in range(self.at + 1, len(self.lines)) if self.lines[i].strip(" \t")), None)
+        if after is not None:
+            raise self.fault(
+                f"after \\end\\ stands {shown(self.lines[after])}; one file holds one model, take out the rest",
+                after,
+            )
         return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs))
 
     def header(self) -> list[int]:
@@ -164,8 +173,11 @@ class _Reader:
         stop = next((i for i, line in enumerate(block) if not line or line.startswith("\\")), len(block))
         if stop < count:
             self.at = begin + stop
-            if self.at < len(self.lines):
-                self.skip_blank()  # where nothing follows, the file is cut off, and that is what to say
+            following = (
+                self.skip_blank()
+            )  # where nothing follows, the file is cut off, and that is what to say
+            if not following.startswith("\\"):
+                raise self.fault(f"a blank line stands among the {k}-grams; take it out", begin + stop)
             raise self.fault(f"there are {stop} {k}-grams, but the header says {count}", begin + stop)
         if end < len(self.lines) and self.lines[end].strip(" \t") and not self.lines[end].startswith("\\"):
             raise self.fault(f"there are more than the {count} {k}-grams that the header says", end)
@@ -188,7 +200,10 @@ class _Reader:
         probs = self.numbers("probability", columns[0::3], begin)
         if (probs > 0).any():
             i = int(np.argmax(probs > 0))
-            raise self.fault(f"a log10 probability of {probs[i]:g} is a probability above 1", begin + i)
+            raise self.fault(
+                f"a log10 probability of {probs[i]:g} is a probability above 1; IRSTLM writes such by mistake for 0",
+                begin + i,
+            )
         backoffs = self.numbers("backoff", columns[2::3], begin)
         if highest and backoffs.any():
             i = int(np.argmax(backoffs != 0))
@@ -206,8 +221,8 @@ class _Reader:
         except ValueError:
             i = next(i for i, s in enumerate(spelt) if not _is_number(s))
             raise self.fault(f"the {what} {shown(spelt[i])} is not a number", begin + i) from None
-        # Weights beyond that are damage, and greater ones would overflow when taken to the power.
-        wrong = ~(values < math.inf) if what == "probability" else ~(np.abs(values) <= 300)
+        # Weights beyond that are damage; greater ones would overflow when they are multiplied.
+        wrong = ~(values < math.inf) if what == "probability" else ~((values >= -300) & (values <= _HIGHEST))
         if wrong.any():
             i = int(np.argmax(wrong))
             raise self.fault(

@@ -146,6 +146,13 @@ BROKEN = {
     "an unknown word": (("\ta b", "\ta c"), "line 14: the word 'c' is not among the 1-grams"),
     "a word twice": (("-1\tb", "-1\ta"), "line 10: the word 'a' stands twice"),
     "another section": (("\\2-grams:", "\\3-grams:"), "\\2-grams: should stand here"),
+    "text after the end": (("\\end\\\n", "\\end\\\n\nmore\n"), "line 19: after \\end\\ stands 'more'"),
+    "a blank line in a section": (
+        ("-0.5\ta b", "\n-0.5\ta b"),
+        "line 14: a blank line stands among the 2-grams",
+    ),
+    "cut in a line": (("b\n-0.75\ta </s>\n\n\\end\\\n", ""), "is cut off after line 14"),
+    "a backoff of more than can be": (("-0.125", "31"), "line 9: the backoff is 31"),
     "no end": (("\\end\\\n", ""), "cut off"),
     "cut in a section": (("-0.5\ta b\n-0.75\ta </s>\n\n\\end\\\n", ""), "cut off"),
     "another end": (("\\end\\", "end"), "\\end\\ should stand here"),
