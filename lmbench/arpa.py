@@ -17,6 +17,7 @@ n-grams may begin with these, a tab and a log10 backoff weight (no weight: 0, th
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import re
@@ -27,7 +28,10 @@ from itertools import repeat
 
 import numpy as np
 
-from lmbench.files import InputError, decode_utf8, read_bytes, write_whole
+from lmbench.files import InputError, decode_utf8, read_bytes, shown, write_whole
+
+_HIGHEST = 30  # log10 of a backoff weight
+_MOST = 100  # times its size that a packed file may unpack to; n-grams in words come to five
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,28 @@ def read_arpa(path: str | os.PathLike[str]) -> Arpa:
     """Reads a file, packed by gzip or not. Raises InputError that says what is wrong with it and in which line."""
     data, name = read_bytes(path), str(path)
     if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except EOFError:
-            raise InputError(f"{name} is cut off: the gzip stream does not end; get the file again") from None
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise InputError(f"{name} is a damaged gzip file ({error}); get it again") from None
+        data = _unpacked(data, name)
     if data[:8] == b"mmap lm ":
         raise InputError(f"{name} is a KenLM binary file; give the ARPA file that it was built from")
     return parse_arpa(decode_utf8(data, name), name)
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
+    most, pieces = max(1 << 24, _MOST * len(data)), []
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            while piece := stream.read(1 << 24):
+                pieces.append(piece)
+                most -= len(piece)
+                if most < 0:
+                    raise InputError(
+                        f"{name} unpacks to more than {_MOST} times its size; that is no ARPA file"
+                    )
+    except EOFError:
+        raise InputError(f"{name} is cut off: the gzip stream does not end; get the file again") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{name} is a damaged gzip file ({error}); get it again") from None
+    return b"".join(pieces)
 
 
 def parse_arpa(text: str, name: str = "the model") -> Arpa:
@@ -87,7 +104,9 @@ class _Reader:
         while self.at < len(self.lines) and not self.lines[self.at].strip(" \t"):
             self.at += 1
         if self.at == len(self.lines):
-            raise InputError(f"{self.name} is cut off: it does not end in \\end\\; get the file again")
+            raise InputError(
+                f"{self.name} is cut off after line {len(self.lines) - (not self.lines[-1])}: it does not end in \\end\\; get the file again"
+            )
         return self.lines[self.at].strip(" \t")
 
     def read(self) -> Arpa:
@@ -102,7 +121,7 @@ class _Reader:
                 index = {word: i for i, word in enumerate(words)}
                 if len(index) < len(words):
                     again = next(index[word] for i, word in enumerate(words) if index[word] != i)
-                    raise self.fault(f"the word {words[again]!r} stands twice", self.at - count + again)
+                    raise self.fault(f"the word {shown(words[again])} stands twice", self.at - count + again)
             ids = (
                 np.fromiter(map(index.get, " ".join(spelt).split(" "), repeat(-1)), np.int32)
                 if spelt
@@ -111,12 +130,18 @@ class _Reader:
             if (ids < 0).any():
                 line = int(np.argmax(ids < 0)) // k
                 word = spelt[line].split(" ")[int(np.argmax(ids < 0)) % k]
-                raise self.fault(f"the word {word!r} is not among the 1-grams", self.at - count + line)
+                raise self.fault(f"the word {shown(word)} is not among the 1-grams", self.at - count + line)
             ngrams.append(ids.reshape(-1, k))
             probs.append(p)
             backoffs.append(b)
         if self.skip_blank() != "\\end\\":
-            raise self.fault(f"\\end\\ should stand here, not {self.lines[self.at]!r}")
+            raise self.fault(f"\\end\\ should stand here, not {shown(self.lines[self.at])}")
+        after = next((i for i in range(self.at + 1, len(self.lines)) if self.lines[i].strip(" \t")), None)
+        if after is not None:
+            raise self.fault(
+                f"after \\end\\ stands {shown(self.lines[after])}; one file holds one model, take out the rest",
+                after,
+            )
         return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs))
 
     def header(self) -> list[int]:
@@ -125,31 +150,34 @@ class _Reader:
         if first.startswith("iARPA"):
             raise self.fault("this is IRSTLM's iARPA; convert it first (compile-lm --text=yes)")
         if first != "\\data\\":
-            raise self.fault(f"an ARPA file begins with \\data\\, not {first[:40]!r}")
+            raise self.fault(f"an ARPA file begins with \\data\\, not {shown(first)}")
         self.at += 1
         counts: list[int] = []
         while (line := self.skip_blank()).startswith("ngram"):
             found = re.fullmatch(r"ngram +([0-9]{1,3}) *= *([0-9]{1,18})", line)
             if not found or int(found[1]) != len(counts) + 1:
-                raise self.fault(f"'ngram {len(counts) + 1}=COUNT' should stand here, not {line!r}")
+                raise self.fault(f"'ngram {len(counts) + 1}=COUNT' should stand here, not {shown(line)}")
             counts.append(int(found[2]))
             self.at += 1
         if not counts:
-            raise self.fault(f"'ngram 1=COUNT' should stand here, not {line!r}")
+            raise self.fault(f"'ngram 1=COUNT' should stand here, not {shown(line)}")
         return counts
 
     def section(self, k: int, count: int, highest: bool) -> tuple[list[str], np.ndarray, np.ndarray]:
         """The words of each n-gram of order k, as one string, with log10 probabilities and backoffs."""
         if self.skip_blank() != f"\\{k}-grams:":
-            raise self.fault(f"\\{k}-grams: should stand here, not {self.lines[self.at]!r}")
+            raise self.fault(f"\\{k}-grams: should stand here, not {shown(self.lines[self.at])}")
         self.at += 1
         begin, end = self.at, self.at + count
         block = self.lines[begin:end]
         stop = next((i for i, line in enumerate(block) if not line or line.startswith("\\")), len(block))
         if stop < count:
             self.at = begin + stop
-            if self.at < len(self.lines):
-                self.skip_blank()  # where nothing follows, the file is cut off, and that is what to say
+            following = (
+                self.skip_blank()
+            )  # where nothing follows, the file is cut off, and that is what to say
+            if not following.startswith("\\"):
+                raise self.fault(f"a blank line stands among the {k}-grams; take it out", begin + stop)
             raise self.fault(f"there are {stop} {k}-grams, but the header says {count}", begin + stop)
         if end < len(self.lines) and self.lines[end].strip(" \t") and not self.lines[end].startswith("\\"):
             raise self.fault(f"there are more than the {count} {k}-grams that the header says", end)
@@ -166,13 +194,16 @@ class _Reader:
             i = next(i for i, line in enumerate(block) if not _is_entry(line, k))
             raise self.fault(
                 f"'log10 probability, tab, {k} word{'s' * (k > 1)}[, tab, log10 backoff]' should stand here, "
-                f"not {block[i]!r}",
+                f"not {shown(block[i])}",
                 begin + i,
             )
         probs = self.numbers("probability", columns[0::3], begin)
         if (probs > 0).any():
             i = int(np.argmax(probs > 0))
-            raise self.fault(f"a log10 probability of {probs[i]:g} is a probability above 1", begin + i)
+            raise self.fault(
+                f"a log10 probability of {probs[i]:g} is a probability above 1; IRSTLM writes such by mistake for 0",
+                begin + i,
+            )
         backoffs = self.numbers("backoff", columns[2::3], begin)
         if highest and backoffs.any():
             i = int(np.argmax(backoffs != 0))
@@ -185,14 +216,18 @@ class _Reader:
     def numbers(self, what: str, spelt: Sequence[str], begin: int) -> np.ndarray:
         try:
             values = np.array([float(s) for s in spelt])
+            if not (digits := "".join(spelt)).isascii() or "_" in digits:  # Python's float reads these too
+                raise ValueError
         except ValueError:
             i = next(i for i, s in enumerate(spelt) if not _is_number(s))
-            raise self.fault(f"the {what} {spelt[i]!r} is not a number", begin + i) from None
-        # Weights beyond that are damage, and greater ones would overflow when taken to the power.
-        wrong = ~(values < math.inf) if what == "probability" else ~(np.abs(values) <= 300)
+            raise self.fault(f"the {what} {shown(spelt[i])} is not a number", begin + i) from None
+        # Weights beyond that are damage; greater ones would overflow when they are multiplied.
+        wrong = ~(values < math.inf) if what == "probability" else ~((values >= -300) & (values <= _HIGHEST))
         if wrong.any():
             i = int(np.argmax(wrong))
-            raise self.fault(f"the {what} is {spelt[i]}; the program that wrote the file failed", begin + i)
+            raise self.fault(
+                f"the {what} is {shown(spelt[i])[1:-1]}; the program that wrote the file failed", begin + i
+            )
         return values
 
 
@@ -207,7 +242,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return text.isascii() and "_" not in text
 
 
 # Writing -------------------------------------------------------------------------------------------
@@ -227,7 +262,7 @@ def format_arpa(arpa: Arpa) -> str:
     for word in arpa.words:
         if not word or re.search(r"[ \t\r\n\0]", word):
             raise InputError(
-                f"the token {word!r} cannot stand in an ARPA file, where blanks divide words; use words, --unit word"
+                f"the token {shown(word)} cannot stand in an ARPA file, where blanks divide words; use words, --unit word"
             )
     return "\n".join(_lines(arpa)) + "\n"
 

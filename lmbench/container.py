@@ -8,10 +8,12 @@ of the others; a block is checked when something of it is first asked for.
 from __future__ import annotations
 
 import json
+import math
+import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -33,13 +35,14 @@ _TYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 _NAMES = {np.dtype(kind): name for name, kind in _TYPES.items()}
 
 
 class _Place(msgspec.Struct):
     dtype: str
-    shape: list[int]
-    data_offsets: tuple[int, int]
+    shape: list[_Size]
+    data_offsets: tuple[_Size, _Size]
 
 
 class MappedArray:
@@ -47,25 +50,43 @@ class MappedArray:
 
     def __init__(self, file: _Blocks, begin: int, values: np.ndarray) -> None:
         self._file, self._begin, self._values = file, begin, values
-        self.dtype, self.nbytes = values.dtype, values.nbytes
+        self.dtype, self.shape, self.nbytes = values.dtype, values.shape, values.nbytes
         self._blocks = slice(begin // _BLOCK, -(-(begin + values.nbytes) // _BLOCK))
         self._checked = False
+        self._bound: int | None = None
+
+    def below(self, bound: int) -> MappedArray:
+        """The same array; from now on a number in it that is not below the bound counts as damage."""
+        self._bound = bound
+        return self
 
     def __len__(self) -> int:
         return len(self._values)
 
     def __getitem__(self, ranks: np.ndarray) -> np.ndarray:
-        """Entries (first axis) by their ranks ≥ 0."""
-        if not self._checked:
-            self._file.check((self._begin + np.asarray(ranks, np.int64) * self.dtype.itemsize) // _BLOCK)
-            self._checked = self._file.checked(self._blocks)
-        entries: np.ndarray = self._values[ranks]
+        """Entries (first axis) by their ranks ≥ 0; raises InputError where other arrays of the file give wrong ranks."""
+        try:
+            if not self._checked:
+                self._file.check((self._begin + np.asarray(ranks, np.int64) * self.dtype.itemsize) // _BLOCK)
+                self._checked = self._file.checked(self._blocks)
+            return self._bounded(self._values[ranks])
+        except IndexError:
+            raise self._misfit() from None
+
+    def _bounded(self, entries: np.ndarray) -> np.ndarray:
+        if self._bound is not None and entries.max(initial=0) >= self._bound:
+            raise self._misfit()
         return entries
+
+    def _misfit(self) -> InputError:
+        return InputError(
+            f"{self._file.path} has arrays that do not belong together; copy it again or fit it anew"
+        )
 
     def all(self) -> np.ndarray:
         """The whole array, checked."""
         self._file.check(np.arange(self._blocks.start, self._blocks.stop))
-        return self._values
+        return self._bounded(self._values)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.all(), dtype=dtype, copy=copy)
@@ -75,7 +96,7 @@ class _Blocks:
     """The bytes that arrays lie in, and which of their blocks have been checked."""
 
     def __init__(self, path: str | Path, data: np.ndarray, crc32: np.ndarray) -> None:
-        self._path, self._data, self._crc32 = path, data, crc32
+        self.path, self._data, self._crc32 = path, data, crc32
         self._seen = np.zeros(len(crc32), dtype=bool)
 
     def checked(self, blocks: slice) -> bool:
@@ -87,7 +108,7 @@ class _Blocks:
         touched[blocks] = True
         for block in np.flatnonzero(touched & ~self._seen).tolist():
             if zlib.crc32(self._data[block * _BLOCK : (block + 1) * _BLOCK].data) != self._crc32[block]:
-                raise _damaged(self._path)
+                raise _damaged(self.path)
             self._seen[block] = True
 
 
@@ -95,12 +116,12 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapp
     """Writes named arrays and facts (plain values), whole or not at all. Raises InputError where it cannot."""
     # Wide types first, so that every entry lies within a block.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
-    blocks = -(-sum(array.nbytes for _, array in ordered) // _BLOCK)
-    places, at = {}, 4 * blocks + 4 * (blocks % 2)
+    blocks = _checksums(sum(array.nbytes for _, array in ordered))
+    places, at = {}, 4 * blocks
     for name, array in ordered:
         places[name] = _Place(_NAMES[array.dtype], list(array.shape), (at, at + array.nbytes))
         at += array.nbytes
-    crc32 = np.zeros(blocks + blocks % 2, dtype=np.uint32)
+    crc32 = np.zeros(blocks, dtype=np.uint32)
     places["crc32"] = _Place("U32", [len(crc32)], (0, crc32.nbytes))
     running, filled = 0, 0
     for _, array in ordered:
@@ -124,7 +145,12 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapp
 def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray]]:
     """The facts and the arrays of a file. Raises InputError where it is foreign, cut short or damaged."""
     try:
-        size = Path(path).stat().st_size
+        found = Path(path).stat()
+        if stat.S_ISFIFO(found.st_mode):  # opening it would wait for a writer
+            raise InputError(
+                f"{path} is a pipe; copy what it gives into a file first, models are read in place"
+            )
+        size = found.st_size
         with open(path, "rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= size - 8:
@@ -137,11 +163,14 @@ def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray
         places = msgspec.convert(header, dict[str, _Place])
         shape = (size - 8 - length,)
         data: np.ndarray = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + length, shape=shape)
-        crc32 = data[slice(*places.pop("crc32").data_offsets)].view(np.uint32)
-        if max((place.data_offsets[1] for place in places.values()), default=crc32.nbytes) != len(data):
+        begin, end = places.pop("crc32").data_offsets
+        if max((place.data_offsets[1] for place in places.values()), default=end) != len(data):
             raise InputError(
                 f"{path} is cut short or has something after its end; copy it again or fit it anew"
             )
+        if begin or end != 4 * _checksums(len(data) - end):
+            raise _foreign(path)
+        crc32 = data[:end].view(np.uint32)
         if str(_digest(text, places, crc32)) != digest:
             raise _damaged(path)
         facts: dict[str, Any] = msgspec.json.decode(text)
@@ -150,9 +179,13 @@ def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray
         arrays = {}
         for name, place in places.items():
             begin, end = (offset - crc32.nbytes for offset in place.data_offsets)
-            arrays[name] = MappedArray(
-                file, begin, data[begin:end].view(_TYPES[place.dtype]).reshape(place.shape)
-            )
+            kind = np.dtype(_TYPES[place.dtype])
+            if (
+                begin % kind.itemsize
+                or not 0 <= begin <= end == begin + math.prod(place.shape) * kind.itemsize
+            ):
+                raise _foreign(path)
+            arrays[name] = MappedArray(file, begin, data[begin:end].view(kind).reshape(place.shape))
         return facts, arrays
     except InputError:
         raise
@@ -160,8 +193,14 @@ def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray
         raise InputError(f"no such model file: {path}; `lmbench fit --save {path}` makes one") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise _foreign(path) from None
+
+
+def _checksums(size: int) -> int:
+    """How many checksums stand before so many bytes: one a block, and one more where the arrays would not be aligned."""
+    blocks = -(-size // _BLOCK)
+    return blocks + blocks % 2
 
 
 def _bytes(array: np.ndarray) -> memoryview:

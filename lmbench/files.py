@@ -24,7 +24,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return InputError(f"unknown {kind} {name!r}; {hint}known: {', '.join(known) or 'none'}")
+    return InputError(f"unknown {kind} {shown(name)}; {hint}known: {', '.join(known) or 'none'}")
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A piece of the input as an error shows it: in quotes, on one line, not too long."""
+    return repr(text if len(text) <= most else f"{text[:most]}…")
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -66,22 +71,39 @@ def decode_utf8(data: bytes, name: str) -> str:
         ) from None
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raises InputError where a file cannot be written, for what is known before: ask it before long work."""
+    found = Path(path)
+    if not str(path):
+        raise InputError("cannot write to a file without a name; give one")
+    if found.is_dir():
+        raise InputError(f"cannot write {path}: it is a directory; name a file in it")
+    if found.exists() and not found.is_file():  # a file would take the place of the device or pipe
+        raise InputError(f"cannot write {path}: it is no ordinary file; give another name")
+    if found.parent.exists() and not os.access(found.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: its folder may not be written to; name another")
+
+
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     """Opens a file that appears under its name complete, or not at all (write aside, sync, rename).
 
-    Raises InputError where the place cannot be written or the disk is full.
+    Where the system has files without a name, nothing is left of it even when the process is killed. Raises InputError
+    where the place cannot be written or the disk is full.
     """
+    check_place(path)
     path = Path(path)
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = _aside(path)
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+            if temporary is None:
+                temporary = _name(stream.fileno(), path)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None
@@ -93,6 +115,27 @@ def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[An
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _aside(path: Path) -> tuple[int, str | None]:
+    """A file beside another, open to be written, and its name where it needs one."""
+    with contextlib.suppress(AttributeError, OSError):
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        if os.path.exists(f"/proc/self/fd/{handle}"):
+            return handle, None
+        os.close(handle)
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+
+
+def _name(handle: int, path: Path) -> str:
+    """Names a file that has none, to be renamed at once."""
+    name = tempfile.mktemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:  # only with a folder given, os.link follows the link in /proc
+        os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+    return name
 
 
 def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:

@@ -14,7 +14,7 @@ class TwoPlaces:
 
     keys: (N,) uint64, distinct; numbers: (N,) below 2^32, what is kept of each. room: places a key; more make it faster to
     build, with two or less it often cannot be built. ``candidates`` gives two numbers for any key, wanted or not; a key
-    that was put in has its own among them.
+    that was put in has its own among them. Raises ValueError where keys repeat (more than twice).
     """
 
     def __init__(self, keys: np.ndarray, numbers: np.ndarray, room: float = 2.3) -> None:
@@ -23,6 +23,8 @@ class TwoPlaces:
             placed = _placed(self._at(keys), int(self._places))
             if placed is not None:
                 break
+            if len(np.unique(keys)) < len(keys):
+                raise ValueError("keys to look up must be distinct")
             room *= 1.2
         self._numbers = np.zeros(len(placed), dtype=np.uint32)
         full = placed >= 0

@@ -84,9 +84,9 @@ def values_at(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 
 
 def sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:
-    """(groups,): the sum of the values of each group, in the values' own type; integers stay exact below 2**53."""
-    sums: np.ndarray = np.bincount(group, weights=values, minlength=groups).astype(values.dtype)
-    return sums
+    """(groups,): the sum of the values of each group; of integers in their own type, exact below 2**53, of floats in float64."""
+    sums: np.ndarray = np.bincount(group, weights=values, minlength=groups)
+    return sums if values.dtype.kind == "f" else sums.astype(values.dtype)
 
 
 def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:

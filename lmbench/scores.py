@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 import numpy as np
@@ -288,32 +288,58 @@ class Scorer:
         The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
         everything at once, now.
         """
-        header, columns = open_arrays(path)
-        if header.get("format") != FORMAT:
+        if str(path).endswith((".arpa", ".arpa.gz")):
+            raise InputError(f"{path} is n-grams alone; score them with --model arpa -o file={path}")
+        facts, columns = open_arrays(path)
+        if facts.get("format") != FORMAT:
             raise InputError(
-                f"{path} has format {header.get('format')}, this lmbench reads {FORMAT}; fit it anew"
+                f"{path} has format {repr(facts.get('format'))[:20]}, this lmbench reads {FORMAT}; fit it anew"
             )
         if check:
             for column in columns.values():
                 column.all()
-        words = {key: msgspec.json.decode(columns.pop(key).all().tobytes()) for key in ("vocab", "types")}
-        model = make_model(header["model"], **header["options"])
-        model.vocab_size, model.notes, model.history = (
-            header["vocab_size"],
-            header["notes"],
-            header["history"],
-        )
-        model._open({key.removeprefix("model."): column for key, column in columns.items()})
-        vocab = Vocab.from_list(words["vocab"], header["reserved"])
-        return cls(
-            model,
-            model.unit(header["unit"]),
-            vocab,
-            header["normalise"],
-            header["documents"],
-            words["types"],
-            header["about"],
-        )
+        try:
+            header = msgspec.convert(facts, _Header)
+            words, types = (
+                msgspec.json.decode(columns.pop(key).all().tobytes(), type=list[str])
+                for key in ("vocab", "types")
+            )
+            if header.vocab_size != len(words):
+                raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
+            model = make_model(header.model, **header.options)
+            model.vocab_size, model.notes, model.history = header.vocab_size, header.notes, header.history
+            model._open({key.removeprefix("model."): column for key, column in columns.items()})
+            return cls(
+                model,
+                model.unit(header.unit),
+                Vocab.from_list(words, header.reserved),
+                header.normalise,
+                header.documents,
+                types,
+                header.about,
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+            raise InputError(
+                f"{path} does not hold what its model is made of ({what}); fit it anew"
+            ) from error
+
+
+class _Header(msgspec.Struct):
+    """What a saved scorer says of itself beside its arrays."""
+
+    model: str
+    options: dict[str, Any]
+    vocab_size: int
+    notes: list[str]
+    history: list[dict[str, Any]]
+    unit: str
+    reserved: Annotated[int, msgspec.Meta(ge=1)]
+    normalise: str
+    documents: str
+    about: dict[str, Any]
 
 
 FORMAT = 2

@@ -193,6 +193,12 @@ WRONG = [
     (("score", "--model", "trigram", "-o", "eps", "--train", TRAIN, "--test", TEST), "KEY=VALUE"),
     (("score", "--model", "laplace", "-o", "order=0", "--train", TRAIN, "--test", TEST), "order"),
     (("score", "--model", "laplace", "-o", "order=two", "--train", TRAIN, "--test", TEST), "integer"),
+    (
+        ("score", "--model", "laplace", "-o", "order=1000000000", "--train", TRAIN, "--test", TEST),
+        "999 at most",
+    ),
+    (("score", "--model", "laplace", "-o", "name=x", "--train", TRAIN, "--test", TEST), "unknown option"),
+    (("score", "--model", "laplace", "-o", "eps=x\ny", "--train", TRAIN, "--test", TEST), "eps=x\\ny is not"),
     (("score", "--train", TRAIN, "--test", TEST), "--model"),
     (("score", "--model", "bigram", "--test", TEST), "--train"),
     (("score", "--model", "bigram", "--train", TRAIN), "--test"),
@@ -213,7 +219,10 @@ WRONG = [
     (("score", "--load", "nothing.lmb", "--test", TEST), "no such model file"),
     (("score", "--load", TRAIN, "--test", TEST), "not a model"),
     (("score", "--load", "nothing.lmb", "--model", "bigram", "--test", TEST), "leave --model"),
+    (("score", "--load", "model.arpa", "--test", TEST), "--model arpa -o file=model.arpa"),
     (("fit", "--model", "bigram", "--train", TRAIN, "--save", "no/such/folder/m"), "folder"),
+    (("fit", "--model", "bigram", "--train", TRAIN, "--save", "."), "it is a directory"),
+    (("fit", "--model", "bigram", "--train", TRAIN, "--save", ""), "without a name"),
     (("generate", "--load", "latin.txt"), "not a model"),
     (("run", "nothing.toml"), "no such suite"),
     (("run", "--corpus", "nothing"), "unknown corpus"),
@@ -267,6 +276,22 @@ def test_odd_texts_are_scored(call, tmp_path, unit, train, test):
         )
         assert status == 0, err
         assert json.loads(out)["bits_per_char"] > 0
+
+
+def test_an_order_beyond_the_text_is_told_once(call, tmp_path):
+    (tmp_path / "train.txt").write_text("a b c")
+    for model, longest in (
+        ("kneser-ney", 4),
+        ("absolute-discounting", 4),
+        ("katz", 2),
+    ):  # Katz drops what it discounts to 0
+        given = ("--model", model, "-o", "order=30", "--train", "train.txt", "--test", str(TEST))
+        status, _, err = call("score", *given, "--unit", "word", "--json")
+        assert status == 0
+        assert [line for line in err.splitlines() if "order=" in line] == [
+            f"{model}: there are n-grams of order {longest} at most, though order=30 was asked for"
+        ]
+        assert "order 5:" not in err
 
 
 def test_the_module_and_the_script_are_the_same_command():

@@ -1,10 +1,11 @@
 """Saved models stay in their files: opened, scored, damaged in every way, and never believed when damaged."""
 
+import json
 import os
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmbench.container import open_arrays, write_arrays
@@ -14,6 +15,8 @@ from lmbench.models import make_model
 from lmbench.scores import Scorer, load_model
 from lmbench.text import canonical_text
 from lmbench.trie import NgramTrie
+from tests.fuzz.readers import MODELS, damaged_saved, parts, saved_scores, sealed
+from tests.fuzz.readers import saved as saved_models
 
 RNG = np.random.default_rng(5)
 WORDS = [" ".join(f"w{x}" for x in RNG.zipf(1.4, size=12) % 400) for _ in range(700)]
@@ -206,3 +209,137 @@ def test_files_that_safetensors_wrote_otherwise_are_not_taken_for_ours(tmp_path)
         load_model(tmp_path / "theirs")
     write_arrays(tmp_path / "ours", {"b": np.arange(4), "c": np.ones((2, 3), np.float32)}, {})
     assert load_file(tmp_path / "ours")["c"].shape == (2, 3)
+
+
+# Damage that fits its checksums -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files():
+    """Small saved models by kind and name."""
+    return {kind: saved_models(kind) for kind in MODELS}
+
+
+NAMES = [(kind, name) for kind, models in MODELS.items() for name in models] + [("count", "arpa")]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_no_damage_makes_the_reader_of_models_fail(files, tmp_path_factory, kind, data):
+    name = data.draw(st.sampled_from(sorted(files[kind])))
+    rng = data.draw(st.randoms(use_true_random=False))
+    saved_scores(damaged_saved(files[kind][name], rng), tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_whatever_an_array_holds(files, tmp_path, kind, name):
+    """Every array zero, of the largest numbers, not there, of another type, or one number shorter than it should be."""
+    content = files[kind][name]
+    sound = saved_scores(content, tmp_path)
+    assert sound is not None
+    assert sealed(*parts(content)) == content
+    for array in parts(content)[0].keys() - {"__metadata__", "crc32"}:
+        for damage in ("zeros", "ones", "missing", "type", "shorter"):
+            header, body = parts(content)
+            place = header[array]
+            begin, end = place["data_offsets"]
+            match damage:
+                case "zeros" | "ones":
+                    fill = b"\0" if damage == "zeros" else b"\x7f"
+                    body = body[:begin] + fill * (end - begin) + body[end:]
+                case "missing":
+                    header[f"no {array}"] = header.pop(array)
+                case "type":
+                    place["dtype"] = {"U": "I", "I": "F", "F": "I", "B": "U"}[place["dtype"][0]] + (
+                        place["dtype"][1:] if place["dtype"] not in ("I8", "BOOL") else "8"
+                    )
+                case "shorter" if place["shape"][0]:
+                    place["data_offsets"] = [begin, end - (end - begin) // place["shape"][0]]
+                    place["shape"][0] -= 1
+            told = saved_scores(sealed(header, body), tmp_path)
+            assert told in (None, sound) or damage in ("zeros", "ones", "type")
+
+
+FACTS = {
+    "a fact missing": lambda facts: facts.pop("reserved"),
+    "a fact of another type": lambda facts: facts.update(notes="none"),
+    "no reserved entry": lambda facts: facts.update(reserved=0),
+    "more words than there are": lambda facts: facts.update(vocab_size=2**40),
+    "a vocabulary of none": lambda facts: facts.update(vocab_size=0),
+    "an option of no model": lambda facts: facts["options"].update(name="x"),
+    "an option with a line end": lambda facts: facts["options"].update(a="\n"),
+    "another model": lambda facts: facts.update(model="\n" * 1000),
+    "another unit": lambda facts: facts.update(unit=["word"]),
+    "a format of another kind": lambda facts: facts.update(format="\n" * 1000),
+    "no facts": lambda facts: facts.clear(),
+}
+
+
+@pytest.mark.parametrize("what", FACTS)
+def test_facts_that_cannot_be_are_refused(files, tmp_path, what):
+    header, body = parts(files["count"]["kneser-ney"])
+    facts = json.loads(header["__metadata__"]["lmbench"])
+    FACTS[what](facts)
+    header["__metadata__"]["lmbench"] = json.dumps(facts)
+    assert saved_scores(sealed(header, body), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [
+        ("count", "kneser-ney", {"order": 10**9}),
+        ("count", "kneser-ney", {"kenlm_counts": "\n"}),
+        ("neural", "gru", {"hidden": 10**9}),
+        ("neural", "rnn-scratch", {"hidden": 10**6}),
+        ("neural", "transformer", {"hidden": 10**8}),
+        ("neural", "mlp", {"window": 10**9}),
+    ],
+)
+def test_options_that_the_arrays_do_not_bear_out_take_no_time_and_no_memory(
+    files, tmp_path, kind, name, options
+):
+    header, body = parts(files[kind][name])
+    facts = json.loads(header["__metadata__"]["lmbench"])
+    facts["options"] |= options
+    header["__metadata__"]["lmbench"] = json.dumps(facts)
+    assert saved_scores(sealed(header, body), tmp_path) is None
+
+
+PLACES = {
+    "a length of -1": {"shape": [-1]},
+    "a length beyond all": {"shape": [2**63]},
+    "lengths beyond all": {"shape": [2**40, 2**40]},
+    "too many dimensions": {"shape": [1] * 100},
+    "a length of half": {"shape": [0.5]},
+    "an unknown type": {"dtype": "F8"},
+    "an end before the beginning": {"data_offsets": [800, 0]},
+    "a place before the beginning": {"data_offsets": [-8, 0]},
+    "a place beyond the end": {"data_offsets": [2**62, 2**62 + 8]},
+    "no place": {"data_offsets": [0]},
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_places_that_cannot_be_are_refused(files, tmp_path, what):
+    for array in ("crc32", "vocab", "model.probs.1"):
+        header, body = parts(files["count"]["stupid-backoff"])
+        header[array].update(PLACES[what])
+        told = saved_scores(sealed(header, body), tmp_path)
+        assert told is None or array == "crc32"  # of which only the place is read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 200_000, b'{"a":' * 200_000, b'{"__metadata__": 1}', b'{"__metadata__": {"lmbench": 5}}', b"{}"],
+)
+def test_headers_of_another_kind_are_refused(tmp_path, content):
+    assert saved_scores(len(content).to_bytes(8, "little") + content + bytes(64), tmp_path) is None
+
+
+def test_a_pipe_is_told_from_a_model(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is a pipe"):
+        load_model(tmp_path / "pipe")
+    with pytest.raises(InputError, match="--model arpa"):
+        load_model(tmp_path / "model.arpa")

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,33 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot write"):
         write_whole(tmp_path / "file" / "below", "data")
+
+
+def test_what_is_no_ordinary_file_stays_as_it_is(tmp_path):
+    """A file renamed over a device would take its place: /dev/null, for one who may."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="no ordinary file"):
+        write_whole(tmp_path / "pipe", "data")
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(InputError, match="it is a directory"):
+        write_whole(tmp_path, "data")
+    with pytest.raises(InputError, match="without a name"):
+        write_whole("", "data")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_killed_process_leaves_nothing_half_written(tmp_path, named):
+    """Where the system has files without a name; elsewhere what is left has a name of its own and is not the file."""
+    write_whole(tmp_path / "file", "first")
+    killed = (
+        f"import os, lmbench.files as f\n{'del os.O_TMPFILE' if named else ''}\n"
+        f"with f.whole_file({str(tmp_path / 'file')!r}) as stream:\n"
+        "    stream.write(b'half of the'); stream.flush(); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -9
+    assert (tmp_path / "file").read_text() == "first"
+    left = [name for name in os.listdir(tmp_path) if name != "file"]
+    if named or not os.path.isdir("/proc/self/fd"):
+        assert all(name.startswith(".file.") for name in left)
+    else:
+        assert left == []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from lmbench.files import InputError
 from lmbench.models import MODELS, make_model
 from lmbench.models.base import LanguageModel
 from lmbench.models.laws import broken_laws, check_model
@@ -79,6 +80,8 @@ class Broken(Uniform):
             found -= np.random.default_rng().random(len(found))
         if self.how == "nan":
             found[0] = np.nan
+        if self.how == "above":
+            found[0] = 0.1
         return found[:-1] if self.how == "short" else found
 
     def _next_log_probs(self, contexts, bos):
@@ -92,6 +95,7 @@ class Broken(Uniform):
         ("ahead", "causal"),
         ("random", "deterministic"),
         ("nan", "at most one"),
+        ("above", "at most one"),
         ("short", "shape"),
     ],
 )
@@ -99,6 +103,18 @@ def test_a_model_that_breaks_a_law_is_found_out(how, law):
     model = Broken(how=how).fit(np.arange(12).repeat(20) % 12, vocab_size=12)
     tokens = Tokens.of(np.random.default_rng(0).integers(0, 12, 100))
     assert law in broken_laws(model, tokens)
+
+
+def test_wrong_numbers_are_refused_and_rounding_is_not():
+    ids = np.arange(12)
+    for how in ("nan", "above"):
+        with pytest.raises(InputError, match="its numbers are wrong"):
+            Broken(how=how).fit(ids, vocab_size=12).log_probs(ids)
+    with pytest.raises(InputError, match="above 1"):
+        Broken(how="sums").fit([0], vocab_size=1).next_log_probs([])
+    sure = Uniform().fit([0], vocab_size=1)
+    sure._log_probs = lambda tokens: np.full(len(tokens), 1e-15)
+    assert sure.log_probs([0, 0]).tolist() == [0, 0]
 
 
 def test_registered_names_make_subclasses_with_options():

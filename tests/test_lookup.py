@@ -30,3 +30,8 @@ def test_keys_that_are_not_there_get_some_numbers():
     one, two = table.candidates(np.arange(100, dtype=np.uint64))
     assert set(one) | set(two) <= {0, 9}
     assert table.nbytes == 4 * 2
+
+
+def test_keys_that_repeat_are_refused():
+    with pytest.raises(ValueError, match="distinct"):
+        TwoPlaces(np.array([5, 5, 5], dtype=np.uint64), np.arange(3))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.options import corpus_of, json_option, key_values, model_options, quiet_option, with_options
-from lmbench.files import InputError, unknown
+from lmbench.files import InputError, check_place, unknown
 
 if TYPE_CHECKING:
     from lmbench.corpus import Corpus
@@ -193,6 +193,7 @@ def fit(
     """Trains a model and saves it with all that it takes to score a text."""
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
+    check_place(place)
     corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
     checkpoint = Path(f"{place}.checkpoint")
     scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)

@@ -183,7 +183,7 @@ def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
     return found, fixed
 
 
-def make_model(name: str, **options: Any) -> LanguageModel:
+def make_model(name: str, /, **options: Any) -> LanguageModel:
     """A model that is not fitted yet. Options may be typed values or strings; raises InputError for wrong ones."""
     found, fixed = model_class(name)
     clash = [key for key in options if key in fixed]

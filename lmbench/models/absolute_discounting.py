@@ -53,5 +53,6 @@ class AbsoluteDiscounting(BackoffModel):
         once, twice = int((counts == 1).sum()), int((counts == 2).sum())
         if once and twice:
             return once / (once + 2 * twice)
-        self.notes.append(f"order {k}: no n-gram is seen {'twice' if once else 'once'}; used D = 0.5")
+        if len(counts):
+            self.notes.append(f"order {k}: no n-gram is seen {'twice' if once else 'once'}; used D = 0.5")
         return 0.5

@@ -14,14 +14,16 @@ from typing import ClassVar
 import numpy as np
 
 from lmbench.arpa import Arpa, read_arpa, write_arpa
-from lmbench.files import InputError
+from lmbench.files import InputError, shown
 from lmbench.models.backoff import Backoff, BackoffModel
 from lmbench.models.base import LanguageModel, option
+from lmbench.models.pruning import sums
 from lmbench.ngrams import unspelt
 from lmbench.text import UNK, Tokens, Vocab
-from lmbench.trie import NgramTrie, roots
+from lmbench.trie import roots
 
 _UNKNOWN = -100.0  # log10 p of <unk> where a file has none, as in KenLM
+_TOLERANCE = 0.01  # of sums that should be 1: some files hold four digits
 
 
 @dataclass(kw_only=True, eq=False)
@@ -38,6 +40,7 @@ class ArpaModel(BackoffModel):
     def __post_init__(self) -> None:
         if not self.file:
             raise InputError("option file: name an ARPA file, for instance -o file=model.arpa")
+        self._read: Arpa | None = None
 
     @property
     def sources(self) -> list[Path]:
@@ -45,10 +48,12 @@ class ArpaModel(BackoffModel):
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         r"""``<unk>``, ``\n``, then the file's words in its order."""
-        return from_arpa(read_arpa(self.file), self.file)[0]
+        self._read = read_arpa(self.file)  # kept for the fit that follows: a pipe can be read only once
+        return Vocab.from_list(_words(self._read, self.file))
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        arpa = read_arpa(self.file)
+        arpa = read_arpa(self.file) if self._read is None else self._read
+        self._read = None
         vocab, table = from_arpa(arpa, self.file)
         if self.vocab_size > len(vocab):
             raise InputError(
@@ -58,20 +63,55 @@ class ArpaModel(BackoffModel):
         self.vocab_size = len(vocab)
         if UNK not in arpa.words:
             self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
+        self._check_sums(table, vocab)
         return table
+
+    def _check_sums(self, table: Backoff, vocab: Vocab) -> None:
+        """Notes that the probabilities are none; raises InputError where the backoff weights are lacking."""
+        for k in range(1, table.order + 1):
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = sums(table, k)
+                wrong = ~(np.abs(total - 1) <= _TOLERANCE)
+            if not wrong.any():
+                continue
+            absent = wrong & (table.backoffs[k - 1] == 1) if k > 1 else ~wrong
+            first = int(np.argmax(absent if absent.any() else wrong))
+            where = "without context"
+            if k > 1:
+                context = table.ngrams(k - 1)[first].tolist()
+                where = f"after {shown(' '.join('<s>' if i == 1 else vocab.tokens[i] for i in context))}"
+            told = f"{self.file}: the probabilities {where} sum to {total[first]:.4g}"
+            if absent.any():
+                raise InputError(f"{told}, as its backoff weight is missing or 0; get the file with weights")
+            self.notes.append(f"{told}, not 1; the scores are not those of a distribution")
+            return
+
+
+def _spelt(arpa: Arpa) -> list[str]:
+    return [UNK if word == "<UNK>" else word for word in arpa.words]
+
+
+def _words(arpa: Arpa, name: str) -> list[str]:
+    r"""The tokens of the vocabulary: ``<unk>``, ``\n``, the other words."""
+    spelt = _spelt(arpa)
+    for mark in ("<s>", "</s>"):
+        if mark not in spelt:
+            raise InputError(f"{name} has no {mark} among its 1-grams; train it with sentence markers")
+    if spelt.count(UNK) > 1:
+        raise InputError(
+            f"{name} has both {UNK} and <UNK> among its 1-grams; only one can be the unknown word"
+        )
+    return [UNK, "\n", *(word for word in spelt if word not in (UNK, "<s>", "</s>"))]
 
 
 def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
     r"""The vocabulary (``<unk>``, ``\n``, the other words) and the table of an ARPA file; ``name`` is for errors.
 
     N-grams whose prefix the file lacks (SRILM's pruning leaves such) get it, with the probability it has anyway.
+    Raises InputError where an n-gram stands twice or crosses the end of a sentence.
     """
-    spelt = [UNK if word == "<UNK>" else word for word in arpa.words]
-    for mark in ("<s>", "</s>"):
-        if mark not in spelt:
-            raise InputError(f"{name} has no {mark} among its 1-grams; train it with sentence markers")
+    words, spelt = _words(arpa, name), _spelt(arpa)
     begin, end = spelt.index("<s>"), spelt.index("</s>")
-    words = [UNK, "\n", *(word for word in spelt if word not in (UNK, "<s>", "</s>"))]
     ids = {word: i for i, word in enumerate(words)} | {"<s>": 1, "</s>": 1}
     new = np.array([ids[word] for word in spelt])
     size = len(words)
@@ -85,8 +125,7 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
     for k, rows in enumerate(arpa.ngrams[1:], 2):
         wrong = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
         if wrong.any():
-            first = " ".join(arpa.words[i] for i in rows[np.argmax(wrong)])
-            raise InputError(f"{name}: the {k}-gram {first!r} crosses the end of a sentence")
+            raise InputError(f"{name}: the {k}-gram {_named(arpa, k, wrong)} crosses the end of a sentence")
         rest.append(new[rows])
     ranks = [rows[:, 0] for rows in rest]  # of the words before the k-th
     for k in range(2, arpa.order + 1):
@@ -97,8 +136,10 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
         probs, backoffs = np.full(len(needed), np.nan), np.ones(len(needed))
         probs[ranks[0]] = 10.0 ** arpa.log10_probs[k - 1]
         backoffs[ranks[0]] = 10.0 ** arpa.log10_backoffs[k - 1]
-        if np.bincount(ranks[0], minlength=1).max() > 1:
-            raise InputError(f"{name} has one of its {k}-grams twice")
+        number = np.bincount(ranks[0], minlength=1)
+        if number.max() > 1:
+            twice = _named(arpa, k, number[ranks[0]] > 1)
+            raise InputError(f"{name} has the {k}-gram {twice} twice; one of the two must go")
         of_order = unspelt(needed, table.sizes[-1], size)
         longer = Backoff(
             size,
@@ -109,33 +150,25 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
         )
         lacking = np.flatnonzero(np.isnan(probs))
         if len(lacking):
-            probs[lacking] = [_prob(table, row) for row in longer.ngrams(k)[lacking].tolist()]
+            probs[lacking] = _backed_off(table, longer.ngrams(k)[lacking], needed[lacking] // size)
         table, ranks, rest = longer, ranks[1:], rest[1:]
     table = replace(table, backoffs=table.backoffs[: max(1, arpa.order)])
     return Vocab.from_list(words), table
 
 
-def _prob(table: Backoff, row: list[int]) -> float:
-    """p(last | the others), by a table of shorter n-grams."""
-    context, weight = row[:-1], 1.0
-    while context:
-        rank = _rank(table, context)
-        weight *= float(table.backoffs[len(context)][rank]) if rank >= 0 else 1.0
-        context = context[1:]
-        whole = _rank(table, [*context, row[-1]])
-        if whole >= 0:
-            return weight * float(table.probs[len(context) + 1][whole])
-    raise AssertionError("every word is in the table")
+def _named(arpa: Arpa, k: int, which: np.ndarray) -> str:
+    """The first of some n-grams of order k."""
+    return shown(" ".join(arpa.words[i] for i in arpa.ngrams[k - 1][np.argmax(which)]))
 
 
-def _rank(trie: NgramTrie, ngram: list[int]) -> int:
-    """Its rank; -1 where it is not there."""
-    rank = np.zeros(1, dtype=np.int32)
-    for k, word in enumerate(ngram, 1):
-        rank = trie.find(k, rank, np.array([word]))
-        if rank[0] < 0:
-            return -1
-    return int(rank[0])
+def _backed_off(table: Backoff, rows: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+    """(N,) p of the last of each of (N, k) words after those before it, whose (N,) ranks in the table are given."""
+    is_bos = np.zeros((len(rows), rows.shape[1] - 1), dtype=bool)
+    is_bos[:, 0] = True  # each row without its first word is a text of its own
+    with np.errstate(over="ignore", invalid="ignore"):  # weights may be absurd; then the scores are refused
+        p = table.score_symbols(rows[:, 1:].reshape(-1), is_bos.reshape(-1)).reshape(is_bos.shape)[:, -1]
+        weighted: np.ndarray = p * table.backoffs[-1][contexts]
+    return weighted
 
 
 # Writing -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ Scoring, distributions and saving are written here, once; a smoothing only has t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,7 +29,8 @@ from lmbench.ngrams import NgramCounts
 from lmbench.text import Tokens
 from lmbench.trie import NgramTrie, with_bos
 
-_PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays in the cache
+_PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays near the processor
+_LONGEST = 999  # of n-grams, as the ARPA format writes them
 _THREADS = 2  # numpy lets others run while it gathers
 
 
@@ -140,12 +141,13 @@ class MappedBackoff(Backoff):
     """
 
     def __init__(self, columns: Mapping[str, MappedArray]) -> None:
-        order = 1 + sum(name.startswith("words.") for name in columns)
         unigrams = np.asarray(open_column(columns, "probs.1"))
+        packed = PackedTrie(columns, len(unigrams))
+        order = len(packed.sizes) - 1
         probs = [np.ones(1), unigrams, *(open_column(columns, f"probs.{k}") for k in range(2, order + 1))]
         backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
-        fields = {"vocab_size": len(probs[1]), "probs": tuple(probs), "backoffs": tuple(backoffs)}
-        self.__dict__.update(fields, index={}, _packed=PackedTrie(columns, len(probs[1])), _columns=columns)
+        fields = {"vocab_size": len(unigrams), "probs": tuple(probs), "backoffs": tuple(backoffs)}
+        self.__dict__.update(fields, index={}, _packed=packed, _columns=columns)
 
     _packed: PackedTrie
     _columns: Mapping[str, MappedArray]
@@ -239,9 +241,11 @@ def interpolate_by(
 
 
 def check_order(order: int) -> None:
-    """Raises InputError where no n-gram is so short."""
+    """Raises InputError where no n-gram is so short, or none is of use that is so long."""
     if order < 1:
         raise InputError(f"option order={order}: an n-gram has at least 1 token")
+    if order > _LONGEST:
+        raise InputError(f"option order={order}: give {_LONGEST} at most")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -256,13 +260,24 @@ class BackoffModel(LanguageModel):
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         self.table = self._estimate(train, valid)
+        longest = self.table.order
+        while longest > 1 and not self.table.sizes[longest]:
+            longest -= 1
+        if longest < self.table.order:
+            self.notes.append(
+                f"there are n-grams of order {longest} at most, though order={self.table.order} was asked for"
+            )
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        with np.errstate(divide="ignore"):
+        with np.errstate(
+            divide="ignore", over="ignore", invalid="ignore"
+        ):  # wrong numbers are found where they come out
             return np.log(self.table.score(tokens))
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        with np.errstate(divide="ignore"):
+        with np.errstate(
+            divide="ignore", over="ignore", invalid="ignore"
+        ):  # wrong numbers are found where they come out
             return np.log(self.table.distributions(contexts, bos))
 
     @property
@@ -289,7 +304,19 @@ class BackoffModel(LanguageModel):
         probs = [np.ones(1), *(unpack_column(state, f"probs.{k}") for k in range(1, order + 1))]
         trie = unpack_trie(state, len(probs[1]))
         backoffs = [np.ones(1), *(unpack_column(state, f"backoffs.{k}") for k in range(1, order))]
-        self.table = Backoff(len(probs[1]), *trie, tuple(probs), tuple(backoffs))
+        self.table = self._fitting(Backoff(len(probs[1]), *trie, tuple(probs), tuple(backoffs)), state)
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:
-        self.table = MappedBackoff(columns)
+        self.table = self._fitting(MappedBackoff(columns), columns)
+
+    def _fitting(self, table: Backoff, names: Iterable[str]) -> Backoff:
+        """A table read from arrays of these names, if it is all of them and its columns are of one length.
+
+        Raises InputError where it is not.
+        """
+        if max(int(part) for name in names for part in name.split(".") if part.isdigit()) != table.order:
+            raise InputError("some of its n-grams are missing; fit it anew")
+        lengths = [len(column) for column in (*table.probs[1:], *table.backoffs[1:])]
+        if self.vocab_size not in (0, table.vocab_size) or lengths != [*table.sizes[1:], *table.sizes[1:-1]]:
+            raise InputError("its n-grams, probabilities and weights are not equally many; fit it anew")
+        return table

@@ -8,17 +8,18 @@ set by ``_fit``. A subclass writes four methods, ``_fit``, ``_log_probs``, ``_ne
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 
 from lmbench.container import MappedArray
-from lmbench.files import InputError, unknown
+from lmbench.files import InputError, shown, unknown
 from lmbench.text import Tokens, Vocab
 from lmbench.units import Unit, unit_named
 
@@ -31,6 +32,29 @@ def option(default: Any, help: str) -> Any:
 def learned() -> Any:
     """A dataclass field that ``fit`` sets."""
     return dataclasses.field(init=False, repr=False, compare=False)
+
+
+Array = TypeVar("Array", np.ndarray, MappedArray)
+
+
+def saved_array(
+    state: Mapping[str, Array], name: str, shape: Sequence[int | None], kinds: str = "f"
+) -> Array:
+    """An array of a saved model, for ``_restore``; raises InputError where it is missing or another than expected.
+
+    shape: None where any length will do. kinds: numpy's letters for the kinds of numbers allowed.
+    """
+    found = state.get(name)
+    if found is None:
+        raise InputError(f"the array {name} is missing")
+    fits = len(found.shape) == len(shape) and all(
+        n in (None, m) for n, m in zip(shape, found.shape, strict=True)
+    )
+    if not fits or found.dtype.kind not in kinds:
+        raise InputError(
+            f"the array {name} is {found.dtype} {found.shape}, not what the model's options ask for"
+        )
+    return found
 
 
 class Monitor:
@@ -163,26 +187,28 @@ class LanguageModel(ABC):
     def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
         """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.
 
-        Raises InputError for ids outside 0..V-1 or a model that is not fitted.
+        Raises InputError for ids outside 0..V-1, a model that is not fitted, or one whose numbers are wrong: a
+        probability that is NaN or, by more than ``precision``, above 1.
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)
         if len(tokens) == 0:
             return np.zeros(0)
-        return self._log_probs(tokens)
+        return self._at_most_one(self._log_probs(tokens))
 
     def next_log_probs(
         self, context: Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray], bos: int = 0
     ) -> np.ndarray:
         """(V,) float64, nats: the distribution of the token after ``context``, the document so far.
 
-        A list of contexts gives (B, V). bos: the id as if which a document begins (``Tokens.bos``).
+        A list of contexts gives (B, V). bos: the id as if which a document begins (``Tokens.bos``). Raises InputError
+        as ``log_probs`` does.
         """
         many = len(context) > 0 and np.ndim(context[0]) == 1
         contexts = [np.asarray(c, dtype=np.int32) for c in (context if many else [context])]
         for ids in contexts:
             self._check(Tokens.of(ids))
-        rows = self._next_log_probs(contexts, bos)
+        rows = self._at_most_one(self._next_log_probs(contexts, bos))
         return rows if many else rows[0]
 
     @property
@@ -211,6 +237,19 @@ class LanguageModel(ABC):
         if len(ids) and (int(ids.min()) < 0 or int(ids.max()) >= self.vocab_size):
             worst = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
             raise InputError(f"token id {worst} is outside the vocabulary 0..{self.vocab_size - 1}")
+
+    def _at_most_one(self, log_probs: np.ndarray) -> np.ndarray:
+        """Log-probabilities of a sound model, at most 0; raises InputError where it is not."""
+        highest = log_probs.max(initial=-math.inf)
+        if highest <= 0:
+            return log_probs
+        if highest <= self.precision:
+            return np.minimum(log_probs, 0.0)
+        where = "".join(f" ({path})" for path in self.sources)
+        what = "NaN" if highest != highest else f"e^{highest:.6g}, above 1"
+        raise InputError(
+            f"{self.name}{where} gives a probability of {what}: its numbers are wrong; fit it or get it anew"
+        )
 
 
 # Options from text ---------------------------------------------------------------------------------
@@ -251,7 +290,8 @@ def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
     try:
         return _convert(value, known[key])
     except ValueError:
-        raise InputError(f"{what} {key}={value} is not {_describe(known[key])}") from None
+        said = shown(value)[1:-1] if isinstance(value, str) else value
+        raise InputError(f"{what} {key}={said} is not {_describe(known[key])}") from None
 
 
 def _convert(value: Any, kind: Any) -> Any:

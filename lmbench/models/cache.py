@@ -9,7 +9,7 @@ import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models.backoff import check_order
-from lmbench.models.base import LanguageModel, Monitor, learned, option
+from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
 from lmbench.text import Tokens
 
 
@@ -78,7 +78,9 @@ class Cache(LanguageModel):
         return {"unigrams": self.unigrams}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.unigrams = state["unigrams"]
+        self.unigrams = saved_array(state, "unigrams", (self.vocab_size,))
+        if not (self.unigrams > 0).all():
+            raise InputError("a probability is not above 0; fit the model anew")
 
 
 def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:

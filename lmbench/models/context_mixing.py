@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.files import InputError
-from lmbench.models.base import LanguageModel, Monitor, learned, option
+from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
 from lmbench.text import Tokens, Vocab
 
 # What absolute discounting takes from counts of 0, 1, 2 and more: chosen on the held-out tenth of The Time Machine.
@@ -224,12 +224,10 @@ class ContextMixing(LanguageModel):
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.separator, self.weights = int(state["separator"][0]), state["weights"]
-        names = SparseCounts.array_names
-        self.counts = [
-            SparseCounts(self.vocab_size, *(state[f"{name}.{i}"] for name in names))
-            for i in range(self.weights.shape[1])
-        ]
+        self.separator = int(saved_array(state, "separator", (1,), "iu")[0])
+        shape = len(self.orders) * (_FAR + 1), len(self.bases)
+        self.weights = saved_array(state, "weights", shape)
+        self.counts = [SparseCounts.saved(self.vocab_size, state, f".{i}") for i in range(shape[1])]
 
 
 # Counts --------------------------------------------------------------------------------------------
@@ -253,6 +251,24 @@ class SparseCounts:
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {name: getattr(self, name) for name in self.array_names}
+
+    @classmethod
+    def saved(cls, vocab_size: int, state: Mapping[str, np.ndarray], end: str) -> SparseCounts:
+        """What ``arrays`` gave, under names with ``end`` at their end; raises InputError where it does not fit together."""
+        keys = saved_array(state, f"keys{end}", (None,), "u")
+        first = saved_array(state, f"first{end}", (len(keys) + 1,), "i")
+        symbols, counts = (
+            saved_array(state, f"{name}{end}", (int(first[-1]),), "i") for name in ("symbols", "counts")
+        )
+        if not (
+            (keys[1:] > keys[:-1]).all()
+            and first[0] == 0
+            and (first[1:] >= first[:-1]).all()
+            and ((symbols >= 0) & (symbols < vocab_size)).all()
+            and (counts > 0).all()
+        ):
+            raise InputError(f"the counts{end} do not fit together")
+        return cls(vocab_size, keys, first, symbols, counts)
 
     @classmethod
     def of(cls, keys: np.ndarray, symbols: np.ndarray, vocab_size: int) -> SparseCounts:

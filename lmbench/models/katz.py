@@ -83,7 +83,8 @@ class Katz(BackoffModel):
                 return ratios
         discount = n[1] / (n[1] + 2 * n[2]) if n[1] and n[2] else 0.5
         ratios[1:-1] = (r[1:-1] - discount) / r[1:-1]
-        self.notes.append(
-            f"order {k}: Good–Turing ratios unusable; counts up to {self.cutoff} lose {discount:.3g}"
-        )
+        if len(counts):
+            self.notes.append(
+                f"order {k}: Good–Turing ratios unusable; counts up to {self.cutoff} lose {discount:.3g}"
+            )
         return ratios

@@ -162,7 +162,8 @@ class KneserNey(BackoffModel):
         if self.bits >= 32:
             super()._restore(state)
             return
-        super()._restore({f"backoffs.{k}": np.ones(1) for k in range(1, self.order)} | dict(state))
+        sizes = {k: len(state[f"children.{k + 1}"]) for k in range(1, self.order)}
+        super()._restore({f"backoffs.{k}": np.ones(size) for k, size in sizes.items()} | dict(state))
         self.table = normalised(self.table)
 
     def _open(self, columns: Mapping[str, MappedArray]) -> None:
@@ -192,9 +193,9 @@ class KneserNey(BackoffModel):
             d, fault = chen_goodman(n)
             if fault:
                 d = np.array([0.0, *self.fallback])
-                self.notes.append(
-                    f"order {k}: discounts unusable because {fault}; used {', '.join(f'{x:g}' for x in self.fallback)}"
-                )
+                if len(adjusted[k]):
+                    told = ", ".join(f"{x:g}" for x in self.fallback)
+                    self.notes.append(f"order {k}: discounts unusable because {fault}; used {told}")
             discounts.append(d)
         return discounts
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lmbench.files import InputError
 from lmbench.models.base import LanguageModel
 from lmbench.text import Tokens
 
@@ -14,14 +15,14 @@ Law = Callable[[LanguageModel, Tokens, np.random.Generator], str | None]
 
 
 def shape(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> str | None:
-    found = model.log_probs(tokens)
+    found = model._log_probs(tokens)  # before the public method has checked it
     if found.shape != (len(tokens),) or found.dtype != np.float64:
         return f"log_probs is {found.dtype} {found.shape}, not float64 ({len(tokens)},)"
     return None
 
 
 def at_most_one(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> str | None:
-    found = model.log_probs(tokens)
+    found = model._log_probs(tokens)
     if np.isnan(found).any():
         return f"log_probs is NaN at token {int(np.isnan(found).argmax())}"
     return (
@@ -92,9 +93,13 @@ def broken_laws(model: LanguageModel, tokens: Tokens, seed: int = 0) -> dict[str
     rng = np.random.default_rng(seed)
     found: dict[str, str] = {}
     for name, law in LAWS.items():
-        if wrong := law(model, tokens, rng):
+        try:
+            wrong = law(model, tokens, rng)
+        except InputError as error:
+            wrong = str(error)
+        if wrong:
             found[name] = wrong
-            if law is shape:  # the others could not even ask
+            if law in (shape, at_most_one):  # the others could not even ask
                 break
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models import make_model, model_class
-from lmbench.models.base import LanguageModel, Monitor, learned, option
+from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
 from lmbench.text import Tokens
 
 
@@ -88,7 +88,7 @@ class Mixture(LanguageModel):
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.weights = state["weights"]
+        self.weights = saved_array(state, "weights", (len(self.of),))
         self.components = []
         for i in range(len(self.weights)):
             about = json.loads(state[f"{i}.about"].tobytes())

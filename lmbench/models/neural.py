@@ -6,10 +6,11 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option
@@ -18,6 +19,7 @@ from lmbench.models.network import Network, State, generator_of, read, score
 from lmbench.models.training import Recipe, Trainer
 from lmbench.text import Tokens
 
+MOST_LAYERS = 1000  # more would only take time to be made
 _NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=np.int64), None, np.zeros(0))
 
 
@@ -169,12 +171,20 @@ class NeuralModel(LanguageModel):
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._begin(torch.Generator())
-        named = dict(self.network.named_parameters())
+        try:
+            with (
+                torch.device("meta"),
+                _Undrawn(),
+            ):  # shapes alone: options that do not fit may ask for any size
+                named = dict(self._network(torch.Generator()).named_parameters())
+        except RuntimeError as error:
+            raise InputError(f"its options are beyond any network ({str(error).splitlines()[0]})") from None
         kinds = ["", "squares."] if self.dynamic else [""]
         expected = {kind + name: tuple(p.shape) for kind in kinds for name, p in named.items()}
         if expected != {name: array.shape for name, array in state.items()}:
             raise InputError("the model's weights do not have the shapes that its options ask for")
+        self._begin(torch.Generator())
+        named = dict(self.network.named_parameters())
         with torch.no_grad():
             for name, p in named.items():
                 p.copy_(torch.from_numpy(state[name].copy()))
@@ -184,6 +194,15 @@ class NeuralModel(LanguageModel):
                 torch.from_numpy(state[f"squares.{n}"].copy()).to(p.device) for n, p in named.items()
             ]
             self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves the first weights undrawn: tensors without numbers have none, and torch would import its compiler for them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(kw_only=True, eq=False)

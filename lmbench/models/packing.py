@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from lmbench.container import MappedArray
+from lmbench.files import InputError
+from lmbench.models.base import saved_array
 from lmbench.trie import NgramTrie, roots
 
 _SAMPLE = 1 << 16
@@ -36,8 +38,11 @@ class PackedTrie:
     def __init__(self, columns: Mapping[str, MappedArray], vocab_size: int) -> None:
         self._columns, self._vocab_size = columns, vocab_size
         self.sizes = [1, vocab_size]
-        while f"words.{len(self.sizes)}" in columns:
-            self.sizes.append(len(columns[f"words.{len(self.sizes)}"]))
+        while f"words.{(k := len(self.sizes))}" in columns:
+            contexts = self.sizes[-1]
+            saved_array(columns, f"children.{k}", (contexts,), "u")
+            saved_array(columns, f"begins.{k}", (-(-contexts // _GROUP),), "u")
+            self.sizes.append(len(saved_array(columns, f"words.{k}", (None,), "u").below(vocab_size)))
 
     @cached_property
     def unpacked(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
@@ -64,12 +69,21 @@ class PackedTrie:
 def unpack_trie(
     state: Mapping[str, np.ndarray], vocab_size: int
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """``words`` and ``begins`` of every order."""
+    """``words`` and ``begins`` of every order. Raises InputError where they do not fit each other."""
     words, begins = roots(vocab_size)
     while f"words.{len(words)}" in state:
-        begins.append(np.zeros(len(words[-1]) + 1, dtype=np.uint32))
-        np.cumsum(state[f"children.{len(words)}"], out=begins[-1][1:])
-        words.append(np.asarray(state[f"words.{len(words)}"]))
+        k = len(words)
+        begin = np.append(0, np.cumsum(state[f"children.{k}"], dtype=np.int64))
+        words.append(np.asarray(state[f"words.{k}"]))
+        if begin[-1] != len(words[-1]):
+            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
+        rises = words[-1][1:] > words[-1][:-1]
+        rises[begin[(begin > 0) & (begin < len(words[-1]))] - 1] = (
+            True  # from one context to the next they may fall
+        )
+        if not rises.all():
+            raise InputError(f"the n-grams of order {k} are out of order; fit the model anew")
+        begins.append(begin.astype(np.uint32))
     return tuple(words), tuple(begins)
 
 
@@ -112,15 +126,17 @@ class Coded:
 
 
 def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
-    """What ``pack_column`` packed, left in its file: an array to all who index it by ranks."""
+    """What ``pack_column`` packed, left in its file: an array to all who index it by ranks.
+
+    Raises InputError where it is missing or not a column.
+    """
     if name in columns:
-        return columns[name]
-    return Coded(columns[f"{name}.values"].all(), columns[f"{name}.codes"])
+        return saved_array(columns, name, (None,))
+    values = saved_array(columns, f"{name}.values", (None,)).all()
+    return Coded(values, saved_array(columns, f"{name}.codes", (None,), "u").below(len(values)))
 
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """(N,) floats: what ``pack_column`` packed."""
-    if name in state:
-        return np.array(state[name])
-    values: np.ndarray = state[f"{name}.values"][state[f"{name}.codes"]]
-    return values
+    """(N,) float32 or float64: what ``pack_column`` packed."""
+    found = np.array(state[name]) if name in state else state[f"{name}.values"][state[f"{name}.codes"]]
+    return found if found.dtype == np.float32 else found.astype(np.float64)

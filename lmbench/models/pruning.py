@@ -83,6 +83,19 @@ def normalised(table: Backoff) -> Backoff:
     return table
 
 
+def sums(table: Backoff, k: int) -> np.ndarray:
+    """(N_{k-1},): what the probabilities after each context of order k-1 sum to, where those after shorter ones sum to one.
+
+    k from 1: order 0 is the empty context.
+    """
+    own = sum_by(table.prefixes(k), table.sizes[k - 1], table.probs[k])
+    if k == 1:
+        return own
+    lower = sum_by(table.prefixes(k), len(own), _lower(table, k))
+    total: np.ndarray = own + table.backoffs[k - 1] * (1 - lower)
+    return total
+
+
 def _unseen(table: Backoff, k: int, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N_{k-1},) twice: what the n-grams of order k leave of each context's probability, and of its shorter one's."""
     prefixes, size = table.prefixes(k), table.sizes[k - 1]

@@ -34,7 +34,7 @@ class ScratchNetwork(Network):
         self.vocab_size, self.hidden = vocab_size, hidden
 
         def normal(scale: float, *shape: int) -> nn.Parameter:
-            return nn.Parameter(scale * torch.randn(*shape, generator=generator))
+            return nn.Parameter(torch.empty(*shape).normal_(generator=generator).mul_(scale))
 
         self.W_xh = normal(input_scale, vocab_size, hidden)
         self.W_hh, self.b_h = normal(scale, hidden, hidden), nn.Parameter(torch.zeros(hidden))

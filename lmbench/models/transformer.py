@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lmbench.files import InputError
 from lmbench.models.base import option
 from lmbench.models.network import Network, State, dropped
-from lmbench.models.neural import TunedModel
+from lmbench.models.neural import MOST_LAYERS, TunedModel
 
 
 def rotate(x: Tensor, first: int) -> Tensor:
@@ -124,6 +124,8 @@ class Transformer(TunedModel):
         for name in ("layers", "heads", "window"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.layers > MOST_LAYERS:
+            raise InputError(f"layers={self.layers} must be {MOST_LAYERS} at most")
         if self.hidden % (2 * self.heads):
             raise InputError(f"hidden={self.hidden} must be a multiple of twice heads={self.heads}")
 
