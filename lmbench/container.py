@@ -86,7 +86,8 @@ class MappedArray:
     def all(self) -> np.ndarray:
         """The whole array, checked."""
         self._file.check(np.arange(self._blocks.start, self._blocks.stop))
-        return self._bounded(self._values)
+        values, self._bound = self._bounded(self._values), None  # nothing is left to be looked at
+        return values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.all(), dtype=dtype, copy=copy)

@@ -205,8 +205,10 @@ class Recurrent(TunedModel):
         for name in ("weight_drop", "noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
-        if not 1 <= self.layers <= MOST_LAYERS:
-            raise InputError(f"layers={self.layers} must be 1 to {MOST_LAYERS}")
+        if self.layers < 1:
+            raise InputError(f"layers={self.layers} must be at least 1")
+        if self.layers > MOST_LAYERS:
+            raise InputError(f"layers={self.layers} must be {MOST_LAYERS} at most")
         if self.direct is not None and self.direct < 0:
             raise InputError(f"direct={self.direct} must be at least 0")
         if self.input_scale <= 0:
