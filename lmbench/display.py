@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lmbench.bench import Cell, Watch
+from lmbench.bench import Watch
+from lmbench.cells import Cell
 from lmbench.models import Monitor
 from lmbench.scores import Run
 

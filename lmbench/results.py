@@ -18,6 +18,7 @@ from lmbench.baselines import baseline_bits_per_char
 from lmbench.charts import Chart
 from lmbench.contamination import contamination
 from lmbench.corpus import Corpus
+from lmbench.costs import mark_fronts, total_fit_seconds
 from lmbench.files import InputError, write_whole
 from lmbench.metrics import summary
 from lmbench.scores import Run
@@ -78,8 +79,15 @@ def result_of(run: Run) -> dict[str, Any]:
         "normalise": run.signature["normalise"],
         "documents": run.signature["documents"],
         **run.facts,
+        "total_fit_seconds": total_fit_seconds(run.facts),
+        "last_epoch_perplexity": _last_epoch(run.facts.get("history") or ()),
         **summary(run.scores),
     }
+
+
+def _last_epoch(history: Sequence[dict[str, float]]) -> float | None:
+    """Perplexity of the training text while it was learnt for the last time, which is what tutorials print."""
+    return 2.0 ** history[-1]["train_bits"] if history and "train_bits" in history[-1] else None
 
 
 LEADERBOARD = (
@@ -170,6 +178,7 @@ def results_of(
         for row in rows:
             if row["corpus"] == name:
                 row["groups"] = letters.get(row["label"], "")
+        mark_fronts([row for row in rows if row["corpus"] == name and row["unranked_reason"] is None])
     zipf: list[dict[str, Any]] = []
     charts: list[Chart] = []
     for name, corpus in corpora.items():

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from lmbench import report
-from lmbench.bench import Cell, Watch, beginning, evaluate, own_code_hash, run_suite
+from lmbench.bench import Watch, beginning, evaluate, fit_run, learnt_text, run_suite
+from lmbench.cells import Cell, own_code_hash
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.uniform import Uniform
-from lmbench.report.leaderboard import rows as ranked
+from lmbench.report.rows import rows as ranked
 from lmbench.results import results_of, write_results
 from lmbench.scores import load_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, load_suite, to_toml
@@ -298,6 +299,17 @@ def test_the_beginning_of_a_text_is_whole_documents(ferry):
     assert head.text.endswith("\n")
     assert 200 <= head.chars < 300
     assert beginning(ferry.train, 10**9) is ferry.train
+
+
+def test_on_training_is_the_text_that_was_learnt(ferry):
+    some = {"hidden": 8, "epochs": 1, "batch": 4, "steps": 8}
+    for unit in ("char", "word"):
+        scorer, _ = fit_run(make_model("rnn-scratch", max_tokens=90, **some), ferry, unit)
+        learnt = learnt_text(scorer, ferry)
+        assert ferry.train.text.startswith(learnt.text)
+        assert len(scorer.encode(learnt).tokens) == 90
+    scorer, _ = fit_run(make_model("bigram"), ferry)
+    assert learnt_text(scorer, ferry).text == beginning(ferry.train, ferry.test.chars).text
 
 
 def test_an_interrupted_command_leaves_a_usable_run(tmp_path):

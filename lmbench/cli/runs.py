@@ -175,11 +175,15 @@ def study(
     "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
 )
 @click.option("--corpus", "chosen", multiple=True, metavar="NAME", help="Only these corpora.")
+@click.option(
+    "--columns", metavar="NAME,NAME", help="`leaderboard`, `cost`, or columns by name (latex and markdown)."
+)
 @click.option("--out", metavar="FILE", help="Writes the tables to FILE, not to stdout.")
-def export(folder: Path, form: str, chosen: tuple[str, ...], out: str | None) -> None:
+def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None, out: str | None) -> None:
     """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
     from lmbench import report
-    from lmbench.report.leaderboard import corpora
+    from lmbench.report.columns import columns_named
+    from lmbench.report.rows import corpora
     from lmbench.results import read_results
 
     results = read_results(folder)
@@ -188,13 +192,18 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], out: str | None) ->
         if name not in known:
             raise unknown(f"corpus of {folder}", name, known)
     names = [name for name in known if name in (chosen or known)]
+    if form == "csv" and columns is not None:
+        raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
+    told = columns_named(columns or "leaderboard")
     if form == "csv":
         kept = [row for row in results["results"] if row["corpus"] in names]
         text = report.leaderboard_csv({**results, "results": kept})
     elif form == "latex":
-        text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name)}" for name in names)
+        text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name, told)}" for name in names)
     else:
-        text = "\n".join(f"### {name}\n\n{report.leaderboard_markdown(results, name)}" for name in names)
+        text = "\n".join(
+            f"### {name}\n\n{report.leaderboard_markdown(results, name, told)}" for name in names
+        )
     if out is None:
         click.echo(text, nl=False)
     else:

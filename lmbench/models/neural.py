@@ -14,7 +14,7 @@ import torch
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option
 from lmbench.models.dynamic import DynamicEvaluation, mean_squares
-from lmbench.models.network import Network, State, generator_of, read, score
+from lmbench.models.network import Network, State, generator_of, machine_peak, read, score
 from lmbench.models.training import Recipe, Trainer
 from lmbench.text import Tokens
 
@@ -89,6 +89,10 @@ class NeuralModel(LanguageModel):
         return self.dynamic > 0
 
     @property
+    def learns_from(self) -> int | None:
+        return self.max_tokens
+
+    @property
     def training_flops(self) -> int:
         """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""
         return self.network.training_flops
@@ -109,8 +113,15 @@ class NeuralModel(LanguageModel):
         generator = generator_of(rng)
         self._begin(generator)
         trainer = Trainer(self.network, self._recipe(), train, valid, rng, generator, monitor)
+        peak = machine_peak(next(self.network.parameters()).device)
         trainer.run()
         self.history, self.notes = trainer.history, trainer.notes
+        self.costs = {
+            "training_flops": self.training_flops,
+            "training_tokens": trainer.tokens,
+            "training_seconds": trainer.seconds,
+            "peak_flops": peak,
+        }
         if self.dynamic:
             self.squares = mean_squares(self.network, train, rng)
             self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
