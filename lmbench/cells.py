@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Cell:
     corpus: CorpusSpec
     spec: ModelSpec
     seed: int
-    several: bool  # whether the suite has more seeds than one
+    extra: bool  # whether the row has been begun with another seed, whose file is called by the label alone
     components: tuple[Cell, ...] = ()
 
     @property
@@ -33,7 +34,7 @@ class Cell:
 
     @property
     def stem(self) -> str:
-        return f"{self.label}@{self.seed}" if self.several else self.label
+        return f"{self.label}@{self.seed}" if self.extra else self.label
 
     def scores_file(self, folder: Path) -> Path:
         return folder / "scores" / self.corpus.name / f"{self.stem}.npz"
@@ -90,10 +91,22 @@ def own_code_hash(model: str) -> str:
 
 def cells_of(suite: Suite, corpus: CorpusSpec) -> list[Cell]:
     """The suite's models on one corpus; what a mixture combines stands before it."""
-    cells: dict[tuple[str, int], Cell] = {}
+    rows: dict[str, dict[int, Cell]] = {}
     for spec in suite.models:
-        parts = make_model(spec.model, **spec.options).component_labels
-        for seed in suite.seeds:
-            components = tuple(cells[label, seed] for label in parts)
-            cells[spec.label, seed] = Cell(corpus, spec, seed, len(suite.seeds) > 1, components)
-    return list(cells.values())
+        model = make_model(spec.model, **spec.options)
+        parts = [rows[label] for label in model.component_labels]
+        row = rows[spec.label] = {}
+        for seed in _seeds(suite, spec, model.seeded, parts):
+            # A part that this seed has not made is the same whatever the seed, or was asked for once.
+            components = tuple(part.get(seed, next(iter(part.values()))) for part in parts)
+            row[seed] = Cell(corpus, spec, seed, bool(row), components)
+    return [cell for row in rows.values() for cell in row.values()]
+
+
+def _seeds(
+    suite: Suite, spec: ModelSpec, seeded: bool, parts: Sequence[Mapping[int, Cell]]
+) -> tuple[int, ...]:
+    """The seeds of a row: its own or the suite's where the fit depends on them, or else those that its parts have."""
+    varied = list(dict.fromkeys(seed for part in parts if len(part) > 1 for seed in part))
+    asked = spec.seeds or (suite.seeds if seeded else tuple(varied) or suite.seeds)
+    return asked if seeded or varied else asked[:1]

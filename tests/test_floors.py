@@ -37,6 +37,7 @@ FLOORS = (
         "coder",
         "contamination",
         "costs",
+        "seeds",
         "baselines",
         "external",
         "export",

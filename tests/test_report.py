@@ -323,6 +323,30 @@ def test_the_stair_and_the_rings_are_those_marked_as_best() -> None:
     assert {series.kind for series in unmarked.panels[0].series} == {"points"}
 
 
+def test_a_row_of_several_seeds_tells_their_spread_and_each() -> None:
+    results = example.example()
+    extra = example.result("time-machine", "lstm", 0.02, seed=1)
+    told = {"seeds": [0, 1], "bits_per_char_of_seeds": [1.981, 2.001], "bits_per_char_sd": 0.0141}
+    results["results"].append(extra)
+    results["over_seeds"] = [example.result("time-machine", "lstm", 0.01) | told]
+    names = [row.name for row in lines.rows(results, "time-machine")]
+    assert sorted(names) == sorted(example.LABELS)
+    for text in (
+        page.html(results, [], example.views()),
+        page.markdown(results, {}, [], example.views()),
+        terminal(results),
+    ):
+        assert re.search(r"1\.991( <span[^>]*>| )± 0\.014", text)
+    html = page.html(results, [], example.views())
+    assert "1.981 (seed 0), 2.001 (seed 1)" in html
+    assert "how it would move with another seed" in html
+    del results["over_seeds"]  # as an older file has it
+    assert "lstm (seed 1)" in [row.name for row in lines.rows(results, "time-machine")]
+    curves = selection.learning_chart(results, results["corpora"][0])
+    assert curves is not None
+    assert [s.label for s in curves.panels[0].series if s.key == "lstm"] == ["lstm", "", "", ""]
+
+
 def test_costs_stand_in_a_table() -> None:
     results = example.example()
     table = report.leaderboard_markdown(results, "time-machine", columns.COST)

@@ -18,6 +18,9 @@ from lmbench.files import InputError, unknown, write_whole
 @click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), metavar="N", help="So many seeds, from --seed (or 0) on."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
 @click.option(
     "--verify", type=int, metavar="N", help="Each model codes and decodes N tokens; see `score --verify`."
@@ -33,6 +36,7 @@ def run(
     models: tuple[str, ...],
     out: str | None,
     seed: int | None,
+    seeds: int | None,
     jobs: int | None,
     verify: int | None,
     fresh: bool,
@@ -42,7 +46,7 @@ def run(
     """Trains and scores a suite's models, and writes the report."""
     from lmbench.suite import load_suite
 
-    chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
+    chosen = load_suite(suite).narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
         chosen.verify = verify
     folder = Path(out or Path("reports") / chosen.name)
@@ -196,8 +200,9 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
         raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
     told = columns_named(columns or "leaderboard")
     if form == "csv":
-        kept = [row for row in results["results"] if row["corpus"] in names]
-        text = report.leaderboard_csv({**results, "results": kept})
+        tables = ("results", "over_seeds")
+        kept = {t: [row for row in results.get(t, ()) if row["corpus"] in names] for t in tables}
+        text = report.leaderboard_csv({**results, **kept})
     elif form == "latex":
         text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name, told)}" for name in names)
     else:

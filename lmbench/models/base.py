@@ -127,6 +127,11 @@ class LanguageModel(ABC):
         return unit_named(name)
 
     @property
+    def seeded(self) -> bool:
+        """Whether a fit draws from ``rng``, so that another seed makes another model."""
+        return False
+
+    @property
     def learns_from(self) -> int | None:
         """How many of the first training tokens are all that a fit learns from; None: all of them."""
         return None
@@ -166,7 +171,13 @@ class LanguageModel(ABC):
                 f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
             )
         self.notes, self.history, self.costs = [], [], {}
-        self._fit(train, held_out, np.random.default_rng(0) if rng is None else rng, monitor or Monitor())
+        rng = np.random.default_rng(0) if rng is None else rng
+        untouched = rng.bit_generator.state
+        self._fit(train, held_out, rng, monitor or Monitor())
+        if not self.seeded and rng.bit_generator.state != untouched:
+            self.notes.append(
+                "the fit draws random numbers, but the class does not say so: give it seeded = True"
+            )
         return self
 
     def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:

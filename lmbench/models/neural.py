@@ -89,6 +89,11 @@ class NeuralModel(LanguageModel):
         return self.dynamic > 0
 
     @property
+    def seeded(self) -> bool:
+        """First weights and minibatches are drawn."""
+        return True
+
+    @property
     def learns_from(self) -> int | None:
         return self.max_tokens
 

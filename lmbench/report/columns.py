@@ -68,6 +68,10 @@ def interval_text(entry: Entry) -> str:
     return MISSING if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
+def spread_text(row: Row) -> str:
+    return "" if row.spread is None else f" ± {row.spread:.3f}"
+
+
 def signed_bits(value: float) -> str:
     """With a true minus sign, for pages."""
     return f"{value:+.3f}".replace("-", "−") if math.isfinite(value) else ("∞" if value > 0 else "−∞")
@@ -140,7 +144,12 @@ COLUMNS: dict[str, Column] = {
         lambda row: str(row.entry.get("groups") or "~"),
         numeric=False,
     ),
-    "bits": _numbers("bits/char", "bits_per_char", bits_text, "bits a character of the unseen text"),
+    "bits": Column(
+        "bits/char",
+        "bits a character of the unseen text; ±: standard deviation over seeds of training",
+        lambda row: bits_text(row.bits) + spread_text(row),
+        lambda row: row.bits,
+    ),
     "interval": Column(
         "95% interval", "of bits per character", lambda row: interval_text(row.entry), lambda row: row.bits
     ),

@@ -22,10 +22,17 @@ CSV_FIELDS = (
     *("train_bits_per_char", "tokens", "oov"),
     *("vocab_size", "chars", "bytes", "words", "fit_seconds", "score_seconds", "parameters", "model_bytes"),
     *("total_fit_seconds", "training_flops", "training_tokens", "tokens_per_second", "flops_per_second"),
-    *("peak_flops", "share_of_peak", "train_perplexity", "last_epoch_perplexity"),
+    *(
+        "bits_per_char_sd",
+        "seeds",
+        "peak_flops",
+        "share_of_peak",
+        "train_perplexity",
+        "last_epoch_perplexity",
+    ),
     *("unranked_reason",),
 )
-NUMBERS = {*CSV_FIELDS[8:]} - {"unranked_reason", "ci95_low", "ci95_high"}
+NUMBERS = {*CSV_FIELDS[8:]} - {"unranked_reason", "ci95_low", "ci95_high", "seeds"}
 
 
 def leaderboard_csv(results: Results) -> str:
@@ -37,7 +44,7 @@ def leaderboard_csv(results: Results) -> str:
         for row in rows(results, corpus["name"]):
             ends = interval(row.entry) or ("", "")
             extra = {"rank": row.rank, "ci95_low": ends[0], "ci95_high": ends[1]}
-            cells = {**row.entry, **extra}
+            cells = {**row.entry, **extra, "seeds": " ".join(map(str, row.entry.get("seeds") or ()))}
             cells |= {
                 key: number(row.entry, key)
                 for key in NUMBERS

@@ -183,6 +183,11 @@ def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]
     shown = ("sha256", "licence", "homepage", "source", "normalise", "documents", "language")
     return {
         "rows": found,
+        "seeds": [
+            {"name": row.name, "each": list(zip(seeds, row.entry["bits_per_char_of_seeds"], strict=True))}
+            for row in found
+            if (seeds := row.entry.get("seeds"))
+        ],
         "reasons": [(row.name, row.reason) for row in found if row.reason and row.bits is not None],
         "samples": [
             (row, list(map(_sample, row.entry["samples"]))) for row in found if row.entry.get("samples")

@@ -84,14 +84,28 @@ class Row:
         return number(self.entry, "bits_per_char")
 
     @property
+    def spread(self) -> float | None:
+        """Standard deviation of ``bits`` over the seeds of training, where there are several."""
+        return number(self.entry, "bits_per_char_sd")
+
+    @property
     def reason(self) -> str | None:
         """Why the row has no rank."""
         return failure(self.entry) or self.entry.get("unranked_reason")
 
 
 def rows(results: Results, corpus: str) -> list[Row]:
-    """A corpus's results: ranked ones by bits per character, then those without a rank, then failures."""
-    entries = [entry for entry in results.get("results", ()) if entry["corpus"] == corpus]
+    """A corpus's results: ranked ones by bits per character, then those without a rank, then failures.
+
+    A label of several seeds is one row, of their means, where the results tell them.
+    """
+    meant = [entry for entry in results.get("over_seeds") or () if entry["corpus"] == corpus]
+    over = {entry["label"] for entry in meant}
+    entries = [
+        entry
+        for entry in results.get("results", ())
+        if entry["corpus"] == corpus and (entry["label"] not in over or failure(entry))
+    ] + meant
 
     def place(entry: Entry) -> tuple[int, float]:
         bits = number(entry, "bits_per_char")
@@ -102,7 +116,8 @@ def rows(results: Results, corpus: str) -> list[Row]:
     times = Counter(entry["label"] for entry in entries)
     found = []
     for i, entry in enumerate(entries, 1):
-        seed = f" (seed {entry.get('seed')})" if times[entry["label"]] > 1 else ""
+        alone = times[entry["label"]] == 1 or "seeds" in entry
+        seed = "" if alone else f" (seed {entry.get('seed')})"
         found.append(Row(entry, i if place(entry)[0] == 0 else None, f"{entry['label']}{seed}"))
     return found
 

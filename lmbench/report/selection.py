@@ -104,14 +104,20 @@ def _against(
 def learning_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     """Held-out (solid) and training (dashed) bits over time, a panel a unit: bits a token of one unit compare."""
     units: dict[str, list[Series]] = {}
-    for row in rows(results, corpus["name"]):
-        history = [h for h in row.entry.get("history") or () if number(h, "seconds") is not None]
-        for key, kind, name in (("valid_bits", "line", row.name), ("train_bits", "dashed", "")):
+    named: set[str] = set()
+    order = {row.label: place for place, row in enumerate(rows(results, corpus["name"]))}
+    entries = [e for e in results.get("results", ()) if e["corpus"] == corpus["name"]]
+    for entry in sorted(entries, key=lambda e: order[str(e["label"])]):
+        label = str(entry["label"])
+        history = [h for h in entry.get("history") or () if number(h, "seconds") is not None]
+        shown = "" if label in named else label  # of several seeds, one stands in the legend
+        named |= {label} if history else set()
+        for key, kind, name in (("valid_bits", "line", shown), ("train_bits", "dashed", "")):
             kept = [h for h in history if number(h, key) is not None]
             if kept:
                 x, y = [number(h, "seconds") or 0.0 for h in kept], [number(h, key) or 0.0 for h in kept]
-                units.setdefault(str(row.entry.get("unit", "token")), []).append(
-                    Series(name, x, y, kind, key=row.label)  # type: ignore[arg-type]
+                units.setdefault(str(entry.get("unit", "token")), []).append(
+                    Series(name, x, y, kind, key=label)  # type: ignore[arg-type]
                 )
     if not units:
         return None
