@@ -43,7 +43,7 @@ class Cell:
         return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
 
     def checkpoint_file(self, folder: Path) -> Path:
-        return folder / "checkpoints" / self.corpus.name / f"{self.stem}.safetensors"
+        return folder / "checkpoints" / self.corpus.name / f"{self.stem}.npz"
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""

@@ -50,15 +50,16 @@ def run(
     if verify is not None:
         chosen.verify = verify
     folder = Path(out or Path("reports") / chosen.name)
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # this process reads and draws; the workers divide the cores
+    cores = os.cpu_count() or 1
+    jobs = jobs or cores
+    # With one job this process trains; else it reads and draws, and the workers divide the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores if jobs == 1 else 1))
 
     from lmbench.bench import run_suite
     from lmbench.display import RunWatch, fit_monitor, progress_bars
 
     with progress_bars(quiet) as bars:
-        outcome = run_suite(chosen, folder, fresh, jobs or os.cpu_count() or 1, RunWatch(bars, quiet))
+        outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
     if not outcome.runs and outcome.interrupted:
         return 130
 
