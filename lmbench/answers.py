@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lmbench.bench import code_hash
+from lmbench.cells import code_hash
 from lmbench.charts import Chart, chart_of
 from lmbench.corpus import Corpus
 from lmbench.files import InputError, write_whole

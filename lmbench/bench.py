@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,19 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 import lmbench
+from lmbench.cells import Cell, cells_of
 from lmbench.coder import verify
 from lmbench.corpus import Corpus
+from lmbench.costs import costs_of
 from lmbench.external import external_run
-from lmbench.files import InputError, read_bytes, write_whole
+from lmbench.files import InputError, write_whole
 from lmbench.jobs import side_by_side
-from lmbench.models import LanguageModel, Monitor, make_model, model_class
+from lmbench.models import LanguageModel, Monitor, make_model
 from lmbench.models.laws import broken_laws
 from lmbench.scores import Run, Scorer, load_run, save_run
-from lmbench.suite import CorpusSpec, ModelSpec, Suite, to_toml
+from lmbench.suite import CorpusSpec, Suite, to_toml
 from lmbench.text import CanonicalText, Tokens
 
 CERTIFIED = 256  # tokens of the test text on which the laws are checked before a model is ranked
@@ -84,7 +83,9 @@ def fit_run(
     scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
     seconds = time.perf_counter() - began
     run = score_run(scorer, corpus, label or model.name, seed)
-    return scorer, replace(run, facts={**run.facts, "fit_seconds": seconds})
+    # Of a fit that was interrupted and went on, this call has seen the rest alone.
+    seconds = max(seconds, model.costs.get("training_seconds", 0.0))
+    return scorer, replace(run, facts={**run.facts, "fit_seconds": seconds, **costs_of(model.costs)})
 
 
 def evaluate(
@@ -112,89 +113,15 @@ def beginning(text: CanonicalText, chars: int) -> CanonicalText:
     return CanonicalText(text.text[:cut], text.starts[text.starts < cut])
 
 
-# Cells ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One model on one corpus with one seed, and where its result lies."""
-
-    corpus: CorpusSpec
-    spec: ModelSpec
-    seed: int
-    several: bool  # whether the suite has more seeds than one
-    components: tuple[Cell, ...] = ()
-
-    @property
-    def label(self) -> str:
-        return self.spec.label
-
-    @property
-    def stem(self) -> str:
-        return f"{self.label}@{self.seed}" if self.several else self.label
-
-    def scores_file(self, folder: Path) -> Path:
-        return folder / "scores" / self.corpus.name / f"{self.stem}.npz"
-
-    def model_file(self, folder: Path) -> Path:
-        return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
-
-    def checkpoint_file(self, folder: Path) -> Path:
-        return folder / "checkpoints" / self.corpus.name / f"{self.stem}.safetensors"
-
-    def key(self, corpus: Corpus, suite: Suite) -> str:
-        """Names all that the result depends on: the text, the model and its options, the seed, the code."""
-        model = make_model(self.spec.model, **self.spec.options)
-        facts = {
-            "text": corpus.sha256,
-            "normalise": corpus.normalise,
-            "documents": corpus.documents,
-            "model": self.spec.model,
-            "options": {k: str(v) for k, v in model.options().items()},
-            "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.sources},
-            "unit": self.spec.unit,
-            "seed": self.seed,
-            "components": [c.key(corpus, suite) for c in self.components],
-            "samples": msgspec.structs.asdict(suite.samples),
-            "verify": suite.verify,
-            "code": code_hash(),
-            "own_code": own_code_hash(self.spec.model),
-        }
-        return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
-
-
-@functools.cache
-def code_hash() -> str:
-    """Of the source files that decide a score: everything but the runner, the command line and the drawing."""
-    package = Path(__file__).parent
-    names = ["text", "ngrams", "batches", "corpus", "scores", "arpa", "sources"]
-    files = [package / f"{name}.py" for name in names] + sorted(package.glob("models/*.py"))
-    digest = hashlib.sha256()
-    for file in files:
-        if file.exists():
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def own_code_hash(model: str) -> str:
-    """Of the source files of a user's own model: its class's and those of the classes that it builds on."""
-    modules = {c.__module__ for c in model_class(model)[0].__mro__}
-    own = {m for m in modules if m.split(".")[0] not in {"lmbench", *sys.stdlib_module_names}}
-    digest = hashlib.sha256()
-    for file in sorted(inspect.getsourcefile(sys.modules[module]) or "" for module in own):
-        digest.update(Path(file).read_bytes() if file else b"")
-    return digest.hexdigest()
-
-
-def cells_of(suite: Suite, corpus: CorpusSpec) -> list[Cell]:
-    """The suite's models on one corpus; what a mixture combines stands before it."""
-    cells: dict[tuple[str, int], Cell] = {}
-    for spec in suite.models:
-        parts = make_model(spec.model, **spec.options).component_labels
-        for seed in suite.seeds:
-            components = tuple(cells[label, seed] for label in parts)
-            cells[spec.label, seed] = Cell(corpus, spec, seed, len(suite.seeds) > 1, components)
-    return list(cells.values())
+def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText:
+    """Of the training text that the model has learnt from, as much as there is of the test text."""
+    text, most = corpus.train, scorer.model.learns_from
+    if most is not None:
+        ends = scorer.encode(text).ends
+        if most < len(ends):
+            chars = int(ends[most - 1])
+            text = CanonicalText(text.text[:chars], text.starts[text.starts < chars])
+    return beginning(text, corpus.text("test").chars)
 
 
 @functools.lru_cache(maxsize=1)
@@ -210,11 +137,12 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     monitor = monitor or Monitor()
     monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
     scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
-    test = corpus.text("test")
-    head = scorer.score(beginning(corpus.train, test.chars))
+    head = scorer.score(learnt_text(scorer, corpus))
     facts = {
         **run.facts,
         "train_bits_per_char": head.bits_per_char,
+        "train_perplexity": head.perplexity,
+        "parts": parts_of(cell, folder),
         "unranked_reason": certify(scorer, corpus, suite.verify),
         "samples": list(_samples(scorer, suite, cell.seed)),
     }
@@ -223,6 +151,16 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     save_run(run, cell.scores_file(folder), cell.key(corpus, suite))
     monitor.checkpoint.unlink(missing_ok=True)
     return run
+
+
+def parts_of(cell: Cell, folder: Path) -> dict[str, float]:
+    """Seconds that each model which the cell combines, at whatever depth, took to fit, by its label."""
+    found: dict[str, float] = {}
+    for component in cell.components:
+        run = load_run(component.scores_file(folder))
+        if run is not None:
+            found |= {**run.facts["parts"], component.label: run.facts["fit_seconds"]}
+    return found
 
 
 def certify(scorer: Scorer, corpus: Corpus, verified: int = 0) -> str | None:

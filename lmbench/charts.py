@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["line", "points", "step", "bar", "interval", "dashed"]
+Kind = Literal["line", "points", "step", "bar", "interval", "dashed", "ring"]
 Scale = Literal["linear", "log"]
 
 
@@ -14,7 +14,8 @@ Scale = Literal["linear", "log"]
 class Series:
     """One set of points, all sequences of one length.
 
-    label: in the legend, or '' for none. kind: how they are joined; ``interval`` draws low..high with a mark at y.
+    label: in the legend, or '' for none. kind: how they are joined; ``interval`` draws low..high with a mark at y,
+    ``ring`` a circle around points that others draw.
     low, high: a band (or error bar) around y. key: what the colour stands for (a model's label: the same
     colour everywhere); default the label.
     """

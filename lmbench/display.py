@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with the rate and the time left on a terminal, a line a cell elsewhere."""
+"""Progress on stderr: a bar with the rate and the time left on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lmbench.bench import Cell, Watch
+from lmbench.bench import Watch
+from lmbench.cells import Cell
 from lmbench.models import Monitor
 from lmbench.scores import Run
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+LINE_SECONDS = 30.0  # between two lines of one fit
 
 
 class BarMonitor(Monitor):
@@ -35,6 +39,34 @@ class BarMonitor(Monitor):
             self.bars.remove_task(self.task)
 
 
+class LineMonitor(Monitor):
+    """One fit's progress as a line now and then, where no bar can be drawn: how far, loss, rate, time left."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.began = name, time.monotonic()
+        self.last, self.first = self.began, None
+
+    first: tuple[float, float] | None  # when, and how far, the first time that progress was told
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        now, share = time.monotonic(), done / total if total else 0.0
+        if self.first is None:
+            self.first = now, share
+        if now - self.last < LINE_SECONDS:
+            return
+        self.last = now
+        began, before = self.first  # a fit that goes on after an interruption does not begin at nothing
+        left = (now - began) * (1 - share) / (share - before) if share > before else None
+        told = [f"{share:.0%}", note, "" if left is None else f"{duration(left)} left"]
+        print(f"  {self.name}: {', '.join(filter(None, told))}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Whole seconds, minutes or hours, as a clock shows them."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
 class RunWatch(Watch):
     """The progress of a suite. bars: None where stderr is no terminal; then each cell is a line."""
 
@@ -43,6 +75,7 @@ class RunWatch(Watch):
         self.total = self.finished = 0
         self.all: TaskID | None = None
         self.monitors: dict[str, BarMonitor] = {}
+        self.lines: dict[str, LineMonitor] = {}
 
     def begin(self, cells: int) -> None:
         self.total = cells
@@ -50,9 +83,9 @@ class RunWatch(Watch):
             self.all = self.bars.add_task("models", total=cells)
 
     def start(self, cell: Cell) -> Monitor:
-        if self.bars is None:
-            return Monitor()
         name = f"{cell.corpus.name} {cell.stem}"
+        if self.bars is None:
+            return Monitor() if self.quiet else self.lines.setdefault(name, LineMonitor(name))
         return self.monitors.setdefault(name, BarMonitor(self.bars, name))
 
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
@@ -101,7 +134,10 @@ def progress_bars(quiet: bool = False) -> Iterator[Progress | None]:
 def fit_monitor(name: str, quiet: bool = False) -> Iterator[Monitor]:
     """The monitor of a single fit."""
     with progress_bars(quiet) as bars:
-        yield Monitor() if bars is None else BarMonitor(bars, name)
+        if bars is not None:
+            yield BarMonitor(bars, name)
+        else:
+            yield Monitor() if quiet else LineMonitor(name)
 
 
 @contextmanager

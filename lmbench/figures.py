@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.transforms import Bbox
 
 from lmbench.charts import Chart, Panel, Series
+from lmbench.placing import leader, place
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
 # Okabe & Ito (2008) without their yellow, which does not show on white; then grey and three of Tol's muted colours.
@@ -32,6 +32,8 @@ PALETTE = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")  # one fewer than colours: pairs repeat after 90 keys
 FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Emoji", "Symbola")
 CELL = 5.4, 3.9  # inches, a panel
+NAMED = 8.6, 5.2  # the same, of a panel with the names of many points in it
+MANY = 8
 PIXELS = 700.0  # points closer together than a panel's width over this are drawn once
 
 
@@ -130,7 +132,7 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
     shown = [_key(series) for panel in chart.panels for series in panel.series]
     keys = [*order] if any(key in order for key in shown) else []  # laws and counts have colours of their own
     keys += dict.fromkeys(key for key in shown if key and key not in keys)
-    width, height = CELL
+    width, height = NAMED if any(map(_crowded, chart.panels)) else CELL
     rows = max([_rows(panel) for panel in chart.panels], default=0)
     entries = _legend_entries(chart.panels)
     height = max(height, 1.3 + 0.3 * rows) + 0.22 * math.ceil(len(entries) / (2 * max(1, len(chart.panels))))
@@ -142,7 +144,7 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
         axes = figure.add_subplot(1, len(chart.panels), number)
         more, points = _draw_panel(axes, panel, keys)
         handles |= more
-        labelled.append((axes, points))
+        labelled.append((axes, points, _steps(panel)))
     if handles:
         # A label that begins with an underscore would be left out of the legend.
         names = [f" {name}" if name.startswith("_") else name for name in handles]
@@ -155,8 +157,8 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
         layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
         for _ in range(2):  # once more with the ticks that the first found room for
             layout.execute(figure)
-    for axes, points in labelled:
-        _label_points(axes, points)
+    for axes, points, lines in labelled:
+        _label_points(axes, points, lines)
     return figure
 
 
@@ -180,6 +182,25 @@ def _directly_labelled(panel: Panel) -> bool:
     """Single points carry their names beside them; all else has a legend."""
     marks = [s for s in panel.series if s.kind in ("points", "interval")]
     return len(marks) > 1 and all(len(s.x) <= 1 for s in marks)
+
+
+def _steps(panel: Panel) -> list[np.ndarray]:
+    """The corners of a panel's stairs, (N, 2) each, which names of points had better not cover."""
+    found = []
+    for series in panel.series:
+        if series.kind == "step" and len(series.x) and not _sideways(panel):
+            x, y = np.repeat(np.array(series.x, float), 2)[1:], np.repeat(np.array(series.y, float), 2)[:-1]
+            found.append(np.stack([x, y], axis=1))
+    return found
+
+
+def wide(chart: Chart) -> bool:
+    """Whether a chart wants the whole width of a page: several panels, or the names of many points."""
+    return len(chart.panels) > 1 or any(map(_crowded, chart.panels))
+
+
+def _crowded(panel: Panel) -> bool:
+    return _directly_labelled(panel) and len(panel.series) > MANY
 
 
 def _legend_entries(panels: Iterable[Panel]) -> list[str]:
@@ -237,14 +258,14 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
     for axis, scale in ((axes.xaxis, xscale), (axes.yaxis, yscale)):
         if scale == "log":
             left, right = axis.get_view_interval()
-            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,)))
+            axis.set_major_locator(_log_ticks(left, right, 6 if axis is axes.xaxis else 11))
             axis.set_major_formatter(ticker.FuncFormatter(_decade))
             axis.set_minor_locator(ticker.NullLocator())
     numbers = [x for series in panel.series for x in series.x]
     if not sideways and xscale == "linear" and all(float(x).is_integer() for x in numbers):
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if points:
-        axes.margins(x=0.2, y=0.14)
+        axes.margins(x=0.12, y=0.1)
     return handles, points
 
 
@@ -283,6 +304,10 @@ def _draw_series(
         return axes.plot(across, along, marker, color=colour, markersize=4)[0]
     if low is not None and high is not None and not sideways:
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    if kind == "ring":
+        return axes.plot(
+            across, along, "o", color=INK, markersize=13, markerfacecolor="none", markeredgewidth=1.1
+        )[0]
     if kind == "points":
         look: dict[str, Any] = {"markersize": 3, "alpha": 0.75} if crowded else {"markersize": 6.5}
         if not _key(series):
@@ -327,49 +352,45 @@ def _draw_references(
             axes.annotate(_plain(text), (x, 1), (0, 1), axes.get_xaxis_transform(), ha="left", **note)
 
 
-# Where a name may stand by its point, best first: points right, points up, and which part of it stands there.
-PLACES = [(5, 5, 0.0, 0.0), (5, -5, 0.0, 1.0), (-5, -5, 1.0, 1.0), (-5, 5, 1.0, 0.0)]
-PLACES += [(8, 0, 0.0, 0.5), (-8, 0, 1.0, 0.5)]
-PLACES += [(x, y, 0.5, 0.0 if y > 0 else 1.0) for y in (18, -18, 32, -32, 46) for x in (0, 30, -30)]
-HORIZONTAL, VERTICAL = {0.0: "left", 0.5: "center", 1.0: "right"}, {0.0: "bottom", 0.5: "center", 1.0: "top"}
-
-
-def _label_points(axes: Axes, points: Sequence[_Point]) -> None:
-    """Names beside points: each takes the first place that covers no point and no other name; far ones with a line."""
+def _label_points(axes: Axes, points: Sequence[_Point], lines: Sequence[np.ndarray]) -> None:
+    """Names beside points, in the frame and clear of points, lines and one another; far ones with a line."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     unit = figure.dpi / 72
-    at: list[Any] = [axes.transData.transform((x, y)) for x, y, _ in points]
-    taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in at]
-    taken += [text.get_window_extent(renderer) for text in axes.texts]  # names of reference lines
-    frame = axes.get_window_extent(renderer)
-    for (x, y, text), (left, low) in zip(points, at, strict=True):
-        note = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=9.5, color=INK)
-        size = note.get_window_extent(renderer)
-        boxes = [
-            Bbox.from_bounds(
-                left + dx * unit - h * size.width, low + dy * unit - v * size.height, size.width, size.height
-            )
-            for dx, dy, h, v in PLACES
-        ]
-        costs = [sum(_overlap(box, other) for other in taken) + _outside(box, frame) for box in boxes]
-        best = costs.index(min(costs))
-        dx, dy, h, v = PLACES[best]
-        note.set(position=(dx, dy), ha=HORIZONTAL[h], va=VERTICAL[v])
-        taken.append(boxes[best])
-        if abs(dy) > 8:
+    at = axes.transData.transform(np.array([(x, y) for x, y, _ in points])) / unit
+    notes = [
+        axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=9.5, color=INK)
+        for x, y, text in points
+    ]
+    extents = [note.get_window_extent(renderer) for note in notes]
+    sizes = np.array([(box.width, box.height) for box in extents]) / unit
+    corners = [axes.transData.transform(line) / unit for line in lines]
+    segments = [np.stack([line[:-1], line[1:]], axis=1) for line in corners if len(line) > 1]
+    frame = np.array(axes.get_window_extent(renderer).get_points()) / unit
+    found = place(at, sizes, frame, np.concatenate([np.zeros((0, 2, 2)), *segments]))
+    for (x, y, _), note, here, corner, size in zip(points, notes, at, found, sizes, strict=True):
+        note.set(position=tuple(corner - here), ha="left", va="bottom")
+        end = leader(here, corner, size)[1] - here
+        if np.linalg.norm(end) > 12:
             line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
-            axes.annotate("", (x, y), (dx, dy), textcoords="offset points", arrowprops=line)
+            axes.annotate("", (x, y), tuple(end), textcoords="offset points", arrowprops=line)
 
 
-def _overlap(a: Bbox, b: Bbox) -> float:
-    shared = Bbox.intersection(a, b)
-    return float(shared.width * shared.height) if shared is not None else 0.0
+# Numbers for the ticks of a log axis within a decade, the roundest first.
+ROUND = (1, 2, 5, 3, 4, 1.5, 2.5, 6, 8, 7, 9, 1.2, 1.8, 3.5, 4.5, 1.4, 1.6, 1.7, 1.3, 2.2, 2.8, 1.1, 1.9)
 
 
-def _outside(box: Bbox, frame: Bbox) -> float:
-    return float(box.width * box.height) - _overlap(box, frame)
+def _log_ticks(left: float, right: float, most: int) -> ticker.Locator:
+    """Ticks of a log axis: round numbers where it spans less than a decade, else powers of ten, not too many."""
+    if right >= 10 * left:
+        return ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,), numticks=most)
+    unit, apart = 10.0 ** math.floor(math.log10(left)), math.log(right / left) / most
+    ticks: list[float] = []
+    for tick in [k * u for u in (unit, 10 * unit) for k in ROUND]:
+        if left <= tick <= right and all(abs(math.log(tick / other)) >= apart for other in ticks):
+            ticks.append(tick)
+    return ticker.FixedLocator(sorted(ticks))
 
 
 def _decade(value: float, _: object = None) -> str:

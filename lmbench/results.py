@@ -18,9 +18,11 @@ from lmbench.baselines import baseline_bits_per_char
 from lmbench.charts import Chart
 from lmbench.contamination import contamination
 from lmbench.corpus import Corpus
+from lmbench.costs import mark_fronts, total_fit_seconds
 from lmbench.files import InputError, write_whole
 from lmbench.metrics import summary
 from lmbench.scores import Run
+from lmbench.seeds import mean_run, spread
 from lmbench.text import CanonicalText, encode
 from lmbench.units import unit_named
 from lmbench.zipf import fit_zipf, ngram_counts, zipf_chart
@@ -79,8 +81,15 @@ def result_of(run: Run) -> dict[str, Any]:
         "normalise": run.signature["normalise"],
         "documents": run.signature["documents"],
         **run.facts,
+        "total_fit_seconds": total_fit_seconds(run.facts),
+        "last_epoch_perplexity": _last_epoch(run.facts.get("history") or ()),
         **summary(run.scores),
     }
+
+
+def _last_epoch(history: Sequence[dict[str, float]]) -> float | None:
+    """Perplexity of the training text while it was learnt for the last time, which is what tutorials print."""
+    return 2.0 ** history[-1]["train_bits"] if history and "train_bits" in history[-1] else None
 
 
 LEADERBOARD = (
@@ -180,6 +189,19 @@ def results_of(
             continue
         zipf += found
         charts.append(chart)
+    meant = over_seeds(runs, rows)
+    shown = [*rows, *meant]
+    for name in corpora:
+        several_seeds = {row["label"] for row in meant if row["corpus"] == name}
+        mark_fronts(
+            [
+                row
+                for row in shown
+                if row["corpus"] == name
+                and row["unranked_reason"] is None
+                and ("seeds" in row or row["label"] not in several_seeds)
+            ]
+        )
     ranking = across([run for run in runs if run.facts["unranked_reason"] is None])
     if ranking is not None:
         charts.append(ranking.chart())
@@ -194,11 +216,35 @@ def results_of(
             corpus.describe() | beside(corpus, runs, rows, comparisons) for corpus in corpora.values()
         ],
         "results": [*rows, *failures],
+        "over_seeds": meant,
         "comparisons": comparisons,
         "ranks": None if ranking is None else asdict(ranking),
         "zipf": zipf,
     }
     return plain(results), charts
+
+
+def over_seeds(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a label that was trained with several seeds on a corpus: means over seeds, and their spread.
+
+    Beside the keys of a single row: ``seeds``; ``bits_per_char_of_seeds``; ``bits_per_char_sd``, their standard deviation
+    (over n - 1). The interval is that of the mean over seeds and speaks of the text alone; history and samples are the
+    first seed's. rows: of the runs, from ``result_of`` and filled in.
+    """
+    found: list[dict[str, Any]] = []
+    labels = dict.fromkeys((run.corpus, run.label) for run in runs)
+    for corpus, label in labels:
+        pairs = [(n, r) for n, r in zip(runs, rows, strict=True) if (n.corpus, n.label) == (corpus, label)]
+        if len(pairs) < 2:
+            continue
+        run, each = mean_run([n for n, _ in pairs]), [r for _, r in pairs]
+        reasons = [row["unranked_reason"] for row in each if row["unranked_reason"] is not None]
+        told = {"groups": each[0]["groups"], "unranked_reason": reasons[0] if reasons else None}
+        row = (
+            {key: each[0].get(key) for key in each[0]} | result_of(run) | told | spread([n for n, _ in pairs])
+        )
+        found.append(row)
+    return found
 
 
 def beside(

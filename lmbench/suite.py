@@ -44,12 +44,13 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ModelSpec(msgspec.Struct, forbid_unknown_fields=True):
-    """A row of the leaderboard."""
+    """A row of the leaderboard; seeds: default the suite's."""
 
     model: str
     label: str = ""
     unit: str = "char"
     options: dict[str, Any] = {}
+    seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{self.unit}")
@@ -93,8 +94,13 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     def corpus_specs(self) -> list[CorpusSpec]:
         return [CorpusSpec(c) if isinstance(c, str) else c for c in self.corpora]
 
-    def narrowed(self, corpora: list[str], models: list[str], seed: int | None) -> Suite:
-        """The suite with other corpora, only some of its models (and what they combine), or another seed."""
+    def narrowed(
+        self, corpora: list[str], models: list[str], seed: int | None, seeds: int | None = None
+    ) -> Suite:
+        """The suite with other corpora, only some of its models (and what they combine), or other seeds.
+
+        seeds: how many, from ``seed`` (default 0) on; they take the place of the rows' own, too.
+        """
         chosen, external = self.models, self.external
         if models:
             external = [spec for spec in self.external if spec.label in models]
@@ -119,9 +125,12 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
         replaced = bool(corpora) and set(corpora) != set(known)
         name = "-".join([self.name, *corpora]) if replaced else self.name
         name = re.sub(r"[^\w.-]+", "-", name)
-        seeds = self.seeds if seed is None else (seed,)
+        told = self.seeds
+        if seed is not None or seeds is not None:
+            told = tuple(range(seed or 0, (seed or 0) + (seeds or 1)))
+            chosen = [msgspec.structs.replace(spec, seeds=()) for spec in chosen]
         rows = {"models": chosen, "external": external}
-        return msgspec.structs.replace(self, name=name, corpora=specs, seeds=seeds, **rows)
+        return msgspec.structs.replace(self, name=name, corpora=specs, seeds=told, **rows)
 
 
 def built_in() -> dict[str, Path]:
@@ -135,16 +144,29 @@ def load_suite(name: str) -> Suite:
     if not path.exists():
         raise InputError(f"no such suite: {name}; give a TOML file or one of {', '.join(built_in())}")
     try:
-        suite = msgspec.convert(tomllib.loads(read_text(path)), Suite)
+        suite = msgspec.convert(_counted(tomllib.loads(read_text(path))), Suite)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: {error}") from None
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {str(error).replace('$.', '')}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     try:
         check(suite)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return suite
+
+
+def _counted(told: dict[str, Any]) -> dict[str, Any]:
+    """``seeds = 3`` is short for 0, 1, 2, of the suite and of a row."""
+    rows = told.get("models")
+    for table in (told, *(rows if isinstance(rows, list) else ())):
+        if isinstance(table, dict) and type(table.get("seeds")) is int:
+            if table["seeds"] < 1:
+                raise InputError(f"seeds = {table['seeds']} is how many, at least 1, or a list")
+            table["seeds"] = list(range(table["seeds"]))
+    return told
 
 
 def check(suite: Suite) -> None:
@@ -155,6 +177,8 @@ def check(suite: Suite) -> None:
         raise InputError("models is empty; add a [[models]] table")
     if not suite.seeds:
         raise InputError("seeds is empty; leave it out or name at least one")
+    if len(set(suite.seeds)) < len(suite.seeds):
+        raise InputError("seeds: a seed stands twice; it would make the same models again")
     if not re.fullmatch(r"[\w.-]+", suite.name):
         raise InputError(f"name = {suite.name!r} is to be a folder's name: letters, digits, '.', '_' and '-'")
     for number, spec in enumerate(suite.corpus_specs()):
@@ -169,6 +193,8 @@ def check(suite: Suite) -> None:
     labels: list[str] = []
     for number, model in enumerate(suite.models):
         where = f"models[{number}]"
+        if len(set(model.seeds)) < len(model.seeds):
+            raise InputError(f"{where}.seeds: a seed stands twice; it would make the same model again")
         if model.unit not in UNITS:
             raise unknown(f"{where}.unit", model.unit, UNITS)
         if "/" in model.label or model.label.startswith("."):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.charts import Chart, Panel, Series
+from lmbench.costs import mark_fronts
 from lmbench.differences import Views, difference, extract
 from lmbench.report import page, selection
 from lmbench.scores import Scores
@@ -54,6 +55,7 @@ def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> dict[
         "bytes": chars,
         "words": 3270,
         "fit_seconds": seconds,
+        "total_fit_seconds": seconds,
         "score_seconds": seconds / 20,
         "parameters": parameters,
         "model_bytes": parameters * 8,
@@ -72,6 +74,10 @@ def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> dict[
         "n_eff": 812.0,
         "signature": f"corpus={corpus}|unit={unit}|documents=stream|seed=0|v=0.1.0",
     }
+    if model == "rnn-scratch":
+        entry |= {"training_flops": 436_224, "training_tokens": 2_760_000, "training_seconds": 55.2}
+        entry |= {"tokens_per_second": 50_000.0, "flops_per_second": 2.18112e10}
+        entry |= {"peak_flops": 4e10, "share_of_peak": 0.55}
     if model in ("rnn-scratch", "lstm"):
         entry["history"] = [
             {
@@ -163,6 +169,8 @@ def example() -> dict[str, Any]:
         unranked_reason="it gives some test token probability 0",
         notes=["eps=0 leaves unseen pairs without probability"],
     )
+    mark_fronts(first)
+    mark_fronts(second)
     results = [*first, *second, broken, infinite]
     return {
         "schema_version": 1,

@@ -1,5 +1,6 @@
 """Suites checked before they run; cells on disk as soon as they are done; runs that break off and go on."""
 
+import html
 import json
 import os
 import signal
@@ -14,11 +15,14 @@ import numpy as np
 import pytest
 
 from lmbench import report
-from lmbench.bench import Cell, Watch, beginning, evaluate, own_code_hash, run_suite
+from lmbench.bench import Watch, beginning, evaluate, fit_run, learnt_text, run_suite
+from lmbench.cells import Cell, own_code_hash
+from lmbench.differences import Views
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.uniform import Uniform
-from lmbench.report.leaderboard import rows as ranked
+from lmbench.report import page
+from lmbench.report.rows import rows as ranked
 from lmbench.results import results_of, write_results
 from lmbench.scores import load_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, load_suite, to_toml
@@ -104,6 +108,8 @@ def test_narrowing_keeps_what_a_mixture_is_made_of():
     with pytest.raises(InputError, match="trigram"):
         suite_of(("trigram",)).narrowed([], ["trigrm"], None)
 
+
+TINY = {"hidden": 4, "epochs": 1, "batch": 4, "steps": 8}
 
 # Runs ------------------------------------------------------------------------------------------------
 
@@ -245,16 +251,24 @@ def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
     assert rows["bigram"].rank == 1
 
 
-def test_several_seeds_are_rows_of_one_label(tmp_path):
-    suite = suite_of(("rnn-scratch", "rnn", "char", {"hidden": 4, "epochs": 1}), ("uniform",), seeds=(0, 1))
-    _outcome, found = results_in(tmp_path, suite)
-    assert [(r["label"], r["seed"]) for r in found["results"]] == [
-        ("rnn", 0),
-        ("rnn", 1),
-        ("uniform", 0),
-        ("uniform", 1),
+def test_what_every_ranked_model_writes_stands_in_the_report(tmp_path):
+    models = [
+        ("bigram",),
+        ("kneser-ney", "words", "word", {"order": 3}),
+        ("lstm", "lstm", "word", TINY),
+        ("rnn-scratch", "rnn", "char", TINY),
+        ("mixture", "mix", "word", {"of": ["words", "lstm"]}),
     ]
-    assert [(c["a"], c["b"]) for c in found["comparisons"]] in ([("rnn", "uniform")], [("uniform", "rnn")])
+    _, found = results_in(tmp_path, suite_of(*models, seeds=(0, 1)))
+    shown = html.unescape(page.html(found, [], Views()))
+    rows = [row for row in ranked(found, "ferry") if row.rank]
+    assert {row.label for row in rows} == {"bigram", "words", "lstm", "rnn", "mix"}
+    for row in rows:
+        texts = row.entry["samples"]
+        assert [sample["temperature"] for sample in texts] == [0.5, 1.0]
+        for sample in texts:
+            assert len(sample["text"]) > 100
+            assert sample["text"].removeprefix(sample["prompt"]) in shown
 
 
 def test_results_are_json_without_nan_and_a_table(tmp_path):
@@ -298,6 +312,17 @@ def test_the_beginning_of_a_text_is_whole_documents(ferry):
     assert head.text.endswith("\n")
     assert 200 <= head.chars < 300
     assert beginning(ferry.train, 10**9) is ferry.train
+
+
+def test_on_training_is_the_text_that_was_learnt(ferry):
+    some = {"hidden": 8, "epochs": 1, "batch": 4, "steps": 8}
+    for unit in ("char", "word"):
+        scorer, _ = fit_run(make_model("rnn-scratch", max_tokens=90, **some), ferry, unit)
+        learnt = learnt_text(scorer, ferry)
+        assert ferry.train.text.startswith(learnt.text)
+        assert len(scorer.encode(learnt).tokens) == 90
+    scorer, _ = fit_run(make_model("bigram"), ferry)
+    assert learnt_text(scorer, ferry).text == beginning(ferry.train, ferry.test.chars).text
 
 
 def test_an_interrupted_command_leaves_a_usable_run(tmp_path):

@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, a line a cell elsewhere."""
+"""Progress: bars on a terminal, lines elsewhere."""
 
 import os
 import pty
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lmbench import display
 from lmbench.suite import to_toml
 from tests.test_bench import suite_of
 
@@ -52,3 +53,23 @@ def _read(leader):
         return os.read(leader, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+def test_without_a_terminal_a_long_fit_tells_how_far_and_how_long(monkeypatch, capsys):
+    clock = [100.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: clock[0])
+    monitor = display.LineMonitor("ferry rnn")
+    for second in range(0, 91, 10):  # a quarter was done before; a tenth in ten seconds
+        clock[0] = 100.0 + second
+        monitor.progress(0.25 + second / 200, 1.0, "1.9 bits a token")
+    said = capsys.readouterr().err.splitlines()
+    # After 30 s: 0.25 + 0.15 = 40%; 60% are left at 0.15 in 30 s: 120 s
+    assert said == [
+        "  ferry rnn: 40%, 1.9 bits a token, 2:00 left",
+        "  ferry rnn: 55%, 1.9 bits a token, 1:30 left",
+        "  ferry rnn: 70%, 1.9 bits a token, 1:00 left",
+    ]
+
+
+def test_durations_are_shown_as_on_a_clock():
+    assert [display.duration(s) for s in (0.4, 59.6, 754, 7325)] == ["0:00", "1:00", "12:34", "2:02:05"]

@@ -99,6 +99,18 @@ def test_export_writes_each_format(run_dir, tmp_path, capsys):
     assert (tmp_path / "x.csv").read_text().splitlines()[1].startswith("ferry,bigram,bigram,char,0,ok,1,")
 
 
+def test_export_writes_the_columns_asked_for(run_dir, capsys):
+    assert main(["export", str(run_dir), "--columns", "label, bits,score"]) == 0
+    head = capsys.readouterr().out.splitlines()[2]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["model", "bits/char", "to score"]
+    assert main(["export", str(run_dir), "--columns", "cost", "--format", "latex"]) == 0
+    assert "FLOPs a token" in capsys.readouterr().out
+    assert main(["export", str(run_dir), "--columns", "bit"]) == 2
+    assert "did you mean bits or" in capsys.readouterr().err
+    assert main(["export", str(run_dir), "--columns", "cost", "--format", "csv"]) == 2
+    assert "every column" in capsys.readouterr().err
+
+
 def test_export_names_what_is_wrong(run_dir, tmp_path, capsys):
     assert main(["export", str(run_dir), "--corpus", "fery"]) == 2
     assert "did you mean ferry" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from lmbench.cli import main
 from lmbench.external import external_run
 from lmbench.files import InputError
 from lmbench.models import make_model
-from lmbench.report.leaderboard import rows
+from lmbench.report.rows import rows
 from lmbench.results import results_of
 from lmbench.suite import CorpusSpec, ExternalSpec, ModelSpec, Suite, load_suite, to_toml
 from lmbench.text import canonical_text

@@ -40,13 +40,15 @@ FLOORS = (
         "bootstrap",
         "coder",
         "contamination",
+        "costs",
+        "seeds",
         "baselines",
         "external",
         "export",
         "harness",
     },
-    {"suite", "bench", "results", "views", "diff", "studies", "answers"},
-    {"report", "figures", "display"},
+    {"suite", "cells", "bench", "results", "views", "diff", "studies", "answers"},
+    {"report", "figures", "placing", "display"},
     {"cli"},
 )
 # Floors hold files that build on each other; within one these arrows are the ones allowed.
@@ -73,11 +75,14 @@ WITHIN = {
     ("metrics", "bootstrap"),
     ("comparison", "bootstrap"),
     ("bench", "suite"),
+    ("cells", "suite"),
+    ("bench", "cells"),
     ("suite", "studies"),
     ("answers", "studies"),
-    ("answers", "bench"),
+    ("answers", "cells"),
     ("answers", "results"),
     ("report", "figures"),
+    ("figures", "placing"),
 }
 
 

@@ -39,6 +39,7 @@ def fitted(name, ferry, unit="char"):
 @pytest.mark.parametrize("name", sorted(set(MODELS) - PRESETS - {"hugging-face"}))  # that one: its own tests
 def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_path):
     scorer = fitted(name, ferry, "word" if name == "arpa" else "char")
+    assert not any("random" in note for note in scorer.model.notes)  # it says whether it draws
     first = scorer.encode(ferry.test).tokens.documents()[0]
     second = scorer.encode(ferry.test).tokens.documents()[1]
     tokens = Tokens(np.concatenate([first, second]), np.zeros(1, dtype=np.int64), scorer.vocab.newline)

@@ -20,7 +20,8 @@ from rich.console import Console
 from lmbench import report
 from lmbench.charts import Chart
 from lmbench.files import InputError
-from lmbench.report import leaderboard, page, selection
+from lmbench.report import board, columns, leaderboard, page, selection
+from lmbench.report import rows as lines
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_pages_are_the_same_again() -> None:
 
 
 def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
-    found = leaderboard.rows(example.example(), "tiny-shakespeare")
+    found = lines.rows(example.example(), "tiny-shakespeare")
     assert [(row.label, row.rank) for row in found] == [
         ("lstm", 1),
         ("kneser-ney-5", 2),
@@ -140,23 +141,23 @@ def test_answer_names_the_best_and_what_cannot_be_told_from_it() -> None:
     ],
 )
 def test_infinity_is_shown_however_json_spells_it(spelling: dict[str, Any]) -> None:
-    row = leaderboard.Row(example.result("c", "bigram") | spelling, None, "bigram")
+    row = lines.Row(example.result("c", "bigram") | spelling, None, "bigram")
     assert row.bits == float("inf")
-    assert leaderboard.COLUMNS["bits"].text(row) == "inf"
+    assert columns.COLUMNS["bits"].text(row) == "inf"
 
 
 def test_matrix_is_antisymmetric() -> None:
     results = example.example()
-    lines = page._matrix(results, "time-machine", leaderboard.rows(results, "time-machine"))
-    cells = [[c["text"].replace("−", "-") for c in line["cells"]] for line in lines]
+    matrix = board.matrix(results, "time-machine", lines.rows(results, "time-machine"))
+    cells = [[c["text"].replace("−", "-") for c in line["cells"]] for line in matrix]
     for i in range(9):
         assert cells[i][i] == ""
         for j in range(i):
             assert float(cells[i][j]) == -float(cells[j][i])
     # lstm 1.981 - rnn-scratch 2.214 = -0.233: lstm spends fewer
-    assert (lines[0]["cells"][3]["text"], lines[0]["cells"][3]["kind"]) == ("−0.233", "fewer")
-    assert lines[3]["cells"][0]["kind"] == "more"
-    assert lines[0]["cells"][1]["kind"] == "tie"
+    assert (matrix[0]["cells"][3]["text"], matrix[0]["cells"][3]["kind"]) == ("−0.233", "fewer")
+    assert matrix[3]["cells"][0]["kind"] == "more"
+    assert matrix[0]["cells"][1]["kind"] == "tie"
 
 
 def less(results: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -195,7 +196,7 @@ def test_no_results_break_the_report(case: str, monkeypatch: pytest.MonkeyPatch,
     report.write(tmp_path, results)
     terminal(results)
     report.leaderboard_csv(results)
-    for corpus in leaderboard.corpora(results):
+    for corpus in lines.corpora(results):
         report.leaderboard_latex(results, corpus["name"])
 
 
@@ -284,17 +285,17 @@ def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
 
 
 def test_formats_of_numbers() -> None:
-    assert leaderboard.seconds_text(0.0123) == "12 ms"
-    assert leaderboard.seconds_text(0.0999) == "0.1 s"
-    assert leaderboard.seconds_text(9.96) == "10 s"
-    assert leaderboard.seconds_text(119.7) == "2 min 00 s"
-    assert leaderboard.seconds_text(7260) == "2 h 01 min"
-    assert leaderboard.bytes_text(999) == "999 B"
-    assert leaderboard.bytes_text(999_600) == "1 MB"
-    assert leaderboard.perplexity_text(5022.4) == "5,022"
-    assert leaderboard.perplexity_text(3.95) == "3.950"
-    assert leaderboard.bits_text(None) == "-"
-    assert leaderboard.signed_bits(-0.5) == "−0.500"
+    assert columns.seconds_text(0.0123) == "12 ms"
+    assert columns.seconds_text(0.0999) == "0.1 s"
+    assert columns.seconds_text(9.96) == "10 s"
+    assert columns.seconds_text(119.7) == "2 min 00 s"
+    assert columns.seconds_text(7260) == "2 h 01 min"
+    assert columns.bytes_text(999) == "999 B"
+    assert columns.bytes_text(999_600) == "1 MB"
+    assert columns.perplexity_text(5022.4) == "5,022"
+    assert columns.perplexity_text(3.95) == "3.950"
+    assert columns.bits_text(None) == "-"
+    assert columns.signed_bits(-0.5) == "−0.500"
 
 
 def test_charts_select_what_results_hold() -> None:
@@ -302,18 +303,59 @@ def test_charts_select_what_results_hold() -> None:
     assert names == [
         f"{kind}-{corpus}"
         for corpus in ("time-machine", "tiny-shakespeare")
-        for kind in ("bits", "quality", "learning")
+        for kind in ("bits", "quality", "size", "learning")
     ]
 
 
-def test_frontier_falls_with_cost() -> None:
+def test_the_stair_and_the_rings_are_those_marked_as_best() -> None:
     results = example.example()
     chart = selection.quality_chart(results, results["corpora"][0])
     assert chart is not None
-    frontier = chart.panels[0].series[0]
+    stair, ring = chart.panels[0].series[:2]
     # By time: uniform .01 s, unigram, bigram, trigram, witten-bell .81 s, kneser-ney .92 s, lstm 61.7 s.
-    assert list(frontier.y) == [4.755, 4.081, 3.369, 2.721, 2.013, 1.982, 1.981, 1.981]
-    assert list(frontier.x) == [0.01, 0.05, 0.11, 0.23, 0.81, 0.92, 61.7, 61.7]
+    assert list(ring.y) == [4.755, 4.081, 3.369, 2.721, 2.013, 1.982, 1.981]
+    assert list(ring.x) == [0.01, 0.05, 0.11, 0.23, 0.81, 0.92, 61.7]
+    assert (list(stair.x), list(stair.y)) == ([*ring.x, 61.7], [*ring.y, 1.981])
+    for entry in results["results"]:
+        entry.pop("best_for", None)
+    unmarked = selection.quality_chart(results, results["corpora"][0])
+    assert unmarked is not None
+    assert {series.kind for series in unmarked.panels[0].series} == {"points"}
+
+
+def test_a_row_of_several_seeds_tells_their_spread_and_each() -> None:
+    results = example.example()
+    extra = example.result("time-machine", "lstm", 0.02, seed=1)
+    told = {"seeds": [0, 1], "bits_per_char_of_seeds": [1.981, 2.001], "bits_per_char_sd": 0.0141}
+    results["results"].append(extra)
+    results["over_seeds"] = [example.result("time-machine", "lstm", 0.01) | told]
+    names = [row.name for row in lines.rows(results, "time-machine")]
+    assert sorted(names) == sorted(example.LABELS)
+    for text in (
+        page.html(results, [], example.views()),
+        page.markdown(results, {}, [], example.views()),
+        terminal(results),
+    ):
+        assert re.search(r"1\.991( <span[^>]*>| )± 0\.014", text)
+    html = page.html(results, [], example.views())
+    assert "1.981 (seed 0), 2.001 (seed 1)" in html
+    assert "how it would move with another seed" in html
+    del results["over_seeds"]  # as an older file has it
+    assert "lstm (seed 1)" in [row.name for row in lines.rows(results, "time-machine")]
+    curves = selection.learning_chart(results, results["corpora"][0])
+    assert curves is not None
+    assert [s.label for s in curves.panels[0].series if s.key == "lstm"] == ["lstm", "", "", ""]
+
+
+def test_costs_stand_in_a_table() -> None:
+    results = example.example()
+    table = report.leaderboard_markdown(results, "time-machine", columns.COST)
+    # 80,411 parameters; 6 (256² + 256·28) = 436,224 FLOPs; 21.8 of 40 GFLOP/s
+    assert re.search(r"rnn-scratch .* 80,411 .* 436,224 +\| +50,000 +\| +21\.8 +\| +55% ", table)
+    assert re.search(r"kneser-ney-5 .* \\- .* training, scoring", table)
+    html = page.html(results, selection.charts(results), example.views())
+    assert html.count('aria-label="Costs on') == 2
+    assert "436,224" in page.markdown(results, {}, [], example.views())
 
 
 def test_a_chart_given_takes_the_place_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,9 @@ from lmbench.files import InputError, unknown, write_whole
 @click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), metavar="N", help="So many seeds, from --seed (or 0) on."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
 @click.option(
     "--verify", type=int, metavar="N", help="Each model codes and decodes N tokens; see `score --verify`."
@@ -33,6 +36,7 @@ def run(
     models: tuple[str, ...],
     out: str | None,
     seed: int | None,
+    seeds: int | None,
     jobs: int | None,
     verify: int | None,
     fresh: bool,
@@ -42,19 +46,20 @@ def run(
     """Trains and scores a suite's models, and writes the report."""
     from lmbench.suite import load_suite
 
-    chosen = load_suite(suite).narrowed(list(corpora), list(models), seed)
+    chosen = load_suite(suite).narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
         chosen.verify = verify
     folder = Path(out or Path("reports") / chosen.name)
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # this process reads and draws; the workers divide the cores
+    cores = os.cpu_count() or 1
+    jobs = jobs or cores
+    # With one job this process trains; else it reads and draws, and the workers divide the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores if jobs == 1 else 1))
 
     from lmbench.bench import run_suite
     from lmbench.display import RunWatch, fit_monitor, progress_bars
 
     with progress_bars(quiet) as bars:
-        outcome = run_suite(chosen, folder, fresh, jobs or os.cpu_count() or 1, RunWatch(bars, quiet))
+        outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
     if not outcome.runs and outcome.interrupted:
         return 130
 
@@ -175,11 +180,15 @@ def study(
     "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
 )
 @click.option("--corpus", "chosen", multiple=True, metavar="NAME", help="Only these corpora.")
+@click.option(
+    "--columns", metavar="NAME,NAME", help="`leaderboard`, `cost`, or columns by name (latex and markdown)."
+)
 @click.option("--out", metavar="FILE", help="Writes the tables to FILE, not to stdout.")
-def export(folder: Path, form: str, chosen: tuple[str, ...], out: str | None) -> None:
+def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None, out: str | None) -> None:
     """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
     from lmbench import report
-    from lmbench.report.leaderboard import corpora
+    from lmbench.report.columns import columns_named
+    from lmbench.report.rows import corpora
     from lmbench.results import read_results
 
     results = read_results(folder)
@@ -188,13 +197,19 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], out: str | None) ->
         if name not in known:
             raise unknown(f"corpus of {folder}", name, known)
     names = [name for name in known if name in (chosen or known)]
+    if form == "csv" and columns is not None:
+        raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
+    told = columns_named(columns or "leaderboard")
     if form == "csv":
-        kept = [row for row in results["results"] if row["corpus"] in names]
-        text = report.leaderboard_csv({**results, "results": kept})
+        tables = ("results", "over_seeds")
+        kept = {t: [row for row in results.get(t, ()) if row["corpus"] in names] for t in tables}
+        text = report.leaderboard_csv({**results, **kept})
     elif form == "latex":
-        text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name)}" for name in names)
+        text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name, told)}" for name in names)
     else:
-        text = "\n".join(f"### {name}\n\n{report.leaderboard_markdown(results, name)}" for name in names)
+        text = "\n".join(
+            f"### {name}\n\n{report.leaderboard_markdown(results, name, told)}" for name in names
+        )
     if out is None:
         click.echo(text, nl=False)
     else:

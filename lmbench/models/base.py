@@ -74,6 +74,10 @@ class LanguageModel(ABC):
     ``adaptive``, log_probs learns from the text that it has scored (declared in every signature).
     ``precision``: how far Σ p may be from 1, and two ways to the same probability from each other.
     ``normalised``: false where the scores are no probabilities, so that the model has no place in a ranking.
+
+    ``costs``: what a fit that multiplies matrices has measured of its work: training_flops (floating-point operations to
+    learn from one token), training_tokens (learnt from, over all passes), training_seconds (before an interruption,
+    too), peak_flops (a second, of matrix products on this machine with the same threads). Models that count have none.
     """
 
     normalised: ClassVar[bool] = True
@@ -84,6 +88,7 @@ class LanguageModel(ABC):
     components: list[LanguageModel] = dataclasses.field(init=False, default_factory=list, repr=False)
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
+    costs: dict[str, float] = dataclasses.field(init=False, default_factory=dict, repr=False)
 
     @property
     def needs_valid(self) -> bool:
@@ -146,6 +151,16 @@ class LanguageModel(ABC):
         """The unit that this model works with: the one asked for, unless the model brings its own tokens."""
         return unit_named(name)
 
+    @property
+    def seeded(self) -> bool:
+        """Whether a fit draws from ``rng``, so that another seed makes another model."""
+        return False
+
+    @property
+    def learns_from(self) -> int | None:
+        """How many of the first training tokens are all that a fit learns from; None: all of them."""
+        return None
+
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.
 
@@ -180,8 +195,14 @@ class LanguageModel(ABC):
             raise InputError(
                 f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
             )
-        self.notes, self.history = [], []
-        self._fit(train, held_out, np.random.default_rng(0) if rng is None else rng, monitor or Monitor())
+        self.notes, self.history, self.costs = [], [], {}
+        rng = np.random.default_rng(0) if rng is None else rng
+        untouched = rng.bit_generator.state
+        self._fit(train, held_out, rng, monitor or Monitor())
+        if not self.seeded and rng.bit_generator.state != untouched:
+            self.notes.append(
+                "the fit draws random numbers, but the class does not say so: give it seeded = True"
+            )
         return self
 
     def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -152,13 +153,25 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
     return result.numpy(), state
 
 
-def matmul_peak(size: int = 1024, seconds: float = 0.3) -> float:
+def machine_peak(device: torch.device) -> float:
+    """``matmul_peak`` of a device with torch's present number of threads, measured once in a process."""
+    return _peak(device.type, torch.get_num_threads())
+
+
+@functools.cache
+def _peak(device: str, threads: int) -> float:
+    return matmul_peak(device, 1024 if device == "cpu" else 4096)
+
+
+def matmul_peak(device: str = "cpu", size: int = 1024, seconds: float = 0.3) -> float:
     """FLOP/s of float32 matrix products on this machine, with torch's present number of threads: the best seen."""
-    a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0))
-    result = torch.empty(size, size)
+    a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    result = torch.empty_like(a)
     best, begun = 0.0, time.perf_counter()
     while time.perf_counter() - begun < seconds:
         start = time.perf_counter()
         torch.mm(a, b, out=result)
+        if device != "cpu":
+            torch.cuda.synchronize()
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best

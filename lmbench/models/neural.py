@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option
 from lmbench.models.dynamic import DynamicEvaluation, mean_squares
-from lmbench.models.network import Network, State, generator_of, read, score
+from lmbench.models.network import Network, State, generator_of, machine_peak, read, score
 from lmbench.models.training import Recipe, Trainer
 from lmbench.text import Tokens
 
@@ -34,7 +34,8 @@ class NeuralModel(LanguageModel):
     as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
     """
 
-    precision = 1e-6
+    # of 32 bits; a network that has memorised its text makes their rounding larger from step to step
+    precision = 1e-5
 
     hidden: int = option(256, "hidden units a layer")
     batch: int = option(32, "rows of a minibatch")
@@ -91,6 +92,15 @@ class NeuralModel(LanguageModel):
         return self.dynamic > 0
 
     @property
+    def seeded(self) -> bool:
+        """First weights and minibatches are drawn."""
+        return True
+
+    @property
+    def learns_from(self) -> int | None:
+        return self.max_tokens
+
+    @property
     def training_flops(self) -> int:
         """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""
         return self.network.training_flops
@@ -111,8 +121,15 @@ class NeuralModel(LanguageModel):
         generator = generator_of(rng)
         self._begin(generator)
         trainer = Trainer(self.network, self._recipe(), train, valid, rng, generator, monitor)
+        peak = machine_peak(next(self.network.parameters()).device)
         trainer.run()
         self.history, self.notes = trainer.history, trainer.notes
+        self.costs = {
+            "training_flops": self.training_flops,
+            "training_tokens": trainer.tokens,
+            "training_seconds": trainer.seconds,
+            "peak_flops": peak,
+        }
         if self.dynamic:
             self.squares = mean_squares(self.network, train, rng)
             self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)

@@ -14,13 +14,12 @@ from lmbench.charts import Chart
 from lmbench.differences import Views
 from lmbench.files import write_whole
 from lmbench.report.leaderboard import (
-    Results,
-    labels,
     leaderboard_csv,
     leaderboard_latex,
     leaderboard_markdown,
     terminal_table,
 )
+from lmbench.report.rows import Results, labels
 
 __all__ = [
     "leaderboard_csv",
@@ -32,7 +31,7 @@ __all__ = [
 ]
 
 # The names of a run's figures, whose files alone are ever removed.
-OURS = re.compile(r"(ranks|(bits|quality|learning|zipf|study)-.+)\.(png|svg)")
+OURS = re.compile(r"(ranks|(bits|quality|size|learning|zipf|study)-.+)\.(png|svg)")
 
 
 def write(
@@ -43,7 +42,7 @@ def write(
     Figures that an earlier report left there, and this one has not, are removed.
 
     charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
-    part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, else last.
+    part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, ``size-``, else last.
     Raises InputError where a file cannot be written.
     """
     from lmbench import figures

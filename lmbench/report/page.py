@@ -16,9 +16,11 @@ from markupsafe import Markup
 from lmbench import figures
 from lmbench.charts import Chart
 from lmbench.differences import Difference, Extract, Views
+from lmbench.report import columns
 from lmbench.report import leaderboard as lead
-from lmbench.report.axis import Axis
-from lmbench.report.leaderboard import Results, Row
+from lmbench.report import rows as lines
+from lmbench.report.board import board, colour, costs_told, swatch
+from lmbench.report.rows import Results
 
 # The palette of figures.py, lighter, for dark pages: the same order.
 DARK = (
@@ -34,19 +36,25 @@ DARK = (
     "#a396f0",
 )
 SAMPLE, PASSAGE, WORD = 1000, 300, 40  # characters shown of a sample, a passage, a token
-ALPHA = 0.05  # up to which a paired difference, after Holm's correction, is called one
-SECTIONS = {"quality": "quality", "learning": "learning", "zipf": "zipf", "heaps": "zipf", "bits": "bits"}
+SECTIONS = {
+    "quality": "quality",
+    "size": "quality",
+    "learning": "learning",
+    "zipf": "zipf",
+    "heaps": "zipf",
+    "bits": "bits",
+}
 
 
 def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     """The whole page as one self-contained text: styles, script, figures and data inside."""
-    colours = lead.labels(results)
+    colours = lines.labels(results)
     environment = page_environment()
-    environment.filters["swatch"] = lambda label: _swatch(str(label), colours)
+    environment.filters["swatch"] = lambda label: swatch(str(label), colours)
     page = environment.get_template("report.html").render(
         _context(results, views),
         figures=_inline_figures(charts, colours, _figures_of_studies(results)),
-        boards=[_board(results, corpus, colours) for corpus in lead.corpora(results)],
+        boards=[board(results, corpus, colours) for corpus in lines.corpora(results)],
         data=Markup(_script_json([_extract(e, colours) for e in views.extracts])),
         js=Markup(template("page.js") + template("report.js")),
     )
@@ -71,6 +79,7 @@ def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart]
     environment = _environment(autoescape=False)
     environment.filters["md"] = lambda text: lead.markdown_text(str(text))
     environment.globals["leaderboard"] = lambda corpus: lead.leaderboard_markdown(results, corpus)
+    environment.globals["costs"] = lambda corpus: lead.leaderboard_markdown(results, corpus, columns.COST)
     context = _context(results, views)
     asked = _figures_of_studies(results)
     apart = {
@@ -84,19 +93,19 @@ def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart]
 
 def answer(results: Results, corpus: Mapping[str, Any]) -> str:
     """What a corpus's results say, in one sentence."""
-    ranked = [row for row in lead.rows(results, corpus["name"]) if row.rank is not None]
+    ranked = [row for row in lines.rows(results, corpus["name"]) if row.rank is not None]
     if not ranked:
         return f"No model has a ranked result on {corpus['name']}."
     best = ranked[0]
     said = f"On {corpus['name']}, {best.label} predicts unseen text best"
-    said += f", with {lead.bits_text(best.bits)} bits per character"
+    said += f", with {columns.bits_text(best.bits)} bits per character"
     others = [row for row in ranked[1:] if row.label != best.label]
     peers = list(dict.fromkeys(row.label for row in others if set(best.groups) & set(row.groups)))
     if peers:
         return f"{said}; the text is too short to tell {_listed(peers)} from it."
     if others:
         gap = (others[0].bits or math.nan) - (best.bits or math.nan)
-        return f"{said}, {lead.bits_text(gap)} fewer than {others[0].label}, the next."
+        return f"{said}, {columns.bits_text(gap)} fewer than {others[0].label}, the next."
     return f"{said}."
 
 
@@ -111,10 +120,10 @@ def _environment(autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "bits": lead.bits_text,
-        "signed": lead.signed_bits,
-        "count": lead.count_text,
-        "number": _number_text,
+        "bits": columns.bits_text,
+        "signed": columns.signed_bits,
+        "count": columns.count_text,
+        "number": columns.number_text,
         "facts": _facts,
         "short": lambda text: _short(text, PASSAGE),
     }
@@ -127,7 +136,7 @@ def template(name: str) -> str:
 
 
 def _context(results: Results, views: Views) -> dict[str, Any]:
-    found = lead.corpora(results)
+    found = lines.corpora(results)
     return {
         **_suite(results.get("suite")),
         "signature": results.get("signature"),
@@ -144,6 +153,7 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
             for note in r.get("notes") or ()
         ],
         "studies": list(results.get("studies") or ()),
+        "priced": any(costs_told(row) for c in found for row in lines.rows(results, c["name"])),
         "samples": any(r.get("samples") for r in results.get("results", ())),
         "signatures": [
             (r["corpus"], str(r["label"]), r["signature"])
@@ -163,7 +173,7 @@ def _figures_of_studies(results: Results) -> dict[str, str]:
 
 def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]:
     """A corpus's rows, what its text can resolve, and the sizes of its parts as far as they are told."""
-    found = lead.rows(results, corpus["name"])
+    found = lines.rows(results, corpus["name"])
     ranked = [row.entry for row in found if row.rank is not None]
     split = corpus.get("split")
     parts = []
@@ -173,13 +183,18 @@ def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]
     shown = ("sha256", "licence", "homepage", "source", "normalise", "documents", "language")
     return {
         "rows": found,
+        "seeds": [
+            {"name": row.name, "each": list(zip(seeds, row.entry["bits_per_char_of_seeds"], strict=True))}
+            for row in found
+            if (seeds := row.entry.get("seeds"))
+        ],
         "reasons": [(row.name, row.reason) for row in found if row.reason and row.bits is not None],
         "samples": [
             (row, list(map(_sample, row.entry["samples"]))) for row in found if row.entry.get("samples")
         ],
         "resolvable": _resolvable(results, corpus["name"], ranked),
-        "n_eff": next((n for entry in ranked if (n := lead.number(entry, "n_eff"))), None),
-        "truth": lead.truth(corpus),
+        "n_eff": next((n for entry in ranked if (n := lines.number(entry, "n_eff"))), None),
+        "truth": lines.truth(corpus),
         "baselines": _baselines(corpus),
         "parts": parts,
         "split_text": None if parts or split is None else _facts(split),
@@ -199,7 +214,7 @@ def _resolvable(results: Results, corpus: str, ranked: Sequence[Mapping[str, Any
     best = list(dict.fromkeys(entry["label"] for entry in ranked))[:2]
     for c in results.get("comparisons", ()):
         if c["corpus"] == corpus and len(best) == 2 and {c["a"], c["b"]} == set(best):
-            return lead.number(c, "resolvable_difference")
+            return lines.number(c, "resolvable_difference")
     return None
 
 
@@ -218,7 +233,7 @@ def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
 
 def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     def fit(name: str, key: str) -> float | None:
-        return lead.number(entry.get(name) or {}, key)
+        return lines.number(entry.get(name) or {}, key)
 
     laws = {"ols": fit("ols", "alpha"), "rank": fit("rank_mle", "alpha"), "rank_se": fit("rank_mle", "se")}
     laws |= {"mandelbrot": fit("zipf_mandelbrot", "alpha"), "b": fit("zipf_mandelbrot", "b")}
@@ -227,7 +242,7 @@ def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         **laws,
         "gamma_se": fit("frequency_mle", "se"),
         **{k: entry.get(k) for k in ("corpus", "unit", "order")},
-    } | {k: lead.number(entry, k) for k in ("tokens", "types", "hapaxes")}
+    } | {k: lines.number(entry, k) for k in ("tokens", "types", "hapaxes")}
 
 
 def _differences(found: Sequence[Difference]) -> list[dict[str, Any]]:
@@ -240,13 +255,13 @@ def _difference(found: Difference) -> dict[str, Any]:
     """A difference with each category's bits per character, and its part of the whole difference."""
     tables = []
     for table in found.tables:
-        lines: list[tuple[str, float, float, float, float]] = []
+        kinds: list[tuple[str, float, float, float, float]] = []
         for row in table.rows:
             won = (row.b_bits - row.a_bits) / max(1, found.chars)
             bits = [row.a_bits / max(1, row.chars), row.b_bits / max(1, row.chars)]
-            lines.append((row.name, row.chars / max(1, found.chars), bits[0], bits[1], won))
-        largest = max((abs(line[-1]) for line in lines if math.isfinite(line[-1])), default=0.0) or 1.0
-        tables.append({"title": table.title, "lines": lines, "largest": largest})
+            kinds.append((row.name, row.chars / max(1, found.chars), bits[0], bits[1], won))
+        largest = max((abs(line[-1]) for line in kinds if math.isfinite(line[-1])), default=0.0) or 1.0
+        tables.append({"title": table.title, "lines": kinds, "largest": largest})
     return {"found": found, "tables": tables}
 
 
@@ -256,12 +271,7 @@ def _facts(value: Any) -> str:
         return ", ".join(f"{key} {_facts(v)}" for key, v in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_facts, value))
-    return _number_text(value) if isinstance(value, float) else str(value)
-
-
-def _number_text(value: object, digits: int = 4) -> str:
-    """A number in so many digits; what is no number (an absent field, None) is missing."""
-    return f"{value:,.{digits}g}" if isinstance(value, (int, float)) else lead.MISSING
+    return columns.number_text(value) if isinstance(value, float) else str(value)
 
 
 def _short(text: str, most: int) -> str:
@@ -273,14 +283,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 # What only the page has ------------------------------------------------------------------------------
-
-
-def _colour(label: str, order: Sequence[str]) -> str:
-    return f"var(--c{order.index(label) % len(figures.PALETTE)})" if label in order else "var(--muted)"
-
-
-def _swatch(label: str, order: Sequence[str]) -> Markup:
-    return Markup('<i class="swatch" style="background:{}"></i>').format(_colour(label, order))
 
 
 def _inline_figures(
@@ -299,67 +301,10 @@ def _inline_figures(
             svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
         section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
-        found[section].append({"name": chart.name, "caption": chart.caption, "panels": panels})
+        found[section].append(
+            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": figures.wide(chart)}
+        )
     return found
-
-
-def _board(results: Results, corpus: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
-    """A corpus's leaderboard and matrix of paired differences, ready to print."""
-    found = lead.rows(results, corpus["name"])
-    truth = lead.truth(corpus)
-    axis = Axis(found, truth)
-    columns = [
-        c for name, c in lead.COLUMNS.items() if name not in ("rank", "label", "interval", "bits", "groups")
-    ]
-    lines = []
-    for row in found:
-        cells = [(c.text(row), _sort_key(c.key(row))) for c in columns]
-        above = None if truth is None or row.bits is None else row.bits - truth
-        drawn = axis.draw(row, _colour(row.label, order)) if row.bits is not None else ""
-        lines.append({"row": row, "cells": cells, "above": above, "drawn": drawn, "key": _sort_key(row.bits)})
-    return {
-        "name": corpus["name"],
-        "columns": columns,
-        "lines": lines,
-        "axis": axis.head(),
-        "truth": truth,
-        "grouped": any(row.groups for row in found),
-        "matrix": _matrix(results, corpus["name"], found),
-    }
-
-
-def _sort_key(value: float | str | None) -> str:
-    return "" if value is None else value if isinstance(value, str) else repr(float(value))
-
-
-def _matrix(results: Results, corpus: str, found: Sequence[Row]) -> list[dict[str, Any]]:
-    """A line a model, a cell an opponent: the difference in bits per character, line minus column."""
-    pairs: dict[tuple[str, str], tuple[float, Mapping[str, Any], int]] = {}
-    for c in results.get("comparisons", ()):
-        d = lead.number(c, "difference_bits_per_char")
-        if c["corpus"] == corpus and d is not None:
-            pairs[c["a"], c["b"]], pairs[c["b"], c["a"]] = (d, c, 1), (-d, c, -1)
-    ranked = dict.fromkeys(row.label for row in found if row.rank is not None)
-    names = [a for a in ranked if any(a in pair for pair in pairs)]
-    lines = []
-    for a in names:
-        cells = []
-        for b in names:
-            if (a, b) not in pairs:
-                cells.append({"text": "", "kind": "self" if a == b else "none", "title": ""})
-                continue
-            d, c, sign = pairs[a, b]
-            p = lead.number(c, "p_holm")
-            ends = sorted(sign * e for e in lead.interval(c) or (d, d))
-            sure = p is not None and p <= ALPHA
-            title = f"{a} minus {b}: {lead.signed_bits(d)} bits per character, 95% interval "
-            title += (
-                f"{lead.signed_bits(ends[0])} to {lead.signed_bits(ends[1])}, p = {_number_text(p, 2)} (Holm)"
-            )
-            kind = ("fewer" if d < 0 else "more") if sure else "tie"
-            cells.append({"text": lead.signed_bits(d), "kind": kind, "title": title})
-        lines.append({"label": a, "cells": cells})
-    return lines
 
 
 def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
@@ -370,7 +315,7 @@ def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
         made: dict[str, Any] = {
             "label": track.label,
             "unit": track.unit,
-            "colour": _colour(track.label, order),
+            "colour": colour(track.label, order),
         }
         made |= {"ends": track.ends.tolist(), "bits": bits, "oov": track.oov.nonzero()[0].tolist()}
         if len(track.alternatives):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.charts import Chart, Panel, Series
-from lmbench.report.leaderboard import Results, Row, corpora, interval, number, rows, truth
+from lmbench.report.rows import Results, Row, corpora, interval, number, rows, truth
 
 BITS = "bits per character"
 NAMES = {"char": "character"}
@@ -22,7 +22,7 @@ def charts(results: Results) -> list[Chart]:
     """Every chart that the results themselves hold; those without data are left out."""
     made = []
     for corpus in corpora(results):
-        for make in (bits_chart, quality_chart, learning_chart):
+        for make in (bits_chart, quality_chart, size_chart, learning_chart):
             chart = make(results, corpus)
             if chart is not None:
                 made.append(chart)
@@ -62,43 +62,62 @@ def bits_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
 
 
 def quality_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
-    """Bits per character against time to train and against size, and the best that each budget buys."""
-    costs = (("fit_seconds", "time to train / s"), ("parameters", "parameters"))
-    panels = []
-    for key, label in costs:
-        found = [
-            (cost, row) for row in _ranked(results, corpus) if (cost := number(row.entry, key)) and cost > 0
-        ]
-        if len(found) < 2:
-            continue
-        found.sort(key=lambda pair: (pair[0], pair[1].bits))
-        best: list[tuple[float, float]] = []
-        for cost, row in found:
-            bits = row.bits or 0.0
-            if not best or bits < best[-1][1]:
-                best.append((cost, bits))
-        best.append((found[-1][0], best[-1][1]))
-        frontier = Series("best for the cost", [c for c, _ in best], [b for _, b in best], "step", key="")
-        points = [Series(row.name, [cost], [row.bits or 0.0], "points", key=row.label) for cost, row in found]
-        title = "Against time" if key == "fit_seconds" else "Against size"
-        panels.append(Panel(title, label, BITS, [frontier, *points], xscale="log", horizontal=_truth(corpus)))
-    if not panels:
+    """Bits per character against the time to train, that of the models which a model combines included."""
+    caption = (
+        f"What each model of {corpus['name']} takes to train and how well it predicts; lower and further left is better. "
+        "No model is both faster to train and better than one in a ring."
+    )
+    return _against(results, corpus, "quality", "total_fit_seconds", "time to train / s", caption)
+
+
+def size_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
+    """Bits per character against the numbers that a model keeps."""
+    caption = (
+        f"How many numbers each model of {corpus['name']} keeps and how well it predicts; lower and further left is "
+        "better. No model is both smaller and better than one in a ring."
+    )
+    return _against(results, corpus, "size", "parameters", "parameters", caption)
+
+
+def _against(
+    results: Results, corpus: Mapping[str, Any], name: str, cost: str, label: str, caption: str
+) -> Chart | None:
+    """A point a ranked model, and a ring and a stair through those that are the best for their cost."""
+    found = [
+        (paid, row) for row in _ranked(results, corpus) if (paid := number(row.entry, cost)) and paid > 0
+    ]
+    if len(found) < 2:
         return None
-    caption = f"What each model of {corpus['name']} costs and how well it predicts; lower and further left is better."
-    return Chart(f"quality-{file_name(corpus['name'])}", caption, panels)
+    best = sorted((paid, row.bits or 0.0) for paid, row in found if cost in row.entry.get("best_for", ()))
+    x, y = [paid for paid, _ in best], [bits for _, bits in best]
+    front = []
+    if best:
+        furthest = max(paid for paid, _ in found)
+        front.append(Series("best for the cost", [*x, furthest], [*y, y[-1]], "step", key=""))
+        front.append(Series("", x, y, "ring", key=""))
+    points = [Series(row.name, [paid], [row.bits or 0.0], "points", key=row.label) for paid, row in found]
+    title = f"Unseen text of {corpus['name']}"
+    panel = Panel(title, label, BITS, [*front, *points], "log", "log", horizontal=_truth(corpus))
+    return Chart(f"{name}-{file_name(corpus['name'])}", caption, [panel])
 
 
 def learning_chart(results: Results, corpus: Mapping[str, Any]) -> Chart | None:
     """Held-out (solid) and training (dashed) bits over time, a panel a unit: bits a token of one unit compare."""
     units: dict[str, list[Series]] = {}
-    for row in rows(results, corpus["name"]):
-        history = [h for h in row.entry.get("history") or () if number(h, "seconds") is not None]
-        for key, kind, name in (("valid_bits", "line", row.name), ("train_bits", "dashed", "")):
+    named: set[str] = set()
+    order = {row.label: place for place, row in enumerate(rows(results, corpus["name"]))}
+    entries = [e for e in results.get("results", ()) if e["corpus"] == corpus["name"]]
+    for entry in sorted(entries, key=lambda e: order[str(e["label"])]):
+        label = str(entry["label"])
+        history = [h for h in entry.get("history") or () if number(h, "seconds") is not None]
+        shown = "" if label in named else label  # of several seeds, one stands in the legend
+        named |= {label} if history else set()
+        for key, kind, name in (("valid_bits", "line", shown), ("train_bits", "dashed", "")):
             kept = [h for h in history if number(h, key) is not None]
             if kept:
                 x, y = [number(h, "seconds") or 0.0 for h in kept], [number(h, key) or 0.0 for h in kept]
-                units.setdefault(str(row.entry.get("unit", "token")), []).append(
-                    Series(name, x, y, kind, key=row.label)  # type: ignore[arg-type]
+                units.setdefault(str(entry.get("unit", "token")), []).append(
+                    Series(name, x, y, kind, key=label)  # type: ignore[arg-type]
                 )
     if not units:
         return None

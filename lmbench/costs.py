@@ -1,0 +1,48 @@
+"""What quality costs: rates of training from what a model has measured, and the models that are the best for their cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+COSTS = ("total_fit_seconds", "score_seconds", "parameters")
+
+
+def costs_of(measured: Mapping[str, float]) -> dict[str, float]:
+    """A fit's ``LanguageModel.costs`` with what follows from them; nothing of nothing.
+
+    tokens_per_second and flops_per_second: over all of the training, its looks at held-out text included;
+    share_of_peak: of the matrix products that the machine can do in that time, the share that was needed.
+    """
+    if not measured or not measured["training_seconds"]:
+        return dict(measured)
+    rate = measured["training_tokens"] / measured["training_seconds"]
+    flops = rate * measured["training_flops"]
+    return {
+        **measured,
+        "tokens_per_second": rate,
+        "flops_per_second": flops,
+        "share_of_peak": flops / measured["peak_flops"],
+    }
+
+
+def total_fit_seconds(facts: Mapping[str, Any]) -> float | None:
+    """Seconds to fit a model and all that it combines; None of scores that came from elsewhere."""
+    own = facts.get("fit_seconds")
+    return None if own is None else float(own + sum(facts.get("parts", {}).values()))
+
+
+def mark_fronts(rows: Sequence[dict[str, Any]]) -> None:
+    """Sets ``best_for`` of one corpus's ranked rows: the costs for which no row with fewer bits costs less or the same.
+
+    Of rows that cost the same, that with the fewest bits; each of ``COSTS`` where a row has that cost.
+    """
+    for row in rows:
+        row["best_for"] = []
+    for cost in COSTS:
+        priced = [row for row in rows if row.get(cost) is not None and row.get("bits_per_char") is not None]
+        best = float("inf")
+        for row in sorted(priced, key=lambda row: (row[cost], row["bits_per_char"])):
+            if row["bits_per_char"] < best:
+                best = row["bits_per_char"]
+                row["best_for"].append(cost)
