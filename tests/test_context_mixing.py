@@ -49,7 +49,8 @@ class SlowMixing:
     """The same model with dictionaries and loops, its weights given."""
 
     def __init__(self, model, train, bos):
-        self.orders, self.gate, self.classes = model.orders, model.gate, model.contexts.classes
+        self.orders, self.times, self.gate = model.orders, model.times, model.gate
+        self.classes = model.contexts.classes
         self.bases = bases_of(model.orders, True, True)
         self.separator, self.adaptive, self.bos = model.contexts.separator, model.adaptive, bos
         self.tables = [defaultdict(Counter) for _ in self.bases]
@@ -60,12 +61,12 @@ class SlowMixing:
     def contexts(self, document, t):
         return slow_contexts(document, t, self.orders, self.separator, self.bos, self.classes)
 
-    def learn(self, document, t):
+    def learn(self, document, t, times=1):
         contexts, _ = self.contexts(document, t)
         for i, (table, context) in enumerate(zip(self.tables, contexts, strict=True)):
             # Below the longest order, once for each longer context.
             if i + 1 >= len(self.orders) or not self.tables[i + 1][contexts[i + 1]][document[t]]:
-                table[context][document[t]] += 1
+                table[context][document[t]] += times
 
     def row(self, document, t):
         contexts, place = self.contexts(document, t)
@@ -91,7 +92,7 @@ class SlowMixing:
             for t in range(len(document)):
                 scores.append(self.row(document, t)[document[t]])
                 if self.adaptive:
-                    self.learn(document, t)
+                    self.learn(document, t, self.times)
         return scores
 
 
@@ -102,11 +103,11 @@ class SlowMixing:
     st.booleans(),
     st.integers(0, V - 1),
     st.sampled_from([(0, 1, 2), (1, 3), (2,)]),
+    st.integers(1, 3),
 )
-def test_probabilities_are_those_of_slow_counting(train, test, adaptive, bos, orders):
-    model = make_model("context-mixing", orders=orders, adaptive=adaptive).fit(
-        tokens_of(train, bos), vocab_size=V
-    )
+def test_probabilities_are_those_of_slow_counting(train, test, adaptive, bos, orders, times):
+    model = make_model("context-mixing", orders=orders, adaptive=adaptive, times=times)
+    model.fit(tokens_of(train, bos), vocab_size=V)
     slow = SlowMixing(model, train, bos)
     np.testing.assert_allclose(
         model.log_probs(tokens_of(test, bos)), slow.log_probs(test), rtol=1e-9, atol=1e-12

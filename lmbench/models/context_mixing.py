@@ -37,7 +37,8 @@ class ContextMixing(LanguageModel):
     one that has been seen and at the position in the word; it is learnt on the last part of the training text, each
     token predicted from those before it. ``contexts.py`` says which contexts there are.
 
-    With ``adaptive`` the counts go on growing while a text is scored, from one document to the next.
+    With ``adaptive`` the counts go on growing while a text is scored, from one document to the next; what stands near
+    says more of what comes than what stands far, so that a token read counts as ``times`` tokens of the training text.
     For characters and bytes: every step costs the whole vocabulary.
     """
 
@@ -49,6 +50,7 @@ class ContextMixing(LanguageModel):
         True, "contexts with gaps too, and with classes of symbols that the text itself tells"
     )
     adaptive: bool = option(False, "go on learning from the text that is scored")
+    times: int = option(2, "where adaptive: how many times a token that was read counts")
 
     contexts: Contexts = learned()
     counts: list[SparseCounts] = learned()  # of the training text, one a context
@@ -59,6 +61,8 @@ class ContextMixing(LanguageModel):
             raise InputError(
                 f"option orders={','.join(map(str, self.orders))}: give lengths of 0 or more, ascending"
             )
+        if self.times < 1:
+            raise InputError(f"option times={self.times} must be at least 1")
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         if len(corpus_vocab) > _LARGEST_VOCAB:
@@ -81,7 +85,7 @@ class ContextMixing(LanguageModel):
         size = len(train) - begin
         features = np.empty((size, len(keys), self.vocab_size), dtype=np.float32)
         evidence = []
-        for part, counts in self._segments(keys[:, begin:], train.ids[begin:], learn=True):
+        for part, counts in self._segments(keys[:, begin:], train.ids[begin:], times=1):
             features[part], e = self._features(counts, place[begin:][part])
             evidence.append(e)
             monitor.progress(min(part.stop, size), size, "tokens for the weights")
@@ -114,7 +118,7 @@ class ContextMixing(LanguageModel):
     def _rows(self, tokens: Tokens) -> Iterator[tuple[slice, np.ndarray]]:
         """Which tokens, and their distributions."""
         keys, place = self.contexts.keys(tokens)
-        for part, counts in self._segments(keys, tokens.ids, learn=self.adaptive):
+        for part, counts in self._segments(keys, tokens.ids, self.times if self.adaptive else 0):
             yield part, self._mix(counts, place[part])
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
@@ -129,7 +133,7 @@ class ContextMixing(LanguageModel):
                         longer, symbols = keys[i + 1][alike], context[alike]
                         known = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
                         alike = alike[first_pairs(longer, symbols) & ~known]
-                    counts[i, 0] += np.bincount(context[alike], minlength=self.vocab_size)
+                    counts[i, 0] += self.times * np.bincount(context[alike], minlength=self.vocab_size)
             row[:] = self._mix(counts, place[-1:])[0]
         return rows
 
@@ -168,23 +172,23 @@ class ContextMixing(LanguageModel):
         marks = [np.eye(len(self.orders))[depth], np.eye(FAR + 1)[place]]
         return features.transpose(1, 0, 2), np.concatenate([np.stack(seen, axis=1), *marks], axis=1)
 
-    def _segments(self, keys: np.ndarray, ids: np.ndarray, learn: bool) -> Iterator[tuple[slice, np.ndarray]]:
-        """Which tokens, and their (contexts, T, V) counts before each: those of the training text and, where ``learn``
-        is set, of the tokens before it."""
+    def _segments(self, keys: np.ndarray, ids: np.ndarray, times: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Which tokens, and their (contexts, T, V) counts before each: those of the training text and, so many times,
+        of the tokens before it."""
         step = max(1, _CELLS // self.vocab_size)
         history = [SparseCounts.of(k[:0], ids[:0], self.vocab_size) for k in keys]
         for first in range(0, len(ids), step):
             part = slice(first, first + step)
             counts = np.stack([c.rows(k[part]) for c, k in zip(self.counts, keys, strict=True)])
-            if learn:
+            if times:
                 symbols = ids[part]
                 every = np.ones(len(symbols), dtype=bool)
                 for i in reversed(range(len(keys))):  # the longer order tells what is new to the shorter one
                     k = keys[i, part]
                     longer = counts[i + 1, np.arange(len(symbols)), symbols] if self._shorter(i) else None
                     fresh = every if longer is None else longer == 0
-                    counts[i] += history[i].rows(k)
-                    counts[i] += counts_before(k, symbols, fresh, self.vocab_size)
+                    before = history[i].rows(k) + counts_before(k, symbols, fresh, self.vocab_size)
+                    counts[i] += times * before
                     history[i] = history[i].add(k[fresh], symbols[fresh])
             yield part, counts
 
