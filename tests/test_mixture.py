@@ -8,9 +8,10 @@ from scipy.optimize import minimize
 
 from lmbench.files import InputError
 from lmbench.models import make_model
+from lmbench.models.base import LanguageModel
 from lmbench.models.laws import broken_laws
 from lmbench.models.mixture import learn_weights
-from lmbench.text import Tokens, build_vocab, canonical_text, encode
+from lmbench.text import Tokens, Vocab, build_vocab, canonical_text, encode
 from lmbench.units import unit_named
 
 V = 12
@@ -62,9 +63,10 @@ def test_impossible_tokens_do_not_spoil_the_weights():
     np.testing.assert_array_equal(learn_weights(np.full((2, 3), -np.inf)), [0.5, 0.5])
 
 
+@pytest.mark.parametrize("pooling", ["linear", "geometric"])
 @pytest.mark.parametrize("labels", [("uniform", "witten-bell"), ("kneser-ney", "cache", "context-mixing")])
-def test_laws(labels):
-    model = mixed(*labels)
+def test_laws(labels, pooling):
+    model = mixed(*labels, pooling=pooling)
     assert broken_laws(model, Tokens.of(text(2))) == {}
     sums = np.exp(model.next_log_probs([text(3, n) for n in range(1, 30)])).sum(axis=1)
     np.testing.assert_allclose(sums, 1, atol=1e-12)
@@ -78,6 +80,61 @@ def test_probabilities_are_weighted_sums():
     np.testing.assert_allclose(np.exp(model.log_probs(text(4))), expected, rtol=1e-12)
 
 
+def test_geometric_probabilities_are_weighted_products():
+    model = mixed("kneser-ney", "cache", "context-mixing", pooling="geometric")
+
+    def scores(weights, text):
+        """Slowly: token by token, from each component's distribution after the tokens before."""
+        found = []
+        for t in range(len(text)):
+            product = np.ones(V)
+            for w, c in zip(weights, model.components, strict=True):
+                product *= np.exp(c.next_log_probs(text[:t])) ** w
+            found.append(np.log(product[text[t]] / product.sum()))
+        return np.array(found)
+
+    np.testing.assert_allclose(model.log_probs(text(4, 60)), scores(model.weights, text(4, 60)), rtol=1e-9)
+    valid = text(6, 60)
+    model.fit(text(0), valid, V)
+
+    def loss(weights):
+        return -scores(weights, valid).sum() + 0.5 * ((weights - 1 / 3) ** 2).sum()
+
+    best = minimize(loss, np.full(3, 1 / 3), tol=1e-6)
+    assert loss(model.weights) == pytest.approx(best.fun, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("label", "options"),
+    [
+        ("context-mixing", {"adaptive": True}),
+        ("rnn", {"hidden": 8, "epochs": 1}),
+        ("lstm", {"hidden": 8, "epochs": 1, "dynamic": 0.001}),
+        ("gru", {"hidden": 8, "epochs": 1, "context": "fixed:5"}),
+        ("transformer", {"hidden": 8, "epochs": 1, "context": "reset", "steps": 16}),
+    ],
+)
+def test_distributions_are_those_of_every_prefix(label, options):
+    model = make_model(label, **options).fit(text(0), text(1), V)
+    tokens = Tokens(text(2, 50).astype(np.int32), np.array([0, 20]))
+    if model.adaptive:  # what was learnt from the first document is known only in a text as a whole
+        tokens = Tokens.of(text(2, 50))
+    rows = model.distributions(tokens)
+    np.testing.assert_allclose(rows, LanguageModel._distributions(model, tokens), atol=1e-4)
+    np.testing.assert_allclose(rows[np.arange(50), tokens.ids], model.log_probs(tokens), atol=1e-9)
+
+
+def test_a_geometric_pool_holds_an_impossible_token_for_unlikely():
+    model = make_model("mixture", of="unigram,uniform", pooling="geometric")
+    model.components = [
+        make_model(m, **o).fit([1, 1], vocab_size=3) for m, o in (("unigram", {"eps": 0}), ("uniform", {}))
+    ]
+    model.fit([1, 1], [1, 1], 3)
+    assert np.isfinite(model.log_probs([2])).all()
+    with pytest.raises(InputError, match="pooling=linear"):
+        model.vocabulary(Vocab([str(i) for i in range(5000)]))
+
+
 def test_a_token_impossible_for_one_is_possible_for_the_mixture():
     model = make_model("mixture", of="unigram,uniform")
     model.components = [
@@ -87,10 +144,11 @@ def test_a_token_impossible_for_one_is_possible_for_the_mixture():
     assert np.isfinite(model.log_probs([2])).all()
 
 
+@pytest.mark.parametrize("pooling", ["linear", "geometric"])
 @pytest.mark.parametrize("labels", [("bigram", "witten-bell"), ("kneser-ney", "cache")])
-def test_saved_and_restored_bit_for_bit(labels):
-    model = mixed(*labels)
-    other = make_model("mixture", of=labels)
+def test_saved_and_restored_bit_for_bit(labels, pooling):
+    model = mixed(*labels, pooling=pooling)
+    other = make_model("mixture", of=labels, pooling=pooling)
     other.vocab_size = V
     other._restore(model._state())
     assert other.log_probs(text(5)).tolist() == model.log_probs(text(5)).tolist()

@@ -111,7 +111,7 @@ def test_one_hot_input_is_an_embedding_by_the_unit_matrix(cell):
     torch.testing.assert_close(direct(ids, direct.start(3))[0], embedded(ids, embedded.start(3))[0])
 
 
-def filled(net: RecurrentNetwork) -> RecurrentNetwork:
+def filled(net: Network) -> Network:
     torch.nn.init.normal_(net.grams, generator=generator(5))
     return net
 
@@ -121,8 +121,12 @@ NETWORKS = {
     "gru": lambda: network("gru", layers=2),
     "lstm": lambda: network("lstm", layers=2),
     "lstm with direct n-grams": lambda: filled(network("lstm", direct=3)),
-    "transformer": lambda: TransformerNetwork(V, 8, 2, 2, 5, 0.0, generator()).double(),
-    "mlp": lambda: WindowNetwork(V, 6, 4, 3, 0.0, generator()).double(),
+    "transformer": lambda: TransformerNetwork(V, 8, 2, 2, 5, 0.0, 0, generator()).double(),
+    "transformer with direct n-grams": lambda: filled(
+        TransformerNetwork(V, 8, 2, 2, 5, 0.0, 3, generator()).double()
+    ),
+    "mlp": lambda: WindowNetwork(V, 6, 4, 3, 0.0, 0, generator()).double(),
+    "mlp with direct n-grams": lambda: filled(WindowNetwork(V, 6, 2, 3, 0.0, 4, generator()).double()),
 }
 
 

@@ -117,6 +117,18 @@ class LanguageModel(ABC):
         A context holds the document so far, from its first token (empty: a document begins).
         """
 
+    def _distributions(self, tokens: Tokens) -> np.ndarray:
+        """(T, V) float64, nats: the distribution of each token after those before it in its document.
+
+        Asks for one prefix after another; a model that reads a text in one go overrides it.
+        """
+        position = tokens.positions()
+        rows = np.empty((len(tokens), self.vocab_size))
+        for part in np.array_split(np.arange(len(tokens)), -(-len(tokens) // 256)):
+            prefixes = [tokens.ids[t - position[t] : t] for t in part]
+            rows[part] = self._next_log_probs(prefixes, tokens.bos)
+        return rows
+
     @abstractmethod
     def _state(self) -> dict[str, np.ndarray]:
         """What was learnt, as named arrays; ``_restore`` makes the fitted model of them, bit for bit."""
@@ -216,6 +228,17 @@ class LanguageModel(ABC):
         if len(tokens) == 0:
             return np.zeros(0)
         return self._at_most_one(self._log_probs(tokens))
+
+    def distributions(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
+        """(T, V) float64, nats: row t is the distribution that entry t of ``log_probs`` is taken from.
+
+        It needs 8 T V bytes. Raises InputError as ``log_probs`` does.
+        """
+        tokens = Tokens.of(tokens)
+        self._check(tokens)
+        if len(tokens) == 0:
+            return np.zeros((0, self.vocab_size))
+        return self._distributions(tokens)
 
     def next_log_probs(
         self, context: Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray], bos: int = 0

@@ -41,15 +41,19 @@ class DynamicEvaluation:
         self.pulls = [(pull * r / mean).clamp(max=1.0) for r in roots]
         self.place: Place | None = None
 
-    def score(self, tokens: Tokens) -> np.ndarray:
-        """(T,) float64, nats: each token under the weights learnt from the whole segments before it."""
+    def score(self, tokens: Tokens, whole: bool = False) -> np.ndarray:
+        """(T,) float64, nats: each token under the weights learnt from the whole segments before it.
+
+        whole: (T, V), the distributions of which these are entries.
+        """
         inputs, targets = inputs_and_targets(tokens)
-        result = np.empty(len(tokens))
+        result = np.empty((len(tokens), self.network.vocab_size) if whole else len(tokens))
         for begin, end in zip(tokens.starts, [*tokens.starts[1:], len(tokens)], strict=True):
             state = self.network.start(1)
             for at in range(begin, end, self.segment):
                 piece = slice(at, min(end, at + self.segment))
-                result[piece], state = self._read(inputs[piece], targets[piece], state)
+                rows, state = self._read(inputs[piece], targets[piece], state)
+                result[piece] = rows if whole else rows[np.arange(len(rows)), targets[piece]]
         self._load(self.trained)
         return np.minimum(result, 0.0)
 
@@ -73,19 +77,18 @@ class DynamicEvaluation:
         return row
 
     def _read(self, inputs: np.ndarray, targets: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """Scores up to a segment; learns from it where it is whole."""
-        chosen = self._tensor(targets)[:, 0]
+        """(n, V) nats of up to a segment's n tokens, and the state after; learns from them where the segment is whole."""
         logits, state = self.network(self._tensor(inputs), state)
         if len(inputs) == self.segment:
-            loss = nn.functional.cross_entropy(logits[:, 0], chosen)
+            loss = nn.functional.cross_entropy(logits[:, 0], self._tensor(targets)[:, 0])
             gradients = torch.autograd.grad(loss, self.parameters)
             with torch.no_grad():
                 for p, g, gain, pull, first in zip(
                     self.parameters, gradients, self.gains, self.pulls, self.trained, strict=True
                 ):
                     p.addcmul_(g, gain, value=-1).addcmul_(first - p, pull)
-        nats = -nn.functional.cross_entropy(logits[:, 0].detach().double(), chosen, reduction="none")
-        return nats.cpu().numpy(), tuple(s.detach() for s in state)
+        rows = logits[:, 0].detach().double().log_softmax(-1)
+        return rows.cpu().numpy(), tuple(s.detach() for s in state)
 
     def _tensor(self, ids: np.ndarray) -> Tensor:
         return torch.from_numpy(ids.astype(np.int64)[:, None]).to(self.parameters[0].device)

@@ -1,33 +1,45 @@
-"""Linear interpolation of any fitted models."""
+"""Any fitted models pooled into one: their probabilities' weighted mean, or their weighted product."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models import make_model, model_class
 from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
-from lmbench.text import Tokens
+from lmbench.models.log_linear import log_softmax, newton
+from lmbench.text import Tokens, Vocab
+
+_LARGEST_VOCAB = 4096  # of a geometric pool
+_IMPOSSIBLE = -50.0  # nats: what a geometric pool takes for the logarithm of less
 
 
 @dataclass(kw_only=True, eq=False)
 class Mixture(LanguageModel):
     """p(x | h) = Σ_i w_i p_i(x | h), with the w that make the held-out text likeliest (Jelinek & Mercer 1980).
 
+    Or, with ``pooling=geometric``, p(x | h) ∝ ∏_i p_i(x | h)^w_i (Klakow 1998, log-linear interpolation), where the w
+    need not sum to 1: components that know different things add up, and no weight has to be taken from one
+    for another. It costs the whole vocabulary at every token, 8 T V bytes for each component.
+
     The components are count or neural models, adaptive ones too, fitted beforehand on the same training text and
-    vocabulary. The likelihood is concave in w: expectation–maximisation finds its top from anywhere.
+    vocabulary. Either likelihood is concave in w: expectation–maximisation, or Newton's method, finds its top from
+    anywhere.
     """
 
     precision: ClassVar[float] = 1e-5  # that of a component in single precision
 
     of: tuple[str, ...] = option((), "labels of the models to mix, separated by commas")
+    pooling: Literal["linear", "geometric"] = option(
+        "linear", "how: a weighted mean of probabilities, or a weighted product"
+    )
 
-    weights: np.ndarray = learned()  # (components,), they sum to 1
+    weights: np.ndarray = learned()  # (components,); of a linear pool they sum to 1
 
     def __post_init__(self) -> None:
         if not self.of or not all(self.of):
@@ -36,6 +48,14 @@ class Mixture(LanguageModel):
             raise InputError(
                 f"option of={','.join(self.of)}: a model beside itself adds nothing; name each once"
             )
+
+    def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
+        if self.pooling == "geometric" and len(corpus_vocab) > _LARGEST_VOCAB:
+            raise InputError(
+                f"pooling=geometric is for characters or bytes; {len(corpus_vocab)} tokens are more than "
+                f"{_LARGEST_VOCAB}; use pooling=linear"
+            )
+        return corpus_vocab
 
     @property
     def component_labels(self) -> tuple[str, ...]:
@@ -60,18 +80,31 @@ class Mixture(LanguageModel):
                 raise InputError(
                     f"{label} has {component.vocab_size} tokens in its vocabulary, not {self.vocab_size}"
                 )
-        self.weights = learn_weights(np.stack([c.log_probs(valid) for c in self.components]))
+        if self.pooling == "linear":
+            self.weights = learn_weights(np.stack([c.log_probs(valid) for c in self.components]))
+        else:
+            rows = [np.maximum(c.distributions(valid), _IMPOSSIBLE) for c in self.components]
+            equal = np.full(len(self.of), 1 / len(self.of))
+            self.weights = newton(np.stack(rows, axis=1), valid.ids, equal, 1.0)
         shares = ", ".join(f"{label} {w:.4f}" for label, w in zip(self.of, self.weights, strict=True))
         self.notes.append(f"weights {shares}")
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        return self._mix(np.stack([c.log_probs(tokens) for c in self.components]))
+        if self.pooling == "linear":
+            return self._mix(np.stack([c.log_probs(tokens) for c in self.components]))
+        found: np.ndarray = self._distributions(tokens)[np.arange(len(tokens)), tokens.ids]
+        return found
+
+    def _distributions(self, tokens: Tokens) -> np.ndarray:
+        return self._mix(np.stack([c.distributions(tokens) for c in self.components]))
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return self._mix(np.stack([c.next_log_probs(contexts, bos) for c in self.components]))
 
     def _mix(self, log_probs: np.ndarray) -> np.ndarray:
-        """ln Σ_i w_i exp(log_probs[i])."""
+        """ln Σ_i w_i exp(log_probs[i]); or the normalised Σ_i w_i log_probs[i], for which the last axis is the vocabulary."""
+        if self.pooling == "geometric":
+            return log_softmax(np.tensordot(self.weights, np.maximum(log_probs, _IMPOSSIBLE), axes=1))
         with np.errstate(divide="ignore"):
             terms = log_probs + np.log(self.weights).reshape(-1, *[1] * (log_probs.ndim - 1))
             top = np.maximum(terms.max(axis=0), -1e300)  # where all are impossible, stay clear of inf - inf
@@ -89,6 +122,9 @@ class Mixture(LanguageModel):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.weights = saved_array(state, "weights", (len(self.of),))
+        shares = (self.weights >= 0).all() and abs(self.weights.sum() - 1) < 1e-6
+        if not (shares if self.pooling == "linear" else np.isfinite(self.weights).all()):
+            raise InputError("its weights are not those of a mixture; fit the model anew")
         self.components = []
         for i in range(len(self.weights)):
             about = json.loads(state[f"{i}.about"].tobytes())

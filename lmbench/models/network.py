@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from lmbench.text import Tokens
 
 CHUNK_LOGITS = 2**22  # about so many logits are held at once
+GRAM_WEIGHTS = 2**21  # of a table of n-grams, at most
 
 State = tuple[
     Tensor, ...
@@ -61,6 +63,30 @@ def dropped(
     return x * (mask.bernoulli_(1 - share, generator=generator) / (1 - share)).to(x.device)
 
 
+def gram_table(vocab_size: int) -> nn.Parameter:
+    """A table whose rows n-grams share by hashing, for ``from_grams``; at first they say nothing."""
+    rows = min(2**16, 2 ** int(math.log2(max(1, GRAM_WEIGHTS // vocab_size))))
+    return nn.Parameter(torch.zeros(rows, vocab_size))
+
+
+def from_grams(
+    table: Tensor, ids: Tensor, steps: int, longest: int, dropout: float, generator: torch.Generator
+) -> Tensor:
+    """(steps, batch, V): what the last 1, 2, .. ``longest`` tokens say of the next, straight (Mikolov et al. 2011).
+
+    ids: (longest + steps, batch), the last ``steps`` of them those after which logits are wanted; dropout: share
+    of the n-grams that say nothing.
+    """
+    place = torch.zeros_like(ids[:steps])
+    rows = []
+    for back in range(longest):
+        begin = len(ids) - steps - back
+        place = (place * 1_000_003 + ids[begin : begin + steps] + 1 + back) % 2_147_483_647
+        rows.append(place % len(table))
+    found = nn.functional.embedding(torch.stack(rows), table)
+    return dropped(found, dropout, generator, (*found.shape[:3], 1)).sum(0)
+
+
 def inputs_and_targets(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
     """(T,) what a network reads before it predicts each token, and the (T,) tokens: a document begins with bos."""
     inputs = np.roll(tokens.ids, 1)
@@ -69,9 +95,15 @@ def inputs_and_targets(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
 
 
 def score(
-    network: Network, tokens: Tokens, begins: np.ndarray | None = None, ends: np.ndarray | None = None
+    network: Network,
+    tokens: Tokens,
+    begins: np.ndarray | None = None,
+    ends: np.ndarray | None = None,
+    whole: bool = False,
 ) -> np.ndarray:
     """float64, nats: log-probabilities of pieces begin..end of the text, one after another (default: the documents).
+
+    whole: (.., V), the distributions of which the tokens' are entries.
 
     A piece is read from the state at the start of a document; pieces are read side by side, the longest
     first, in chunks whose logits fit into a few megabytes, the state carried from chunk to chunk.
@@ -81,7 +113,8 @@ def score(
     ends = np.append(tokens.starts[1:], len(tokens)) if ends is None else ends
     lengths = ends - begins
     places = np.cumsum(lengths) - lengths
-    result = np.empty(int(lengths.sum()))
+    size = int(lengths.sum())
+    result = np.empty((size, network.vocab_size) if whole else size)
     order = np.argsort(-lengths, kind="stable")
     device = next(network.parameters()).device
     training = network.training
@@ -102,12 +135,12 @@ def score(
                 inside = at < ends[rows]
                 at = np.where(inside, at, 0)
                 logits, state = network(torch.from_numpy(inputs[at]).long().to(device), state)
-                chosen = torch.from_numpy(targets[at]).long().to(device)
-                nats = -nn.functional.cross_entropy(
-                    logits.flatten(0, 1).double(), chosen.flatten(), reduction="none"
-                )
+                nats = logits.double().log_softmax(-1)
+                if not whole:
+                    chosen = torch.from_numpy(targets[at]).long().to(device)
+                    nats = nats.gather(-1, chosen[..., None])[..., 0]
                 here = places[rows] + np.arange(done, done + chunk)[:, None]
-                result[here[inside]] = nats.cpu().numpy().reshape(at.shape)[inside]
+                result[here[inside]] = nats.cpu().numpy()[inside]
                 done += chunk
     network.train(training)
     return np.minimum(result, 0.0)

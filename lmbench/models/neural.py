@@ -141,19 +141,27 @@ class NeuralModel(LanguageModel):
         self.network = self._network(generator).to("cuda" if cuda else "cpu")
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
+        return self._score(tokens, whole=False)
+
+    def _distributions(self, tokens: Tokens) -> np.ndarray:
+        return self._score(tokens, whole=True)
+
+    def _score(self, tokens: Tokens, whole: bool) -> np.ndarray:
+        """(T,) float64, nats, or (T, V) where ``whole``."""
         if self.dynamic:
-            return self._dynamic.score(tokens)
+            return self._dynamic.score(tokens, whole)
         if self.context == "carry":
-            return score(self.network, tokens)
+            return score(self.network, tokens, whole=whole)
         position = tokens.positions()
         if self.context == "reset":
             begins = np.flatnonzero(position % self.steps == 0)
-            return score(self.network, tokens, begins, np.append(begins[1:], len(tokens)))
+            return score(self.network, tokens, begins, np.append(begins[1:], len(tokens)), whole)
         places = np.arange(len(tokens))
-        result = np.empty(len(tokens))
-        for part in np.array_split(places, max(1, len(places) * self._span // 2**22)):
+        result = np.empty((len(tokens), self.vocab_size) if whole else len(tokens))
+        numbers = result.size * self._span
+        for part in np.array_split(places, min(len(places), max(1, numbers // 2**22))):
             lengths = np.minimum(position[part] + 1, self._span)
-            nats = score(self.network, tokens, part + 1 - lengths, part + 1)
+            nats = score(self.network, tokens, part + 1 - lengths, part + 1, whole)
             result[part] = nats[np.cumsum(lengths) - 1]
         return result
 
@@ -231,6 +239,10 @@ class TunedModel(NeuralModel):
     bptt: Literal["truncated", "randomised", "full"] = option(
         "randomised", "rows of `steps` tokens, of lengths drawn around it, or as long as the text allows"
     )
+    direct: int | None = option(
+        None,
+        "n-grams of up to so many tokens have weights straight to the output; none: 5, or 0 where V > 1000",
+    )
     dropout: float = option(0.5, "share of a layer's outputs dropped")
     optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
     lr: float = option(0.004, "learning rate at its highest")
@@ -248,3 +260,10 @@ class TunedModel(NeuralModel):
         for name in ("dropout", "average", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
+        if self.direct is not None and self.direct < 0:
+            raise InputError(f"direct={self.direct} must be at least 0")
+
+    @property
+    def _longest(self) -> int:
+        """``direct``, or the default."""
+        return (5 if self.vocab_size <= 1000 else 0) if self.direct is None else self.direct

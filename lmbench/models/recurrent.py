@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State, dropped
+from lmbench.models.network import Network, State, dropped, from_grams, gram_table
 from lmbench.models.neural import MOST_LAYERS, TunedModel
 
 
@@ -66,8 +65,6 @@ class PlainCell(nn.Module):
         return H, H[-1:]
 
 
-GRAM_WEIGHTS = 2**21  # of the table of n-grams, at most
-
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
@@ -106,8 +103,7 @@ class RecurrentNetwork(Network):
         self.output = nn.Parameter(torch.empty(hidden, vocab_size)) if not tied or not embedding else None
         self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.direct = direct
-        rows = min(2**16, 2 ** int(math.log2(max(1, GRAM_WEIGHTS // vocab_size))))
-        self.grams = nn.Parameter(torch.zeros(rows, vocab_size)) if direct else None
+        self.grams = gram_table(vocab_size) if direct else None
         first = "cells.0.weight_ih_l0"
         self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
         if cell == "rnn" and not embedding:
@@ -160,22 +156,10 @@ class RecurrentNetwork(Network):
         logits = torch.addmm(self.bias, x.flatten(0, 1), weight).view(*ids.shape, -1)
         if self.grams is not None:
             every = torch.cat([state[-1].t(), ids])
-            logits = logits + self._direct(every, len(ids))
+            share = self.dropout if self.training else 0.0
+            logits = logits + from_grams(self.grams, every, len(ids), self.direct, share, self.generator)
             after.append(every[len(ids) :].t())
         return logits, tuple(after)
-
-    def _direct(self, ids: Tensor, steps: int) -> Tensor:
-        """(steps, batch, V): what the last 1, 2, .. tokens say, each a row of one table found by hashing."""
-        place = torch.zeros_like(ids[:steps])
-        rows = []
-        for back in range(self.direct):
-            begin = len(ids) - steps - back
-            place = (place * 1_000_003 + ids[begin : begin + steps] + 1 + back) % 2_147_483_647
-            rows.append(place % len(cast(Tensor, self.grams)))
-        found = nn.functional.embedding(torch.stack(rows), cast(Tensor, self.grams))
-        if self.training:
-            found = dropped(found, self.dropout, self.generator, (*found.shape[:3], 1))
-        return found.sum(0)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -189,10 +173,6 @@ class Recurrent(TunedModel):
         None, "numbers a token is read as, 0: one-hot; none: 0, or hidden where V > 1000"
     )
     tied: bool | None = option(None, "one matrix for input and output; none: where embedding = hidden")
-    direct: int | None = option(
-        None,
-        "n-grams of up to so many tokens have weights straight to the output; none: 5, or 0 where V > 1000",
-    )
     dropout: float = option(0.5, "share of a layer's outputs dropped")
     weight_drop: float = option(0.2, "share of the recurrent weights dropped")
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
@@ -209,8 +189,6 @@ class Recurrent(TunedModel):
             raise InputError(f"layers={self.layers} must be at least 1")
         if self.layers > MOST_LAYERS:
             raise InputError(f"layers={self.layers} must be {MOST_LAYERS} at most")
-        if self.direct is not None and self.direct < 0:
-            raise InputError(f"direct={self.direct} must be at least 0")
         if self.input_scale <= 0:
             raise InputError(f"input_scale={self.input_scale:g} must be greater than 0")
         if self.tied and self.embedding not in (None, self.hidden):
@@ -220,7 +198,6 @@ class Recurrent(TunedModel):
         usual = 0 if self.vocab_size <= 1000 and not self.tied else self.hidden
         embedding = usual if self.embedding is None else self.embedding
         tied = embedding == self.hidden if self.tied is None else self.tied
-        direct = (5 if self.vocab_size <= 1000 else 0) if self.direct is None else self.direct
         return RecurrentNetwork(
             self.cell,
             self.vocab_size,
@@ -230,7 +207,7 @@ class Recurrent(TunedModel):
             self.dropout,
             self.weight_drop,
             self.noise,
-            direct,
+            self._longest,
             self.input_scale,
             tied,
             generator,

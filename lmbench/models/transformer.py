@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State, dropped
+from lmbench.models.network import Network, State, dropped, from_grams, gram_table
 from lmbench.models.neural import MOST_LAYERS, TunedModel
 
 
@@ -59,9 +59,12 @@ class Block(nn.Module):
 
 class TransformerNetwork(Network):
     """Each layer of each token sees the ``window`` tokens up to it; of those before the minibatch it sees the
-    values that the layer below had then, and no gradient flows to them (Dai et al. 2019)."""
+    values that the layer below had then, and no gradient flows to them (Dai et al. 2019).
 
-    looked_up = ("embedding.weight",)
+    direct: n-grams of up to so many tokens have weights straight to the output, as in the recurrent networks.
+    """
+
+    looked_up = ("embedding.weight", "grams")
 
     def __init__(
         self,
@@ -71,39 +74,50 @@ class TransformerNetwork(Network):
         heads: int,
         window: int,
         dropout: float,
+        direct: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.vocab_size, self.width, self.window = vocab_size, width, window
+        self.dropout, self.direct, self.generator = dropout, direct, generator
         self.embedding = nn.Embedding(vocab_size, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout, generator) for _ in range(layers))
         self.norm, self.output = nn.LayerNorm(width), nn.Linear(width, vocab_size)
+        self.grams = gram_table(vocab_size) if direct else None
         with torch.no_grad():
             for name, p in self.named_parameters():
-                if p.dim() > 1:
-                    spread = (
-                        0.02 if "project" not in name and "narrow" not in name else 0.02 / (2 * layers) ** 0.5
-                    )
+                if name == "embedding.weight":
+                    p.normal_(0.0, 1.0, generator=generator)
+                elif p.dim() > 1 and name != "grams":
+                    branch = "project" in name or "narrow" in name  # they add to the straight way
+                    spread = p.shape[1] ** -0.5 * ((2 * layers) ** -0.5 if branch else 1.0)
                     p.normal_(0.0, spread, generator=generator)
                 elif name.endswith("bias"):
                     p.zero_()
 
     def start(self, batch: int) -> State:
         memories = [self.norm.weight.new_zeros(self.window - 1, batch, self.width) for _ in self.blocks]
-        return (self.norm.weight.new_zeros(batch, 1), *memories)  # how many tokens are remembered
+        before = torch.full((batch, self.direct), self.vocab_size, device=self.norm.weight.device)
+        # How many tokens are remembered, and the last few of them.
+        return (self.norm.weight.new_zeros(batch, 1), before, *memories)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        seen, *memories = state
+        seen, before, *memories = state
         kept = self.window - 1
         queries = torch.arange(kept, kept + len(ids), device=ids.device)[:, None]
         keys = torch.arange(kept + len(ids), device=ids.device)
         mask = (keys <= queries) & (keys > queries - self.window) & (keys >= kept - seen[0])
         x = self.embedding(ids)
-        after = [(seen + len(ids)).clamp(max=kept)]
+        every = torch.cat([before.t(), ids])
+        after = [(seen + len(ids)).clamp(max=kept), every[len(ids) :].t()]
         for block, memory in zip(self.blocks, memories, strict=True):
             x, memory = block(x, memory, mask)
             after.append(memory)
-        return self.output(self.norm(x)), tuple(after)
+        logits = self.output(self.norm(x))
+        if self.grams is not None:
+            share = self.dropout if self.training else 0.0
+            logits = logits + from_grams(self.grams, every, len(ids), self.direct, share, self.generator)
+        return logits, tuple(after)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -131,5 +145,12 @@ class Transformer(TunedModel):
 
     def _network(self, generator: torch.Generator) -> Network:
         return TransformerNetwork(
-            self.vocab_size, self.hidden, self.layers, self.heads, self.window, self.dropout, generator
+            self.vocab_size,
+            self.hidden,
+            self.layers,
+            self.heads,
+            self.window,
+            self.dropout,
+            self._longest,
+            generator,
         )

@@ -9,17 +9,18 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State, dropped
+from lmbench.models.network import Network, State, dropped, from_grams, gram_table
 from lmbench.models.neural import TunedModel
 
 
 class WindowNetwork(Network):
     """O_t = W_o tanh(Σ_k E[x_{t-k}] U_k + b) + c over the last ``window`` tokens; the state is those tokens.
 
-    A row of E of its own stands for "before the beginning of the document".
+    A row of E of its own stands for "before the beginning of the document". direct: n-grams of up to so many tokens
+    have weights straight to the output, as in the recurrent networks.
     """
 
-    looked_up = ("embedding",)
+    looked_up = ("embedding", "grams")
 
     def __init__(
         self,
@@ -28,31 +29,39 @@ class WindowNetwork(Network):
         window: int,
         embedding: int,
         dropout: float,
+        direct: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.vocab_size, self.window, self.dropout, self.generator = vocab_size, window, dropout, generator
+        self.direct, self.kept = direct, max(window - 1, direct)
         self.embedding = nn.Parameter(torch.empty(vocab_size + 1, embedding))
         self.U = nn.Parameter(torch.empty(window * embedding, hidden))
         self.b = nn.Parameter(torch.zeros(hidden))
         self.output = nn.Parameter(torch.empty(hidden, vocab_size))
         self.c = nn.Parameter(torch.zeros(vocab_size))
+        self.grams = gram_table(vocab_size) if direct else None
         with torch.no_grad():
             self.embedding.normal_(0.0, 1.0, generator=generator)
             for matrix in (self.U, self.output):
                 matrix.normal_(0.0, len(matrix) ** -0.5, generator=generator)
 
     def start(self, batch: int) -> State:
-        return (torch.full((batch, self.window - 1), self.vocab_size, device=self.b.device),)
+        return (torch.full((batch, self.kept), self.vocab_size, device=self.b.device),)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         (before,) = state
         every = torch.cat([before.t(), ids])
-        windows = nn.functional.embedding(every, self.embedding).unfold(0, self.window, 1)
+        windows = nn.functional.embedding(every, self.embedding).unfold(0, self.window, 1)[-len(ids) :]
         hidden = torch.tanh(windows.transpose(-1, -2).flatten(2) @ self.U + self.b)
         if self.training:
             hidden = dropped(hidden, self.dropout, self.generator)
-        return hidden @ self.output + self.c, (every[len(every) - self.window + 1 :].t(),)
+        logits = hidden @ self.output + self.c
+        if self.grams is not None:
+            share = self.dropout if self.training else 0.0
+            latest = every[len(every) - len(ids) - self.direct :]
+            logits = logits + from_grams(self.grams, latest, len(ids), self.direct, share, self.generator)
+        return logits, (every[len(every) - self.kept :].t(),)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,5 +85,5 @@ class WindowPerceptron(TunedModel):
 
     def _network(self, generator: torch.Generator) -> Network:
         return WindowNetwork(
-            self.vocab_size, self.hidden, self.window, self.embedding, self.dropout, generator
+            self.vocab_size, self.hidden, self.window, self.embedding, self.dropout, self._longest, generator
         )
