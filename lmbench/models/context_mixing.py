@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,6 +43,8 @@ class ContextMixing(LanguageModel):
     says more of what comes than what stands far, so that a token read counts as ``times`` tokens of the training text.
     For characters and bytes: every step costs the whole vocabulary.
     """
+
+    seeded: ClassVar[bool] = True  # the gate's first weights, its order of tokens, its dropout
 
     orders: tuple[int, ...] = option(
         (0, 1, 2, 3, 4, 5, 6, 8, 12, 16), "lengths of the contexts, in symbols, ascending"
@@ -141,7 +144,10 @@ class ContextMixing(LanguageModel):
     def _mix(self, counts: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(T, V) float64, nats: the mixture, given (contexts, T, V) counts and (T,) positions in the word."""
         features, evidence = self._features(counts, place)
-        return log_softmax(np.matmul(self.gate.weights(evidence)[:, None], features)[:, 0])
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # a damaged file's weights; what comes of them is refused
+            return log_softmax(np.matmul(self.gate.weights(evidence)[:, None], features)[:, 0])
 
     def _features(self, counts: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(T, contexts, V) ln p_i, given (contexts, T, V) counts and (T,) positions; and (T, E), what the gate looks at.
