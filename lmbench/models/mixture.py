@@ -89,6 +89,8 @@ class Mixture(LanguageModel):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.weights = saved_array(state, "weights", (len(self.of),))
+        if not ((self.weights >= 0).all() and abs(self.weights.sum() - 1) < 1e-6):
+            raise InputError("its weights are not shares of 1; fit the model anew")
         self.components = []
         for i in range(len(self.weights)):
             about = json.loads(state[f"{i}.about"].tobytes())

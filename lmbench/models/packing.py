@@ -97,11 +97,11 @@ def unpack_trie(state: Mapping[str, np.ndarray], vocab_size: int) -> tuple[np.nd
     keys = [np.zeros(1, dtype=np.int64), np.arange(vocab_size)]
     while f"words.{len(keys)}" in state:
         words, children = (state[f"{name}.{len(keys)}"] for name in ("words", "children"))
-        contexts = np.repeat(np.arange(len(children)), children)
-        if len(contexts) != len(words):
+        if children.dtype.kind != "u" or int(children.sum(dtype=np.uint64)) != len(words):
             raise InputError(
                 f"the n-grams of order {len(keys)} do not fit their contexts; fit the model anew"
             )
+        contexts = np.repeat(np.arange(len(children)), children)
         keys.append(contexts * vocab_size + words)
     return tuple(keys)
 
