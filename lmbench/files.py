@@ -15,8 +15,12 @@ from typing import IO, Any
 class InputError(ValueError):
     """The user's command, file or setting is wrong: one line that says what, where, and what to do.
 
-    The command line prints the message without a traceback and exits with status 2.
+    The command line prints the message without a traceback and exits with status 2. What does not print (a line end
+    in a file's name or in an option) is escaped.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo(f"lmbench: {message} (see `{where} --help`)", err=True)
         return 2
     except InputError as error:
-        click.echo(f"lmbench: {' '.join(str(error).splitlines())}", err=True)
+        click.echo(f"lmbench: {error}", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("lmbench: interrupted; what was finished is kept, nothing is half written", err=True)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import numpy as np
 
 from lmbench.container import MappedArray
-from lmbench.files import InputError, shown, unknown
+from lmbench.files import InputError, unknown
 from lmbench.text import Tokens, Vocab
 from lmbench.units import Unit, unit_named
 
@@ -334,7 +334,7 @@ def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
     try:
         return _convert(value, known[key])
     except ValueError:
-        said = shown(value)[1:-1] if isinstance(value, str) else value
+        said = str(value) if len(str(value)) <= 60 else f"{str(value)[:60]}…"
         raise InputError(f"{what} {key}={said} is not {_describe(known[key])}") from None
 
 

@@ -73,7 +73,10 @@ def unpack_trie(
     words, begins = roots(vocab_size)
     while f"words.{len(words)}" in state:
         k = len(words)
-        begin = np.append(0, np.cumsum(state[f"children.{k}"], dtype=np.int64))
+        children = state[f"children.{k}"]
+        if children.dtype.kind != "u":
+            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
+        begin = np.append(0, np.cumsum(children, dtype=np.int64))
         words.append(np.asarray(state[f"words.{k}"]))
         if begin[-1] != len(words[-1]):
             raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
