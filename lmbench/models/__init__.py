@@ -106,7 +106,7 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
     "mixture": (
         "lmbench.models.mixture:Mixture",
         {},
-        "Linear interpolation of fitted models, its weights learnt on held-out text.",
+        "Fitted models pooled, linearly or geometrically, with weights learnt on held-out text.",
     ),
     "arpa": (
         "lmbench.models.arpa:ArpaModel",
