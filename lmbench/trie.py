@@ -23,7 +23,7 @@ from lmbench.lookup import TwoPlaces
 from lmbench.text import Tokens
 
 _FEW = 2  # continuations that are looked through; those of other contexts are found by an index, where there is one
-_WORTH = 8  # a text an eighth as long as the trie is worth the index
+WORTH = 16  # a text a sixteenth as long as the trie is worth the index
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class NgramTrie:
 
     def prepare(self, tokens: int) -> None:
         """Indexes the n-grams, once, where so many tokens are to be looked up that it is worth it."""
-        if self.index or tokens * _WORTH < sum(self.sizes):
+        if self.index or tokens * WORTH < sum(self.sizes):
             return
         for k in range(2, self.order + 1):
             if not self.sizes[k]:

@@ -27,7 +27,7 @@ from lmbench.models.base import LanguageModel, Monitor, learned
 from lmbench.models.packing import PackedTrie, open_column, pack_column, pack_trie, unpack_column, unpack_trie
 from lmbench.ngrams import NgramCounts
 from lmbench.text import Tokens
-from lmbench.trie import NgramTrie, with_bos
+from lmbench.trie import WORTH, NgramTrie, with_bos
 
 _PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays near the processor
 _LONGEST = 999  # of n-grams, as the ARPA format writes them
@@ -153,8 +153,8 @@ class MappedBackoff(Backoff):
     _columns: Mapping[str, MappedArray]
 
     def score(self, tokens: Tokens) -> np.ndarray:
-        """As any table does it; for a text an eighth as long as the table, all of it is unpacked and kept."""
-        if len(tokens) * 8 < sum(self.sizes):
+        """As any table does it; for a text a sixteenth as long as the table, all of it is unpacked and kept."""
+        if len(tokens) * WORTH < sum(self.sizes):
             return super().score(tokens)
         return self._unpacked.score(tokens)
 
