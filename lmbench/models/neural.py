@@ -34,8 +34,7 @@ class NeuralModel(LanguageModel):
     as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
     """
 
-    # of 32 bits; a network that has memorised its text makes their rounding larger from step to step
-    precision = 1e-5
+    precision = 1e-6
 
     hidden: int = option(256, "hidden units a layer")
     batch: int = option(32, "rows of a minibatch")
