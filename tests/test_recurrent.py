@@ -7,18 +7,18 @@ import math
 import numpy as np
 import pytest
 import torch
+from cycle import V, small, text
 
 from lmbench.files import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import check_model
 from lmbench.models.network import Network, dropped, score
-from lmbench.models.recurrent import PlainRecurrence, RecurrentNetwork
+from lmbench.models.plain_cell import PlainRecurrence
+from lmbench.models.recurrent import RecurrentNetwork
 from lmbench.models.scratch import ScratchNetwork
 from lmbench.models.transformer import TransformerNetwork
 from lmbench.models.window import WindowNetwork
 from lmbench.text import Tokens
-
-V = 7
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -38,19 +38,6 @@ def network(cell: str, **options) -> RecurrentNetwork:
         "tied": False,
     } | options
     return RecurrentNetwork(cell, V, generator=generator(), **settings).double()
-
-
-def text(length: int, seed: int = 0, starts: tuple[int, ...] = (0,)) -> Tokens:
-    rng = np.random.default_rng(seed)
-    ids = np.cumsum(rng.random(length) < 0.9) % (V - 1) + 1
-    return Tokens(ids.astype(np.int32), np.array(starts, dtype=np.int64), bos=0)
-
-
-def small(name: str = "lstm", **options):
-    options = {"hidden": 16, "batch": 4, "steps": 8, "epochs": 3, "dropout": 0.1} | options
-    if name in ("rnn", "gru", "lstm"):
-        options = {"direct": 0, "weight_drop": 0.0} | options
-    return make_model(name, **options)
 
 
 # Gradients -------------------------------------------------------------------------------------------
@@ -98,6 +85,29 @@ def test_scratch_and_hand_written_and_library_agree_on_loss_and_gradients():
         torch.testing.assert_close(a, plain, rtol=0, atol=1e-12)
         torch.testing.assert_close(b, plain, rtol=0, atol=1e-12)
     torch.testing.assert_close(ours.output.grad, scratch.W_hq.grad, rtol=0, atol=1e-12)
+
+
+def test_in_single_precision_the_recurrence_and_its_gradients_are_those_of_the_formula():
+    # Here products read weights that were brought into the kernel's order.
+    drawn = generator(7)
+    given = [torch.randn(*shape, generator=drawn) for shape in ((9, 4, 24), (4, 24), (24, 24))]
+    given[2] /= 5
+    weight = torch.randn(9, 4, 24, generator=drawn)
+
+    def plainly(Z, h, W):
+        rows = []
+        for z in Z:
+            h = torch.tanh(z + h @ W)
+            rows.append(h)
+        return torch.stack(rows)
+
+    found = []
+    for recurrence, kind in ((PlainRecurrence.apply, torch.float32), (plainly, torch.float64)):
+        inputs = [x.to(kind).requires_grad_() for x in given]
+        H = recurrence(*inputs)
+        found.append([H, *torch.autograd.grad((H * weight).sum(), inputs)])
+    for mine, exact in zip(*found, strict=True):
+        torch.testing.assert_close(mine, exact.float(), rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -243,35 +253,35 @@ def test_learns_the_cycle(name):
     "options", [{}, {"layers": 2, "weight_drop": 0.2, "direct": 2}, {"tied": True}, {"bptt": "full"}]
 )
 def test_saved_and_restored_scores_are_the_same_bits(options):
-    model = small(**options).fit(text(300), text(50), vocab_size=V)
-    again = small(**options)
+    model = small("lstm", **options).fit(text(300), text(50), vocab_size=V)
+    again = small("lstm", **options)
     again.vocab_size = V
     again._restore(model._state())
     np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
 
 
 def test_documents_are_scored_each_from_its_start():
-    model = small().fit(text(300), vocab_size=V)
+    model = small("lstm").fit(text(300), vocab_size=V)
     together = model.log_probs(text(60, starts=(0, 10, 25)))
     apart = [model.log_probs(Tokens.of(d)) for d in text(60, starts=(0, 10, 25)).documents()]
     np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-6)
 
 
 def test_a_large_vocabulary_is_embedded_and_tied():
-    model = small(hidden=8).fit(text(100), vocab_size=1500)
+    model = small("lstm", hidden=8).fit(text(100), vocab_size=1500)
     assert model.network.output is None
     assert model.network.embedding.shape == (1500, 8)
 
 
 def test_direct_ngrams_are_for_small_vocabularies():
-    assert small(direct=None).fit(text(100), vocab_size=V).network.direct == 5
-    assert small(direct=None, hidden=8).fit(text(100), vocab_size=1500).network.direct == 0
+    assert small("lstm", direct=None).fit(text(100), vocab_size=V).network.direct == 5
+    assert small("lstm", direct=None, hidden=8).fit(text(100), vocab_size=1500).network.direct == 0
 
 
 def test_averaged_weights_are_what_is_kept():
     # A decay so near 1 that the mean hardly leaves the first weights; its warm-up min(d, (1+n)/(10+n)) does move it.
-    moved = small(average=0.99).fit(text(300), vocab_size=V)
-    last = small(average=0.0).fit(text(300), vocab_size=V)
+    moved = small("lstm", average=0.99).fit(text(300), vocab_size=V)
+    last = small("lstm", average=0.0).fit(text(300), vocab_size=V)
     assert not np.array_equal(moved._state()["bias"], last._state()["bias"])
 
 

@@ -39,6 +39,7 @@ D2L_86 = {
     "optimizer": "sgd",
     "warmup": 0.0,
     "average": 0.0,
+    "arithmetic": "float32",
 }
 
 # name: (module:class, options that the name fixes, what it is in a line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import time
@@ -186,6 +187,22 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
     return result.numpy(), state
 
 
+def rounding(network: Network, tokens: Tokens, most: int = 2000) -> float:
+    """The most that single precision moves the probability of one of a text's first ``most`` tokens."""
+    kept = tokens.starts[tokens.starts < most]
+    some = Tokens(tokens.ids[:most], kept, tokens.bos)
+    single = score(network, some)
+    double = score(copy.deepcopy(network).double(), some)
+    return float(np.abs(np.exp(single) - np.exp(double)).max(initial=0.0))
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether it has instructions for products of bfloat16; without them, such products are slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+
+
 def machine_peak(device: torch.device) -> float:
     """``matmul_peak`` of a device with torch's present number of threads, measured once in a process."""
     return _peak(device.type, torch.get_num_threads())
@@ -197,7 +214,7 @@ def _peak(device: str, threads: int) -> float:
 
 
 def matmul_peak(device: str = "cpu", size: int = 1024, seconds: float = 0.3) -> float:
-    """FLOP/s of float32 matrix products on this machine, with torch's present number of threads: the best seen."""
+    """FLOP/s of single-precision matrix products on this machine, with torch's present number of threads: the best seen."""
     a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     result = torch.empty_like(a)
     best, begun = 0.0, time.perf_counter()

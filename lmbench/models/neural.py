@@ -15,7 +15,16 @@ from torch.overrides import TorchFunctionMode
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option
 from lmbench.models.dynamic import DynamicEvaluation, mean_squares
-from lmbench.models.network import Network, State, generator_of, machine_peak, read, score
+from lmbench.models.network import (
+    Network,
+    State,
+    generator_of,
+    machine_peak,
+    multiplies_bfloat16,
+    read,
+    rounding,
+    score,
+)
 from lmbench.models.training import Recipe, Trainer
 from lmbench.text import Tokens
 
@@ -29,6 +38,9 @@ class NeuralModel(LanguageModel):
 
     context: what a token is scored with. ``carry``: the state runs through the document; ``reset``: it begins
     afresh every ``steps`` tokens; ``fixed:N``: from the N tokens before it alone (N times the work).
+
+    A fitted network whose own rounding in single precision moves a probability by more than ``precision``, as one that
+    has memorised its text may, is kept, saved and read in double precision.
 
     ``history`` has an entry an epoch: epoch, tokens (predicted so far), seconds, train_bits (mean over the epoch
     as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
@@ -111,7 +123,10 @@ class NeuralModel(LanguageModel):
     def _recipe(self) -> Recipe:
         """How this model is trained: the options of the same names, and Recipe's own defaults."""
         known = {f.name for f in dataclasses.fields(Recipe)}
-        return Recipe(**{name: value for name, value in self.options().items() if name in known})
+        chosen = {name: value for name, value in self.options().items() if name in known}
+        if chosen.get("arithmetic") == "auto":
+            chosen["arithmetic"] = "bfloat16" if multiplies_bfloat16(self._device()) else "float32"
+        return Recipe(**chosen)
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         if self.max_tokens is not None and self.max_tokens < len(train):
@@ -129,15 +144,20 @@ class NeuralModel(LanguageModel):
             "training_seconds": trainer.seconds,
             "peak_flops": peak,
         }
+        if rounding(self.network, train if valid is None else valid) > self.precision:
+            self.network.double()
         if self.dynamic:
             self.squares = mean_squares(self.network, train, rng)
             self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
 
+    def _device(self) -> torch.device:
+        cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
+        return torch.device("cuda" if cuda else "cpu")
+
     def _begin(self, generator: torch.Generator) -> None:
         """A fresh network on its device."""
-        cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
         self._last_read = _NOTHING_READ
-        self.network = self._network(generator).to("cuda" if cuda else "cpu")
+        self.network = self._network(generator).to(self._device())
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         return self._score(tokens, whole=False)
@@ -208,6 +228,8 @@ class NeuralModel(LanguageModel):
         if expected != {name: array.shape for name, array in state.items()}:
             raise InputError("the model's weights do not have the shapes that its options ask for")
         self._begin(torch.Generator())
+        if any(array.dtype == np.float64 for array in state.values()):
+            self.network.double()
         named = dict(self.network.named_parameters())
         with torch.no_grad():
             for name, p in named.items():
@@ -248,6 +270,9 @@ class TunedModel(NeuralModel):
     schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
     warmup: float = option(0.02, "share of the training during which the learning rate rises")
     weight_decay: float = option(0.1, "AdamW's, on matrices alone")
+    arithmetic: Literal["auto", "float32", "bfloat16"] = option(
+        "float32", "of the products of training, never of scoring; auto: bfloat16 where the processor has it"
+    )
     average: float = option(0.98, "decay of the running mean of the weights, which is what is kept; 0: none")
     epochs: int = option(20, "passes over the training text at most")
     patience: int | None = option(

@@ -52,6 +52,7 @@ class Recipe:
     warmup: float = 0.0  # share of the training during which the rate rises from 0
     weight_decay: float = 0.0
     average: float = 0.0  # decay of the running mean of the weights; 0: none
+    arithmetic: Literal["float32", "bfloat16"] = "float32"  # of the products; weights and sums stay float32
 
     def rate(self, progress: float) -> float:
         """The learning rate after ``progress`` (0..1) of the training."""
@@ -212,8 +213,12 @@ class Trainer:
         device = self.parameters[0].device
         targets = torch.from_numpy(y.T).long().to(device)
         state = self.state if continues and self.state is not None else self.network.start(len(x))
-        logits, state = self.network(torch.from_numpy(x.T).long().to(device), state)
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING)
+        rounded = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.arithmetic == "bfloat16")
+        with rounded:
+            logits, state = self.network(torch.from_numpy(x.T).long().to(device), state)
+        loss = nn.functional.cross_entropy(
+            _unrounded(logits).flatten(0, 1), targets.flatten(), ignore_index=PADDING
+        )
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = clip_gradients(self.parameters, self.recipe.clip)
@@ -222,7 +227,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self._progress())
         self.optimizer.step()
-        self.state = tuple(s.detach() for s in state)  # the value is carried on, the gradient is not
+        self.state = tuple(
+            _unrounded(s.detach()) for s in state
+        )  # the value is carried on, the gradient is not
         self.updates += 1
         if self.mean is not None:
             share = 1 - min(self.recipe.average, (1 + self.updates) / (10 + self.updates))
@@ -360,6 +367,11 @@ class Trainer:
                     self.optimizer.state[p] = {
                         name: next(moments) for name in ("step", "exp_avg", "exp_avg_sq")
                     }
+
+
+def _unrounded(x: Tensor) -> Tensor:
+    """bfloat16, which numpy has not and whose sums would be rounded too, as float32."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _decayed(network: Network, weight_decay: float) -> list[dict[str, Any]]:
