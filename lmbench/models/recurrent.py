@@ -14,7 +14,6 @@ from lmbench.models.network import Network, State, dropped, from_grams, gram_tab
 from lmbench.models.neural import MOST_LAYERS, TunedModel
 from lmbench.models.plain_cell import PlainCell
 
-
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
