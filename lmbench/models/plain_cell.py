@@ -15,12 +15,8 @@ def product_with(W: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
     W is brought once into the order that the library's kernel reads, where it has one: products of few rows
     otherwise spend a part of their time on that, each of them anew.
     """
-    if (
-        W.device.type == "cpu"
-        and W.dtype == torch.float32
-        and rows > 1
-        and torch.backends.mkldnn.is_available()
-    ):
+    single = W.device.type == "cpu" and W.dtype == torch.float32
+    if single and rows > 1 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         linear = torch.ops.mkldnn._linear_pointwise.binary
         packed = torch.ops.mkldnn._reorder_linear_weight(W.t().contiguous(), rows)
         return lambda x, z: linear(x, z, packed, None, "add")
@@ -75,7 +71,7 @@ class PlainCell(nn.Module):
         else:
             flat = torch.addmm(self.bias_ih_l0, x.flatten(0, 1), self.weight_ih_l0)
             Z = flat.view(*x.shape[:2], -1)
-        given = (Z, state[0], self.weight_hh_l0)
+        given: tuple[Tensor, ...] = (Z, state[0], self.weight_hh_l0)
         if torch.is_autocast_enabled(Z.device.type):
             given = tuple(part.to(torch.get_autocast_dtype(Z.device.type)) for part in given)
         H: Tensor = PlainRecurrence.apply(*given)  # type: ignore[no-untyped-call]
