@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from test_studies import corpus_of, plain
 
+from lmbench.files import InputError
 from lmbench.sources import make_source
-from lmbench.studies import gradients, paired_interval, run_study, sampling
+from lmbench.studies import context, gradients, paired_interval, run_study, sampling
 
 # sampling ------------------------------------------------------------------------------------------
 
@@ -111,3 +112,21 @@ def test_gradients_study_of_a_known_source(monkeypatch):
     # 2,000 test characters, deviation of −log2 p about 0.5: 3 · 0.5 / √2000 = 0.03, and what is not learnt yet.
     assert rows["bits_per_char"].to_numpy() == pytest.approx(2 / 3, abs=0.06)
     assert plain(study) == plain(run_study("gradients", corpus))
+
+
+# context -------------------------------------------------------------------------------------------
+
+
+def test_a_longer_look_comes_near_to_the_whole_past(monkeypatch):
+    small = {"hidden": 12, "epochs": 3, "batch": 8, "steps": 16, "lr": 0.03, "dropout": 0.0, "patience": None}
+    monkeypatch.setattr(context, "SMALL", small | {"direct": 0})
+    study = run_study("context", corpus_of(make_source("golden-mean"), 6000))
+    by = {way: of.set_index("tokens")["bits_per_char"] for way, of in study.table.groupby("way")}
+    whole = by["carry"].iloc[0]
+    assert whole == pytest.approx(2 / 3, abs=0.07)
+    assert by["fixed"][64] == pytest.approx(whole, abs=1e-3)
+    assert by["reset"][1] == pytest.approx(by["fixed"][1], abs=1e-6)  # both: from the token before alone
+    assert by["counts"].index.tolist() == list(range(1, context.ORDERS))
+    assert len(study.table) == 1 + 2 * len(context.LENGTHS) + context.ORDERS - 1
+    with pytest.raises(InputError, match="bigram has no option context"):
+        run_study("context", corpus_of(make_source("golden-mean"), 6000), model="bigram")

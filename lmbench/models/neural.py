@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -158,6 +159,16 @@ class NeuralModel(LanguageModel):
         """A fresh network on its device."""
         self._last_read = _NOTHING_READ
         self.network = self._network(generator).to(self._device())
+
+    def with_context(self, context: str, steps: int | None = None) -> Self:
+        """This model as fitted, but scoring with another ``context`` (and for ``reset`` other ``steps``).
+
+        Raises InputError for a context that there is not.
+        """
+        other = copy.copy(self)
+        other.context, other.steps = context, self.steps if steps is None else steps
+        other.__post_init__()
+        return other
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         return self._score(tokens, whole=False)

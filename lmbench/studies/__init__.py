@@ -58,6 +58,7 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.gradients:run",
         "How far back do gradients reach, and what do clipping and truncation do?",
     ),
+    "context": ("lmbench.studies.context:run", "How far back does a network look?"),
     "learning-curve": (
         "lmbench.studies.learning_curve:run",
         "How do bits fall with training text, and when does one model overtake another?",

@@ -25,6 +25,7 @@ def worker(pipe: Any, name: str) -> None:
 
     model: Any = make_model(name)
     model.vocab_size = V
+    rounded = model._recipe().arithmetic == "bfloat16"
     generator = torch.Generator().manual_seed(0)
     network = model._network(generator)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
@@ -34,8 +35,9 @@ def worker(pipe: Any, name: str) -> None:
         threads, minibatches = told
         torch.set_num_threads(threads)
         for _ in range(minibatches):
-            logits, _ = network(ids[:-1], network.start(ids.shape[1]))
-            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[1:].flatten())
+            with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+                logits, _ = network(ids[:-1], network.start(ids.shape[1]))
+            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[1:].flatten())
             optimizer.zero_grad()
             loss.backward()
             clip_gradients(network.parameters(), 1.0)

@@ -79,9 +79,10 @@ NETWORKS = {
 }
 
 
-def training_step(network, ids: torch.Tensor) -> None:
-    logits, _ = network(ids[:-1], network.start(ids.shape[1]))
-    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[1:].flatten())
+def training_step(network, ids: torch.Tensor, arithmetic: str = "float32") -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic == "bfloat16"):
+        logits, _ = network(ids[:-1], network.start(ids.shape[1]))
+    loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[1:].flatten())
     for p in network.parameters():
         p.grad = None
     loss.backward()
@@ -107,18 +108,20 @@ def test_train(benchmark, name, hidden, batch, steps):
     told(benchmark, steps * batch)
 
 
+@pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_train_cells(benchmark, cell):
+def test_train_cells(benchmark, cell, arithmetic):
     benchmark.group = "train, hidden 384, batch 32, steps 40"
     network = recurrent(cell, 384)
     ids = torch.randint(V, (41, 32), generator=generator())
-    benchmark.pedantic(training_step, (network, ids), rounds=8, warmup_rounds=2)
+    benchmark.pedantic(training_step, (network, ids, arithmetic), rounds=8, warmup_rounds=2)
     told(benchmark, 40 * 32)
 
 
 @pytest.mark.parametrize("batch", [32, 64, 128, 256])
+@pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("cell", "hidden"), [("rnn", 512), ("rnn", 384), ("lstm", 512), ("lstm", 320)])
-def test_share_of_peak(benchmark, cell, hidden, batch):
+def test_share_of_peak(benchmark, cell, hidden, arithmetic, batch):
     """Fastest step and fastest large product of rounds in turn; operations are those of products that a token needs.
 
     6 (g H² + H V), g = 1 or 4: what a token reads is a row to look up, and is not counted where a product does it.
@@ -131,13 +134,16 @@ def test_share_of_peak(benchmark, cell, hidden, batch):
     def setup() -> None:
         peaks.append(matmul_peak(seconds=0.1))
 
-    benchmark.pedantic(training_step, (network, ids), setup=setup, rounds=10, warmup_rounds=1)
+    def step() -> None:
+        training_step(network, ids, arithmetic)
+
+    benchmark.pedantic(step, setup=setup, rounds=10, warmup_rounds=1)
     flops = 6 * ({"rnn": 1, "lstm": 4}[cell] * hidden**2 + hidden * V)
     rate = steps * batch / benchmark.stats["min"]
     share = rate * flops / max(peaks)
     benchmark.extra_info |= {"tokens_per_second": round(rate), "share_of_peak": round(share, 3)}
     print(
-        f"\n{cell} {hidden}, batch {batch}: {rate:,.0f} tokens/s, {share:.0%} of {max(peaks) / 1e9:.0f} GFLOP/s"
+        f"\n{cell} {hidden}, {arithmetic}, batch {batch}: {rate:,.0f} tokens/s, {share:.0%} of {max(peaks) / 1e9:.0f} GFLOP/s"
     )
 
 
@@ -152,14 +158,15 @@ def test_score_one_text(benchmark, name):
 
 def test_ratios_side_by_side(benchmark):
     """Medians of interleaved rounds, so that a busy machine slows all ways alike."""
-    networks = {name: make(512) for name, make in NETWORKS.items()}
+    networks = {name: (make(512), "float32") for name, make in NETWORKS.items()}
+    networks["hand-written backward, bfloat16"] = (recurrent("rnn", 512), "bfloat16")
     ids = torch.randint(V, (36, 32), generator=generator())
     times: dict[str, list[float]] = {name: [] for name in networks}
 
     def once() -> None:
-        for name, network in networks.items():
+        for name, (network, arithmetic) in networks.items():
             begin = time.perf_counter()
-            training_step(network, ids)
+            training_step(network, ids, arithmetic)
             times[name].append(time.perf_counter() - begin)
 
     benchmark.pedantic(once, rounds=15, warmup_rounds=2)

@@ -1,0 +1,117 @@
+"""How far back does a network look? Bits against the tokens of context that it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lmbench.charts import Chart, Panel, Series
+from lmbench.corpus import Corpus
+from lmbench.files import InputError
+from lmbench.metrics import summary
+from lmbench.models import make_model
+from lmbench.models.base import Monitor
+from lmbench.scores import Scorer
+from lmbench.studies import PLURAL, SMALL_RNN, Study, at_least, prefix
+
+QUESTION = "How far back does a network look?"
+LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+ORDERS = 8  # of the count model beside it
+ENOUGH = 0.01  # bits a character by which the whole past may be better
+# Without weights from n-grams straight to the output, so that what the recurrence remembers is seen.
+SMALL: dict[str, Any] = {**SMALL_RNN, "epochs": 4, "direct": 0}
+SCORED = 10_000  # characters, in the short version
+WAYS = {
+    "fixed": "network, the last N alone",
+    "reset": "network, begun anew every N",
+    "carry": "network, the whole past",
+    "counts": "Kneser–Ney of order N + 1",
+}
+
+
+def run(
+    corpus: Corpus,
+    *,
+    seed: int = 0,
+    full: bool = False,
+    monitor: Monitor,
+    model: str = "lstm",
+    unit: str = "char",
+) -> Study:
+    """One network, trained once, scored with the last N tokens alone, with the state anew every N, and with all.
+
+    model: of those that have the option ``context``. full: its default size and training, and all of the test text.
+    """
+    import pandas as pd
+
+    corpus = corpus.with_held_out()
+    at_least(f"{PLURAL[unit]} of training text", len(corpus.encoded(unit, "train").tokens), 1000)
+    if "context" not in make_model(model).options():
+        raise InputError(f"{model} has no option context; take a network, such as model=lstm")
+    network: Any = make_model(model, **({"direct": 0} if full else SMALL))
+    whole = corpus.text("test")
+    text = whole if full else prefix(whole, SCORED)
+    total = len(LENGTHS) * 2 + ORDERS + 2
+    rows: list[dict[str, Any]] = []
+
+    def note(way: str, length: int | None, scorer: Scorer) -> None:
+        monitor.progress(len(rows) + 1, total, WAYS[way] if length is None else f"{WAYS[way]}, N = {length}")
+        found = summary(scorer.score(text))
+        low, high = found["ci95"]
+        rows.append(
+            {"way": way, "tokens": length, "bits_per_char": found["bits_per_char"], "low": low, "high": high}
+        )
+
+    monitor.progress(0, total, f"training {model}")
+    scorer = Scorer.fit(network, corpus, unit, seed)
+    note("carry", None, scorer)
+    for length in LENGTHS:
+        note("fixed", length, replace(scorer, model=network.with_context(f"fixed:{length}")))
+        note("reset", length, replace(scorer, model=network.with_context("reset", length)))
+    for order in range(2, ORDERS + 1):
+        note("counts", order - 1, Scorer.fit(make_model("kneser-ney", order=order), corpus, unit, seed))
+    monitor.progress(1, 1)
+    table = pd.DataFrame(rows).astype({"tokens": "Int64"})
+    facts = {"characters": text.chars, "model": model}
+    return Study(
+        "context", QUESTION, table, [_chart(table, unit)], _sentences(table, corpus.name, model, unit), facts
+    )
+
+
+def _chart(table: Any, unit: str) -> Chart:
+    series = []
+    for way, of in table.groupby("way", sort=False):
+        x, y, low, high = (of[name].tolist() for name in ("tokens", "bits_per_char", "low", "high"))
+        if way == "carry":
+            series.append(Series(WAYS[way], [LENGTHS[0], LENGTHS[-1]], y * 2, "dashed"))
+        elif way == "fixed":
+            series.append(Series(WAYS[way], x, y, "line", low, high))
+        else:
+            series.append(Series(WAYS[way], x, y, "points" if way == "reset" else "line"))
+    caption = (
+        "One network, shown the last N alone (band: 95% interval), read with its state begun anew every N, and with all "
+        "that went before; and count models that see N."
+    )
+    label = f"{PLURAL[unit]} of context, N"
+    panel = Panel("What a longer look gains", label, "bits per character", series, "log")
+    return Chart("context", caption, [panel])
+
+
+def _sentences(table: Any, name: str, model: str, unit: str) -> list[str]:
+    by = {way: of.set_index("tokens")["bits_per_char"] for way, of in table.groupby("way")}
+    whole = float(by["carry"].iloc[0])
+    near = by["fixed"][by["fixed"] <= whole + ENOUGH]
+    reach = (
+        f"{near.index[0]} {PLURAL[unit]} are enough to come within {ENOUGH} of that"
+        if len(near)
+        else f"{LENGTHS[-1]} {PLURAL[unit]} are not enough to come within {ENOUGH} of that "
+        f"({by['fixed'].iloc[-1]:.3f})"
+    )
+    best = by["counts"].idxmin()
+    return [
+        f"On held-out {name}, {model} needs {whole:.3f} bits a character with all that went before; {reach}.",
+        f"With the last {LENGTHS[0]}, {LENGTHS[3]} and {LENGTHS[5]} alone it needs "
+        + ", ".join(f"{by['fixed'][n]:.3f}" for n in (LENGTHS[0], LENGTHS[3], LENGTHS[5]))
+        + f"; a state begun anew every {LENGTHS[-1]} costs {by['reset'].iloc[-1] - whole:+.3f}.",
+        f"Kneser–Ney, given 1 to {ORDERS - 1}, needs least with {best}: {by['counts'][best]:.3f}.",
+    ]
