@@ -77,7 +77,7 @@ class LanguageModel(ABC):
 
     ``costs``: what a fit that multiplies matrices has measured of its work: training_flops (floating-point operations to
     learn from one token), training_tokens (learnt from, over all passes), training_seconds (before an interruption,
-    too), peak_flops (a second, of matrix products on this machine with the same threads). Models that count have none.
+    too), peak_flops (a second, of single-precision products on this machine with the same threads). Models that count have none.
     """
 
     normalised: ClassVar[bool] = True

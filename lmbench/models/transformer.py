@@ -127,11 +127,12 @@ class Transformer(TunedModel):
     hidden: int = option(128, "width of a layer")
     layers: int = option(3, "layers")
     heads: int = option(4, "attention heads a layer")
-    window: int = option(128, "tokens that a layer sees, the present one included")
-    dropout: float = option(0.1, "share of the layers' outputs dropped")
-    batch: int = option(8, "rows of a minibatch")
-    steps: int = option(128, "tokens of a row")
-    lr: float = option(0.002, "learning rate at its highest")
+    window: int = option(64, "tokens that a layer sees, the present one included")
+    dropout: float = option(0.2, "share of the layers' outputs dropped")
+    batch: int = option(16, "rows of a minibatch")
+    steps: int = option(32, "tokens of a row")
+    lr: float = option(0.003, "learning rate at its highest")
+    epochs: int = option(14, "passes over the training text at most")
 
     def __post_init__(self) -> None:
         super().__post_init__()

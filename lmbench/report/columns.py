@@ -186,7 +186,10 @@ COLUMNS: dict[str, Column] = {
     "rate": _numbers("tokens/s", "tokens_per_second", count_text, "tokens learnt a second of training"),
     "speed": _numbers("GFLOP/s", "flops_per_second", _giga, "of matrix products, over all of the training"),
     "share": _numbers(
-        "of peak", "share_of_peak", share_text, "of what large matrix products reach on the same threads"
+        "of peak",
+        "share_of_peak",
+        share_text,
+        "of what large products in single precision reach on the same threads; in bfloat16 more than all of it may be had",
     ),
     "best": Column(
         "best for its", "no model of the text costs less and predicts better", _best_for, _best_for, False
