@@ -14,6 +14,8 @@ import click
 
 # numpy's matrix products are small here, and on several threads wait for each other; read when numpy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# torch's threads wait for each other awake at first: on a busy machine, long waits double the time of a training.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from lmbench import __version__
 from lmbench.cli.models import fit, generate, models, score
