@@ -16,7 +16,7 @@ from lmbench.models.network import Network, dropped, score
 from lmbench.models.plain_cell import PlainRecurrence
 from lmbench.models.recurrent import RecurrentNetwork
 from lmbench.models.scratch import ScratchNetwork
-from lmbench.models.transformer import TransformerNetwork
+from lmbench.models.transformer import TransformerNetwork, rotate
 from lmbench.models.window import WindowNetwork
 from lmbench.text import Tokens
 
@@ -301,3 +301,26 @@ def test_scores_on_the_gpu_agree():
     net, tokens = network("lstm").float(), text(300)
     on_cpu = score(net, tokens)
     np.testing.assert_allclose(score(net.cuda(), tokens), on_cpu, atol=1e-4)
+
+
+def test_positions_far_apart_are_told_from_each_other_in_bfloat16():
+    x = torch.randn(1, 1, 1000, 8, generator=generator())
+    exact, rounded = rotate(x.bfloat16().float(), 0), rotate(x.bfloat16(), 0)
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.01, atol=0.01)
+
+
+def test_another_context_of_a_fitted_model_is_saved_and_restored_too():
+    model = small("lstm", dynamic=0.001).fit(text(300), text(50), vocab_size=V)
+    again = small("lstm", dynamic=0.001)
+    again.vocab_size = V
+    again._restore(model.with_context("carry")._state())
+    np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
+    still = small("lstm").fit(
+        text(300), Tokens(text(1).ids[:0], np.zeros(1, dtype=np.int64), 0), vocab_size=V
+    )
+    by_three = still.with_context("reset", 3)
+    assert (by_three.context, by_three.steps, still.context) == ("reset", 3, "carry")
+    assert by_three.log_probs(text(50)).sum() < still.log_probs(text(50)).sum()
+    with pytest.raises(InputError, match="context=far"):
+        still.with_context("far")

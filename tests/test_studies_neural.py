@@ -119,7 +119,7 @@ def test_gradients_study_of_a_known_source(monkeypatch):
 
 def test_a_longer_look_comes_near_to_the_whole_past(monkeypatch):
     small = {"hidden": 12, "epochs": 3, "batch": 8, "steps": 16, "lr": 0.03, "dropout": 0.0, "patience": None}
-    monkeypatch.setattr(context, "SMALL", small | {"direct": 0})
+    monkeypatch.setitem(context.MODELS, "lstm", small)
     study = run_study("context", corpus_of(make_source("golden-mean"), 6000))
     by = {way: of.set_index("tokens")["bits_per_char"] for way, of in study.table.groupby("way")}
     whole = by["carry"].iloc[0]
@@ -128,5 +128,5 @@ def test_a_longer_look_comes_near_to_the_whole_past(monkeypatch):
     assert by["reset"][1] == pytest.approx(by["fixed"][1], abs=1e-6)  # both: from the token before alone
     assert by["counts"].index.tolist() == list(range(1, context.ORDERS))
     assert len(study.table) == 1 + 2 * len(context.LENGTHS) + context.ORDERS - 1
-    with pytest.raises(InputError, match="bigram has no option context"):
+    with pytest.raises(InputError, match="bigram"):
         run_study("context", corpus_of(make_source("golden-mean"), 6000), model="bigram")

@@ -197,7 +197,7 @@ def rounding(network: Network, tokens: Tokens, most: int = 2000) -> float:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether it has instructions for products of bfloat16; without them, such products are slow."""
+    """Whether a device is known to have instructions for bfloat16: a GPU, or a processor with those of AVX-512."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())

@@ -91,7 +91,6 @@ class NeuralModel(LanguageModel):
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InputError("device=cuda, but torch finds no GPU here; use device=cpu")
         self._last_read: tuple[np.ndarray, State | None, np.ndarray] = _NOTHING_READ
-        self.squares = []
 
     @property
     def wants_valid(self) -> bool:
@@ -145,7 +144,7 @@ class NeuralModel(LanguageModel):
             "training_seconds": trainer.seconds,
             "peak_flops": peak,
         }
-        if rounding(self.network, train if valid is None else valid) > self.precision:
+        if rounding(self.network, valid if valid is not None and len(valid) else train) > self.precision:
             self.network.double()
         if self.dynamic:
             self.squares = mean_squares(self.network, train, rng)
@@ -157,7 +156,7 @@ class NeuralModel(LanguageModel):
 
     def _begin(self, generator: torch.Generator) -> None:
         """A fresh network on its device."""
-        self._last_read = _NOTHING_READ
+        self._last_read, self.squares = _NOTHING_READ, []
         self.network = self._network(generator).to(self._device())
 
     def with_context(self, context: str, steps: int | None = None) -> Self:
@@ -247,9 +246,9 @@ class NeuralModel(LanguageModel):
                 p.copy_(torch.from_numpy(state[name].copy()))
         self.network.eval()
         if self.dynamic:
-            self.squares = [
-                torch.from_numpy(state[f"squares.{n}"].copy()).to(p.device) for n, p in named.items()
-            ]
+            saved = {name: torch.from_numpy(state[f"squares.{name}"].copy()) for name in named}
+            # In the order in memory that the weights have: sums are then the same bits.
+            self.squares = [torch.empty_like(p).copy_(saved[name]) for name, p in named.items()]
             self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
 
 
@@ -282,7 +281,7 @@ class TunedModel(NeuralModel):
     warmup: float = option(0.02, "share of the training during which the learning rate rises")
     weight_decay: float = option(0.1, "AdamW's, on matrices alone")
     arithmetic: Literal["auto", "float32", "bfloat16"] = option(
-        "float32", "of the products of training, never of scoring; auto: bfloat16 where the processor has it"
+        "float32", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
     )
     average: float = option(0.98, "decay of the running mean of the weights, which is what is kept; 0: none")
     epochs: int = option(20, "passes over the training text at most")

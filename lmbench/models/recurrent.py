@@ -128,7 +128,7 @@ class Recurrent(TunedModel):
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
     input_scale: float = option(2.0, "bound of the first weights that a token is read by")
     arithmetic: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "of the products of training, never of scoring; auto: bfloat16 where the processor has it"
+        "auto", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
     )
     lr: float = option(0.008, "learning rate at its highest")
     weight_decay: float = option(0.2, "AdamW's, on matrices alone")
@@ -169,7 +169,7 @@ class Recurrent(TunedModel):
 
 @dataclass(kw_only=True, eq=False)
 class PlainRecurrent(Recurrent):
-    """Plain cells, which want a lower rate and less dropout; four times as fast as those of an LSTM."""
+    """Plain cells, which want a lower rate and less dropout."""
 
     hidden: int = option(384, "hidden units a layer")
     dropout: float = option(0.3, "share of a layer's outputs dropped")

@@ -52,7 +52,9 @@ class Recipe:
     warmup: float = 0.0  # share of the training during which the rate rises from 0
     weight_decay: float = 0.0
     average: float = 0.0  # decay of the running mean of the weights; 0: none
-    arithmetic: Literal["float32", "bfloat16"] = "float32"  # of the products; weights and sums stay float32
+    arithmetic: Literal["float32", "bfloat16"] = (
+        "float32"  # of the network; weights, their steps and the loss are float32
+    )
 
     def rate(self, progress: float) -> float:
         """The learning rate after ``progress`` (0..1) of the training."""
@@ -352,9 +354,13 @@ class Trainer:
             return
         for name in self._facts:
             setattr(self, name, facts[name])
+        device = self.parameters[0].device
         kinds: dict[str, list[Tensor]] = {}
         for name, array in arrays.items():
-            kinds.setdefault(name.partition(".")[0], []).append(torch.from_numpy(array))
+            kind = name.partition(".")[0]
+            kinds.setdefault(kind, []).append(
+                torch.from_numpy(array).to("cpu" if kind == "generator" else device)
+            )
         self._load(kinds["weights"])
         self.best = kinds["best"]
         self.mean = kinds.get("mean")

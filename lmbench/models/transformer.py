@@ -19,10 +19,12 @@ def rotate(x: Tensor, first: int) -> Tensor:
     x: (batch, heads, length, even width), at positions first, first + 1, ... (Su et al. 2021).
     """
     half = x.shape[-1] // 2
-    speeds = 10000.0 ** (-torch.arange(half, dtype=x.dtype, device=x.device) / half)
-    angles = torch.arange(first, first + x.shape[-2], dtype=x.dtype, device=x.device)[:, None] * speeds
+    kind = torch.promote_types(x.dtype, torch.float32)  # bfloat16 cannot tell 256 from 257
+    speeds = 10000.0 ** (-torch.arange(half, dtype=kind, device=x.device) / half)
+    angles = torch.arange(first, first + x.shape[-2], dtype=kind, device=x.device)[:, None] * speeds
     a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], dim=-1)
+    turned = torch.cat([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], dim=-1)
+    return turned.to(x.dtype)
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmbench.charts import Chart, Panel, Series
 from lmbench.corpus import Corpus
-from lmbench.files import InputError
+from lmbench.files import unknown
 from lmbench.metrics import summary
 from lmbench.models import make_model
 from lmbench.models.base import Monitor
@@ -18,8 +18,16 @@ QUESTION = "How far back does a network look?"
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 ORDERS = 8  # of the count model beside it
 ENOUGH = 0.01  # bits a character by which the whole past may be better
-# Without weights from n-grams straight to the output, so that what the recurrence remembers is seen.
-SMALL: dict[str, Any] = {**SMALL_RNN, "epochs": 4, "direct": 0}
+# Small networks, without weights from n-grams straight to the output: what they remember themselves is seen.
+RECURRENT: dict[str, Any] = {**SMALL_RNN, "epochs": 4}
+WINDOWED: dict[str, Any] = {"hidden": 64, "epochs": 4, "patience": None}
+MODELS: dict[str, dict[str, Any]] = {
+    "rnn": RECURRENT,
+    "gru": RECURRENT,
+    "lstm": RECURRENT,
+    "mlp": WINDOWED | {"window": 16},
+    "transformer": WINDOWED | {"layers": 2},
+}
 SCORED = 10_000  # characters, in the short version
 WAYS = {
     "fixed": "network, the last N alone",
@@ -40,18 +48,20 @@ def run(
 ) -> Study:
     """One network, trained once, scored with the last N tokens alone, with the state anew every N, and with all.
 
-    model: of those that have the option ``context``. full: its default size and training, and all of the test text.
+    model: rnn, gru, lstm, mlp or transformer (which takes some minutes). full: its default size and training, and all of the test text.
     """
     import pandas as pd
 
+    if model not in MODELS:
+        raise unknown("network", model, MODELS)
     corpus = corpus.with_held_out()
-    at_least(f"{PLURAL[unit]} of training text", len(corpus.encoded(unit, "train").tokens), 1000)
-    if "context" not in make_model(model).options():
-        raise InputError(f"{model} has no option context; take a network, such as model=lstm")
-    network: Any = make_model(model, **({"direct": 0} if full else SMALL))
+    trained, held_out = (len(corpus.encoded(unit, split).tokens) for split in ("train", "test"))
+    at_least(f"{PLURAL[unit]} of training text", trained, 1000)
+    at_least(f"{PLURAL[unit]} of test text", held_out, 100)
+    network: Any = make_model(model, direct=0, **({} if full else MODELS[model]))
     whole = corpus.text("test")
     text = whole if full else prefix(whole, SCORED)
-    total = len(LENGTHS) * 2 + ORDERS + 2
+    total = 2 * len(LENGTHS) + ORDERS + 1
     rows: list[dict[str, Any]] = []
 
     def note(way: str, length: int | None, scorer: Scorer) -> None:
@@ -102,9 +112,9 @@ def _sentences(table: Any, name: str, model: str, unit: str) -> list[str]:
     whole = float(by["carry"].iloc[0])
     near = by["fixed"][by["fixed"] <= whole + ENOUGH]
     reach = (
-        f"{near.index[0]} {PLURAL[unit]} are enough to come within {ENOUGH} of that"
+        f"the last {near.index[0]} alone are enough to come within {ENOUGH} of that"
         if len(near)
-        else f"{LENGTHS[-1]} {PLURAL[unit]} are not enough to come within {ENOUGH} of that "
+        else f"the last {LENGTHS[-1]} alone are not enough to come within {ENOUGH} of that "
         f"({by['fixed'].iloc[-1]:.3f})"
     )
     best = by["counts"].idxmin()
