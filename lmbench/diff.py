@@ -25,27 +25,31 @@ def diff_runs(before: Path, after: Path) -> dict[str, Any]:
         "before": str(before),
         "after": str(after),
         "models": [_row(key, one.get(key), other.get(key)) for key in dict.fromkeys([*one, *other])],
-        "environment": _changed(_environment(before), _environment(after)),
+        "environment": _changed(*(_results(folder).get("environment", {}) for folder in (before, after))),
     }
 
 
 def _runs(folder: Path) -> dict[tuple[str, str, int], Run]:
+    """The runs that the folder's results tell of; where there are no results yet, all that were scored."""
+    told = {
+        (row.get("corpus"), row.get("label"), row.get("seed")) for row in _results(folder).get("results", [])
+    }
     found = {}
     for path in sorted((folder / "scores").glob("*/*.npz")):
         run = load_run(path)
-        if run is not None:
+        if run is not None and (not told or (run.corpus, run.label, run.seed) in told):
             found[run.corpus, run.label, run.seed] = run
     if not found:
         raise InputError(f"{folder} holds no scores; name a run directory, such as reports/default")
     return found
 
 
-def _environment(folder: Path) -> dict[str, Any]:
+def _results(folder: Path) -> dict[str, Any]:
     import json
 
     try:
-        return dict(json.loads((folder / "results.json").read_bytes())["environment"])
-    except (OSError, ValueError, KeyError):
+        return dict(json.loads((folder / "results.json").read_bytes()))
+    except (OSError, TypeError, ValueError):
         return {}
 
 

@@ -101,3 +101,15 @@ def test_diff_tells_infinite_losses_from_finite_ones(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["models"]
     assert [row["difference_bits_per_char"] for row in told] == [None, None]
     assert "breaks got worse" in page.read_text()
+
+
+def test_scores_of_an_earlier_run_in_the_same_folder_are_left_aside(tmp_path):
+    for folder in ("one", "two"):
+        scored(tmp_path / folder, "kept", [-1.0, -2.0] * 20)
+        scored(tmp_path / folder, "earlier", [-1.0, -2.0] * 20)
+    told = {"results": [{"corpus": "c", "label": "kept", "seed": 0}], "environment": {}}
+    (tmp_path / "two" / "results.json").write_text(json.dumps(told))
+    reasons = {row["label"]: row["reason"] for row in diff_runs(tmp_path / "one", tmp_path / "two")["models"]}
+    assert reasons == {"kept": None, "earlier": "only before"}
+    (tmp_path / "two" / "results.json").write_text("[1]")  # not what a run writes
+    assert len(diff_runs(tmp_path / "one", tmp_path / "two")["models"]) == 2
