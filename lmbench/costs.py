@@ -8,7 +8,7 @@ from typing import Any
 COSTS = ("total_fit_seconds", "score_seconds", "parameters")
 
 
-def costs_of(measured: Mapping[str, float]) -> dict[str, float]:
+def costs_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     """A fit's ``LanguageModel.costs`` with what follows from them; nothing of nothing.
 
     tokens_per_second and flops_per_second: over all of the training, its looks at held-out text included;

@@ -38,6 +38,7 @@ def test_a_network_tells_its_costs_and_a_count_model_has_none(ferry) -> None:
         run.facts["training_flops"] * run.facts["training_tokens"] / run.facts["training_seconds"]
     )
     assert run.facts["peak_flops"] > 1e8
+    assert run.facts["arithmetic"] in ("float32", "bfloat16")
     assert "training_flops" not in fit_run(make_model("bigram"), ferry)[1].facts
 
 

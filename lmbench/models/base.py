@@ -77,7 +77,8 @@ class LanguageModel(ABC):
 
     ``costs``: what a fit that multiplies matrices has measured of its work: training_flops (floating-point operations to
     learn from one token), training_tokens (learnt from, over all passes), training_seconds (before an interruption,
-    too), peak_flops (a second, of single-precision products on this machine with the same threads). Models that count have none.
+    too), peak_flops (a second, of single-precision products on this machine with the same threads), arithmetic (that of
+    the training). Models that count have none.
     """
 
     normalised: ClassVar[bool] = True
@@ -88,7 +89,7 @@ class LanguageModel(ABC):
     components: list[LanguageModel] = dataclasses.field(init=False, default_factory=list, repr=False)
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
-    costs: dict[str, float] = dataclasses.field(init=False, default_factory=dict, repr=False)
+    costs: dict[str, Any] = dataclasses.field(init=False, default_factory=dict, repr=False)
 
     @property
     def needs_valid(self) -> bool:

@@ -134,7 +134,8 @@ class NeuralModel(LanguageModel):
             train = Tokens(train.ids[: self.max_tokens], kept, train.bos)
         generator = generator_of(rng)
         self._begin(generator)
-        trainer = Trainer(self.network, self._recipe(), train, valid, rng, generator, monitor)
+        recipe = self._recipe()
+        trainer = Trainer(self.network, recipe, train, valid, rng, generator, monitor)
         peak = machine_peak(next(self.network.parameters()).device)
         trainer.run()
         self.history, self.notes = trainer.history, trainer.notes
@@ -143,6 +144,7 @@ class NeuralModel(LanguageModel):
             "training_tokens": trainer.tokens,
             "training_seconds": trainer.seconds,
             "peak_flops": peak,
+            "arithmetic": recipe.arithmetic,
         }
         if rounding(self.network, valid if valid is not None and len(valid) else train) > self.precision:
             self.network.double()
