@@ -229,9 +229,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self._progress())
         self.optimizer.step()
-        self.state = tuple(
-            _unrounded(s.detach()) for s in state
-        )  # the value is carried on, the gradient is not
+        # The value is carried on, the gradient is not.
+        self.state = tuple(_unrounded(s.detach()) for s in state)
         self.updates += 1
         if self.mean is not None:
             share = 1 - min(self.recipe.average, (1 + self.updates) / (10 + self.updates))
