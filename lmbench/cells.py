@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,15 +69,28 @@ class Cell:
 
 @functools.cache
 def code_hash() -> str:
-    """Of the source files that decide a score: everything but the runner, the command line and the drawing."""
-    package = Path(__file__).parent
-    names = ["text", "ngrams", "batches", "corpus", "scores", "arpa", "sources"]
-    files = [package / f"{name}.py" for name in names] + sorted(package.glob("models/*.py"))
+    """Of the source files that decide a score or whether it is ranked: models, scores, coder, and all that they import."""
     digest = hashlib.sha256()
-    for file in files:
-        if file.exists():
-            digest.update(file.read_bytes())
+    for file in sorted(deciding_files()):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def deciding_files() -> set[Path]:
+    """The files behind ``code_hash``, found by their import lines, so that none is forgotten when one is divided."""
+    package = Path(__file__).parent
+    found: set[Path] = set()
+    waiting = {package / "scores.py", package / "coder.py", *package.glob("models/*.py")}
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        names = re.findall(
+            r"^\s*from lmbench\.([\w.]+) import", file.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        near = {package.joinpath(*name.split(".")) for name in names}
+        files = {path / "__init__.py" if path.is_dir() else path.with_suffix(".py") for path in near}
+        waiting |= files - found
+    return found
 
 
 def own_code_hash(model: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from lmbench import report
 from lmbench.bench import Watch, beginning, evaluate, fit_run, learnt_text, run_suite
-from lmbench.cells import Cell, own_code_hash
+from lmbench.cells import Cell, deciding_files, own_code_hash
 from lmbench.differences import Views
 from lmbench.files import InputError
 from lmbench.models import make_model
@@ -28,6 +28,7 @@ from lmbench.scores import load_run
 from lmbench.suite import CorpusSpec, ModelSpec, Suite, load_suite, to_toml
 from tests.conftest import GOLDEN
 
+PACKAGE = Path(__file__).parent.parent / "lmbench"
 FERRY = CorpusSpec(
     "ferry", documents="line", train=str(GOLDEN / "ferry.train.txt"), test=str(GOLDEN / "ferry.test.txt")
 )
@@ -148,6 +149,17 @@ def test_a_users_own_model_is_measured_anew_when_its_code_or_its_bases_change(tm
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
     assert own_code_hash("uniform") == own_code_hash("bigram")  # of what comes along, code_hash speaks
+
+
+def test_the_key_knows_every_file_that_a_score_depends_on():
+    known = {".".join(["lmbench", *f.relative_to(PACKAGE).with_suffix("").parts]) for f in deciding_files()}
+    code = "import sys, lmbench.scores, lmbench.coder, lmbench.models.kneser_ney, lmbench.models.recurrent;"
+    code += "print(*[m for m in sys.modules if m.startswith('lmbench.')])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"lmbench.trie", "lmbench.words", "lmbench.units", "lmbench.models.training"} <= known
+    assert {m for m in loaded if m != "lmbench.models"} <= known
 
 
 def test_uniform_has_the_known_answer(tmp_path):
