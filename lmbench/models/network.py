@@ -75,8 +75,8 @@ def from_grams(
 ) -> Tensor:
     """(steps, batch, V): what the last 1, 2, .. ``longest`` tokens say of the next, straight (Mikolov et al. 2011).
 
-    ids: (longest + steps, batch), the last ``steps`` of them those after which logits are wanted; dropout: share
-    of the n-grams that say nothing.
+    ids: (longest + steps or more, batch), the last ``steps`` of them those after which logits are wanted; dropout:
+    share of the n-grams that say nothing.
     """
     place = torch.zeros_like(ids[:steps])
     rows = []
@@ -86,6 +86,25 @@ def from_grams(
         rows.append(place % len(table))
     found = nn.functional.embedding(torch.stack(rows), table)
     return dropped(found, dropout, generator, (*found.shape[:3], 1)).sum(0)
+
+
+class DirectNetwork(Network):
+    """One that may have, beside its layers, weights from the last n-grams straight to the output.
+
+    direct: n-grams of up to so many tokens, whose rows are in ``grams``; 0: none, and ``grams`` is None.
+    """
+
+    direct: int
+    dropout: float
+    generator: torch.Generator
+    grams: nn.Parameter | None
+
+    def with_grams(self, logits: Tensor, every: Tensor) -> Tensor:
+        """logits (steps, batch, V) and what the last n-grams of ``every`` (direct + steps or more, batch) add to them."""
+        if self.grams is None:
+            return logits
+        share = self.dropout if self.training else 0.0
+        return logits + from_grams(self.grams, every, len(logits), self.direct, share, self.generator)
 
 
 def inputs_and_targets(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State, dropped, from_grams, gram_table
+from lmbench.models.network import DirectNetwork, Network, State, dropped, gram_table
 from lmbench.models.neural import MOST_LAYERS, TunedModel
 from lmbench.models.plain_cell import PlainCell
 
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
-class RecurrentNetwork(Network):
+class RecurrentNetwork(DirectNetwork):
     """Embedding, layers of cells, and a linear output; dropout keeps its mask through a row (Gal & Ghahramani 2016).
 
     embedding: numbers a token is read as; 0: one-hot. weight_drop: share of the recurrent weights dropped in a
@@ -104,12 +104,10 @@ class RecurrentNetwork(Network):
                 x = dropped(x, self.dropout, self.generator, x.shape[1:])
         weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
         logits = torch.addmm(self.bias, x.flatten(0, 1), weight).view(*ids.shape, -1)
-        if self.grams is not None:
-            every = torch.cat([state[-1].t(), ids])
-            share = self.dropout if self.training else 0.0
-            logits = logits + from_grams(self.grams, every, len(ids), self.direct, share, self.generator)
-            after.append(every[len(ids) :].t())
-        return logits, tuple(after)
+        if not self.direct:
+            return logits, tuple(after)
+        every = torch.cat([state[-1].t(), ids])
+        return self.with_grams(logits, every), (*after, every[len(ids) :].t())
 
 
 @dataclass(kw_only=True, eq=False)

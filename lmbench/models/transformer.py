@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State, dropped, from_grams, gram_table
+from lmbench.models.network import DirectNetwork, Network, State, dropped, gram_table
 from lmbench.models.neural import MOST_LAYERS, TunedModel
 
 
@@ -59,7 +59,7 @@ class Block(nn.Module):
         return x.view(*x.shape[:2], self.heads, -1).permute(1, 2, 0, 3)
 
 
-class TransformerNetwork(Network):
+class TransformerNetwork(DirectNetwork):
     """Each layer of each token sees the ``window`` tokens up to it; of those before the minibatch it sees the
     values that the layer below had then, and no gradient flows to them (Dai et al. 2019).
 
@@ -115,11 +115,7 @@ class TransformerNetwork(Network):
         for block, memory in zip(self.blocks, memories, strict=True):
             x, memory = block(x, memory, mask)
             after.append(memory)
-        logits = self.output(self.norm(x))
-        if self.grams is not None:
-            share = self.dropout if self.training else 0.0
-            logits = logits + from_grams(self.grams, every, len(ids), self.direct, share, self.generator)
-        return logits, tuple(after)
+        return self.with_grams(self.output(self.norm(x)), every), tuple(after)
 
 
 @dataclass(kw_only=True, eq=False)

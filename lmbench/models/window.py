@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from lmbench.files import InputError
 from lmbench.models.base import option
-from lmbench.models.network import Network, State, dropped, from_grams, gram_table
+from lmbench.models.network import DirectNetwork, Network, State, dropped, gram_table
 from lmbench.models.neural import TunedModel
 
 
-class WindowNetwork(Network):
+class WindowNetwork(DirectNetwork):
     """O_t = W_o tanh(Σ_k E[x_{t-k}] U_k + b) + c over the last ``window`` tokens; the state is those tokens.
 
     A row of E of its own stands for "before the beginning of the document". direct: n-grams of up to so many tokens
@@ -57,11 +57,7 @@ class WindowNetwork(Network):
         if self.training:
             hidden = dropped(hidden, self.dropout, self.generator)
         logits = hidden @ self.output + self.c
-        if self.grams is not None:
-            share = self.dropout if self.training else 0.0
-            latest = every[len(every) - len(ids) - self.direct :]
-            logits = logits + from_grams(self.grams, latest, len(ids), self.direct, share, self.generator)
-        return logits, (every[len(every) - self.kept :].t(),)
+        return self.with_grams(logits, every), (every[len(every) - self.kept :].t(),)
 
 
 @dataclass(kw_only=True, eq=False)
