@@ -15,7 +15,7 @@ import numpy as np
 from lmbench.files import InputError
 from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
 from lmbench.models.contexts import FAR, Contexts, bases_of, symbol_classes
-from lmbench.models.log_linear import Gate, learn_gate, log_softmax
+from lmbench.models.log_linear import Gate, learn_gate, log_softmax, small_enough
 from lmbench.models.sparse_counts import SparseCounts, counts_before, first_pairs
 from lmbench.text import Tokens, Vocab
 
@@ -25,7 +25,6 @@ _SEEN = 6  # numbers about each context that the gate looks at
 _CELLS = 1 << 18  # counts held at once: tokens of a segment times vocabulary
 _MIX_TOKENS = 1 << 16  # at most so many tokens teach the weights ...
 _MIX_CELLS = 1 << 26  # ... and so many log-probabilities
-_LARGEST_VOCAB = 4096
 
 
 @dataclass(kw_only=True, eq=False)
@@ -69,12 +68,7 @@ class ContextMixing(LanguageModel):
             raise InputError(f"option times={self.times} must be at least 1")
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
-        if len(corpus_vocab) > _LARGEST_VOCAB:
-            raise InputError(
-                f"context-mixing is for characters or bytes; {len(corpus_vocab)} tokens are more than "
-                f"{_LARGEST_VOCAB}; use --unit char"
-            )
-        return corpus_vocab
+        return small_enough(corpus_vocab, "context-mixing", "--unit char")
 
     # Learning --------------------------------------------------------------------------------------
 

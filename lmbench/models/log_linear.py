@@ -9,13 +9,24 @@ import numpy as np
 
 from lmbench.files import InputError
 from lmbench.models.base import saved_array
+from lmbench.text import Vocab
 
+LARGEST_VOCAB = 4096
 HIDDEN = 64
 _EPOCHS = 8
 _BATCH = 256
 _RATE = 3e-3
 _DROPOUT = 0.2
 _DECAY = (0.9, 0.999)  # of Adam's running means
+
+
+def small_enough(vocab: Vocab, what: str, instead: str) -> Vocab:
+    """The vocabulary, for a model that works with whole distributions; raises InputError where it is too large for that."""
+    if len(vocab) > LARGEST_VOCAB:
+        raise InputError(
+            f"{what} is for characters or bytes; {len(vocab)} tokens are more than {LARGEST_VOCAB}; use {instead}"
+        )
+    return vocab
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:

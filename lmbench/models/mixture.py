@@ -12,10 +12,9 @@ import numpy as np
 from lmbench.files import InputError
 from lmbench.models import make_model, model_class
 from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
-from lmbench.models.log_linear import log_softmax, newton
+from lmbench.models.log_linear import log_softmax, newton, small_enough
 from lmbench.text import Tokens, Vocab
 
-_LARGEST_VOCAB = 4096  # of a geometric pool
 _IMPOSSIBLE = -50.0  # nats: what a geometric pool takes for the logarithm of less
 
 
@@ -50,12 +49,9 @@ class Mixture(LanguageModel):
             )
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
-        if self.pooling == "geometric" and len(corpus_vocab) > _LARGEST_VOCAB:
-            raise InputError(
-                f"pooling=geometric is for characters or bytes; {len(corpus_vocab)} tokens are more than "
-                f"{_LARGEST_VOCAB}; use pooling=linear"
-            )
-        return corpus_vocab
+        if self.pooling == "linear":
+            return corpus_vocab
+        return small_enough(corpus_vocab, "pooling=geometric", "pooling=linear")
 
     @property
     def component_labels(self) -> tuple[str, ...]:
