@@ -11,43 +11,46 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from lmbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from lmbench.batches import random_batches, sequential_batches  # noqa: F401
-    from lmbench.bench import evaluate  # noqa: F401
-    from lmbench.comparison import compare  # noqa: F401
-    from lmbench.corpus import Corpus, load_corpus  # noqa: F401
-    from lmbench.external import external_run  # noqa: F401
-    from lmbench.files import InputError  # noqa: F401
+    from lmbench.comparing.pairs import compare  # noqa: F401
+    from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
+    from lmbench.errors import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
-    from lmbench.results import leaderboard  # noqa: F401
-    from lmbench.scores import Run, Scorer, Scores, load_model  # noqa: F401
-    from lmbench.text import Tokens, Vocab  # noqa: F401
-    from lmbench.zipf import fit_zipf  # noqa: F401
+    from lmbench.results.frame import leaderboard  # noqa: F401
+    from lmbench.scoring.evaluation import evaluate  # noqa: F401
+    from lmbench.scoring.run import Run  # noqa: F401
+    from lmbench.scoring.scorer import Scorer, load_model  # noqa: F401
+    from lmbench.scoring.scores import Scores  # noqa: F401
+    from lmbench.scoring.token_file import external_run  # noqa: F401
+    from lmbench.text.batches import random_batches, sequential_batches  # noqa: F401
+    from lmbench.text.tokens import Tokens  # noqa: F401
+    from lmbench.text.vocab import Vocab  # noqa: F401
+    from lmbench.zipf.fits import fit_zipf  # noqa: F401
 
 # name -> the module that holds it, imported when the name is first used
 _PUBLIC = {
-    "Corpus": "corpus",
-    "InputError": "files",
-    "LanguageModel": "models",
-    "Run": "scores",
-    "Scorer": "scores",
-    "Scores": "scores",
-    "Tokens": "text",
-    "Vocab": "text",
+    "Corpus": "corpora.corpus",
+    "InputError": "errors",
+    "LanguageModel": "models.base",
+    "Run": "scoring.run",
+    "Scorer": "scoring.scorer",
+    "Scores": "scoring.scores",
+    "Tokens": "text.tokens",
+    "Vocab": "text.vocab",
     "check_model": "models.laws",
-    "compare": "comparison",
-    "evaluate": "bench",
-    "external_run": "external",
-    "fit_zipf": "zipf",
-    "leaderboard": "results",
-    "load_corpus": "corpus",
-    "load_model": "scores",
+    "compare": "comparing.pairs",
+    "evaluate": "scoring.evaluation",
+    "external_run": "scoring.token_file",
+    "fit_zipf": "zipf.fits",
+    "leaderboard": "results.frame",
+    "load_corpus": "corpora.corpus",
+    "load_model": "scoring.scorer",
     "make_model": "models",
-    "random_batches": "batches",
-    "sequential_batches": "batches",
+    "random_batches": "text.batches",
+    "sequential_batches": "text.batches",
 }
 __all__ = [*_PUBLIC]
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from lmbench.files import InputError
-from lmbench.scores import Scorer
-from lmbench.text import CanonicalText, canonical_text
+from lmbench.errors import InputError
+from lmbench.scoring.scorer import Scorer
+from lmbench.text.canonical import CanonicalText, canonical_text
 
 try:
     from lm_eval.api.model import LM

@@ -5,21 +5,20 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from paths import GOLDEN, ROOT
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small products on many threads wait for each other
 
-from lmbench.corpus import Corpus
+from lmbench.corpora.corpus import Corpus
 
 settings.register_profile("untimed", deadline=None)  # timings never decide a test
 settings.load_profile("untimed")
-
-GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="session")
 def data_folder():
     """The folder that LMBENCH_DATA names, or the one beside the repository; the test is skipped where there is none."""
-    beside = Path(__file__).parent.parent.parent / "shared" / "corpora"
+    beside = ROOT.parent / "shared" / "corpora"
     folder = Path(os.environ.get("LMBENCH_DATA", beside))
     if not folder.is_dir():
         pytest.skip("the corpora are not here; name their folder by LMBENCH_DATA")

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import click
 import pytest
+from paths import ROOT
 
+from lmbench.bench.suite_file import built_in
 from lmbench.cli import lmbench, main
-from lmbench.files import InputError
+from lmbench.corpora.descriptions import registry
+from lmbench.errors import InputError
 from lmbench.models import MODELS, model_class
-from lmbench.registry import registry
 from lmbench.studies import STUDIES
-from lmbench.suite import built_in
-from lmbench.text import NORMALISERS
-from lmbench.units import UNITS
+from lmbench.text.canonical import NORMALISERS
+from lmbench.text.units import UNITS
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 COUNT = r"\d[\d,]*"

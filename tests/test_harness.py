@@ -8,8 +8,8 @@ import pytest
 
 import lmbench as lb
 from lmbench.models import make_model
-from lmbench.scores import Scorer
-from lmbench.text import canonical_text
+from lmbench.scoring.scorer import Scorer
+from lmbench.text.canonical import canonical_text
 
 pytest.importorskip("lm_eval.api.model")
 from lmbench.harness import HarnessModel

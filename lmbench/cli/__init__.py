@@ -1,4 +1,8 @@
-"""The command line. Results go to stdout, progress and warnings to stderr; what is heavy is imported when needed."""
+"""The commands, and the progress on stderr.
+
+In: arguments. Out: results on stdout, progress and warnings on stderr, an exit status. What is heavy is imported when
+needed.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # torch's threads wait for each other awake at first: on a busy machine, long waits double the time of a training.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from lmbench import __version__
 from lmbench.cli.models import fit, generate, models, score
 from lmbench.cli.runs import diff, export, run, study
 from lmbench.cli.texts import corpora, zipf
-from lmbench.files import InputError
+from lmbench.errors import InputError
+from lmbench.version import __version__
 
 COMPLETION = """\b
 Completion of commands and options by the shell, for this session (or in its start-up file):

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.options import corpus_of, json_option, key_values, model_options, quiet_option, with_options
-from lmbench.files import InputError, check_place, unknown
+from lmbench.errors import InputError, unknown
+from lmbench.storage.files import check_place
 
 if TYPE_CHECKING:
-    from lmbench.corpus import Corpus
-    from lmbench.scores import Scorer
+    from lmbench.corpora.corpus import Corpus
+    from lmbench.scoring.scorer import Scorer
 
 
 def _fit(
@@ -32,9 +33,9 @@ def _fit(
     """
     import time
 
-    from lmbench.display import fit_monitor
+    from lmbench.cli.progress import fit_monitor
     from lmbench.models import make_model
-    from lmbench.scores import Scorer
+    from lmbench.scoring.scorer import Scorer
 
     model = make_model(name, **key_values(options))
     parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.component_labels]
@@ -105,11 +106,12 @@ def score(
     """Scores a text with one model, trained on the spot or loaded."""
     from dataclasses import asdict, replace
 
-    from lmbench.bench import score_run
-    from lmbench.corpus import Corpus, files_of, read_canonical
-    from lmbench.export import write_tokens
-    from lmbench.results import plain, result_of
-    from lmbench.scores import Scorer
+    from lmbench.corpora.corpus import Corpus, files_of, read_canonical
+    from lmbench.results.build import result_of
+    from lmbench.scoring.evaluation import score_run
+    from lmbench.scoring.scorer import Scorer
+    from lmbench.scoring.token_file import write_tokens
+    from lmbench.storage.plain import plain
 
     if saved is not None:
         if name or train:
@@ -130,7 +132,7 @@ def score(
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
     result = plain(result_of(run))
     if verify is not None:
-        from lmbench import coder
+        from lmbench.scoring import verification as coder
 
         found = coder.verify(scorer, corpus.text("test"), verify if verify >= 0 else None)
         result["verified"] = {**asdict(found), "holds": found.holds}
@@ -220,7 +222,7 @@ def generate(
     """Writes text with a saved model."""
     import numpy as np
 
-    from lmbench.scores import Scorer
+    from lmbench.scoring.scorer import Scorer
 
     scorer = Scorer.load(saved)
     click.echo(scorer.generate(np.random.default_rng(seed), length, prompt, temperature, top_k, top_p))
@@ -232,7 +234,7 @@ def generate(
 def models(name: str | None, as_json: bool) -> None:
     """Lists the models, or one model's options."""
     from lmbench.models import MODELS, model_class
-    from lmbench.models.base import describe_options
+    from lmbench.models.options import describe_options
 
     if name is None:
         rows = [{"name": n, "about": about, "fixed": fixed} for n, (_, fixed, about) in MODELS.items()]

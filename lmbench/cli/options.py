@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lmbench.files import InputError
-from lmbench.text import DOCUMENTS, NORMALISERS
-from lmbench.units import UNITS
+from lmbench.errors import InputError
+from lmbench.text.canonical import DOCUMENTS, NORMALISERS
+from lmbench.text.units import UNITS
 
 if TYPE_CHECKING:
-    from lmbench.corpus import Corpus
+    from lmbench.corpora.corpus import Corpus
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 unit_option = click.option("--unit", type=click.Choice(list(UNITS)), default="char", show_default=True)
@@ -52,8 +52,8 @@ def corpus_of(
     """The corpus that --train, --valid and --test describe; a corpus's own split stands in for what is left out."""
     from dataclasses import replace
 
-    from lmbench.corpus import Corpus, files_of, load_corpus, read_canonical
-    from lmbench.registry import registry
+    from lmbench.corpora.corpus import Corpus, files_of, load_corpus, read_canonical
+    from lmbench.corpora.descriptions import registry
 
     if train is None:
         raise InputError("--train is missing; give a text file or a corpus (`lmbench corpora list`)")

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from lmbench.cli.options import json_option, key_values, quiet_option
-from lmbench.files import InputError, unknown, write_whole
+from lmbench.errors import InputError, unknown
+from lmbench.storage.files import write_whole
 
 
 @click.command()
@@ -44,7 +45,7 @@ def run(
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, and writes the report."""
-    from lmbench.suite import load_suite
+    from lmbench.bench.suite_file import load_suite
 
     chosen = load_suite(suite).narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
@@ -55,8 +56,8 @@ def run(
     # With one job this process trains; else it reads and draws, and the workers divide the cores.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores if jobs == 1 else 1))
 
-    from lmbench.bench import run_suite
-    from lmbench.display import RunWatch, fit_monitor, progress_bars
+    from lmbench.bench.runner import run_suite
+    from lmbench.cli.progress import RunWatch, fit_monitor, progress_bars
 
     with progress_bars(quiet) as bars:
         outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
@@ -67,9 +68,10 @@ def run(
     from rich.console import Console
 
     from lmbench import report
-    from lmbench.answers import answer_all
-    from lmbench.results import results_of, write_results
-    from lmbench.views import views_of
+    from lmbench.results.build import results_of
+    from lmbench.results.file import write_results
+    from lmbench.results.views import views_of
+    from lmbench.studies.answers import answer_all
 
     told = msgspec.to_builtins(chosen)
     results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
@@ -98,7 +100,7 @@ def run(
 
 
 def _worse(baseline: Path, folder: Path) -> list[str]:
-    from lmbench.diff import diff_runs
+    from lmbench.results.diff import diff_runs
 
     return [
         f"{row['corpus']} {row['label']} by {row['difference_bits_per_char']:.4f} bits per character"
@@ -150,10 +152,10 @@ def study(
     }
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-    from lmbench.answers import Answer
-    from lmbench.corpus import load_corpus
-    from lmbench.display import fit_monitor
-    from lmbench.figures import draw
+    from lmbench.charts.draw import draw
+    from lmbench.cli.progress import fit_monitor
+    from lmbench.corpora.corpus import load_corpus
+    from lmbench.studies.answers import Answer
 
     corpus = load_corpus(corpus_name)
     with fit_monitor(name, quiet or as_json) as monitor:
@@ -188,8 +190,8 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
     """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
     from lmbench import report
     from lmbench.report.columns import columns_named
-    from lmbench.report.rows import corpora
-    from lmbench.results import read_results
+    from lmbench.report.ranking import corpora
+    from lmbench.results.file import read_results
 
     results = read_results(folder)
     known = [corpus["name"] for corpus in corpora(results)]
@@ -224,7 +226,7 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
 @json_option
 def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
     """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
-    from lmbench.diff import diff_runs
+    from lmbench.results.diff import diff_runs
 
     if Path(before).resolve() == Path(after).resolve():
         raise InputError(f"{before} is given twice; name two run directories")
@@ -235,7 +237,7 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
         write_changes(page, found)
         click.echo(f"page: {page}", err=True)
     if as_json:
-        from lmbench.results import plain
+        from lmbench.storage.plain import plain
 
         click.echo(json.dumps(plain(found), ensure_ascii=False))
         return

@@ -7,8 +7,9 @@ import json
 import click
 
 from lmbench.cli.options import corpus_of, json_option, text_options, with_options
-from lmbench.files import InputError, write_whole
-from lmbench.units import UNITS
+from lmbench.errors import InputError
+from lmbench.storage.files import write_whole
+from lmbench.text.units import UNITS
 
 
 @click.command()
@@ -28,7 +29,8 @@ def zipf(
     as_json: bool,
 ) -> None:
     """Fits Zipf's law to the n-grams of a text."""
-    from lmbench.results import plain, zipf_rows
+    from lmbench.storage.plain import plain
+    from lmbench.zipf.table import zipf_rows
 
     try:
         wanted = sorted({int(k) for k in orders.split(",")})
@@ -39,7 +41,7 @@ def zipf(
     corpus = corpus_of(text, None, None, normalise, documents)
     rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
     if plot is not None:
-        from lmbench.figures import draw
+        from lmbench.charts.draw import draw
 
         png, svg = draw(chart)
         write_whole(plot, svg if plot.endswith(".svg") else png)
@@ -88,7 +90,7 @@ def corpora() -> None:
 @json_option
 def corpora_list(as_json: bool) -> None:
     """The corpora, and whether their files are here."""
-    from lmbench.registry import data_folders, describe, find, registry
+    from lmbench.corpora.descriptions import data_folders, describe, find, registry
 
     rows = []
     for name in registry():
@@ -108,7 +110,7 @@ def corpora_list(as_json: bool) -> None:
 def corpora_show(name: str, as_json: bool) -> None:
     """What a corpus is, and the sizes of its split."""
 
-    from lmbench.corpus import load_corpus
+    from lmbench.corpora.corpus import load_corpus
 
     told = load_corpus(name).describe()
     if as_json:
@@ -126,8 +128,8 @@ def corpora_show(name: str, as_json: bool) -> None:
 @click.argument("name")
 def corpora_fetch(name: str) -> None:
     """Downloads a corpus into the cache, going on where an earlier try broke off."""
-    from lmbench.display import byte_progress
-    from lmbench.registry import fetch
+    from lmbench.cli.progress import byte_progress
+    from lmbench.corpora.descriptions import fetch
 
     with byte_progress(name) as progress:
         paths = fetch(name, progress)
@@ -142,7 +144,7 @@ def corpora_fetch(name: str) -> None:
 @click.argument("file")
 def corpora_add(name: str, file: str) -> None:
     """Takes a corpus's file (or zip archive) that was got by hand, once its checksum fits."""
-    from lmbench.registry import add
+    from lmbench.corpora.descriptions import add
 
     for path in add(name, file):
         click.echo(path)

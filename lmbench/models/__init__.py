@@ -1,12 +1,18 @@
-"""The models by the names that ``--model`` and suites take. A model's file is imported when it is asked for."""
+"""Distributions over token sequences; ``base`` is the contract, ``laws`` what it demands.
+
+In: ``Tokens``. Out: log-probabilities, one a token. The table below names the models as ``--model`` and suites do; a
+model's file is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-from lmbench.files import InputError, unknown
-from lmbench.models.base import LanguageModel, Monitor, typed_options
+from lmbench.errors import InputError, unknown
+from lmbench.models.base import LanguageModel
+from lmbench.models.monitor import Monitor
+from lmbench.models.options import typed_options
 
 __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
 
@@ -50,52 +56,52 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         "Every token as likely as every other: the model whose answers are known.",
     ),
     "unigram": (
-        "lmbench.models.laplace:Laplace",
+        "lmbench.models.smoothing.laplace:Laplace",
         {"order": 1},
         "Laplace smoothing of single tokens, towards the uniform distribution.",
     ),
     "bigram": (
-        "lmbench.models.laplace:Laplace",
+        "lmbench.models.smoothing.laplace:Laplace",
         {"order": 2},
         "Recursive Laplace smoothing of order 2: pairs are smoothed towards single tokens.",
     ),
     "trigram": (
-        "lmbench.models.laplace:Laplace",
+        "lmbench.models.smoothing.laplace:Laplace",
         {"order": 3},
         "Recursive Laplace smoothing of order 3: triples towards pairs, pairs towards single tokens.",
     ),
     "laplace": (
-        "lmbench.models.laplace:Laplace",
+        "lmbench.models.smoothing.laplace:Laplace",
         {},
         "Recursive Laplace smoothing of any order: each order is smoothed towards the one below.",
     ),
     "kneser-ney": (
-        "lmbench.models.kneser_ney:KneserNey",
+        "lmbench.models.smoothing.kneser_ney:KneserNey",
         {},
         "Interpolated modified Kneser–Ney smoothing, number for number that of KenLM's lmplz.",
     ),
     "witten-bell": (
-        "lmbench.models.witten_bell:WittenBell",
+        "lmbench.models.smoothing.witten_bell:WittenBell",
         {},
         "Witten–Bell smoothing: the more kinds of tokens follow a context, the less it is trusted.",
     ),
     "absolute-discounting": (
-        "lmbench.models.absolute_discounting:AbsoluteDiscounting",
+        "lmbench.models.smoothing.absolute_discounting:AbsoluteDiscounting",
         {},
         "Absolute discounting: every count gives up the same amount to the order below.",
     ),
     "jelinek-mercer": (
-        "lmbench.models.jelinek_mercer:JelinekMercer",
+        "lmbench.models.smoothing.jelinek_mercer:JelinekMercer",
         {},
         "Relative frequencies of all orders, interpolated by weights learnt on held-out text.",
     ),
     "katz": (
-        "lmbench.models.katz:Katz",
+        "lmbench.models.smoothing.katz:Katz",
         {},
         "Katz's backing-off with Good–Turing discounts.",
     ),
     "stupid-backoff": (
-        "lmbench.models.stupid_backoff:StupidBackoff",
+        "lmbench.models.smoothing.stupid_backoff:StupidBackoff",
         {},
         "Stupid backoff: scores, not probabilities, and so never ranked.",
     ),
@@ -105,42 +111,42 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         "A cache: what has been read lately is likely to come again.",
     ),
     "mixture": (
-        "lmbench.models.mixture:Mixture",
+        "lmbench.models.mixing.mixture:Mixture",
         {},
         "Fitted models pooled, linearly or geometrically, with weights learnt on held-out text.",
     ),
     "arpa": (
-        "lmbench.models.arpa:ArpaModel",
+        "lmbench.models.smoothing.arpa:ArpaModel",
         {},
         "A model that another toolkit has trained, read from an ARPA file.",
     ),
     "context-mixing": (
-        "lmbench.models.context_mixing:ContextMixing",
+        "lmbench.models.mixing.context_mixing:ContextMixing",
         {},
         "Contexts of many lengths, and of whole words, in a log-linear mixture that is learnt.",
     ),
     "rnn-scratch": (
-        "lmbench.models.scratch:RnnScratch",
+        "lmbench.models.neural.scratch:RnnScratch",
         {},
         "The recurrent network written out from its formulas (Dive into Deep Learning, 8.5).",
     ),
     "rnn": (
-        "lmbench.models.recurrent:PlainRecurrent",
+        "lmbench.models.neural.recurrent:PlainRecurrent",
         {"cell": "rnn"},
         "The plain recurrent network, trained well and regularised for small texts.",
     ),
     "gru": (
-        "lmbench.models.recurrent:Recurrent",
+        "lmbench.models.neural.recurrent:Recurrent",
         {"cell": "gru"},
         "Gated recurrent units in layers, trained well and regularised for small texts.",
     ),
     "lstm": (
-        "lmbench.models.recurrent:Recurrent",
+        "lmbench.models.neural.recurrent:Recurrent",
         {"cell": "lstm"},
         "Long short-term memory in layers, trained well and regularised for small texts.",
     ),
     "transformer": (
-        "lmbench.models.transformer:Transformer",
+        "lmbench.models.neural.transformer:Transformer",
         {},
         "A small Transformer that remembers: attention to a fixed number of tokens before.",
     ),
@@ -150,17 +156,17 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         "A causal model in a folder that the transformers library reads, scored on the same text.",
     ),
     "mlp": (
-        "lmbench.models.window:WindowPerceptron",
+        "lmbench.models.neural.window:WindowPerceptron",
         {},
         "A perceptron over the last few tokens: the neural n-gram of Bengio et al. (2003).",
     ),
     "d2l-8.5": (
-        "lmbench.models.scratch:RnnScratch",
+        "lmbench.models.neural.scratch:RnnScratch",
         D2L_85,
         "The book's network of section 8.5, with its settings: it memorises its training text.",
     ),
     "d2l-8.6": (
-        "lmbench.models.recurrent:Recurrent",
+        "lmbench.models.neural.recurrent:Recurrent",
         D2L_86,
         "The book's network of section 8.6, with its settings.",
     ),

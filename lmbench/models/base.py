@@ -9,61 +9,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lmbench.container import MappedArray
-from lmbench.files import InputError, unknown
-from lmbench.text import Tokens, Vocab
-from lmbench.units import Unit, unit_named
-
-
-def option(default: Any, help: str) -> Any:
-    """A dataclass field that users may set, with a line that says what it does."""
-    return dataclasses.field(default=default, metadata={"help": help})
+from lmbench.errors import InputError
+from lmbench.models.monitor import Monitor
+from lmbench.models.options import option as option
+from lmbench.models.options import option_fields
+from lmbench.storage.mapped import MappedArray
+from lmbench.text.tokens import Tokens
+from lmbench.text.units import Unit, unit_named
+from lmbench.text.vocab import Vocab
 
 
 def learned() -> Any:
     """A dataclass field that ``fit`` sets."""
     return dataclasses.field(init=False, repr=False, compare=False)
-
-
-Array = TypeVar("Array", np.ndarray, MappedArray)
-
-
-def saved_array(
-    state: Mapping[str, Array], name: str, shape: Sequence[int | None], kinds: str = "f"
-) -> Array:
-    """An array of a saved model, for ``_restore``; raises InputError where it is missing or another than expected.
-
-    shape: None where any length will do. kinds: numpy's letters for the kinds of numbers allowed.
-    """
-    found = state.get(name)
-    if found is None:
-        raise InputError(f"the array {name} is missing")
-    fits = len(found.shape) == len(shape) and all(
-        n in (None, m) for n, m in zip(shape, found.shape, strict=True)
-    )
-    if not fits or found.dtype.kind not in kinds:
-        raise InputError(
-            f"the array {name} is {found.dtype} {found.shape}, not what the model's options ask for"
-        )
-    return found
-
-
-class Monitor:
-    """What a long fit tells the outside, and where it may keep a checkpoint. This one is silent and keeps none."""
-
-    checkpoint: Path | None = None  # a file that _fit may write (whole) and resume from
-
-    def progress(self, done: float, total: float, note: str = "") -> None:
-        """``done`` of ``total`` (any unit); ``note`` is a few words: loss, rate."""
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -298,100 +263,3 @@ class LanguageModel(ABC):
 
 
 # Options from text ---------------------------------------------------------------------------------
-
-
-def option_fields(model: type[LanguageModel]) -> list[dataclasses.Field]:
-    return [f for f in dataclasses.fields(model) if f.init]
-
-
-def describe_options(model: type[LanguageModel]) -> list[dict[str, Any]]:
-    """Each option's name, type in words, default and help, as plain values."""
-    hints = typing.get_type_hints(model)
-    return [
-        {
-            "name": f.name,
-            "type": _describe(hints[f.name]),
-            "default": ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default,
-            "help": f.metadata.get("help", ""),
-        }
-        for f in option_fields(model)
-    ]
-
-
-def typed_options(model: type[LanguageModel], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks options against the model's fields; strings (from ``-o``) are read as the field's type.
-
-    Raises InputError that names the key, the value and what is known.
-    """
-    hints = typing.get_type_hints(model)
-    known = {f.name: hints[f.name] for f in option_fields(model)}
-    return {key: typed(f"option of {name}", key, value, known) for key, value in given.items()}
-
-
-def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
-    """``value`` as the type that ``known`` (key -> annotation) gives; raises InputError that names all of it."""
-    if key not in known:
-        raise unknown(what, key, known)
-    try:
-        return _convert(value, known[key])
-    except ValueError:
-        said = str(value) if len(str(value)) <= 60 else f"{str(value)[:60]}…"
-        raise InputError(f"{what} {key}={said} is not {_describe(known[key])}") from None
-
-
-def _convert(value: Any, kind: Any) -> Any:
-    """``value`` as ``kind``; raises ValueError. TOML values must fit already, strings are parsed."""
-    origin: Any = typing.get_origin(kind)
-    arguments = typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        for choice in sorted(arguments, key=lambda a: str(typing.get_origin(a)) != str(Literal)):
-            try:
-                return _convert(value, choice)
-            except ValueError:
-                continue
-        raise ValueError
-    if origin is Literal:
-        if value in arguments:
-            return value
-        raise ValueError
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        parts = parts if isinstance(parts, (list, tuple)) else [parts]
-        return tuple(_convert(part, arguments[0]) for part in parts)
-    if kind is type(None):
-        if value is None or (isinstance(value, str) and value.lower() in ("none", "")):
-            return None
-        raise ValueError
-    if kind is bool:
-        words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.lower() in words:
-            return words[value.lower()]
-        raise ValueError
-    if kind is str:
-        if isinstance(value, str):
-            return value
-        raise ValueError
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError
-    if kind is int and isinstance(value, float) and value != int(value):
-        raise ValueError
-    number = kind(value)
-    if number != number:
-        raise ValueError
-    return number
-
-
-def _describe(kind: Any) -> str:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(a) for a in arguments)
-    if origin is Literal:
-        return " or ".join(str(a) for a in arguments)
-    if origin is tuple:
-        return f"a list of {_describe(arguments[0])}s".replace("a list of an ", "a list of ").replace(
-            "a list of a ", "a list of "
-        )
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text", type(None): "none"}
-    return names.get(kind, str(kind))

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.files import InputError
-from lmbench.models.backoff import check_order
-from lmbench.models.base import LanguageModel, Monitor, learned, option, saved_array
-from lmbench.text import Tokens
+from lmbench.errors import InputError
+from lmbench.models.base import LanguageModel, learned
+from lmbench.models.monitor import Monitor
+from lmbench.models.options import option
+from lmbench.models.saved import saved_array
+from lmbench.models.smoothing.backoff import check_order
+from lmbench.text.tokens import Tokens
 
 
 @dataclass(kw_only=True, eq=False)

@@ -13,10 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from lmbench.files import InputError
-from lmbench.models.base import LanguageModel, Monitor, option
-from lmbench.text import UNK, Tokens, Vocab
-from lmbench.units import Unit
+from lmbench.errors import InputError
+from lmbench.models.base import LanguageModel
+from lmbench.models.monitor import Monitor
+from lmbench.models.options import option
+from lmbench.text.tokens import Tokens
+from lmbench.text.units import Unit
+from lmbench.text.vocab import UNK, Vocab
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 PIECE = 128  # positions whose distributions are held at once

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lmbench.files import InputError
+from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel
-from lmbench.text import Tokens
+from lmbench.text.tokens import Tokens
 
 # A law takes a fitted model, one document of tokens and an rng; it returns what is wrong, or None.
 Law = Callable[[LanguageModel, Tokens, np.random.Generator], str | None]

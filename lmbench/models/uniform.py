@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.models.base import LanguageModel, Monitor
-from lmbench.text import Tokens
+from lmbench.models.base import LanguageModel
+from lmbench.models.monitor import Monitor
+from lmbench.text.tokens import Tokens
 
 
 @dataclass(kw_only=True, eq=False)

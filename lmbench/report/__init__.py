@@ -10,16 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmbench.charts import Chart
-from lmbench.differences import Views
-from lmbench.files import write_whole
-from lmbench.report.leaderboard import (
-    leaderboard_csv,
-    leaderboard_latex,
-    leaderboard_markdown,
-    terminal_table,
-)
-from lmbench.report.rows import Results, labels
+from lmbench.charts.chart import Chart
+from lmbench.report.ranking import Results, labels
+from lmbench.report.tables import leaderboard_csv, leaderboard_latex, leaderboard_markdown, terminal_table
+from lmbench.results.views import Views
+from lmbench.storage.files import write_whole
 
 __all__ = [
     "leaderboard_csv",
@@ -45,8 +40,9 @@ def write(
     part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, ``size-``, else last.
     Raises InputError where a file cannot be written.
     """
-    from lmbench import figures
-    from lmbench.report import page, selection
+    from lmbench.charts import draw as figures
+    from lmbench.report import charts as selection
+    from lmbench.report import page
 
     out_dir, views = Path(out_dir), views or Views()
     shown = {chart.name: chart for chart in (*selection.charts(results), *charts)}
@@ -77,6 +73,6 @@ def write(
 
 def write_changes(path: str | Path, found: Mapping[str, Any]) -> None:
     """Writes what ``diff_runs`` found as one self-contained page. Raises InputError where it cannot be written."""
-    from lmbench.report.changes import changes_html
+    from lmbench.report.diff_page import changes_html
 
     write_whole(path, changes_html(found))

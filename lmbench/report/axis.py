@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from lmbench.report.columns import bits_text, interval_text
-from lmbench.report.rows import Row, interval, number
+from lmbench.report.ranking import Row, interval, number
 
 WIDTH, HEIGHT, MARGIN = 190, 22, 12
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lmbench.files import unknown
-from lmbench.report.rows import Entry, Row, interval, number
+from lmbench.errors import unknown
+from lmbench.report.ranking import Entry, Row, interval, number
 
 # Numbers as text -------------------------------------------------------------------------------------
 

@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lmbench.charts import Chart
-from lmbench.files import InputError, unknown
-from lmbench.models.base import Monitor, typed
-from lmbench.text import CanonicalText
+from lmbench.charts.chart import Chart
+from lmbench.errors import InputError, unknown
+from lmbench.models.monitor import Monitor
+from lmbench.models.options import typed
+from lmbench.text.canonical import CanonicalText
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from lmbench.corpus import Corpus
+    from lmbench.corpora.corpus import Corpus
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.comparison import compare
-from lmbench.corpus import Corpus
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.comparing.pairs import compare
+from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.scores import LN2, Run, Scorer, Scores
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.run import Run
+from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scores import LN2, Scores
 from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
-from lmbench.text import CanonicalText
+from lmbench.text.canonical import CanonicalText
 
 QUESTION = "Is text easier to predict forwards than backwards?"
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
-from lmbench.files import unknown
-from lmbench.metrics import summary
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.comparing.metrics import summary
+from lmbench.corpora.corpus import Corpus
+from lmbench.errors import unknown
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.scores import Scorer
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
 from lmbench.studies import PLURAL, SMALL_RNN, Study, at_least, prefix
 
 QUESTION = "How far back does a network look?"

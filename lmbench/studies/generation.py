@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.scores import Scorer
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
 from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
-from lmbench.text import CanonicalText
-from lmbench.units import code_points
-from lmbench.zipf import fit_zipf, ngram_counts
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.units import code_points
+from lmbench.zipf.fits import fit_zipf, ngram_counts
 
 QUESTION = "What do models write at each temperature, and what do other models say of it?"
 TEMPERATURES = (0.4, 0.7, 1.0, 1.3)

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.batches import sequential_batches
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
-from lmbench.models.base import Monitor
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
+from lmbench.models.monitor import Monitor
 from lmbench.studies import Study, at_least, paired_interval
+from lmbench.text.batches import sequential_batches
 
 QUESTION = "How far back do gradients reach, and what do clipping and truncation do?"
 RADII = (0.8, 1.0, 1.2)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
-from lmbench.metrics import summary
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.comparing.metrics import summary
+from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.scores import Scorer
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
 from lmbench.studies import SMALL_RNN, Study, at_least, prefix, small_torch
-from lmbench.text import CanonicalText
+from lmbench.text.canonical import CanonicalText
 
 QUESTION = "How do bits fall with training text, and when does one model overtake another?"
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
-from lmbench.metrics import summary
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.comparing.metrics import summary
+from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.sources import MarkovChain
+from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.ngrams import NgramCounts, count_ngrams
-from lmbench.scores import Scorer
-from lmbench.sources import MarkovChain
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
 from lmbench.studies import PLURAL, Study, at_least
 
 QUESTION = "How much does context help, and how fast does a chain forget?"

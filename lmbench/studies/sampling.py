@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.scores import Scorer
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
 from lmbench.studies import Study, at_least, paired_interval, prefix, small_torch
 
 QUESTION = "Is sequential partition better than random sampling, beyond the seeds' spread?"

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
-from lmbench.files import InputError, read_text
-from lmbench.models.base import Monitor
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
+from lmbench.errors import InputError
+from lmbench.models.monitor import Monitor
+from lmbench.storage.files import read_text
 from lmbench.studies import Study, at_least, small_torch
 
 QUESTION = "How far ahead can a sequence be predicted?"

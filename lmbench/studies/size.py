@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.scores import LN2, Scorer
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scores import LN2
 from lmbench.studies import PLURAL, Study, at_least, paired_interval
 
 QUESTION = "What does a smaller model cost in bits?"

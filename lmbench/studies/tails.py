@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
+from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
-from lmbench.models.base import LanguageModel, Monitor
-from lmbench.ngrams import NgramCounts, count_ngrams
+from lmbench.models.base import LanguageModel
+from lmbench.models.monitor import Monitor
 from lmbench.studies import PLURAL, Study, at_least
-from lmbench.text import EncodedText, Tokens
+from lmbench.text.tokens import EncodedText, Tokens
 
 QUESTION = "Does Laplace smoothing over-estimate rare n-grams?"
 ORDERS = (1, 2, 3)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.comparison import compare
-from lmbench.corpus import Corpus
-from lmbench.metrics import RESOLVABLE, summary
-from lmbench.models.base import Monitor
-from lmbench.scores import LN2, Run, Scores
-from lmbench.sources import HiddenMarkov, even_process, golden_mean, markov
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.comparing.metrics import RESOLVABLE, summary
+from lmbench.comparing.pairs import compare
+from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.sources import HiddenMarkov, even_process, golden_mean, markov
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.run import Run
+from lmbench.scoring.scores import LN2, Scores
 from lmbench.studies import Study
 
 if TYPE_CHECKING:

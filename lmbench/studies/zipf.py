@@ -8,24 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.charts import Chart, Panel, Series
-from lmbench.corpus import Corpus
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.models.base import Monitor
-from lmbench.power_law import compare_tails, goodness_of_fit
-from lmbench.scores import Scorer
+from lmbench.models.monitor import Monitor
+from lmbench.scoring.scorer import Scorer
 from lmbench.studies import Study, at_least
-from lmbench.text import CanonicalText, build_vocab, encode
-from lmbench.units import unit_named
-from lmbench.zipf import (
-    fit_split_half,
-    fit_zipf,
-    ngram_counts,
-    split_half,
-    thin,
-    vocabulary_growth,
-    zipf_chart,
-)
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.tokens import encode
+from lmbench.text.units import unit_named
+from lmbench.text.vocab import build_vocab
+from lmbench.zipf.chart import thin, zipf_chart
+from lmbench.zipf.fits import fit_split_half, fit_zipf, ngram_counts, split_half
+from lmbench.zipf.growth import vocabulary_growth
+from lmbench.zipf.power_law import compare_tails, goodness_of_fit
 
 ORDERS = (1, 2, 3)
 WRITERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)

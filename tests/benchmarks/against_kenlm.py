@@ -25,12 +25,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lmbench.files import read_text
+from lmbench.counts.ngrams import count_ngrams
 from lmbench.models import LanguageModel, make_model
-from lmbench.ngrams import count_ngrams
-from lmbench.scores import Scorer, load_model
-from lmbench.text import EncodedText, build_vocab, canonical_text, encode
-from lmbench.units import unit_named
+from lmbench.scoring.scorer import Scorer, load_model
+from lmbench.storage.files import read_text
+from lmbench.text.canonical import canonical_text
+from lmbench.text.tokens import EncodedText, encode
+from lmbench.text.units import unit_named
+from lmbench.text.vocab import build_vocab
 
 ORDERS = (3, 5)
 COPIES = 12  # of the test text, for scoring in bulk

@@ -21,7 +21,7 @@ def worker(pipe: Any, name: str) -> None:
     import torch
 
     from lmbench.models import make_model
-    from lmbench.models.training import clip_gradients
+    from lmbench.models.neural.training import clip_gradients
 
     model: Any = make_model(name)
     model.vocab_size = V

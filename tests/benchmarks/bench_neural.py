@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from lmbench.models.network import matmul_peak, score
-from lmbench.models.recurrent import RecurrentNetwork
-from lmbench.models.scratch import ScratchNetwork, one_hot
-from lmbench.models.training import clip_gradients
-from lmbench.text import Tokens
+from lmbench.models.neural.network import matmul_peak, score
+from lmbench.models.neural.recurrent import RecurrentNetwork
+from lmbench.models.neural.scratch import ScratchNetwork, one_hot
+from lmbench.models.neural.training import clip_gradients
+from lmbench.text.tokens import Tokens
 
 V = 28
 

@@ -12,9 +12,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lmbench.corpus import load_corpus
+from lmbench.corpora.corpus import load_corpus
+from lmbench.counts.ngrams import count_ngrams
 from lmbench.models import make_model
-from lmbench.ngrams import count_ngrams
 
 ORDER = 3
 

@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from lmbench.models import make_model
-from lmbench.text import Tokens
+from lmbench.text.tokens import Tokens
 
 WORDS, LINE = 100_000, 25
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.corpus import Corpus
-from lmbench.files import InputError
+from lmbench.corpora.corpus import Corpus
+from lmbench.errors import InputError
 from lmbench.models import make_model
-from lmbench.scores import Scorer, load_model
-from lmbench.text import canonical_text
+from lmbench.scoring.scorer import Scorer, load_model
+from lmbench.text.canonical import canonical_text
 
 TEXT = canonical_text(["a b c\nb a\n\nthe <s> b </s> a\na b a <unk> é\n"], "none", "line")
 CORPUS = Corpus("few", TEXT, TEXT, TEXT, "none", "line")

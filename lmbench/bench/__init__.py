@@ -1,0 +1,10 @@
+"""Suites read and run: a double loop over corpora and models, in one process or several, resumed where it stopped.
+
+In: a suite (TOML). Out: a run folder with every cell's model and scores, and what failed with its reason.
+"""
+
+from lmbench.bench.runner import Watch, run_suite
+from lmbench.bench.suite import Suite
+from lmbench.bench.suite_file import load_suite
+
+__all__ = ["Suite", "Watch", "load_suite", "run_suite"]

@@ -1,0 +1,87 @@
+"""Cells: one model on one corpus with one seed, where its result lies, and the key of all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
+from lmbench.corpora.corpus import Corpus
+from lmbench.models import make_model
+from lmbench.scoring.code_hash import code_hash, own_code_hash
+from lmbench.storage.files import read_bytes
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one corpus with one seed, and where its result lies."""
+
+    corpus: CorpusSpec
+    spec: ModelSpec
+    seed: int
+    extra: bool  # whether the row has been begun with another seed, whose file is called by the label alone
+    components: tuple[Cell, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return self.spec.label
+
+    @property
+    def stem(self) -> str:
+        return f"{self.label}@{self.seed}" if self.extra else self.label
+
+    def scores_file(self, folder: Path) -> Path:
+        return folder / "scores" / self.corpus.name / f"{self.stem}.npz"
+
+    def model_file(self, folder: Path) -> Path:
+        return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
+
+    def checkpoint_file(self, folder: Path) -> Path:
+        return folder / "checkpoints" / self.corpus.name / f"{self.stem}.npz"
+
+    def key(self, corpus: Corpus, suite: Suite) -> str:
+        """Names all that the result depends on: the text, the model and its options, the seed, the code."""
+        model = make_model(self.spec.model, **self.spec.options)
+        facts = {
+            "text": corpus.sha256,
+            "normalise": corpus.normalise,
+            "documents": corpus.documents,
+            "model": self.spec.model,
+            "options": {k: str(v) for k, v in model.options().items()},
+            "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.sources},
+            "unit": self.spec.unit,
+            "seed": self.seed,
+            "components": [c.key(corpus, suite) for c in self.components],
+            "samples": msgspec.structs.asdict(suite.samples),
+            "verify": suite.verify,
+            "code": code_hash(),
+            "own_code": own_code_hash(self.spec.model),
+        }
+        return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
+
+
+def cells_of(suite: Suite, corpus: CorpusSpec) -> list[Cell]:
+    """The suite's models on one corpus; what a mixture combines stands before it."""
+    rows: dict[str, dict[int, Cell]] = {}
+    for spec in suite.models:
+        model = make_model(spec.model, **spec.options)
+        parts = [rows[label] for label in model.component_labels]
+        row = rows[spec.label] = {}
+        for seed in _seeds(suite, spec, model.seeded, parts):
+            # A part that this seed has not made is the same whatever the seed, or was asked for once.
+            components = tuple(part.get(seed, next(iter(part.values()))) for part in parts)
+            row[seed] = Cell(corpus, spec, seed, bool(row), components)
+    return [cell for row in rows.values() for cell in row.values()]
+
+
+def _seeds(
+    suite: Suite, spec: ModelSpec, seeded: bool, parts: Sequence[Mapping[int, Cell]]
+) -> tuple[int, ...]:
+    """The seeds of a row: its own or the suite's where the fit depends on them, or else those that its parts have."""
+    varied = list(dict.fromkeys(seed for part in parts if len(part) > 1 for seed in part))
+    asked = spec.seeds or (suite.seeds if seeded else tuple(varied) or suite.seeds)
+    return asked if seeded or varied else asked[:1]

@@ -1,0 +1,262 @@
+"""The runner: a double loop over corpora and models, each cell on disk as soon as it is done."""
+
+from __future__ import annotations
+
+import functools
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmbench.bench.cells import Cell, cells_of
+from lmbench.bench.suite import CorpusSpec, Suite
+from lmbench.bench.suite_file import to_toml
+from lmbench.bench.workers import side_by_side
+from lmbench.corpora.corpus import Corpus
+from lmbench.errors import InputError
+from lmbench.models import Monitor, make_model
+from lmbench.scoring.evaluation import fit_run
+from lmbench.scoring.run import Run, load_run, save_run
+from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.token_file import external_run
+from lmbench.scoring.verification import certify
+from lmbench.storage.files import write_whole
+from lmbench.text.canonical import CanonicalText
+
+# One model on one corpus ---------------------------------------------------------------------------
+
+
+def beginning(text: CanonicalText, chars: int) -> CanonicalText:
+    """About the first ``chars`` characters of a text, whole documents or else up to a blank."""
+    if chars >= text.chars:
+        return text
+    last = int(np.searchsorted(text.starts, chars, side="right"))
+    cut = int(text.starts[last]) if 0 < last < len(text.starts) else text.text.find(" ", chars)
+    cut = text.chars if cut <= 0 else cut
+    return CanonicalText(text.text[:cut], text.starts[text.starts < cut])
+
+
+def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText:
+    """Of the training text that the model has learnt from, as much as there is of the test text."""
+    text, most = corpus.train, scorer.model.learns_from
+    if most is not None:
+        ends = scorer.encode(text).ends
+        if most < len(ends):
+            chars = int(ends[most - 1])
+            text = CanonicalText(text.text[:chars], text.starts[text.starts < chars])
+    return beginning(text, corpus.text("test").chars)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(spec: CorpusSpec) -> Corpus:
+    return spec.load()
+
+
+def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run:
+    """Fits and scores one cell and puts its model and scores on disk, each whole or not at all."""
+    corpus = _load(cell.corpus)
+    model = make_model(cell.spec.model, **cell.spec.options)
+    components = [Scorer.load(c.model_file(folder)) for c in cell.components]
+    monitor = monitor or Monitor()
+    monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
+    scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
+    head = scorer.score(learnt_text(scorer, corpus))
+    facts = {
+        **run.facts,
+        "train_bits_per_char": head.bits_per_char,
+        "train_perplexity": head.perplexity,
+        "parts": parts_of(cell, folder),
+        "unranked_reason": certify(scorer, corpus, suite.verify),
+        "samples": list(_samples(scorer, suite, cell.seed)),
+    }
+    run = replace(run, facts=facts)
+    scorer.save(cell.model_file(folder))
+    save_run(run, cell.scores_file(folder), cell.key(corpus, suite))
+    monitor.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def parts_of(cell: Cell, folder: Path) -> dict[str, float]:
+    """Seconds that each model which the cell combines, at whatever depth, took to fit, by its label."""
+    found: dict[str, float] = {}
+    for component in cell.components:
+        run = load_run(component.scores_file(folder))
+        if run is not None:
+            found |= {**run.facts["parts"], component.label: run.facts["fit_seconds"]}
+    return found
+
+
+def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[dict[str, Any]]:
+    told = suite.samples
+    tokens = told.chars if scorer.unit.name != "word" else told.chars // 5
+    prompt = told.prompt if scorer.unit.name != "word" else told.prompt.rstrip(" ")
+    for temperature in told.temperatures:
+        text = scorer.generate(np.random.default_rng(seed), tokens, prompt, temperature)
+        # A word has no length of its own: in a text without blanks it is as long as the text.
+        yield {
+            "prompt": prompt,
+            "temperature": temperature,
+            "text": text[: len(prompt) + told.chars],
+        }
+
+
+# The suite -----------------------------------------------------------------------------------------
+
+
+class Watch:
+    """What a run tells whoever looks on; this one is silent."""
+
+    def begin(self, cells: int) -> None: ...
+
+    def start(self, cell: Cell) -> Monitor:
+        return Monitor()
+
+    def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
+        """``outcome``: the run, or why it failed. fresh: whether it was measured just now."""
+
+
+@dataclass
+class Outcome:
+    """What a run left: the finished runs by corpus, and the cells that failed with their reasons."""
+
+    suite: Suite
+    folder: Path
+    corpora: dict[str, Corpus] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    failures: list[tuple[Cell, str]] = field(default_factory=list)
+    interrupted: bool = False
+
+    def failed_rows(self) -> list[dict[str, Any]]:
+        """The rows of results.json for the cells that have no scores."""
+        return [
+            {
+                "corpus": cell.corpus.name,
+                "label": cell.label,
+                "model": cell.spec.model,
+                "unit": cell.spec.unit,
+                "options": cell.spec.options,
+                "seed": cell.seed,
+                "status": f"failed: {why}",
+            }
+            for cell, why in self.failures
+        ]
+
+    def scorer_of(self, run: Run) -> Scorer:
+        """A ranked run's fitted model, read from disk."""
+        for spec in self.suite.corpus_specs():
+            for cell in cells_of(self.suite, spec):
+                if (cell.corpus.name, cell.label, cell.seed) == (run.corpus, run.label, run.seed):
+                    return Scorer.load(cell.model_file(self.folder))
+        raise KeyError(run.label)
+
+
+def run_suite(
+    suite: Suite, folder: Path, fresh: bool = False, jobs: int = 1, watch: Watch | None = None
+) -> Outcome:
+    """Measures every cell that is missing or changed, reads the others back.
+
+    A cell that fails leaves its reason and the rest goes on; an interrupt keeps what is done. fresh: measure
+    all anew. jobs: cells side by side, the processor's threads divided among them. Raises InputError where a
+    corpus cannot be had or the folder cannot be written.
+    """
+    watch = watch or Watch()
+    outcome = Outcome(suite, folder)
+    specs = suite.corpus_specs()
+    outcome.corpora = {spec.name: _load(spec) for spec in specs}
+    external = external_runs(suite, outcome.corpora)
+    write_whole(folder / "suite.toml", to_toml(suite))
+    todo = [cell for spec in specs for cell in cells_of(suite, spec)]
+    watch.begin(len(todo))
+    waiting: list[Cell] = []
+    for cell in todo:
+        key = cell.key(outcome.corpora[cell.corpus.name], suite)
+        stored = None if fresh else load_run(cell.scores_file(folder), key)
+        if stored is not None and cell.model_file(folder).is_file():
+            outcome.runs.append(stored)
+            watch.done(cell, stored, False)
+        else:
+            waiting.append(cell)
+    try:
+        for cell, result in _measure_all(waiting, suite, folder, jobs, watch):
+            if isinstance(result, Run):
+                outcome.runs.append(result)
+            else:
+                outcome.failures.append((cell, result))
+            watch.done(cell, result, True)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    order = {(cell.corpus.name, cell.label, cell.seed): number for number, cell in enumerate(todo)}
+    outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
+    for run in external:
+        save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")
+    outcome.runs += external
+    return outcome
+
+
+def external_runs(suite: Suite, corpora: Mapping[str, Corpus]) -> list[Run]:
+    """The suite's rows that other programs have scored. Raises InputError where a file does not suit its text."""
+    return [
+        external_run(
+            spec.file,
+            corpora[spec.corpus or next(iter(corpora))],
+            spec.label,
+            spec.unit,
+            spec.vocab_size,
+            suite.seeds[0],
+        )
+        for spec in suite.external
+    ]
+
+
+def _measure_all(
+    cells: list[Cell], suite: Suite, folder: Path, jobs: int, watch: Watch
+) -> Iterator[tuple[Cell, Run | str]]:
+    """Each cell with its run, or why it failed, as they finish."""
+    if jobs <= 1 or len(cells) <= 1:
+        for cell in cells:
+            yield cell, _try(cell, suite, folder, watch.start(cell))
+        return
+    tasks = [(cell, suite, folder) for cell in cells]
+    finished = side_by_side(
+        tasks,
+        _measure_apart,
+        lambda task, unfinished: not any(other[0] in task[0].components for other in unfinished),
+        jobs,
+        lambda task, told: watch.start(task[0]).progress(*told),
+        lambda code: f"its process ended with status {code} (killed, or out of memory)",
+    )
+    for task, result in finished:
+        yield task[0], result
+
+
+class _Telling(Monitor):
+    """Sends progress to the process that shows it, a few times a second."""
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self.send, self.last = send, 0.0
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self.last > 0.25 or done >= total:
+            self.last = now
+            self.send((done, total, note))
+
+
+def _measure_apart(task: tuple[Cell, Suite, Path], send: Callable[[Any], None]) -> Run | str:
+    return _try(*task, _Telling(send))
+
+
+def _try(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run | str:
+    try:
+        return measure(cell, suite, folder, monitor)
+    except InputError as error:
+        return str(error)
+    except MemoryError:
+        return "not enough memory; a smaller order, hidden size or batch needs less"
+    except Exception as error:  # a model's own bug must not take the other rows with it
+        write_whole(folder / "errors" / f"{cell.corpus.name}-{cell.stem}.txt", traceback.format_exc())
+        return f"{type(error).__name__}: {error} (the traceback is in errors/)"

@@ -1,0 +1,129 @@
+"""Suites: which models are run on which corpora, read from TOML and checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lmbench.corpora.corpus import Corpus, load_corpus
+from lmbench.errors import InputError, unknown
+from lmbench.models import make_model
+
+
+class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A registered corpus by name, or a name for files of the user's own."""
+
+    name: str
+    normalise: str | None = None
+    documents: str | None = None
+    train: str | None = None
+    valid: str | None = None
+    test: str | None = None
+
+    def load(self) -> Corpus:
+        if self.train is None:
+            return load_corpus(self.name, self.normalise, self.documents)
+        if self.test is None:
+            raise InputError(f"corpus {self.name} has train but no test; add test = FILE to it")
+        corpus = Corpus.from_files(
+            self.train,
+            self.valid,
+            self.test,
+            self.normalise or "none",
+            self.documents or "stream",
+            self.name,
+        )
+        return corpus.with_held_out()
+
+
+class ModelSpec(msgspec.Struct, forbid_unknown_fields=True):
+    """A row of the leaderboard; seeds: default the suite's."""
+
+    model: str
+    label: str = ""
+    unit: str = "char"
+    options: dict[str, Any] = {}
+    seeds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{self.unit}")
+
+
+class ExternalSpec(msgspec.Struct, forbid_unknown_fields=True):
+    """A row whose scores another program has written (see ``external.py``); corpus: default the suite's only one."""
+
+    file: str
+    label: str = ""
+    corpus: str = ""
+    unit: str = "token"
+    vocab_size: int = 0
+
+    def __post_init__(self) -> None:
+        self.label = self.label or Path(self.file).stem
+
+
+class SampleSpec(msgspec.Struct, forbid_unknown_fields=True):
+    """The text that each model writes for the report."""
+
+    prompt: str = "the "
+    chars: int = 240
+    temperatures: tuple[float, ...] = (0.5, 1.0)
+
+
+class Suite(msgspec.Struct, forbid_unknown_fields=True):
+    """What ``lmbench run`` runs: every model on every corpus, with every seed."""
+
+    name: str
+    corpora: list[str | CorpusSpec]
+    models: list[ModelSpec]
+    external: list[ExternalSpec] = []
+    title: str = ""
+    seeds: tuple[int, ...] = (0,)
+    zipf_orders: tuple[int, ...] = (1, 2, 3)
+    studies: list[str] = []
+    verify: int = 0  # tokens of the test text that every model has to code and decode; 0: none
+    samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
+
+    def corpus_specs(self) -> list[CorpusSpec]:
+        return [CorpusSpec(c) if isinstance(c, str) else c for c in self.corpora]
+
+    def narrowed(
+        self, corpora: list[str], models: list[str], seed: int | None, seeds: int | None = None
+    ) -> Suite:
+        """The suite with other corpora, only some of its models (and what they combine), or other seeds.
+
+        seeds: how many, from ``seed`` (default 0) on; they take the place of the rows' own, too.
+        """
+        chosen, external = self.models, self.external
+        if models:
+            external = [spec for spec in self.external if spec.label in models]
+            models = [label for label in models if label not in [spec.label for spec in external]]
+            by_label = {spec.label: spec for spec in self.models}
+            wanted: list[str] = []
+            queue = list(models)
+            while queue:
+                label = queue.pop()
+                if label not in by_label:
+                    raise unknown(f"model label of suite {self.name}", label, by_label)
+                if label not in wanted:
+                    wanted.append(label)
+                    spec = by_label[label]
+                    queue.extend(make_model(spec.model, **spec.options).component_labels)
+            chosen = [spec for spec in self.models if spec.label in wanted]
+        known = {spec.name: spec for spec in self.corpus_specs()}
+        if corpora:
+            only = self.corpus_specs()[0].name
+            external = [spec for spec in external if (spec.corpus or only) in corpora]
+        specs: list[str | CorpusSpec] = [known.get(name, name) for name in corpora] or self.corpora
+        replaced = bool(corpora) and set(corpora) != set(known)
+        name = "-".join([self.name, *corpora]) if replaced else self.name
+        name = re.sub(r"[^\w.-]+", "-", name)
+        told = self.seeds
+        if seed is not None or seeds is not None:
+            told = tuple(range(seed or 0, (seed or 0) + (seeds or 1)))
+            chosen = [msgspec.structs.replace(spec, seeds=()) for spec in chosen]
+        rows = {"models": chosen, "external": external}
+        return msgspec.structs.replace(self, name=name, corpora=specs, seeds=told, **rows)

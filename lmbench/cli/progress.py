@@ -1,0 +1,157 @@
+"""Progress on stderr: a bar with the rate and the time left on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lmbench.bench.cells import Cell
+from lmbench.bench.runner import Watch
+from lmbench.models import Monitor
+from lmbench.scoring.run import Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+LINE_SECONDS = 30.0  # between two lines of one fit
+
+
+class BarMonitor(Monitor):
+    """One fit's progress as a bar of its own."""
+
+    def __init__(self, bars: Progress, name: str) -> None:
+        self.bars, self.name, self.task = bars, name, None
+
+    task: TaskID | None
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        if self.task is None:
+            self.task = self.bars.add_task(self.name, total=total)
+        self.bars.update(self.task, completed=done, total=total, description=f"{self.name}  {note}")
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.bars.remove_task(self.task)
+
+
+class LineMonitor(Monitor):
+    """One fit's progress as a line now and then, where no bar can be drawn: how far, loss, rate, time left."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.began = name, time.monotonic()
+        self.last, self.first = self.began, None
+
+    first: tuple[float, float] | None  # when, and how far, the first time that progress was told
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        now, share = time.monotonic(), done / total if total else 0.0
+        if self.first is None:
+            self.first = now, share
+        if now - self.last < LINE_SECONDS:
+            return
+        self.last = now
+        began, before = self.first  # a fit that goes on after an interruption does not begin at nothing
+        left = (now - began) * (1 - share) / (share - before) if share > before else None
+        told = [f"{share:.0%}", note, "" if left is None else f"{duration(left)} left"]
+        print(f"  {self.name}: {', '.join(filter(None, told))}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Whole seconds, minutes or hours, as a clock shows them."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+class RunWatch(Watch):
+    """The progress of a suite. bars: None where stderr is no terminal; then each cell is a line."""
+
+    def __init__(self, bars: Progress | None, quiet: bool) -> None:
+        self.bars, self.quiet = bars, quiet
+        self.total = self.finished = 0
+        self.all: TaskID | None = None
+        self.monitors: dict[str, BarMonitor] = {}
+        self.lines: dict[str, LineMonitor] = {}
+
+    def begin(self, cells: int) -> None:
+        self.total = cells
+        if self.bars is not None:
+            self.all = self.bars.add_task("models", total=cells)
+
+    def start(self, cell: Cell) -> Monitor:
+        name = f"{cell.corpus.name} {cell.stem}"
+        if self.bars is None:
+            return Monitor() if self.quiet else self.lines.setdefault(name, LineMonitor(name))
+        return self.monitors.setdefault(name, BarMonitor(self.bars, name))
+
+    def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
+        self.finished += 1
+        name = f"{cell.corpus.name} {cell.stem}"
+        if self.bars is not None and self.all is not None:
+            self.bars.update(self.all, completed=self.finished)
+            if name in self.monitors:
+                self.monitors.pop(name).close()
+        if self.quiet and isinstance(outcome, Run):
+            return
+        if isinstance(outcome, str):
+            said = f"failed: {outcome}"
+        else:
+            spent = (
+                f"{outcome.facts['fit_seconds'] + outcome.facts['score_seconds']:.1f} s" if fresh else "kept"
+            )
+            said = f"{outcome.scores.bits_per_char:.3f} bits/char  ({spent})"
+        line = f"[{self.finished}/{self.total}] {name}: {said}"
+        if self.bars is not None:
+            self.bars.console.print(line, highlight=False, markup=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[Progress | None]:
+    """Bars on a terminal's stderr, None elsewhere."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield bars
+
+
+@contextmanager
+def fit_monitor(name: str, quiet: bool = False) -> Iterator[Monitor]:
+    """The monitor of a single fit."""
+    with progress_bars(quiet) as bars:
+        if bars is not None:
+            yield BarMonitor(bars, name)
+        else:
+            yield Monitor() if quiet else LineMonitor(name)
+
+
+@contextmanager
+def byte_progress(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A callback for a download: bytes had, bytes in all."""
+    began = time.monotonic()
+    with progress_bars() as bars:
+        if bars is None:
+            yield None
+            return
+        task = bars.add_task(name, total=None)
+
+        def show(had: int, total: int) -> None:
+            rate = had / max(time.monotonic() - began, 1e-3) / 1e6
+            bars.update(task, completed=had, total=total or None, description=f"{name}  {rate:.1f} MB/s")
+
+        yield show

@@ -1,0 +1,64 @@
+"""Groups of models that cannot be told apart, as letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmbench.comparing.pairs import _by, compare, unlike
+from lmbench.errors import InputError
+from lmbench.scoring.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float = 0.05) -> dict[str, str]:
+    """Label -> letters, best label first: two labels share a letter exactly if they cannot be told apart.
+
+    runs: of one corpus; ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
+    of these runs or more, where the caller has it; pairs whose p_holm is at most ``level`` differ. Raises InputError
+    for runs of several corpora or texts: they are not one ranking.
+    """
+    for run in runs[1:]:
+        if reason := unlike(runs[0], run):
+            raise InputError(f"{runs[0].label} and {run.label} are not one ranking: {reason}")
+    bits = {
+        label: float(np.mean([run.scores.bits_per_char for run in seeds]))
+        for label, seeds in _by(runs, lambda run: run.label).items()
+    }
+    different: set[frozenset[str]] = set()
+    if len(bits) > 1:
+        rows = compare(runs) if table is None else table[table["corpus"] == runs[0].corpus]
+        different = {
+            frozenset((a, b))
+            for a, b, p in zip(rows["a"], rows["b"], rows["p_holm"], strict=True)
+            if a in bits and b in bits and p <= level
+        }
+    return letters(sorted(bits, key=bits.__getitem__), different)
+
+
+def letters(ranked: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
+    """The compact letter display of Piepho (2004): insert a column for each significant pair, absorb, name.
+
+    ranked: labels, best first; different: pairs that do. Two labels share a letter exactly if they do not differ.
+    """
+    columns = [frozenset(ranked)] if ranked else []
+    for pair in sorted(different, key=lambda pair: sorted(map(ranked.index, pair))):
+        split = [column - {label} for column in columns if pair <= column for label in pair]
+        columns = [column for column in columns if not pair <= column] + split
+        columns = [
+            c
+            for i, c in enumerate(columns)
+            if not any(c < d or (c == d and j < i) for j, d in enumerate(columns))
+        ]
+    columns.sort(key=lambda column: sorted(map(ranked.index, column)))
+    return {
+        label: "".join(_letter(i) for i, column in enumerate(columns) if label in column) for label in ranked
+    }
+
+
+def _letter(i: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyz"[i % 26] + "'" * (i // 26)

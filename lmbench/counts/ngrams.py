@@ -1,0 +1,202 @@
+r"""N-grams as a value: how often each occurs, and counts of two texts merged into those of both.
+
+They are a trie (see there). While n-grams are sorted and merged, one of order k is spelt as its key,
+``rank_of_prefix * V + last_word``, the prefix being all but the last word. The symbol as if which documents begin can
+begin an n-gram of order 2 or more, and is not counted as a word.
+
+    counts = count_ngrams(tokens, order=3, vocab_size=V)
+    counts.words[k], counts.counts[k], counts.suffixes[k]     # (N_k,) each, k = 0..order
+    merge(count_ngrams(a, ...), count_ngrams(b, ...))         # == count_ngrams(a and b, ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lmbench.counts.trie import NgramTrie, roots, with_bos, word_type
+from lmbench.errors import InputError
+from lmbench.storage.workspace import Memory
+from lmbench.text.tokens import Tokens
+
+_MAX_RANK = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class NgramCounts(NgramTrie):
+    """How often each n-gram occurs.
+
+    counts: for each order, (N_k,) int32 (int64 for texts of more than 2^31 tokens); counts[0] is the number of tokens; words that never occur have count 0.
+    suffixes: for each order k, (N_k,) int32: the rank, in order k-1, of each n-gram without its first word (order 0: 0).
+    store: where these columns are kept, and those that are made of them.
+    """
+
+    counts: tuple[np.ndarray, ...]
+    suffixes: tuple[np.ndarray, ...]
+    store: Memory = field(default_factory=Memory)
+
+    def by_context(self, k: int) -> Iterator[tuple[slice, slice]]:
+        """Blocks of order k and, with each, the contexts of order k-1 that its n-grams, and none before, continue."""
+        begins, contexts, grams = self.begins[k - 1], self.sizes[k - 1], self.sizes[k]
+        begin = first = 0
+        while first < contexts:
+            cut, last = grams, contexts
+            if begin + self.store.block < grams:
+                last = int(np.searchsorted(begins, begin + self.store.block, side="right")) - 1
+                last += last == first  # the continuations of one context stay together, however many
+                cut = int(begins[last])
+            yield slice(begin, cut), slice(first, last)
+            self.store.release()
+            begin, first = cut, last
+
+    def context_counts(self, k: int) -> np.ndarray:
+        """(N_k,) integers: how often each n-gram of order k < order occurs as a context, that is, is followed by a word.
+
+        Less than its count where the n-gram ends a document; more for the word that documents begin after.
+        """
+        return sum_by(self.prefixes(k + 1), self.sizes[k], self.counts[k + 1])
+
+    def followers(self, k: int) -> np.ndarray:
+        """(N_k,) int64, k < order: how many distinct words have been seen after each n-gram."""
+        seen = self.counts[k + 1] > 0
+        return np.bincount(self.prefixes(k + 1)[seen], minlength=self.sizes[k])
+
+    def left_types(self, k: int) -> np.ndarray:
+        """(N_k,) integers, k < order: the number of distinct left neighbours of each n-gram.
+
+        Each occurrence without a left neighbour, at the virtual beginning of a document, counts as one more.
+        """
+        types = self.store.copy(self.counts[k])
+        counts, suffixes = self.counts[k + 1], self.suffixes[k + 1]
+        for block in self.store.blocks(len(counts)):
+            np.add.at(types, suffixes[block].astype(np.intp), 1 - counts[block])
+        return types
+
+
+def values_at(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """(T,): the value of each rank, 0 where the rank is -1."""
+    found = np.zeros(len(ranks), dtype=values.dtype)
+    known = ranks >= 0
+    found[known] = values[ranks[known]]
+    return found
+
+
+def sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:
+    """(groups,): the sum of the values of each group; of integers in their own type, exact below 2**53, of floats in float64."""
+    sums: np.ndarray = np.bincount(group, weights=values, minlength=groups)
+    return sums if values.dtype.kind == "f" else sums.astype(values.dtype)
+
+
+def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
+    """Counts the n-grams of orders 1..order inside each document. Raises InputError where order < 1 or too many."""
+    if order < 1:
+        raise InputError(f"the order of n-grams must be at least 1, not {order}")
+    symbols, is_bos = with_bos(tokens)
+    words, begins = roots(vocab_size)
+    kind = count_type(len(tokens))
+    counts: list[np.ndarray] = [
+        np.array([len(tokens)], dtype=kind),
+        np.bincount(tokens.ids, minlength=vocab_size).astype(kind),
+    ]
+    suffixes = [np.zeros(1, dtype=np.int32), np.zeros(vocab_size, dtype=np.int32)]
+    ranks = symbols  # of the n-grams of the order before, by the symbol that they end in
+    ends = np.flatnonzero(~is_bos)
+    for k in range(2, order + 1):
+        if k > 2:  # the symbol that is now second must not begin the document
+            ends = ends[~is_bos[ends - (k - 2)]]
+        spelt = ranks[ends - 1].astype(np.int64)
+        spelt *= vocab_size
+        spelt += symbols[ends]
+        contexts = len(words[k - 1])
+        spelt, sorted_ends = sort_keys(spelt, ends, contexts * vocab_size)
+        first = first_of_runs(spelt)
+        number = np.diff(first, append=len(spelt))
+        for columns, column in zip((words, begins), unspelt(spelt[first], contexts, vocab_size), strict=True):
+            columns.append(column)
+        counts.append(number.astype(kind))
+        suffixes.append(ranks[sorted_ends[first]])
+        check_size(k, len(first))
+        if k < order:
+            ranks = np.full(len(symbols), -1, dtype=np.int32)
+            ranks[sorted_ends] = np.repeat(np.arange(len(first), dtype=np.int32), number)
+    return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes))
+
+
+def count_type(tokens: int) -> type:
+    """The integers that hold counts in a text of so many tokens."""
+    return np.int32 if tokens < 2**31 else np.int64
+
+
+def unspelt(keys: np.ndarray, contexts: int, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """``words`` and, for the order before with its (contexts) n-grams, ``begins`` of ascending keys."""
+    prefixes = keys // vocab_size
+    begins = np.zeros(contexts + 1, dtype=np.uint32)
+    np.cumsum(np.bincount(prefixes, minlength=contexts), out=begins[1:])
+    prefixes *= -vocab_size
+    prefixes += keys
+    return prefixes.astype(word_type(vocab_size)), begins
+
+
+def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
+    """The counts of two texts together. Raises ValueError where orders or vocabulary sizes differ."""
+    if (a.order, a.vocab_size) != (b.order, b.vocab_size):
+        raise ValueError("counts to merge must have the same order and vocabulary size")
+    vocab_size = a.vocab_size
+    words, begins = roots(vocab_size)
+    kind = count_type(int(a.counts[0][0]) + int(b.counts[0][0]))
+    counts = [np.add(x, y, dtype=kind) for x, y in zip(a.counts[:2], b.counts[:2], strict=True)]
+    suffixes = [a.suffixes[0], a.suffixes[1]]
+    new_a = new_b = np.arange(vocab_size)  # the merged rank of each n-gram of the order before
+    for k in range(2, a.order + 1):
+        spelt_a = new_a[a.prefixes(k)] * vocab_size + a.words[k]
+        spelt_b = new_b[b.prefixes(k)] * vocab_size + b.words[k]
+        spelt = np.concatenate([spelt_a, spelt_b])
+        contexts = len(words[k - 1])
+        spelt, where = sort_keys(spelt, np.arange(len(spelt)), contexts * vocab_size, runs=True)
+        first = first_of_runs(spelt)
+        check_size(k, len(first))
+        for columns, column in zip((words, begins), unspelt(spelt[first], contexts, vocab_size), strict=True):
+            columns.append(column)
+        number = np.concatenate([a.counts[k], b.counts[k]])[where]
+        counts.append(np.add.reduceat(number, first, dtype=kind) if len(first) else number.astype(kind))
+        suffix = np.concatenate([new_a[a.suffixes[k]], new_b[b.suffixes[k]]])
+        suffixes.append(suffix[where[first]].astype(np.int32))
+        new = np.empty(len(spelt), dtype=np.int64)
+        new[where] = np.repeat(np.arange(len(first)), np.diff(first, append=len(spelt)))
+        new_a, new_b = np.split(new, [len(spelt_a)])
+    return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes))
+
+
+def sort_keys(
+    keys: np.ndarray, labels: np.ndarray, bound: int, runs: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) keys (0 ≤ key < bound) in ascending order and their labels (≥ 0) with them, equal keys by label; overwrites ``keys``.
+
+    Where both fit in one integer, key and label are sorted as one, in place: four times as fast as argsort. runs: the keys
+    are some ascending runs, labelled in their order, which a sort that looks for runs merges four times as fast.
+    """
+    bits = int(labels.max(initial=0)).bit_length()
+    if bound.bit_length() + bits < 64:
+        keys <<= bits
+        keys |= labels
+        keys.sort(kind="stable" if runs else "quicksort")
+        labels = keys & ((1 << bits) - 1)
+        keys >>= bits
+        return keys, labels
+    order = np.lexsort((labels, keys))
+    return keys[order], labels[order]
+
+
+def first_of_runs(keys: np.ndarray) -> np.ndarray:
+    """Where each run of equal keys begins."""
+    begins = np.empty(len(keys), dtype=bool)
+    begins[:1] = True
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
+
+
+def check_size(k: int, size: int) -> None:
+    if size > _MAX_RANK:
+        raise InputError(f"the text has more than 2^31 n-grams of order {k}; choose a lower order")

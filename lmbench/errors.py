@@ -1,0 +1,30 @@
+"""What a user has done wrong, in one line: what, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """The user's command, file or setting is wrong: one line that says what, where, and what to do.
+
+    The command line prints the message without a traceback and exits with status 2. What does not print (a line end
+    in a file's name or in an option) is escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is not in a registry, with the nearest names suggested."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return InputError(f"unknown {kind} {shown(name)}; {hint}known: {', '.join(known) or 'none'}")
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A piece of the input as an error shows it: in quotes, on one line, not too long."""
+    return repr(text if len(text) <= most else f"{text[:most]}…")

@@ -1,0 +1,138 @@
+"""Hashes of a token's contexts: its last symbols, all or some of them or their classes, and its last words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmbench.text.tokens import Tokens
+
+FAR = 7  # positions in a word are told apart up to here
+_WORD_BASE = 2  # the order that a context which begins with a word falls back to
+_REACH = 8  # no context with gaps or classes looks further back
+_GAPS = ((2, 3, 4), (1, 3, 4), (1, 3, 4, 5), (1, 2, 4, 5))  # how far back their symbols stand
+_CLASSED = ((1, 2), (2, 1))  # bits of a class, and how many symbols before the classes stand for themselves
+_CLASSIFIED = 512  # symbols that have classes: the commonest
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_INVERSE = np.uint64(pow(int(_MULTIPLIER), -1, 1 << 64))
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Which contexts there are; a word is a stretch between two separators, the document's beginning being one.
+
+    In order: the last k symbols for k in ``orders``; with ``words``: the word so far, alone, after the word before,
+    after the one before that (skipping one), after both; after the last three symbols of the word before;
+    after the third word before (skipping two); and the word before with the position in the word. With ``gaps``:
+    some of the last 5 symbols, and the last 8 of which the further ones stand for their classes.
+
+    classes: (V,) int64, of 2 bits; the first bit alone is a class too.
+    """
+
+    orders: tuple[int, ...]
+    words: bool
+    gaps: bool
+    separator: int
+    classes: np.ndarray
+
+    def keys(self, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+        """(contexts, T) uint64 hashes of each token's contexts, and (T,) its position in the word, up to FAR."""
+        size = len(tokens) + len(tokens.starts)
+        begin = tokens.starts + np.arange(len(tokens.starts))  # where each document's bos stands
+        symbols = np.full(size, tokens.bos, dtype=np.int64)
+        is_bos = np.zeros(size, dtype=bool)
+        is_bos[begin] = True
+        symbols[~is_bos] = tokens.ids
+        at = np.flatnonzero(~is_bos)
+        document = np.repeat(begin, np.diff(np.append(begin, size)))
+        # The last word boundary before each symbol.
+        boundary = np.where(is_bos | (symbols == self.separator), np.arange(size), 0)
+        boundary = np.append(0, np.maximum.accumulate(boundary)[:-1])
+
+        powers = np.full(size + 1, _MULTIPLIER, dtype=np.uint64)
+        powers[0] = 1
+        inverses = np.full(size + 1, _INVERSE, dtype=np.uint64)
+        inverses[0] = 1
+        np.cumprod(powers, out=powers)
+        np.cumprod(inverses, out=inverses)
+        sums = np.zeros(size + 1, dtype=np.uint64)
+        np.cumsum(scramble(symbols) * powers[:-1], out=sums[1:])
+
+        def stretch(first: np.ndarray, end: np.ndarray) -> np.ndarray:
+            """A hash of the symbols first..end-1: polynomial, modulo 2^64."""
+            hashes: np.ndarray = (sums[end] - sums[first]) * inverses[first]
+            return hashes
+
+        keys = [stretch(np.maximum(at - k, document[at]), at) for k in self.orders]
+        ends = [boundary[at]]  # where the last words ended, the latest first
+        for _ in range(3):
+            ends.append(np.where(is_bos[ends[-1]], ends[-1], boundary[ends[-1]]))
+        now, one, two, three = (end + 1 for end in ends)
+        place = np.minimum(at - now, FAR)
+        if self.words:
+            word = stretch(now, at)
+            keys += [word, stretch(one, at), word + scramble(stretch(two, one)), stretch(two, at)]
+            keys += [stretch(np.maximum(now - 4, one), at), word + scramble(stretch(three, two))]
+            keys += [scramble(stretch(one, now)) + place.astype(np.uint64)]
+        if self.gaps:
+            before = [symbols[np.maximum(at - k, document[at])] for k in range(1, _REACH + 1)]
+            keys += [sum_of({k: before[k - 1] for k in gap}) for gap in _GAPS]
+            for bits, whole in _CLASSED:
+                classes = self.classes & ((1 << bits) - 1)
+                keys += [sum_of({k: b if k <= whole else classes[b] for k, b in enumerate(before, 1)})]
+        return np.stack(keys), place
+
+
+def bases_of(orders: tuple[int, ...], words: bool, gaps: bool) -> list[int]:
+    """For each context the one that it falls back to (see ``Contexts``)."""
+
+    def longest(limit: int) -> int:
+        return max((i for i, k in enumerate(orders) if k <= limit), default=-1)
+
+    n = len(orders)
+    bases = [*range(-1, n - 1)]
+    if words:
+        bases += [longest(_WORD_BASE), n, n, n + 1, n, n, longest(0)]
+    if gaps:
+        bases += [longest(0), longest(1), longest(1), longest(2)]
+        bases += [longest(whole) for _, whole in _CLASSED]
+    return bases
+
+
+def sum_of(symbols: dict[int, np.ndarray]) -> np.ndarray:
+    """(T,) uint64: a hash of the symbols that stand so far back."""
+    total = np.zeros(len(next(iter(symbols.values()))), dtype=np.uint64)
+    for back, which in symbols.items():
+        total += scramble(which * (_REACH + 1) + back)
+    return total
+
+
+def scramble(values: np.ndarray) -> np.ndarray:
+    """uint64: integers spread over all 64 bits (Steele et al. 2014, SplitMix)."""
+    mixed: np.ndarray = (values.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def symbol_classes(ids: np.ndarray, vocab_size: int) -> np.ndarray:
+    """(V,) int64 classes of 2 bits, such as vowels and consonants, told by which symbols they follow.
+
+    The signs of the second and third right singular vectors of the table of pairs, scaled by the roots of the
+    symbols' frequencies (Moler & Morrison 1983, "Singular value analysis of cryptograms").
+    """
+    common = np.sort(np.argsort(-np.bincount(ids, minlength=vocab_size), kind="stable")[:_CLASSIFIED])
+    number = np.full(vocab_size, -1)
+    number[common] = np.arange(len(common))
+    pairs = number[np.stack([ids[:-1], ids[1:]])]
+    pairs = pairs[:, (pairs >= 0).all(axis=0)]
+    table = np.zeros((len(common), len(common)))
+    np.add.at(table, (pairs[0], pairs[1]), 1.0)
+    before, after = (np.sqrt(np.maximum(table.sum(axis=axis), 1)) for axis in (1, 0))
+    vectors = np.linalg.svd(table / before[:, None] / after)[2]
+    classes = np.zeros(vocab_size, dtype=np.int64)
+    for bit, vector in enumerate(vectors[1:3]):
+        classes[common] |= (vector > 0).astype(np.int64) << bit
+    return classes

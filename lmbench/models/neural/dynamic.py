@@ -1,0 +1,123 @@
+"""Dynamic evaluation: a network that goes on learning from the text it has scored (Krause et al. 2018)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmbench.models.neural.network import Network, State, inputs_and_targets
+from lmbench.text.tokens import Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """How far a document has been read: its ids, the weights learnt from them, and the state after them."""
+
+    ids: np.ndarray
+    weights: list[Tensor]
+    state: State
+
+
+class DynamicEvaluation:
+    """After each segment of scored tokens, a step downhill on their loss and a pull back to the trained weights.
+
+    w <- w - rate g / (s + 0.3 s̄) + pull (w_0 - w) s/s̄, with g the gradient of the segment's mean loss, s the root of
+    the mean of g² over the training text, s̄ the mean of s where it is not 0, and pull s/s̄ at most 1 (the
+    RMS rule, section 4 of the paper). What is learnt is kept from one document to the next.
+    """
+
+    def __init__(
+        self, network: Network, squares: list[Tensor], rate: float, pull: float = 0.002, segment: int = 20
+    ) -> None:
+        self.network, self.segment = network, segment
+        self.parameters = list(network.parameters())
+        self.trained = [p.detach().clone() for p in self.parameters]
+        roots = [m.sqrt() for m in squares]
+        mean = float(sum(r.sum() for r in roots)) / max(1, sum(int((r > 0).sum()) for r in roots))
+        self.gains = [rate / (r + 0.3 * mean) for r in roots]
+        self.pulls = [(pull * r / mean).clamp(max=1.0) for r in roots]
+        self.place: Place | None = None
+
+    def score(self, tokens: Tokens, whole: bool = False) -> np.ndarray:
+        """(T,) float64, nats: each token under the weights learnt from the whole segments before it.
+
+        whole: (T, V), the distributions of which these are entries.
+        """
+        inputs, targets = inputs_and_targets(tokens)
+        result = np.empty((len(tokens), self.network.vocab_size) if whole else len(tokens))
+        for begin, end in zip(tokens.starts, [*tokens.starts[1:], len(tokens)], strict=True):
+            state = self.network.start(1)
+            for at in range(begin, end, self.segment):
+                piece = slice(at, min(end, at + self.segment))
+                rows, state = self._read(inputs[piece], targets[piece], state)
+                result[piece] = rows if whole else rows[np.arange(len(rows)), targets[piece]]
+        self._load(self.trained)
+        return np.minimum(result, 0.0)
+
+    def next(self, context: np.ndarray, bos: int) -> np.ndarray:
+        """(V,) float64, nats: the distribution after a document's beginning."""
+        inputs = np.append(bos, context)
+        whole = len(context) // self.segment * self.segment
+        place = self.place
+        if place is None or not np.array_equal(place.ids, context[: len(place.ids)]):
+            place = Place(context[:0], self.trained, self.network.start(1))
+        self._load(place.weights)
+        state = place.state
+        for at in range(len(place.ids), whole, self.segment):
+            piece = slice(at, at + self.segment)
+            _, state = self._read(inputs[piece], context[piece], state)
+        self.place = Place(context[:whole].copy(), [p.detach().clone() for p in self.parameters], state)
+        with torch.no_grad():
+            logits, _ = self.network(self._tensor(inputs[whole:]), state)
+        self._load(self.trained)
+        row: np.ndarray = torch.log_softmax(logits[-1, 0].double(), dim=-1).cpu().numpy()
+        return row
+
+    def _read(self, inputs: np.ndarray, targets: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """(n, V) nats of up to a segment's n tokens, and the state after; learns from them where the segment is whole."""
+        logits, state = self.network(self._tensor(inputs), state)
+        if len(inputs) == self.segment:
+            loss = nn.functional.cross_entropy(logits[:, 0], self._tensor(targets)[:, 0])
+            gradients = torch.autograd.grad(loss, self.parameters)
+            with torch.no_grad():
+                for p, g, gain, pull, first in zip(
+                    self.parameters, gradients, self.gains, self.pulls, self.trained, strict=True
+                ):
+                    p.addcmul_(g, gain, value=-1).addcmul_(first - p, pull)
+        rows = logits[:, 0].detach().double().log_softmax(-1)
+        return rows.cpu().numpy(), tuple(s.detach() for s in state)
+
+    def _tensor(self, ids: np.ndarray) -> Tensor:
+        return torch.from_numpy(ids.astype(np.int64)[:, None]).to(self.parameters[0].device)
+
+    def _load(self, weights: list[Tensor]) -> None:
+        with torch.no_grad():
+            for p, w in zip(self.parameters, weights, strict=True):
+                p.copy_(w)
+
+
+def mean_squares(
+    network: Network, tokens: Tokens, rng: np.random.Generator, segment: int = 20, samples: int = 200
+) -> list[Tensor]:
+    """The mean of squared gradients of the mean loss of segments drawn from a text, each read after a run-up."""
+    inputs, targets = inputs_and_targets(tokens)
+    parameters = list(network.parameters())
+    sums = [torch.zeros_like(p) for p in parameters]
+    network.eval()
+    for _ in range(samples):
+        at = int(rng.integers(max(1, len(tokens) - segment)))
+        run_up = torch.from_numpy(inputs[max(0, at - 2 * segment) : at].astype(np.int64)[:, None])
+        state = network.start(1)
+        if len(run_up):
+            with torch.no_grad():
+                _, state = network(run_up.to(sums[0].device), state)
+        piece = torch.from_numpy(inputs[at : at + segment].astype(np.int64)[:, None]).to(sums[0].device)
+        chosen = torch.from_numpy(targets[at : at + segment].astype(np.int64)).to(sums[0].device)
+        logits, _ = network(piece, state)
+        loss = nn.functional.cross_entropy(logits[:, 0], chosen)
+        for total, g in zip(sums, torch.autograd.grad(loss, parameters), strict=True):
+            total.addcmul_(g, g, value=1 / samples)
+    return sums

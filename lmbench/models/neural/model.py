@@ -1,0 +1,307 @@
+"""What all neural models share: options of training, fitting, scoring, and saving."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from lmbench.errors import InputError
+from lmbench.models.base import LanguageModel, learned
+from lmbench.models.monitor import Monitor
+from lmbench.models.neural.dynamic import DynamicEvaluation, mean_squares
+from lmbench.models.neural.network import (
+    Network,
+    State,
+    generator_of,
+    machine_peak,
+    multiplies_bfloat16,
+    read,
+    rounding,
+    score,
+)
+from lmbench.models.neural.training import Recipe, Trainer
+from lmbench.models.options import option
+from lmbench.text.tokens import Tokens
+
+MOST_LAYERS = 1000  # more would only take time to be made
+_NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=np.int64), None, np.zeros(0))
+
+
+@dataclass(kw_only=True, eq=False)
+class NeuralModel(LanguageModel):
+    """A network trained by gradients. A subclass says what network, and what else the recipe holds.
+
+    context: what a token is scored with. ``carry``: the state runs through the document; ``reset``: it begins
+    afresh every ``steps`` tokens; ``fixed:N``: from the N tokens before it alone (N times the work).
+
+    A fitted network whose own rounding in single precision moves a probability by more than ``precision``, as one that
+    has memorised its text may, is kept, saved and read in double precision.
+
+    ``history`` has an entry an epoch: epoch, tokens (predicted so far), seconds, train_bits (mean over the epoch
+    as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
+    """
+
+    precision = 1e-6
+
+    hidden: int = option(256, "hidden units a layer")
+    batch: int = option(32, "rows of a minibatch")
+    steps: int = option(35, "tokens of a row; gradients go no further back")
+    sampling: Literal["sequential", "random"] = option("sequential", "how rows are drawn from the text")
+    lr: float = option(1.0, "learning rate")
+    clip: float = option(1.0, "radius of the ball that gradients are clipped to")
+    epochs: int = option(10, "passes over the training text at most")
+    patience: int | None = option(
+        3, "epochs without a better held-out figure before stopping; none: never stop"
+    )
+    max_tokens: int | None = option(None, "train on so many tokens of the text, the first ones")
+    time_limit: float | None = option(None, "seconds of training at most; the schedule adapts")
+    context: str = option(
+        "carry", "what scores depend on: carry, reset (every `steps` tokens) or fixed:N tokens"
+    )
+    dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0005; 0: the weights stay")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "auto: a GPU where there is one")
+
+    network: Network = learned()
+    squares: list[torch.Tensor] = learned()  # mean squared gradients, for dynamic evaluation
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "batch", "steps", "epochs", "max_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value} must be at least 1")
+        for name in ("lr", "clip", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"{name}={value:g} must be greater than 0")
+        if self.dynamic < 0:
+            raise InputError(f"dynamic={self.dynamic:g} must be at least 0")
+        kind, _, length = self.context.partition(":")
+        if self.context not in ("carry", "reset") and not (
+            kind == "fixed" and length.isdecimal() and int(length) > 0
+        ):
+            raise InputError(f"context={self.context} must be carry, reset or fixed:N, as in fixed:32")
+        if self.dynamic and self.context != "carry":
+            raise InputError(f"dynamic evaluation needs context=carry, not {self.context}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("device=cuda, but torch finds no GPU here; use device=cpu")
+        self._last_read: tuple[np.ndarray, State | None, np.ndarray] = _NOTHING_READ
+
+    @property
+    def wants_valid(self) -> bool:
+        """For stopping early; without held-out text all epochs are trained."""
+        return self.patience is not None
+
+    @property
+    def adaptive(self) -> bool:
+        """Dynamic evaluation learns from the text that it scores."""
+        return self.dynamic > 0
+
+    @property
+    def seeded(self) -> bool:
+        """First weights and minibatches are drawn."""
+        return True
+
+    @property
+    def learns_from(self) -> int | None:
+        return self.max_tokens
+
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""
+        return self.network.training_flops
+
+    @abstractmethod
+    def _network(self, generator: torch.Generator) -> Network:
+        """A network with fresh weights for ``self.vocab_size``; all its randomness comes from the generator."""
+
+    def _recipe(self) -> Recipe:
+        """How this model is trained: the options of the same names, and Recipe's own defaults."""
+        known = {f.name for f in dataclasses.fields(Recipe)}
+        chosen = {name: value for name, value in self.options().items() if name in known}
+        if chosen.get("arithmetic") == "auto":
+            chosen["arithmetic"] = "bfloat16" if multiplies_bfloat16(self._device()) else "float32"
+        return Recipe(**chosen)
+
+    def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
+        if self.max_tokens is not None and self.max_tokens < len(train):
+            kept = train.starts[train.starts < self.max_tokens]
+            train = Tokens(train.ids[: self.max_tokens], kept, train.bos)
+        generator = generator_of(rng)
+        self._begin(generator)
+        recipe = self._recipe()
+        trainer = Trainer(self.network, recipe, train, valid, rng, generator, monitor)
+        peak = machine_peak(next(self.network.parameters()).device)
+        trainer.run()
+        self.history, self.notes = trainer.history, trainer.notes
+        self.costs = {
+            "training_flops": self.training_flops,
+            "training_tokens": trainer.tokens,
+            "training_seconds": trainer.seconds,
+            "peak_flops": peak,
+            "arithmetic": recipe.arithmetic,
+        }
+        if rounding(self.network, valid if valid is not None and len(valid) else train) > self.precision:
+            self.network.double()
+        if self.dynamic:
+            self.squares = mean_squares(self.network, train, rng)
+            self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+
+    def _device(self) -> torch.device:
+        cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
+        return torch.device("cuda" if cuda else "cpu")
+
+    def _begin(self, generator: torch.Generator) -> None:
+        """A fresh network on its device."""
+        self._last_read, self.squares = _NOTHING_READ, []
+        self.network = self._network(generator).to(self._device())
+
+    def with_context(self, context: str, steps: int | None = None) -> Self:
+        """This model as fitted, but scoring with another ``context`` (and for ``reset`` other ``steps``).
+
+        Raises InputError for a context that there is not.
+        """
+        other = copy.copy(self)
+        other.context, other.steps = context, self.steps if steps is None else steps
+        other.__post_init__()
+        return other
+
+    def _log_probs(self, tokens: Tokens) -> np.ndarray:
+        return self._score(tokens, whole=False)
+
+    def _distributions(self, tokens: Tokens) -> np.ndarray:
+        return self._score(tokens, whole=True)
+
+    def _score(self, tokens: Tokens, whole: bool) -> np.ndarray:
+        """(T,) float64, nats, or (T, V) where ``whole``."""
+        if self.dynamic:
+            return self._dynamic.score(tokens, whole)
+        if self.context == "carry":
+            return score(self.network, tokens, whole=whole)
+        position = tokens.positions()
+        if self.context == "reset":
+            begins = np.flatnonzero(position % self.steps == 0)
+            return score(self.network, tokens, begins, np.append(begins[1:], len(tokens)), whole)
+        places = np.arange(len(tokens))
+        result = np.empty((len(tokens), self.vocab_size) if whole else len(tokens))
+        numbers = result.size * self._span
+        for part in np.array_split(places, min(len(places), max(1, numbers // 2**22))):
+            lengths = np.minimum(position[part] + 1, self._span)
+            nats = score(self.network, tokens, part + 1 - lengths, part + 1, whole)
+            result[part] = nats[np.cumsum(lengths) - 1]
+        return result
+
+    @property
+    def _span(self) -> int:
+        """N of context=fixed:N."""
+        return int(self.context.partition(":")[2])
+
+    def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        if self.dynamic:
+            return np.stack([self._dynamic.next(context, bos) for context in contexts])
+        texts = [np.append(bos, context) for context in contexts]
+        if self.context == "reset":
+            texts = [text[(len(text) - 1) // self.steps * self.steps :] for text in texts]
+        elif self.context != "carry":
+            texts = [text[-self._span :] for text in texts]
+        if len(texts) != 1:
+            return read(self.network, texts)[0]
+        text, (known, state, rows) = texts[0], self._last_read
+        if state is None or len(text) < len(known) or not np.array_equal(text[: len(known)], known):
+            known, state = text[:0], None
+        if len(text) > len(known):
+            rows, state = read(self.network, [text[len(known) :]], state)
+        self._last_read = (text, state, rows)  # generation token by token then costs one step a token
+        return np.array(rows)
+
+    def _state(self) -> dict[str, np.ndarray]:
+        named = list(self.network.named_parameters())
+        state = {name: p.detach().cpu().numpy() for name, p in named}
+        for (name, _), m in zip(named, self.squares, strict=False):
+            state[f"squares.{name}"] = m.cpu().numpy()
+        return state
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        try:
+            with (
+                torch.device("meta"),
+                _Undrawn(),
+            ):  # shapes alone: options that do not fit may ask for any size
+                named = dict(self._network(torch.Generator()).named_parameters())
+        except RuntimeError as error:
+            raise InputError(f"its options are beyond any network ({str(error).splitlines()[0]})") from None
+        kinds = ["", "squares."] if self.dynamic else [""]
+        expected = {kind + name: tuple(p.shape) for kind in kinds for name, p in named.items()}
+        if expected != {name: array.shape for name, array in state.items()}:
+            raise InputError("the model's weights do not have the shapes that its options ask for")
+        self._begin(torch.Generator())
+        if any(array.dtype == np.float64 for array in state.values()):
+            self.network.double()
+        named = dict(self.network.named_parameters())
+        with torch.no_grad():
+            for name, p in named.items():
+                p.copy_(torch.from_numpy(state[name].copy()))
+        self.network.eval()
+        if self.dynamic:
+            saved = {name: torch.from_numpy(state[f"squares.{name}"].copy()) for name in named}
+            # In the order in memory that the weights have: sums are then the same bits.
+            self.squares = [torch.empty_like(p).copy_(saved[name]) for name, p in named.items()]
+            self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves the first weights undrawn: tensors without numbers have none, and torch would import its compiler for them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(kw_only=True, eq=False)
+class TunedModel(NeuralModel):
+    """A neural model trained by AdamW with warm-up, a cosine schedule, dropout and averaged weights."""
+
+    batch: int = option(32, "rows of a minibatch")
+    steps: int = option(40, "tokens of a row; gradients go no further back")
+    bptt: Literal["truncated", "randomised", "full"] = option(
+        "randomised", "rows of `steps` tokens, of lengths drawn around it, or as long as the text allows"
+    )
+    direct: int | None = option(
+        None,
+        "n-grams of up to so many tokens have weights straight to the output; none: 5, or 0 where V > 1000",
+    )
+    dropout: float = option(0.5, "share of a layer's outputs dropped")
+    optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
+    lr: float = option(0.004, "learning rate at its highest")
+    schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
+    warmup: float = option(0.02, "share of the training during which the learning rate rises")
+    weight_decay: float = option(0.1, "AdamW's, on matrices alone")
+    arithmetic: Literal["auto", "float32", "bfloat16"] = option(
+        "float32", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
+    )
+    average: float = option(0.98, "decay of the running mean of the weights, which is what is kept; 0: none")
+    epochs: int = option(20, "passes over the training text at most")
+    patience: int | None = option(
+        5, "epochs without a better held-out figure before stopping; none: never stop"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dropout", "average", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
+        if self.direct is not None and self.direct < 0:
+            raise InputError(f"direct={self.direct} must be at least 0")
+
+    @property
+    def _longest(self) -> int:
+        """``direct``, or the default."""
+        return (5 if self.vocab_size <= 1000 else 0) if self.direct is None else self.direct

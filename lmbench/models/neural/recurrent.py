@@ -1,0 +1,176 @@
+"""Recurrent networks trained well: plain, GRU and LSTM cells in layers, regularised for small texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from lmbench.errors import InputError
+from lmbench.models.neural.model import MOST_LAYERS, TunedModel
+from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table
+from lmbench.models.neural.plain_cell import PlainCell
+from lmbench.models.options import option
+
+CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class RecurrentNetwork(DirectNetwork):
+    """Embedding, layers of cells, and a linear output; dropout keeps its mask through a row (Gal & Ghahramani 2016).
+
+    embedding: numbers a token is read as; 0: one-hot. weight_drop: share of the recurrent weights dropped in a
+    minibatch (Merity, Keskar & Socher 2018); noise: share of the tokens read in training that are replaced by
+    others of the minibatch, which smooths as interpolation does (Xie et al. 2017); direct: n-grams of up to so
+    many tokens that have weights straight to the output (Mikolov et al. 2011). Weights begin uniform in
+    ±1/sqrt(hidden), as torch's cells do, but those that a token is read by in ±input_scale.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        vocab_size: int,
+        hidden: int,
+        layers: int,
+        embedding: int,
+        dropout: float,
+        weight_drop: float,
+        noise: float,
+        direct: int,
+        input_scale: float,
+        tied: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.vocab_size, self.hidden, self.generator = vocab_size, hidden, generator
+        self.dropout, self.weight_drop, self.noise = dropout, weight_drop, noise
+        self.parts = 2 if cell == "lstm" else 1
+        self.embedding = nn.Parameter(torch.empty(vocab_size, embedding)) if embedding else None
+        widths = [embedding or vocab_size] + [hidden] * (layers - 1)
+        self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
+        by_columns = torch.empty(vocab_size, hidden).t()  # its gradient then takes half the time
+        self.output = nn.Parameter(by_columns) if not tied or not embedding else None
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.direct = direct
+        self.grams = gram_table(vocab_size) if direct else None
+        first = "cells.0.weight_ih_l0"
+        self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
+        if cell == "rnn" and not embedding:
+            self.looked_up.add(first)
+        with torch.no_grad():
+            for name, p in self.named_parameters():
+                if name == "grams":
+                    continue  # they begin as nothing
+                read = name == ("embedding" if embedding else first)
+                bound = hidden**-0.5 if not read or tied else input_scale
+                p.uniform_(-bound, bound, generator=generator)
+                if cell == "lstm" and name.endswith("bias_hh_l0"):
+                    p[hidden : 2 * hidden] += 1.0  # remember at first (Gers, Schmidhuber & Cummins 2000)
+
+    def start(self, batch: int) -> State:
+        hidden = tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))
+        before = torch.full((batch, self.direct), self.vocab_size, device=self.bias.device)
+        return (*hidden, before) if self.direct else hidden
+
+    def _noised(self, ids: Tensor) -> Tensor:
+        if not (self.training and self.noise):
+            return ids
+        others = ids.flatten()[torch.randperm(ids.numel(), generator=self.generator).to(ids.device)]
+        replaced = torch.rand(ids.shape, generator=self.generator) < self.noise
+        return torch.where(replaced.to(ids.device), others.view_as(ids), ids)
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        ids = self._noised(ids)
+        if self.embedding is not None:
+            x = nn.functional.embedding(ids, self.embedding)
+        elif isinstance(self.cells[0], PlainCell):
+            x = ids
+        else:
+            x = nn.functional.one_hot(ids, self.vocab_size).to(self.bias.dtype)
+        after: list[Tensor] = []
+        for i, cell in enumerate(self.cells):
+            parts = tuple(s[None] for s in state[self.parts * i : self.parts * (i + 1)])
+            before = parts if self.parts == 2 else parts[0]
+            if self.training and self.weight_drop:
+                weights = {
+                    "weight_hh_l0": dropped(cast(Tensor, cell.weight_hh_l0), self.weight_drop, self.generator)
+                }
+                x, last = torch.func.functional_call(cell, weights, (x, before))
+            else:
+                x, last = cell(x, before)
+            after.extend(part[0] for part in (last if self.parts == 2 else (last,)))
+            if self.training:
+                x = dropped(x, self.dropout, self.generator, x.shape[1:])
+        weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
+        logits = torch.addmm(self.bias, x.flatten(0, 1), weight).view(*ids.shape, -1)
+        if not self.direct:
+            return logits, tuple(after)
+        every = torch.cat([state[-1].t(), ids])
+        return self.with_grams(logits, every), (*after, every[len(ids) :].t())
+
+
+@dataclass(kw_only=True, eq=False)
+class Recurrent(TunedModel):
+    """Layers of recurrent cells with dropout between them and in them."""
+
+    cell: Literal["rnn", "gru", "lstm"] = option("lstm", "kind of cell")
+    hidden: int = option(320, "hidden units a layer")
+    layers: int = option(1, "layers of cells")
+    embedding: int | None = option(
+        None, "numbers a token is read as, 0: one-hot; none: 0, or hidden where V > 1000"
+    )
+    tied: bool | None = option(None, "one matrix for input and output; none: where embedding = hidden")
+    dropout: float = option(0.5, "share of a layer's outputs dropped")
+    weight_drop: float = option(0.2, "share of the recurrent weights dropped")
+    noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
+    input_scale: float = option(2.0, "bound of the first weights that a token is read by")
+    arithmetic: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
+    )
+    lr: float = option(0.008, "learning rate at its highest")
+    weight_decay: float = option(0.2, "AdamW's, on matrices alone")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("weight_drop", "noise"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
+        if self.layers < 1:
+            raise InputError(f"layers={self.layers} must be at least 1")
+        if self.layers > MOST_LAYERS:
+            raise InputError(f"layers={self.layers} must be {MOST_LAYERS} at most")
+        if self.input_scale <= 0:
+            raise InputError(f"input_scale={self.input_scale:g} must be greater than 0")
+        if self.tied and self.embedding not in (None, self.hidden):
+            raise InputError(f"tied=true needs embedding={self.hidden}, the hidden size; leave embedding out")
+
+    def _network(self, generator: torch.Generator) -> Network:
+        usual = 0 if self.vocab_size <= 1000 and not self.tied else self.hidden
+        embedding = usual if self.embedding is None else self.embedding
+        tied = embedding == self.hidden if self.tied is None else self.tied
+        return RecurrentNetwork(
+            self.cell,
+            self.vocab_size,
+            self.hidden,
+            self.layers,
+            embedding,
+            self.dropout,
+            self.weight_drop,
+            self.noise,
+            self._longest,
+            self.input_scale,
+            tied,
+            generator,
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class PlainRecurrent(Recurrent):
+    """Plain cells, which want a lower rate and less dropout."""
+
+    hidden: int = option(384, "hidden units a layer")
+    dropout: float = option(0.3, "share of a layer's outputs dropped")
+    weight_drop: float = option(0.0, "share of the recurrent weights dropped")
+    lr: float = option(0.004, "learning rate at its highest")
+    epochs: int = option(12, "passes over the training text at most")

@@ -1,0 +1,226 @@
+r"""Models that other toolkits have trained, read from ARPA files; and count models written as such.
+
+An ARPA file marks the ends of sentences by ``<s>`` and ``</s>``; here ``\n`` is both. As the word that follows, it has the
+probability of ``</s>``; as a context, the continuations and the backoff weight of ``<s>``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from lmbench.counts.ngrams import unspelt
+from lmbench.counts.trie import roots
+from lmbench.errors import InputError, shown
+from lmbench.models.base import LanguageModel
+from lmbench.models.options import option
+from lmbench.models.smoothing.arpa_file import Arpa, read_arpa, write_arpa
+from lmbench.models.smoothing.backoff import Backoff, BackoffModel
+from lmbench.models.smoothing.pruning import sums
+from lmbench.text.tokens import Tokens
+from lmbench.text.vocab import UNK, Vocab
+
+_UNKNOWN = -100.0  # log10 p of <unk> where a file has none, as in KenLM
+_TOLERANCE = 0.01  # of sums that should be 1: some files hold four digits
+
+
+@dataclass(kw_only=True, eq=False)
+class ArpaModel(BackoffModel):
+    """The model in an ARPA file, scored as KenLM's ``query`` scores it. It learns nothing from the training text.
+
+    The vocabulary is the file's. Documents should be lines, as the file's sentences were.
+    """
+
+    precision: ClassVar[float] = 1e-4  # such files hold seven digits, and a sum has many terms
+
+    file: str = option("", "an ARPA file, packed by gzip or not")
+
+    def __post_init__(self) -> None:
+        if not self.file:
+            raise InputError("option file: name an ARPA file, for instance -o file=model.arpa")
+        self._read: Arpa | None = None
+
+    @property
+    def sources(self) -> list[Path]:
+        return [Path(self.file)]
+
+    def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
+        r"""``<unk>``, ``\n``, then the file's words in its order."""
+        self._read = read_arpa(self.file)  # kept for the fit that follows: a pipe can be read only once
+        return Vocab.from_list(_words(self._read, self.file))
+
+    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+        arpa = read_arpa(self.file) if self._read is None else self._read
+        self._read = None
+        vocab, table = from_arpa(arpa, self.file)
+        if self.vocab_size > len(vocab):
+            raise InputError(
+                f"{self.file} has {len(vocab)} words, the text was encoded with {self.vocab_size}; "
+                "encode it with the model's own vocabulary()"
+            )
+        self.vocab_size = len(vocab)
+        if UNK not in arpa.words:
+            self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
+        self._check_sums(table, vocab)
+        return table
+
+    def _check_sums(self, table: Backoff, vocab: Vocab) -> None:
+        """Notes that the probabilities are none; raises InputError where the backoff weights are lacking."""
+        for k in range(1, table.order + 1):
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = sums(table, k)
+                wrong = ~(np.abs(total - 1) <= _TOLERANCE)
+            if not wrong.any():
+                continue
+            absent = wrong & (table.backoffs[k - 1] == 1) if k > 1 else ~wrong
+            first = int(np.argmax(absent if absent.any() else wrong))
+            where = "without context"
+            if k > 1:
+                context = table.ngrams(k - 1)[first].tolist()
+                where = f"after {shown(' '.join('<s>' if i == 1 else vocab.tokens[i] for i in context))}"
+            told = f"{self.file}: the probabilities {where} sum to {total[first]:.4g}"
+            if absent.any():
+                raise InputError(f"{told}, as its backoff weight is missing or 0; get the file with weights")
+            self.notes.append(f"{told}, not 1; the scores are not those of a distribution")
+            return
+
+
+def _spelt(arpa: Arpa) -> list[str]:
+    return [UNK if word == "<UNK>" else word for word in arpa.words]
+
+
+def _words(arpa: Arpa, name: str) -> list[str]:
+    r"""The tokens of the vocabulary: ``<unk>``, ``\n``, the other words."""
+    spelt = _spelt(arpa)
+    for mark in ("<s>", "</s>"):
+        if mark not in spelt:
+            raise InputError(f"{name} has no {mark} among its 1-grams; train it with sentence markers")
+    if spelt.count(UNK) > 1:
+        raise InputError(
+            f"{name} has both {UNK} and <UNK> among its 1-grams; only one can be the unknown word"
+        )
+    return [UNK, "\n", *(word for word in spelt if word not in (UNK, "<s>", "</s>"))]
+
+
+def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
+    r"""The vocabulary (``<unk>``, ``\n``, the other words) and the table of an ARPA file; ``name`` is for errors.
+
+    N-grams whose prefix the file lacks (SRILM's pruning leaves such) get it, with the probability it has anyway.
+    Raises InputError where an n-gram stands twice or crosses the end of a sentence.
+    """
+    words, spelt = _words(arpa, name), _spelt(arpa)
+    begin, end = spelt.index("<s>"), spelt.index("</s>")
+    ids = {word: i for i, word in enumerate(words)} | {"<s>": 1, "</s>": 1}
+    new = np.array([ids[word] for word in spelt])
+    size = len(words)
+    probs, backoffs = np.full(size, 10.0**_UNKNOWN), np.ones(size)
+    probs[new] = 10.0 ** arpa.log10_probs[0]
+    backoffs[new] = 10.0 ** arpa.log10_backoffs[0]
+    probs[1], backoffs[1] = 10.0 ** arpa.log10_probs[0][end], 10.0 ** arpa.log10_backoffs[0][begin]
+    last, begins = map(tuple, roots(size))
+    table = Backoff(size, last, begins, (np.ones(1), probs), (np.ones(1), backoffs))
+    rest = []  # the n-grams of each order from the next one up
+    for k, rows in enumerate(arpa.ngrams[1:], 2):
+        wrong = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
+        if wrong.any():
+            raise InputError(f"{name}: the {k}-gram {_named(arpa, k, wrong)} crosses the end of a sentence")
+        rest.append(new[rows])
+    ranks = [rows[:, 0] for rows in rest]  # of the words before the k-th
+    for k in range(2, arpa.order + 1):
+        keys = [rank * size + rows[:, k - 1] for rank, rows in zip(ranks, rest, strict=True)]
+        needed = np.sort(np.concatenate(keys))  # those of order k, and the prefixes of longer ones
+        needed = needed[np.append(True, needed[1:] != needed[:-1])[: len(needed)]]
+        ranks = [np.searchsorted(needed, some) for some in keys]
+        probs, backoffs = np.full(len(needed), np.nan), np.ones(len(needed))
+        probs[ranks[0]] = 10.0 ** arpa.log10_probs[k - 1]
+        backoffs[ranks[0]] = 10.0 ** arpa.log10_backoffs[k - 1]
+        number = np.bincount(ranks[0], minlength=1)
+        if number.max() > 1:
+            twice = _named(arpa, k, number[ranks[0]] > 1)
+            raise InputError(f"{name} has the {k}-gram {twice} twice; one of the two must go")
+        of_order = unspelt(needed, table.sizes[-1], size)
+        longer = Backoff(
+            size,
+            (*table.words, of_order[0]),
+            (*table.begins, of_order[1]),
+            (*table.probs, probs),
+            (*table.backoffs, backoffs),
+        )
+        lacking = np.flatnonzero(np.isnan(probs))
+        if len(lacking):
+            probs[lacking] = _backed_off(table, longer.ngrams(k)[lacking], needed[lacking] // size)
+        table, ranks, rest = longer, ranks[1:], rest[1:]
+    table = replace(table, backoffs=table.backoffs[: max(1, arpa.order)])
+    return Vocab.from_list(words), table
+
+
+def _named(arpa: Arpa, k: int, which: np.ndarray) -> str:
+    """The first of some n-grams of order k."""
+    return shown(" ".join(arpa.words[i] for i in arpa.ngrams[k - 1][np.argmax(which)]))
+
+
+def _backed_off(table: Backoff, rows: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+    """(N,) p of the last of each of (N, k) words after those before it, whose (N,) ranks in the table are given."""
+    is_bos = np.zeros((len(rows), rows.shape[1] - 1), dtype=bool)
+    is_bos[:, 0] = True  # each row without its first word is a text of its own
+    with np.errstate(over="ignore", invalid="ignore"):  # weights may be absurd; then the scores are refused
+        p = table.score_symbols(rows[:, 1:].reshape(-1), is_bos.reshape(-1)).reshape(is_bos.shape)[:, -1]
+        weighted: np.ndarray = p * table.backoffs[-1][contexts]
+    return weighted
+
+
+# Writing -------------------------------------------------------------------------------------------
+
+
+def save_arpa(path: str | os.PathLike[str], model: LanguageModel, vocab: Vocab) -> None:
+    """Writes a fitted count model as an ARPA file, packed where the name ends in ``.gz``.
+
+    Raises InputError where the model or its text is none that the format can hold.
+    """
+    if not isinstance(model, BackoffModel):
+        raise InputError(
+            f"{model.name} is not made of n-grams with backoff weights, as an ARPA file is; save it to another name"
+        )
+    write_arpa(path, to_arpa(model, vocab))
+
+
+def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
+    r"""A fitted count model as an ARPA file's content, ``\n`` being ``<s>`` as a context and ``</s>`` as a word.
+
+    Raises InputError where the text ran on across ``\n``, which the format cannot say.
+    """
+    table, newline = model.table, vocab.newline
+    if not newline:
+        raise InputError("an ARPA file needs the ends of sentences; train on --documents line")
+    for mark in (UNK, "<s>", "</s>"):
+        if mark in vocab.tokens[1:]:
+            raise InputError(f"the text has the word {mark}, which ARPA files reserve; replace it first")
+    words = [UNK, "<s>", "</s>", *(w for i, w in enumerate(vocab.tokens) if i not in (0, newline))]
+    new = np.empty(len(vocab), dtype=np.int32)
+    new[[i for i in range(len(vocab)) if i not in (0, newline)]] = np.arange(3, len(words))
+    new[0], new[newline] = 0, 2
+    ngrams, probs, backoffs = [], [], []
+    for k in range(1, table.order + 1):
+        rows = table.ngrams(k)
+        with np.errstate(divide="ignore"):
+            p = np.log10(table.probs[k], dtype=np.float64)
+            b = np.log10(table.backoffs[k], dtype=np.float64) if k < table.order else np.zeros(len(rows))
+        if k == 1:
+            old = np.array([0, newline, newline, *np.flatnonzero(new > 2)])
+            p, b = p[old], b[old]
+            p[1], b[2] = 0.0, 0.0  # <s> is never a word, </s> never a context
+            ngrams.append(np.arange(len(words), dtype=np.int32)[:, None])
+        else:
+            inside = (rows[:, 1:-1] == newline).any(axis=1)
+            if inside.any():
+                raise InputError("n-grams run across the ends of lines; train on --documents line")
+            spelt = new[rows]
+            spelt[rows[:, 0] == newline, 0] = 1
+            ngrams.append(spelt)
+        probs.append(np.maximum(p, _UNKNOWN))
+        backoffs.append(np.maximum(b, _UNKNOWN))
+    return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs))

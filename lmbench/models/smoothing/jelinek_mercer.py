@@ -1,0 +1,91 @@
+"""Jelinek–Mercer smoothing: relative frequencies of all orders, interpolated by weights learnt on held-out text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmbench.counts.ngrams import NgramCounts, count_ngrams, values_at
+from lmbench.errors import InputError
+from lmbench.models.options import option
+from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order, interpolate
+from lmbench.text.tokens import Tokens
+
+
+@dataclass(kw_only=True, eq=False)
+class JelinekMercer(BackoffModel):
+    """p(w | h) = λ n(h w) / n(h) + (1 − λ) p(w | h'), the λ of a context depending on how often it was seen.
+
+    Contexts of one order share a λ where ⌊log₂ n(h)⌋ is the same, up to ``buckets`` of them (Jelinek & Mercer 1980);
+    the λ make the held-out text likeliest, by expectation–maximisation over the order that each token was
+    drawn from. One token each way is added to the evidence, so that no λ is 0 or 1. The recursion ends in
+    the uniform distribution.
+    """
+
+    order: int = option(5, "the longest n-grams")
+    buckets: int = option(12, "groups of contexts, by count, with a weight each; 1: one weight an order")
+
+    def __post_init__(self) -> None:
+        check_order(self.order)
+        if self.buckets < 1:
+            raise InputError(f"option buckets={self.buckets}: every order needs at least 1")
+
+    @property
+    def needs_valid(self) -> bool:
+        return True
+
+    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+        assert valid is not None  # fit has seen to it
+        counts = count_ngrams(train, self.order, self.vocab_size)
+        weights = learn_weights(counts, valid, self.buckets)
+        own, share = [], []
+        for k in range(1, self.order + 1):
+            total = counts.context_counts(k - 1)
+            of_context = np.where(total > 0, weights[k - 1][bucket(total, self.buckets)], 0.0)
+            frequency = counts.counts[k] / np.maximum(total, 1)[counts.prefixes(k)]
+            own.append(of_context[counts.prefixes(k)] * frequency)
+            share.append(1 - of_context)
+        return interpolate(counts, own, share)
+
+
+def bucket(total: np.ndarray, buckets: int) -> np.ndarray:
+    """int64: the group of contexts seen so often: ⌊log₂ n⌋, and all above in the last; 0 where n is 0."""
+    return np.minimum(np.frexp(np.maximum(total, 1))[1] - 1, buckets - 1)
+
+
+def learn_weights(counts: NgramCounts, valid: Tokens, buckets: int) -> np.ndarray:
+    """(order, buckets) the λ of each order from 1 that make held-out text likeliest, one token added each way."""
+    walk = counts.walk(valid)
+    frequency = np.zeros((counts.order, len(valid)))
+    seen = np.zeros((counts.order, len(valid)), dtype=bool)
+    group = np.zeros((counts.order, len(valid)), dtype=np.int64)
+    for k in range(1, counts.order + 1):
+        total = values_at(counts.context_counts(k - 1), walk.contexts(k - 1))
+        frequency[k - 1] = values_at(counts.counts[k], walk.grams(k)) / np.maximum(total, 1)
+        seen[k - 1] = total > 0
+        group[k - 1] = bucket(total, buckets) + buckets * (k - 1)
+    weights = np.full(counts.order * buckets, 0.5)
+    before = -np.inf
+    for _ in range(200):
+        of_token = np.where(seen, weights[group], 0.0)
+        p = np.empty((counts.order + 1, len(valid)))
+        p[0] = 1 / counts.vocab_size
+        for k in range(counts.order):
+            p[k + 1] = of_token[k] * frequency[k] + (1 - of_token[k]) * p[k]
+        # Going down: the chance that the token comes from this order or below, then from this order itself.
+        reached, here = np.ones(len(valid)), np.empty_like(frequency)
+        below = np.empty_like(frequency)
+        for k in reversed(range(counts.order)):
+            here[k] = reached * of_token[k] * frequency[k] / p[k + 1]
+            below[k] = reached - here[k]
+            reached = below[k]
+        taken, passed = (
+            np.bincount(group[seen], weights=part[seen], minlength=len(weights)) for part in (here, below)
+        )
+        weights = (taken + 1) / (taken + passed + 2)
+        likelihood = float(np.log(p[-1]).sum())
+        if likelihood - before < 1e-7 * abs(likelihood):
+            break
+        before = likelihood
+    return weights.reshape(counts.order, buckets)

@@ -1,0 +1,119 @@
+"""Recursive Laplace smoothing, order by order: each order is smoothed towards the one below."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
+from lmbench.counts.spilling import count_within
+from lmbench.errors import InputError
+from lmbench.models.options import option
+from lmbench.models.smoothing.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
+from lmbench.storage.workspace import MEMORY_LIMIT, columns_within
+from lmbench.text.tokens import Tokens
+
+_GRID = [float(x) for x in np.log(10.0) * np.arange(-3, 7)]  # ln ε tried first; the best is then refined
+
+
+@dataclass(kw_only=True, eq=False)
+class Laplace(BackoffModel):
+    """p(x) = (n(x) + ε₁/V) / (n + ε₁);  p(w | h) = (n(h w) + ε_k p(w | h')) / (n(h) + ε_k).
+
+    h' is h without its first word, n(h) how often h occurs as a context, ε_k the constant of order k. It is the
+    smoothing of Dive into Deep Learning 8.2 and 8.3, and the predictive distribution of a hierarchical Dirichlet
+    prior (MacKay & Peto 1995), whose ε they too choose by likelihood. ε_k = 0 leaves relative frequencies.
+    """
+
+    order: int = option(3, "the longest n-grams; 1: words alone")
+    eps: tuple[float, ...] | Literal["tune"] = option(
+        "tune", "smoothing constants, one an order (or one for all); tune: chosen on held-out text"
+    )
+    memory_limit: str = option("", MEMORY_LIMIT)
+
+    def __post_init__(self) -> None:
+        columns_within(self.memory_limit)
+        check_order(self.order)
+        if self.eps == "tune":
+            return
+        if len(self.eps) not in (1, self.order):
+            raise InputError(
+                f"option eps has {len(self.eps)} numbers for order {self.order}; give {self.order}, or one for all"
+            )
+        if not all(0 <= e < np.inf for e in self.eps):
+            raise InputError(
+                f"option eps={','.join(map(str, self.eps))}: numbers must be 0 or more, and finite"
+            )
+
+    @property
+    def needs_valid(self) -> bool:
+        return self.eps == "tune"
+
+    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+        counts = count_within(self.memory_limit, train, self.order, self.vocab_size)
+        if self.eps != "tune":
+            eps = self.eps * self.order if len(self.eps) == 1 else self.eps
+        else:
+            assert valid is not None  # fit has seen to it
+            eps = tune(counts, [counts.context_counts(k) for k in range(self.order)], valid)
+            self.notes.append(f"eps={','.join(f'{e:.4g}' for e in eps)} chosen on held-out text")
+
+        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
+            n, e = counts.counts[block.k][block.grams], eps[block.k - 1]
+            # n(h) + ε is 0 where ε is and h ends a document: then the shorter context decides, as when ε → 0.
+            total = sum_by(block.prefixes, block.size, n) + e
+            share = np.divide(e, total, out=np.ones(len(total)), where=total > 0)
+            return n / total[block.prefixes], share
+
+        return interpolate_by(counts, parts)
+
+
+def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tuple[float, ...]:
+    """(order,) the ε that make the held-out text likeliest, each in turn until the gain is negligible.
+
+    contexts: for each order k from 0, (N_k,) how often its n-grams occur as contexts.
+    """
+    walk = counts.walk(valid)
+    grams = [values_at(counts.counts[k], walk.grams(k)) for k in range(1, counts.order + 1)]
+    totals = [values_at(contexts[k], walk.contexts(k)) for k in range(counts.order)]
+    log_eps: list[float] = []
+
+    def likelihood(k: int, value: float) -> float:
+        """Of the held-out text, with ln ε_{k+1} = value and the others as they are."""
+        p: np.ndarray | float = 1 / counts.vocab_size
+        for e, gram, total in zip(
+            np.exp([*log_eps[:k], value, *log_eps[k + 1 :]]), grams, totals, strict=False
+        ):
+            p = (gram + e * p) / (total + e)
+        return float(np.log(p).sum())
+
+    for k in range(counts.order):
+        log_eps.append(max(_GRID, key=functools.partial(likelihood, k)))
+    best, gain = likelihood(0, log_eps[0]), np.inf
+    while gain > 1e-7 * abs(best):
+        for k in range(counts.order):
+            log_eps[k] = _golden_section(functools.partial(likelihood, k), log_eps[k] - 2, log_eps[k] + 2)
+        before, best = best, likelihood(0, log_eps[0])
+        gain = best - before
+    return tuple(float(e) for e in np.exp(log_eps))
+
+
+def _golden_section(f: Callable[[float], float], low: float, high: float) -> float:
+    """Where f is highest in [low, high], if it rises and then falls, to a thousandth of the interval."""
+    step = (5**0.5 - 1) / 2
+    a, b = high - step * (high - low), low + step * (high - low)
+    f_a, f_b = f(a), f(b)
+    for _ in range(14):
+        if f_a > f_b:
+            high, b, f_b = b, a, f_a
+            a = high - step * (high - low)
+            f_a = f(a)
+        else:
+            low, a, f_a = a, b, f_b
+            b = low + step * (high - low)
+            f_b = f(b)
+    return (low + high) / 2

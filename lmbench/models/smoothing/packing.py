@@ -1,0 +1,145 @@
+"""Tables in few bytes, without loss: what a saved model is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lmbench.counts.trie import NgramTrie, roots
+from lmbench.errors import InputError
+from lmbench.models.saved import saved_array
+from lmbench.storage.mapped import MappedArray
+
+_SAMPLE = 1 << 16
+_GROUP = 32  # contexts whose continuations are counted from one place
+
+
+def pack_trie(trie: NgramTrie) -> dict[str, np.ndarray]:
+    """``words.k``, ``children.k``, ``begins.k`` for each order k from 2, in the smallest unsigned integers that hold them.
+
+    The last word of each n-gram; how many each context has; and, for every 32nd context, how many all before it have,
+    so that one context's are found without the others. Some three bytes an n-gram.
+    """
+    state = {}
+    for k in range(2, trie.order + 1):
+        children = np.diff(trie.begins[k - 1])
+        state[f"words.{k}"] = trie.words[k]
+        state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max(initial=0))))
+        state[f"begins.{k}"] = trie.begins[k - 1][:-1:_GROUP]
+    return state
+
+
+class PackedTrie:
+    """Lookups in what ``pack_trie`` made, of which no more is read than they need."""
+
+    def __init__(self, columns: Mapping[str, MappedArray], vocab_size: int) -> None:
+        self._columns, self._vocab_size = columns, vocab_size
+        self.sizes = [1, vocab_size]
+        while f"words.{(k := len(self.sizes))}" in columns:
+            contexts = self.sizes[-1]
+            saved_array(columns, f"children.{k}", (contexts,), "u")
+            saved_array(columns, f"begins.{k}", (-(-contexts // _GROUP),), "u")
+            self.sizes.append(len(saved_array(columns, f"words.{k}", (None,), "u").below(vocab_size)))
+
+    @cached_property
+    def unpacked(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """``words`` and ``begins`` of all of it."""
+        return unpack_trie({name: column.all() for name, column in self._columns.items()}, self._vocab_size)
+
+    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
+        """(Q,) the last words of n-grams of order k ≥ 1."""
+        return ranks if k == 1 else self._columns[f"words.{k}"][ranks]
+
+    def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(Q,), (Q,) int64: the half-open range of ranks in order k+1 that continue each context of order k."""
+        contexts, which = np.unique(np.asarray(contexts, dtype=np.int64), return_inverse=True)
+        if not len(contexts) or not self.sizes[k + 1]:
+            return np.zeros_like(which), np.zeros_like(which)
+        children, begins = self._columns[f"children.{k + 1}"], self._columns[f"begins.{k + 1}"]
+        group, place = np.divmod(contexts, _GROUP)
+        near = np.minimum(group[:, None] * _GROUP + np.arange(_GROUP), len(children) - 1)
+        before = np.where(np.arange(_GROUP) < place[:, None], children[near], 0).sum(axis=1, dtype=np.int64)
+        first = begins[group].astype(np.int64) + before
+        return first[which], (first + children[contexts])[which]
+
+
+def unpack_trie(
+    state: Mapping[str, np.ndarray], vocab_size: int
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """``words`` and ``begins`` of every order. Raises InputError where they do not fit each other."""
+    words, begins = roots(vocab_size)
+    while f"words.{len(words)}" in state:
+        k = len(words)
+        children = state[f"children.{k}"]
+        if children.dtype.kind != "u":
+            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
+        begin = np.append(0, np.cumsum(children, dtype=np.int64))
+        words.append(np.asarray(state[f"words.{k}"]))
+        if begin[-1] != len(words[-1]):
+            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
+        rises = words[-1][1:] > words[-1][:-1]
+        rises[begin[(begin > 0) & (begin < len(words[-1]))] - 1] = (
+            True  # from one context to the next they may fall
+        )
+        if not rises.all():
+            raise InputError(f"the n-grams of order {k} are out of order; fit the model anew")
+        begins.append(begin.astype(np.uint32))
+    return tuple(words), tuple(begins)
+
+
+def pack_column(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """(N,) floats under ``name``; as codes into a list of values, or in single precision, where that loses nothing."""
+    if _repeats(values):
+        distinct = np.unique(values)
+        code = np.min_scalar_type(max(len(distinct) - 1, 0))
+        if distinct.nbytes + code.itemsize * len(values) < values.nbytes // 2:
+            return {
+                f"{name}.values": distinct,
+                f"{name}.codes": np.searchsorted(distinct, values).astype(code),
+            }
+    single = values.astype(np.float32)
+    return {name: single if (single == values).all() else values}
+
+
+def _repeats(values: np.ndarray) -> bool:
+    """Whether as few as 2^16 values, all that codes of two bytes can tell apart, may be all there are."""
+    sample = values[:: -(-len(values) // _SAMPLE) or 1]
+    return len(sample) == len(values) or len(np.unique(sample)) < 0.8 * len(sample)
+
+
+class Coded:
+    """A column of codes into a list of values, decoded where it is read."""
+
+    def __init__(self, values: np.ndarray, codes: MappedArray) -> None:
+        self._values, self._codes = values, codes
+        self.nbytes = values.nbytes + codes.nbytes
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, ranks: np.ndarray) -> np.ndarray:
+        values: np.ndarray = self._values[self._codes[ranks]]
+        return values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._values[self._codes.all()], dtype=dtype)
+
+
+def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
+    """What ``pack_column`` packed, left in its file: an array to all who index it by ranks.
+
+    Raises InputError where it is missing or not a column.
+    """
+    if name in columns:
+        return saved_array(columns, name, (None,))
+    values = saved_array(columns, f"{name}.values", (None,)).all()
+    return Coded(values, saved_array(columns, f"{name}.codes", (None,), "u").below(len(values)))
+
+
+def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """(N,) float32 or float64: what ``pack_column`` packed."""
+    found = np.array(state[name]) if name in state else state[f"{name}.values"][state[f"{name}.codes"]]
+    return found if found.dtype == np.float32 else found.astype(np.float64)

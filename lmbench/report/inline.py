@@ -1,0 +1,97 @@
+"""What the page carries inside itself: figures, extracts and data for its script."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from lmbench.charts import draw as figures
+from lmbench.charts.chart import Chart
+from lmbench.comparing.extracts import Extract
+from lmbench.report.page_tables import colour
+
+# The palette of charts/draw.py, lighter, for dark pages: the same order.
+DARK = (
+    "#4aa8e0",
+    "#f0833a",
+    "#2cc79a",
+    "#e3a3c6",
+    "#f2b632",
+    "#8ccbf2",
+    "#a8a8a8",
+    "#cc78a8",
+    "#c9c95a",
+    "#a396f0",
+)
+
+
+SAMPLE, PASSAGE, WORD = 1000, 300, 40  # characters shown of a sample, a passage, a token
+
+
+SECTIONS = {
+    "quality": "quality",
+    "size": "quality",
+    "learning": "learning",
+    "zipf": "zipf",
+    "heaps": "zipf",
+    "bits": "bits",
+}
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _inline_figures(
+    charts: Sequence[Chart], order: Sequence[str], places: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Charts by section, each panel an SVG whose colours follow the page's theme. places: sections of single charts."""
+    themed = {figures.INK: "ink", figures.MUTED: "muted", figures.GRID: "line"}
+    themed |= {colour: f"c{i}" for i, colour in enumerate(figures.PALETTE)}
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for chart in charts:
+        panels = []
+        for svg in figures.draw_panels(chart, order):
+            svg = svg[svg.index("<svg") :]
+            svg = re.sub("|".join(themed), lambda m: f"var(--{themed[m[0]]})", svg)
+            svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
+            svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
+            panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
+        section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
+        found[section].append(
+            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": figures.wide(chart)}
+        )
+    return found
+
+
+def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
+    """An extract as the page's script reads it: offsets in characters, bits to two places, null for infinity."""
+    tracks = []
+    for track in found.tracks:
+        bits = [round(b, 2) if math.isfinite(b) else None for b in track.bits.tolist()]
+        made: dict[str, Any] = {
+            "label": track.label,
+            "unit": track.unit,
+            "colour": colour(track.label, order),
+        }
+        made |= {"ends": track.ends.tolist(), "bits": bits, "oov": track.oov.nonzero()[0].tolist()}
+        if len(track.alternatives):
+            made["alternatives"] = [
+                [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
+            ]
+        tracks.append(made)
+    return {"corpus": found.corpus, "start": found.start, "text": found.text, "tracks": tracks}
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

@@ -1,0 +1,73 @@
+"""What a report shows of the text itself: an extract token by token, and where the best models differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lmbench.comparing.extracts import Alternatives, Extract, extract
+from lmbench.comparing.where import Difference, difference, matched_orders
+from lmbench.corpora.corpus import Corpus
+from lmbench.scoring.run import Run
+from lmbench.scoring.scorer import Scorer
+
+EXTRACT = 1200  # characters shown token by token
+BEST = 4  # so many of the best models are compared pair by pair
+LIKELIEST = 5
+
+
+def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Callable[[Run], Scorer]) -> Views:
+    """The extracts and differences of every corpus; scorer_of: a finished run's fitted model."""
+    extracts, differences = [], []
+    for name, corpus in corpora.items():
+        here = [run for run in runs if run.corpus == name and run.facts["unranked_reason"] is None]
+        seeds: dict[str, list[Run]] = {}
+        for run in here:
+            seeds.setdefault(run.label, []).append(run)
+        # Ranked by the mean over seeds, and shown by the first: the best would flatter.
+        means = {label: np.mean([run.scores.bits_per_char for run in of]) for label, of in seeds.items()}
+        ranked = [seeds[label][0] for label in sorted(means, key=means.__getitem__)]
+        if not ranked:
+            continue
+        text = corpus.text("test").text
+        models = {run.label: (run.facts["unit"], run.scores) for run in ranked}
+        likeliest = _alternatives(corpus, {run.label: run for run in ranked[:BEST]}, scorer_of)
+        extracts.append(extract(name, text, models, 0, EXTRACT, likeliest))
+        train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens
+        orders = matched_orders(train, test, len(corpus.vocab("word")))
+        counts = dict(corpus.vocab("word").token_freqs)
+        differences += [
+            difference(name, (a.label, b.label), text, a.scores, b.scores, counts, orders)
+            for a, b in itertools.combinations(ranked[:BEST], 2)
+        ]
+    return Views(extracts, differences)
+
+
+def _alternatives(
+    corpus: Corpus, runs: Mapping[str, Run], scorer_of: Callable[[Run], Scorer]
+) -> Alternatives:
+    def likeliest(label: str, first: int, last: int) -> list[list[tuple[str, float]]]:
+        if label not in runs:
+            return []
+        scorer = scorer_of(runs[label])
+        tokens = scorer.encode(corpus.text("test")).tokens
+        rows = []
+        for t in range(first, last):
+            start = int(tokens.starts[np.searchsorted(tokens.starts, t, side="right") - 1])
+            log_probs = scorer.model.next_log_probs(tokens.ids[start:t], tokens.bos)
+            best = np.argsort(-log_probs, kind="stable")[:LIKELIEST]
+            rows.append([(str(scorer.vocab.to_tokens(int(i))), float(np.exp(log_probs[i]))) for i in best])
+        return rows
+
+    return likeliest
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a report shows of the text itself."""
+
+    extracts: Sequence[Extract] = field(default_factory=list)
+    differences: Sequence[Difference] = field(default_factory=list)

@@ -1,0 +1,81 @@
+"""Text from a model: one token drawn after another from its next-token distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmbench.errors import InputError
+from lmbench.models.base import LanguageModel
+
+
+def shape_distribution(
+    log_probs: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> np.ndarray:
+    """(V,) float64, probabilities that sum to 1: what is drawn from, given (V,) log-probabilities in nats.
+
+    temperature: p^(1/temperature), renormalised; 0 puts everything on the likeliest token (the first of
+    equals). top_k: only the k likeliest tokens stay (0: all). top_p: only the fewest likeliest tokens whose
+    probabilities, after the temperature, reach top_p (nucleus sampling, Holtzman et al. 2020).
+    Raises InputError for settings out of range, or where no token has p > 0.
+    """
+    if not temperature >= 0:
+        raise InputError(f"temperature {temperature} is below 0; 0 is greedy, 1 leaves the model as it is")
+    if top_k < 0:
+        raise InputError(f"top_k {top_k} is below 0; 0 keeps every token")
+    if not 0 < top_p <= 1:
+        raise InputError(f"top_p {top_p} is outside (0, 1]; 1 keeps every token")
+    best = int(np.argmax(log_probs))
+    if log_probs[best] == -np.inf:
+        raise InputError("the model gives no token a probability above 0; nothing can be drawn")
+    if temperature == 0:
+        greedy = np.zeros(len(log_probs))
+        greedy[best] = 1.0
+        return greedy
+    # Dividing differences keeps tiny temperatures finite.
+    probs: np.ndarray = np.exp((log_probs - log_probs[best]) / temperature)
+    probs /= probs.sum()
+    if top_k or top_p < 1:
+        order = np.argsort(-probs, kind="stable")
+        before = np.cumsum(probs[order]) - probs[order]  # the mass of all likelier tokens
+        kept = int(np.searchsorted(before, top_p))
+        probs[order[min(kept, top_k or kept) :]] = 0.0
+        probs /= probs.sum()
+    return probs
+
+
+def draw(probs: np.ndarray, rng: np.random.Generator) -> int:
+    """An index drawn from (V,) probabilities by one uniform number; never one with p = 0."""
+    cumulative = np.cumsum(probs)
+    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+
+
+def generate(
+    model: LanguageModel,
+    rng: np.random.Generator,
+    length: int,
+    prompt_ids: Sequence[int] | np.ndarray = (),
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    bos: int = 0,
+    end: int | None = None,
+    exclude: Sequence[int] = (),
+) -> np.ndarray:
+    """(length,) int32: the ids that continue ``prompt_ids``, each drawn given all of its document so far.
+
+    bos: the id as if which a document begins. end: the id that ends a document, so that the next token
+    opens a new one (None: one document runs on). exclude: ids never drawn, ``<unk>`` for instance.
+    """
+    ids = np.empty(len(prompt_ids) + length, dtype=np.int32)
+    ids[: len(prompt_ids)] = prompt_ids
+    ends = [t for t in range(len(prompt_ids)) if ids[t] == end]
+    start = ends[-1] + 1 if ends else 0
+    for t in range(len(prompt_ids), len(ids)):
+        row = model.next_log_probs(ids[start:t], bos)
+        row[list(exclude)] = -np.inf
+        ids[t] = draw(shape_distribution(row, temperature, top_k, top_p), rng)
+        if ids[t] == end:
+            start = t + 1
+    return ids[len(prompt_ids) :]

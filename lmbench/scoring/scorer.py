@@ -1,0 +1,220 @@
+"""A fitted model with what it needs to read a text: scores, samples, and one file on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import msgspec
+import numpy as np
+
+from lmbench.corpora.corpus import Corpus
+from lmbench.errors import InputError
+from lmbench.models import LanguageModel, Monitor, make_model, model_class
+from lmbench.scoring.generation import generate
+from lmbench.scoring.scores import Scores
+from lmbench.scoring.speller import Speller
+from lmbench.storage.mapped import open_arrays, write_arrays
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.tokens import EncodedText, encode
+from lmbench.text.units import Unit
+from lmbench.text.vocab import Vocab
+
+
+@dataclass
+class Scorer:
+    """A fitted model with all that it takes to score a text: unit, vocabulary, speller, and how texts are made.
+
+    types: the distinct training tokens, from which the speller learns.
+    """
+
+    model: LanguageModel
+    unit: Unit
+    vocab: Vocab
+    normalise: str
+    documents: str
+    types: list[str] = field(repr=False)
+    about: dict[str, Any] = field(default_factory=dict)  # where it was trained, for whoever loads it
+
+    @classmethod
+    def fit(
+        cls,
+        model: LanguageModel,
+        corpus: Corpus,
+        unit: str = "char",
+        seed: int = 0,
+        monitor: Monitor | None = None,
+        components: Sequence[Scorer] = (),
+    ) -> Self:
+        """Trains a model on a corpus's training text; valid, where there is one, is for its settings.
+
+        components: the fitted scorers that the model combines, in the order of its ``component_labels``.
+        Raises InputError where the model does not suit the text.
+        """
+        types = corpus.vocab(unit)
+        vocab = model.vocabulary(types)
+        cut = model.unit(unit)
+        own = vocab is not types
+        encoded = {
+            split: encode(corpus.text(split), cut, vocab) if own else corpus.encoded(unit, split)
+            for split in ("train", "valid")
+            if split == "train" or corpus.valid is not None
+        }
+        for component in components:
+            if component.vocab.tokens != vocab.tokens:
+                raise InputError(f"{component.model.name} has a vocabulary of its own; it cannot be combined")
+        model.components = [component.model for component in components]
+        valid = encoded["valid"].tokens if "valid" in encoded else None
+        model.fit(encoded["train"].tokens, valid, len(vocab), np.random.default_rng(seed), monitor)
+        about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
+        return cls(model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:], about)
+
+    @cached_property
+    def speller(self) -> Speller:
+        """Made when the first unknown token is met."""
+        return Speller.fit(self.vocab, self.unit.name, self.types)
+
+    def encode(self, text: CanonicalText | EncodedText) -> EncodedText:
+        """A text in this model's unit and vocabulary."""
+        if isinstance(text, CanonicalText):
+            return encode(text, self.unit, self.vocab)
+        return text if text.vocab is self.vocab else encode(text.canonical, self.unit, self.vocab)
+
+    def score(self, text: CanonicalText | EncodedText) -> Scores:
+        """Charges the model for every character of a text."""
+        encoded = self.encode(text)
+        canonical, oov = encoded.canonical, encoded.oov
+        log_probs = self.model.log_probs(encoded.tokens)
+        spelling = np.zeros(len(log_probs))
+        if oov.any():
+            surfaces = encoded.surface()
+            spelling[oov] = self.speller.log_probs([surfaces[i] for i in np.flatnonzero(oov)])
+        return Scores(
+            log_probs,
+            encoded.ends,
+            oov,
+            spelling,
+            encoded.tokens.starts,
+            canonical.chars,
+            canonical.bytes,
+            canonical.words,
+            len(self.vocab),
+        )
+
+    def generate(
+        self,
+        rng: np.random.Generator,
+        length: int,
+        prompt: str = "",
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> str:
+        """``length`` tokens that continue the prompt, as text after it; ``<unk>`` is never drawn."""
+        ids = self.vocab.encode(self.unit.split(prompt))
+        newline = self.vocab.newline
+        end = newline if self.documents == "line" and newline else None
+        drawn = generate(self.model, rng, length, ids, temperature, top_k, top_p, newline, end, exclude=[0])
+        tokens = [*self.unit.split(prompt), *(self.vocab.tokens[i] for i in drawn.tolist())]
+        return self.unit.join(tokens)
+
+    # Saving: one file of named arrays, its header in JSON; no pickle -----------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Writes all of it to one file, whole or not at all; to ``.arpa`` or ``.arpa.gz`` the n-grams alone.
+
+        Raises InputError where it cannot be written.
+        """
+        if str(path).endswith((".arpa", ".arpa.gz")):
+            from lmbench.models.smoothing.arpa import save_arpa
+
+            return save_arpa(path, self.model, self.vocab)
+        arrays = {f"model.{key}": array for key, array in self.model._state().items()}
+        for key, words in (("vocab", self.vocab.tokens), ("types", self.types)):
+            arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
+        fixed = model_class(self.model.name)[1]
+        header = {
+            "format": FORMAT,
+            "model": self.model.name,
+            "options": {k: v for k, v in self.model.options().items() if k not in fixed},
+            "vocab_size": self.model.vocab_size,
+            "notes": self.model.notes,
+            "history": self.model.history,
+            "unit": self.unit.name,
+            "reserved": len(self.vocab.reserved),
+            "normalise": self.normalise,
+            "documents": self.documents,
+            "about": self.about,
+        }
+        write_arrays(path, arrays, header)
+
+    @classmethod
+    def load(cls, path: str | Path, check: bool = False) -> Self:
+        """Reads a saved scorer back, bit for bit. Raises InputError where the file is foreign or damaged.
+
+        The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
+        everything at once, now.
+        """
+        if str(path).endswith((".arpa", ".arpa.gz")):
+            raise InputError(f"{path} is n-grams alone; score them with --model arpa -o file={path}")
+        facts, columns = open_arrays(path)
+        if facts.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has format {repr(facts.get('format'))[:20]}, this lmbench reads {FORMAT}; fit it anew"
+            )
+        if check:
+            for column in columns.values():
+                column.all()
+        try:
+            header = msgspec.convert(facts, _Header)
+            words, types = (
+                msgspec.json.decode(columns.pop(key).all().tobytes(), type=list[str])
+                for key in ("vocab", "types")
+            )
+            if header.vocab_size != len(words):
+                raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
+            model = make_model(header.model, **header.options)
+            model.vocab_size, model.notes, model.history = header.vocab_size, header.notes, header.history
+            model._open({key.removeprefix("model."): column for key, column in columns.items()})
+            return cls(
+                model,
+                model.unit(header.unit),
+                Vocab.from_list(words, header.reserved),
+                header.normalise,
+                header.documents,
+                types,
+                header.about,
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+            raise InputError(
+                f"{path} does not hold what its model is made of ({what}); fit it anew"
+            ) from error
+
+
+class _Header(msgspec.Struct):
+    """What a saved scorer says of itself beside its arrays."""
+
+    model: str
+    options: dict[str, Any]
+    vocab_size: int
+    notes: list[str]
+    history: list[dict[str, Any]]
+    unit: str
+    reserved: Annotated[int, msgspec.Meta(ge=1)]
+    normalise: str
+    documents: str
+    about: dict[str, Any]
+
+
+FORMAT = 2
+
+
+def load_model(path: str | Path, check: bool = False) -> Scorer:
+    """A model saved by ``lmbench fit --save``, ready to score and to write text. check: all of the file at once."""
+    return Scorer.load(path, check)

@@ -1,0 +1,84 @@
+"""Model x canonical text -> Scores: per-token facts first, every number later."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+LN2 = math.log(2.0)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model said of every token of a canonical text, and the text's denominators.
+
+    log_probs: (T,) float64, nats, ≤ 0, ``<unk>`` charged as ``<unk>``. ends: (T,) int64, where each token's span
+    of characters ends; spans partition the text. oov: (T,) bool, outside the vocabulary. spelling: (T,)
+    float64, nats, ≤ 0, the cost of spelling an out-of-vocabulary token, 0 elsewhere. starts: (D,) int64, token
+    offsets of documents. chars, bytes, words: of the canonical text. vocab_size: V.
+    """
+
+    log_probs: np.ndarray
+    ends: np.ndarray
+    oov: np.ndarray
+    spelling: np.ndarray
+    starts: np.ndarray
+    chars: int
+    bytes: int
+    words: int
+    vocab_size: int
+
+    def __len__(self) -> int:
+        return len(self.log_probs)
+
+    @property
+    def nats(self) -> np.ndarray:
+        """(T,) float64 ≤ 0: the whole charge of each token, spelling included."""
+        return self.log_probs + self.spelling
+
+    @property
+    def log_prob(self) -> float:
+        """Total nats of the token sequence, ``<unk>`` charged as ``<unk>``."""
+        return float(self.log_probs.sum())
+
+    @property
+    def spelling_log_prob(self) -> float:
+        """Total nats spent on spelling out-of-vocabulary tokens."""
+        return float(self.spelling.sum())
+
+    @property
+    def perplexity(self) -> float:
+        """exp(-log_prob / T): comparable only within one vocabulary. inf where some p = 0."""
+        return exp_mean(self.log_probs)
+
+    @property
+    def perplexity_excluding_oov(self) -> float:
+        """The same over the tokens in the vocabulary; nan where there are none."""
+        return exp_mean(self.log_probs[~self.oov])
+
+    @property
+    def bits_per_char(self) -> float:
+        """Bits for all of the text, spelling included, over its characters."""
+        return self._bits(self.chars)
+
+    @property
+    def bits_per_byte(self) -> float:
+        return self._bits(self.bytes)
+
+    @property
+    def bits_per_word(self) -> float:
+        return self._bits(self.words)
+
+    def _bits(self, denominator: int) -> float:
+        total = self.log_prob + self.spelling_log_prob
+        return -total / LN2 / denominator if denominator else math.nan
+
+
+def exp_mean(log_probs: np.ndarray) -> float:
+    """exp of the mean negative log-probability: inf where some p = 0 or where it overflows, nan of none."""
+    if not len(log_probs):
+        return math.nan
+    mean = -float(log_probs.mean())
+    return math.exp(mean) if mean < 700 else math.inf

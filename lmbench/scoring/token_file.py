@@ -1,0 +1,204 @@
+"""Per-token scores as files: tab-separated for people and scripts, Parquet for tables of many millions of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lmbench.corpora.corpus import Corpus
+from lmbench.errors import InputError
+from lmbench.scoring.run import Run
+from lmbench.scoring.scores import Scores
+from lmbench.scoring.speller import Speller
+from lmbench.storage.files import read_text, whole_file, write_whole
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.units import Unit
+from lmbench.text.vocab import Vocab
+from lmbench.version import __version__
+
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) -> None:
+    r"""Writes a row a token of the text that ``run`` scored: ``start end token log_prob oov``.
+
+    token: without the blank before a word; of a tokenizer with an alphabet of its own (Ġ), the text that it stands for.
+    start, end: its characters in the canonical text, end exclusive. log_prob: nats. A name that ends in ``.parquet``
+    gets the types int64, string, float64 and bool, a column ``spelling`` (nats beyond ``<unk>``) and the signature as
+    metadata; any other is tab-separated with tabs, newlines and backslashes in a token as \t \n \\. Raises InputError where pyarrow is
+    not installed or the file cannot be written.
+    """
+    ends = run.scores.ends
+    starts = np.append(0, ends[:-1])
+    spans = [text.text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    told = zip(unit.split(text.text), spans, strict=True)
+    tokens = [token if token in span or token.startswith("<0x") else span for token, span in told]
+    columns: dict[str, Any] = {"start": starts, "end": ends, "token": tokens}
+    columns |= {"log_prob": run.scores.log_probs, "oov": run.scores.oov}
+    if str(path).endswith(".parquet"):
+        return _write_parquet(path, columns | {"spelling": run.scores.spelling}, run.signature)
+    columns["token"] = [token.translate(ESCAPES) for token in tokens]
+    columns["oov"] = run.scores.oov.astype(int)
+    rows = zip(*(c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()), strict=True)
+    write_whole(path, "\n".join(["\t".join(columns), *("\t".join(map(str, row)) for row in rows)]) + "\n")
+
+
+def _write_parquet(path: str | Path, columns: dict[str, Any], signature: dict[str, Any]) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(
+            f"{path} needs pyarrow; install it (pip install 'lmbench[parquet]') or name a .tsv file"
+        ) from None
+    # A lone surrogate has no place in UTF-8, nor in Parquet.
+    columns["token"] = [t.encode("utf-8", "replace").decode() for t in columns["token"]]
+    table = pyarrow.table(columns).replace_schema_metadata({"lmbench": msgspec.json.encode(signature)})
+    with whole_file(path) as stream:
+        parquet.write_table(table, stream, compression="zstd")
+
+
+NEEDED = ("start", "end", "log_prob")
+COLUMNS = (*NEEDED, "token", "oov", "spelling")
+
+
+def external_run(
+    file: str | Path,
+    corpus: Corpus,
+    label: str | None = None,
+    unit: str = "token",
+    vocab_size: int = 0,
+    seed: int = 0,
+) -> Run:
+    """A run of the scores in ``file`` for a corpus's test text; it joins comparisons, tables and reports.
+
+    label: default the file's name. unit, vocab_size: what the program's tokens are, as far as it is known (0: not). An
+    out-of-vocabulary token without a ``spelling`` of its own is spelled as in every model here, by a speller that
+    does not know the file's vocabulary and therefore charges a little more. Raises InputError where the file is not a table of scores for exactly this text.
+    """
+    table = _columns(Path(file))
+    text = corpus.text("test")
+    ends = _ends(table, text, str(file))
+    log_probs = _numbers(table, "log_prob", str(file))
+    oov = (
+        _numbers(table, "oov", str(file)).astype(bool) if "oov" in table else np.zeros(len(ends), dtype=bool)
+    )
+    if "spelling" in table:
+        spelling = _numbers(table, "spelling", str(file))
+    else:
+        spelling = _spelled(corpus, text.text, ends, oov, str(file))
+    starts = np.searchsorted(ends, text.starts[1:], side="right")
+    across = ends[starts - 1] != text.starts[1:]
+    if across.any():
+        at = int(text.starts[1:][across][0])
+        raise InputError(f"{file}: a token runs across the document that begins at character {at}; divide it")
+    counts = (text.chars, text.bytes, text.words, vocab_size)
+    scores = Scores(log_probs, ends, oov, spelling, np.append(0, starts), *counts)
+    signature = {
+        "corpus": corpus.name,
+        "text": hashlib.sha256(text.text.encode()).hexdigest()[:16],
+        "normalise": corpus.normalise,
+        "documents": corpus.documents,
+        "unit": unit,
+        "oov": "spelled",
+        "context": "undeclared",
+        "seed": seed,
+        "lmbench": __version__,
+    }
+    why = f"read from {Path(file).name}: that its probabilities sum to 1 is not known here"
+    facts: dict[str, Any] = {"model": "external", "options": {"file": str(file)}, "unit": unit}
+    facts |= {"adaptive": False, "notes": [], "history": [], "unranked_reason": why}
+    return Run(corpus.name, label or Path(file).stem, scores, signature, facts)
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    lines = read_text(path).split("\n")
+    names = lines[0].rstrip("\r").split("\t")
+    for name in NEEDED:
+        if name not in names:
+            raise InputError(
+                f"{path}: its first line names no column {name!r}; it is to be {chr(9).join(COLUMNS)!r}"
+            )
+    rows = []
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.rstrip("\r").split("\t")
+        if len(cells) == len(names):
+            rows.append(cells)
+        elif line.strip("\r") or number < len(lines):
+            raise InputError(f"{path} line {number}: {len(cells)} columns, not {len(names)} (tabs apart)")
+    if not rows:
+        raise InputError(f"{path} has a header and no tokens; write a line a token")
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _numbers(table: dict[str, list[str]], name: str, file: str) -> np.ndarray:
+    """A column as (T,) float64; raises InputError with the line of a value that cannot stand there."""
+    values = np.empty(len(table[name]))
+    for i, cell in enumerate(table[name]):
+        try:
+            values[i] = float(cell)
+        except ValueError:
+            raise InputError(f"{file} line {i + 2}: {name} {cell!r} is not a number") from None
+    if name == "oov":
+        wrong, told = ~np.isin(values, (0, 1)), "is 0 or 1"
+    elif name in ("start", "end"):
+        wrong, told = ~np.isfinite(values) | (values != np.floor(values)), "is a whole number of characters"
+    else:
+        wrong, told = (
+            ~(np.isfinite(values) & (values <= 0)),
+            "is the logarithm of a probability: finite, at most 0",
+        )
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise InputError(f"{file} line {i + 2}: {name} {table[name][i]} will not do; it {told}")
+    return values
+
+
+def _ends(table: dict[str, list[str]], text: CanonicalText, file: str) -> np.ndarray:
+    """(T,) int64: the spans' ends, when they divide the text and the tokens are its own."""
+    starts, ends = (_numbers(table, name, file).astype(np.int64) for name in ("start", "end"))
+    expected = np.append(0, ends[:-1])
+    wrong = (starts != expected) | (ends < starts)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise InputError(
+            f"{file} line {i + 2}: characters {starts[i]} to {ends[i]} after {expected[i]}; "
+            "the spans are to divide the text, each beginning where the last ended"
+        )
+    if ends[-1] != text.chars:
+        raise InputError(
+            f"{file}: the spans end at character {ends[-1]}, the test text has {text.chars}; "
+            "score the canonical text (`lmbench corpora show` tells how it was normalised)"
+        )
+    for i, token in enumerate(table.get("token", ())):
+        span = text.text[starts[i] : ends[i]]
+        said = _unescape(token)
+        if said and not (said[0] == "<" and said[-1] == ">") and said.strip(" ") != span.strip(" "):
+            raise InputError(f"{file} line {i + 2}: token {token!r} stands where the text has {span!r}")
+    return ends
+
+
+def _unescape(token: str) -> str:
+    pieces = token.split("\\\\")
+    for escape, meant in (("\\t", "\t"), ("\\n", "\n"), ("\\r", "\r")):
+        pieces = [piece.replace(escape, meant) for piece in pieces]
+    return "\\".join(pieces)
+
+
+def _spelled(corpus: Corpus, text: str, ends: np.ndarray, oov: np.ndarray, file: str) -> np.ndarray:
+    """(T,) float64, nats: what the unknown tokens cost beyond ``<unk>``."""
+    spelling = np.zeros(len(ends))
+    unknown = np.flatnonzero(oov)
+    if len(unknown):
+        starts = np.append(0, ends[:-1])
+        surfaces = [text[starts[i] : ends[i]].strip(" ") for i in unknown]
+        for i, surface in zip(unknown.tolist(), surfaces, strict=True):
+            if " " in surface or ("\n" in surface and surface != "\n"):
+                raise InputError(f"{file} line {i + 2}: the unknown token {surface!r} is more than one word")
+        speller = Speller.fit(Vocab(), "word", corpus.vocab("word").tokens[1:])
+        spelling[unknown] = speller.log_probs(surfaces)
+    return spelling

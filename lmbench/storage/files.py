@@ -1,0 +1,125 @@
+"""Files read with clear errors, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from lmbench.errors import InputError
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The contents of a regular file; raises InputError where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except IsADirectoryError:
+        raise InputError(f"{path} is a directory; name a file in it") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """A UTF-8 text file as a string, without its byte-order mark.
+
+    Raises InputError where the file is missing, empty, binary, or not UTF-8 (the byte offset is named).
+    """
+    return decode_utf8(read_bytes(path), str(path))
+
+
+def decode_utf8(data: bytes, name: str) -> str:
+    """Bytes as text; ``name`` is what the error calls them. A leading byte-order mark is dropped."""
+    if not data:
+        raise InputError(f"{name} is empty; give a text file")
+    if data[:2] == b"\x1f\x8b":
+        raise InputError(f"{name} looks like a gzip file; unpack it first (gunzip {name})")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{name} is UTF-16; convert it first (iconv -f UTF-16 -t UTF-8)")
+    nul = data.find(b"\0")
+    if nul >= 0:
+        raise InputError(f"{name} is a binary file (a zero byte at offset {nul}); give UTF-8 text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        start = error.start + (3 if data[:3] == b"\xef\xbb\xbf" else 0)
+        raise InputError(
+            f"{name} is not UTF-8: byte 0x{data[start]:02x} at offset {start}; "
+            "convert it first (iconv -f LATIN1 -t UTF-8)"
+        ) from None
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raises InputError where a file cannot be written, for what is known before: ask it before long work."""
+    found = Path(path)
+    if not str(path):
+        raise InputError("cannot write to a file without a name; give one")
+    if found.is_dir():
+        raise InputError(f"cannot write {path}: it is a directory; name a file in it")
+    if found.exists() and not found.is_file():  # a file would take the place of the device or pipe
+        raise InputError(f"cannot write {path}: it is no ordinary file; give another name")
+    if found.parent.exists() and not os.access(found.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: its folder may not be written to; name another")
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+    """Opens a file that appears under its name complete, or not at all (write aside, sync, rename).
+
+    Where the system has files without a name, nothing is left of it even when the process is killed. Raises InputError
+    where the place cannot be written or the disk is full.
+    """
+    check_place(path)
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = _aside(path)
+        encoding = None if "b" in mode else "utf-8"
+        with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+            if temporary is None:
+                temporary = _name(stream.fileno(), path)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise InputError(f"cannot write {path}: the disk is full; nothing was changed") from None
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _aside(path: Path) -> tuple[int, str | None]:
+    """A file beside another, open to be written, and its name where it needs one."""
+    with contextlib.suppress(AttributeError, OSError):
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        if os.path.exists(f"/proc/self/fd/{handle}"):
+            return handle, None
+        os.close(handle)
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+
+
+def _name(handle: int, path: Path) -> str:
+    """Names a file that has none, to be renamed at once."""
+    name = tempfile.mktemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:  # only with a folder given, os.link follows the link in /proc
+        os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+    return name
+
+
+def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
+    """Writes a file at once: complete, or not at all."""
+    with whole_file(path, "w" if isinstance(data, str) else "wb") as stream:
+        stream.write(data)

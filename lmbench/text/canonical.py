@@ -1,0 +1,155 @@
+"""Text to integers and back: normalisers, canonical text, vocabularies, token sequences.
+
+    raw documents --canonical_text--> CanonicalText --encode(unit, vocab)--> EncodedText (holds Tokens)
+
+The canonical text is what every model is charged for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmbench.errors import unknown
+from lmbench.text.units import Unit, narrow_points
+
+DOCUMENTS = ("stream", "line")
+
+
+# Normalisers ---------------------------------------------------------------------------------------
+
+
+def _none(text: str) -> str:
+    return text
+
+
+def _whitespace(text: str) -> str:
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.isascii() or any(blank in text for blank in "\t\v\f\x1c\x1d\x1e\x1f"):
+        return "\n".join([" ".join(line.split()) for line in text.split("\n")])
+    return "".join([_tidied(piece) for piece in _pieces(text)])
+
+
+def _tidied(text: str) -> str:
+    """Lines whose only blanks are spaces: each goes that stands before a blank or at the beginning of a line."""
+    data = narrow_points(text)
+    space, newline = data == 32, data == 10
+    stays = ~space
+    stays[:-1] |= ~(space | newline)[1:]
+    if not stays.all():
+        data = data[stays]
+        space, newline = data == 32, data == 10
+    space[1:] &= newline[:-1]
+    if space.any():
+        data = data[~space]
+    return text if len(data) == len(text) else data.tobytes().decode("ascii")
+
+
+def _pieces(text: str, size: int = 1 << 16) -> Iterator[str]:
+    """Whole lines, some ``size`` characters at a time: what is made of them on the way stays in the cache."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + size) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
+
+
+def _letters(text: str) -> str:
+    lines = (re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+NORMALISERS: dict[str, Callable[[str], str]] = {
+    "none": _none,  # the text as it stands
+    "whitespace": _whitespace,  # runs of blanks are one space, none at the ends of lines, lines end in \n
+    "letters": _letters,  # per line: all but A-Z a-z becomes one space; lower case; no empty lines (D2L 8.2)
+}
+
+
+# Canonical text ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CanonicalText:
+    """A normalised text and where its documents begin: what every model is charged for.
+
+    text: the whole string; starts: (D,) int64, ascending character offsets of documents, the first 0.
+    Every document but the last ends in a line feed, so that no token straddles two documents.
+    """
+
+    text: str
+    starts: np.ndarray
+
+    @cached_property
+    def chars(self) -> int:
+        return len(self.text)
+
+    @cached_property
+    def bytes(self) -> int:
+        """Length in UTF-8 bytes."""
+        return len(self.text.encode("utf-8"))
+
+    @cached_property
+    def words(self) -> int:
+        """Number of maximal runs of non-blank characters."""
+        return len(self.text.split())
+
+    def types(self, unit: Unit) -> tuple[list[str], np.ndarray]:
+        """The distinct tokens by first appearance, and (T,) int32: which of them each token is.
+
+        Kept, because the vocabulary and the ids are both made of it.
+        """
+        if unit not in self._types:
+            self._types[unit] = unit.types(self.text)
+        return self._types[unit]
+
+    @cached_property
+    def _types(self) -> dict[Unit, tuple[list[str], np.ndarray]]:
+        return {}
+
+    def documents(self) -> list[str]:
+        ends = [*self.starts[1:].tolist(), self.chars]
+        return [self.text[a:b] for a, b in zip(self.starts.tolist(), ends, strict=False)]
+
+    @classmethod
+    def of(cls, documents: Sequence[str]) -> CanonicalText:
+        """Documents laid end to end; empty ones vanish."""
+        documents = [d for d in documents if d]
+        if any(not d.endswith("\n") for d in documents[:-1]):
+            raise ValueError("every document but the last must end in a line feed")
+        lengths = np.array([len(d) for d in documents], dtype=np.int64)
+        return cls("".join(documents), np.cumsum(lengths) - lengths)
+
+
+def canonical_text(raw: Sequence[str], normalise: str, documents: str) -> CanonicalText:
+    """Normalises raw documents (files, topics) and divides them.
+
+    normalise: a name in NORMALISERS. documents: ``stream`` keeps each raw document whole (its lines joined
+    by one space under ``letters``); where there are several, each ends in a line feed. ``line`` makes
+    each line with its line feed a document of its own. Raises InputError for unknown names.
+    """
+    if normalise not in NORMALISERS:
+        raise unknown("normaliser", normalise, NORMALISERS)
+    if documents not in DOCUMENTS:
+        raise unknown("documents mode", documents, DOCUMENTS)
+    texts = [t for t in (NORMALISERS[normalise](r) for r in raw) if t]
+    if documents == "line":
+        text = "".join([t if t.endswith("\n") else t + "\n" for t in texts])
+        starts = np.append(0, np.flatnonzero(narrow_points(text) == 10) + 1)
+        return CanonicalText(text, starts[:-1] if text else np.zeros(0, dtype=np.int64))
+    if normalise == "letters":
+        texts = [t.replace("\n", " ") for t in texts]
+    if len(texts) > 1:
+        texts = [t if t.endswith("\n") else t + "\n" for t in texts]
+    return CanonicalText.of(texts)
+
+
+# Vocabulary ----------------------------------------------------------------------------------------
+
+
+# Tokens --------------------------------------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""A text as a model sees it: ids, documents, and how they lie in the characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.units import Unit, narrow_points
+from lmbench.text.vocab import Vocab
+
+
+@dataclass(frozen=True)
+class Tokens:
+    r"""What a model sees of a text.
+
+    ids: (T,) int32, 0 ≤ id < V. starts: (D,) int64, ascending token offsets of documents, the first 0; context
+    does not cross them. bos: the id as if which every document begins (that of ``\n``; 0 where the
+    vocabulary has none).
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    bos: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of(cls, ids: Tokens | Sequence[int] | np.ndarray, bos: int = 0) -> Tokens:
+        """One document of the given ids; Tokens pass through."""
+        if isinstance(ids, Tokens):
+            return ids
+        return cls(np.asarray(ids, dtype=np.int32), np.zeros(1, dtype=np.int64), bos)
+
+    def documents(self) -> list[np.ndarray]:
+        """The ids of each document, as views."""
+        return np.split(self.ids, self.starts[1:])
+
+    def positions(self) -> np.ndarray:
+        """(T,) int64: how many tokens of its document stand before each token."""
+        lengths = np.diff(np.append(self.starts, len(self.ids)))
+        return np.arange(len(self.ids), dtype=np.int64) - np.repeat(self.starts, lengths)
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A canonical text cut into units and looked up in a vocabulary."""
+
+    canonical: CanonicalText
+    unit: Unit
+    vocab: Vocab
+    tokens: Tokens
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """(T,) int64: where each token's span of characters ends; the spans partition the text."""
+        return self.unit.ends(self.canonical.text)
+
+    @cached_property
+    def oov(self) -> np.ndarray:
+        """(T,) bool: tokens outside the vocabulary."""
+        return self.tokens.ids == 0
+
+    def surface(self) -> list[str]:
+        """(T,) the tokens as they stand in the text."""
+        return self.unit.split(self.canonical.text)
+
+
+def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
+    """Looks a text's tokens up."""
+    types, which = canonical.types(unit)
+    ids = vocab.encode(types)[which]
+    starts = canonical.starts
+    if len(starts) > 1:
+        # Every document but the first follows a line feed, which is a token in every unit.
+        line_feeds = np.flatnonzero(which == types.index("\n"))
+        before = np.searchsorted(np.flatnonzero(narrow_points(canonical.text) == 10), starts[1:] - 1)
+        starts = np.append(0, line_feeds[before] + 1)
+    return EncodedText(canonical, unit, vocab, Tokens(ids, np.asarray(starts, dtype=np.int64), vocab.newline))

@@ -1,0 +1,146 @@
+r"""Units: ways to cut any string into tokens and back, without loss.
+
+``unit.join(unit.split(text)) == text`` for every string, and the spans of the tokens partition it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+
+from lmbench.errors import unknown
+from lmbench.text.interning import distinct_words
+
+
+class Unit(Protocol):
+    """A way to cut any string into tokens without loss."""
+
+    name: str
+
+    def split(self, text: str) -> list[str]:
+        """The tokens; ``join`` undoes it exactly."""
+        ...
+
+    def join(self, tokens: Iterable[str]) -> str: ...
+
+    def types(self, text: str) -> tuple[list[str], np.ndarray]:
+        """The distinct tokens by first appearance, and (T,) int32: which of them each token is."""
+        ...
+
+    def ends(self, text: str) -> np.ndarray:
+        """(T,) int64: where each token's span ends; spans partition the text and start where the last ended."""
+        ...
+
+
+class CharUnit:
+    """One token a character."""
+
+    name = "char"
+
+    def split(self, text: str) -> list[str]:
+        return list(text)
+
+    def join(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+    def types(self, text: str) -> tuple[list[str], np.ndarray]:
+        types = list(dict.fromkeys(text))
+        points = [ord(c) for c in types]
+        table = np.zeros(max(points, default=0) + 1, dtype=np.int32)
+        table[points] = np.arange(len(points))
+        return types, table[narrow_points(text)]
+
+    def ends(self, text: str) -> np.ndarray:
+        return np.arange(1, len(text) + 1, dtype=np.int64)
+
+
+class WordUnit:
+    r"""Tokens between single spaces; ``\n`` is a token. A word's span includes the space before it.
+
+    Two spaces in a row enclose an empty word, so that nothing is lost; an empty line holds no word.
+    """
+
+    name = "word"
+
+    def split(self, text: str) -> list[str]:
+        return [*self._words(text)]
+
+    def _words(self, text: str) -> Iterator[str]:
+        """The tokens, a line's at a time, so that not all of them need memory at once."""
+        *lines, last = text.split("\n")
+        ended = ([*line.split(" "), "\n"] if line else ["\n"] for line in lines)
+        return chain(chain.from_iterable(ended), last.split(" ") if last else ())
+
+    def join(self, tokens: Iterable[str]) -> str:
+        lines: list[list[str]] = [[]]
+        for token in tokens:
+            if token == "\n":
+                lines.append([])
+            else:
+                lines[-1].append(token)
+        return "\n".join(" ".join(line) for line in lines)
+
+    def types(self, text: str) -> tuple[list[str], np.ndarray]:
+        return distinct_words(text)
+
+    def ends(self, text: str) -> np.ndarray:
+        points = narrow_points(text)
+        newline = points == 10
+        line_start = np.ones(len(points) + 1, dtype=bool)
+        line_start[1:] = newline
+        word_ends = np.flatnonzero((points == 32) | (newline & ~line_start[:-1]))
+        last = [len(points)] if len(points) and not newline[-1] else []
+        ends = np.concatenate([word_ends, np.flatnonzero(newline) + 1, last]).astype(np.int64)
+        ends.sort()
+        return ends
+
+
+class ByteUnit:
+    """One token a UTF-8 byte: ASCII by its character, others as ``<0xE2>``. A character ends at its last byte."""
+
+    name = "byte"
+    symbols = tuple(chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256))
+
+    def split(self, text: str) -> list[str]:
+        return [self.symbols[b] for b in text.encode("utf-8")]
+
+    def join(self, tokens: Iterable[str]) -> str:
+        """Bytes that are not UTF-8 (a model may generate them) become U+FFFD."""
+        data = bytes(
+            ord(t) if len(t) == 1 else int(t[3:5], 16) if t.startswith("<0x") else 63 for t in tokens
+        )
+        return data.decode("utf-8", errors="replace")
+
+    def types(self, text: str) -> tuple[list[str], np.ndarray]:
+        data = text.encode("utf-8")
+        types = list(dict.fromkeys(data))
+        table = np.zeros(256, dtype=np.int32)
+        table[types] = np.arange(len(types))
+        return [self.symbols[b] for b in types], table[np.frombuffer(data, dtype=np.uint8)]
+
+    def ends(self, text: str) -> np.ndarray:
+        data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+        following = np.append(data[1:], 0)[: len(data)]
+        return np.cumsum((following & 0xC0) != 0x80, dtype=np.int64)
+
+
+UNITS: dict[str, Unit] = {"char": CharUnit(), "word": WordUnit(), "byte": ByteUnit()}
+
+
+def unit_named(name: str) -> Unit:
+    if name not in UNITS:
+        raise unknown("unit", name, UNITS)
+    return UNITS[name]
+
+
+def code_points(text: str) -> np.ndarray:
+    """(N,) uint32: the text's Unicode code points."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def narrow_points(text: str) -> np.ndarray:
+    """(N,) the code points in as few bytes as the text allows; a quarter of the memory where it is ASCII."""
+    return np.frombuffer(text.encode("ascii"), dtype=np.uint8) if text.isascii() else code_points(text)

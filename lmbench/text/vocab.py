@@ -1,0 +1,109 @@
+"""Vocabularies: tokens and their indices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+
+import numpy as np
+
+from lmbench.errors import InputError
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.units import Unit
+
+UNK = "<unk>"
+
+
+class Vocab:
+    """Tokens and their indices: 0 is ``<unk>``, then reserved tokens, then by falling frequency.
+
+    tokens: a list of tokens, a list of lists, or a Counter. min_count: rarer tokens are left out; max_size: at
+    most so many entries in all. Ties are ordered by first appearance. Raises ValueError on duplicates
+    among the reserved tokens.
+
+    A token of the *text* that happens to read ``<unk>`` (Penn Treebank has them) or like a reserved
+    token is an ordinary word with an index of its own; ``vocab['<unk>']`` is always 0.
+    """
+
+    def __init__(
+        self,
+        tokens: Iterable[str] | Iterable[list[str]] | Counter[str] = (),
+        min_count: int = 0,
+        reserved: Sequence[str] = (),
+        max_size: int | None = None,
+    ) -> None:
+        counts = tokens if isinstance(tokens, Counter) else Counter(_flat(tokens))
+        self.reserved = (UNK, *reserved)
+        if len(set(self.reserved)) != len(self.reserved):
+            raise ValueError(f"reserved tokens repeat: {', '.join(self.reserved)}")
+        ranked = sorted(counts.items(), key=lambda item: -item[1])
+        kept = [(token, n) for token, n in ranked if n >= min_count]
+        if max_size is not None:
+            kept = kept[: max(0, max_size - len(self.reserved))]
+        self.token_freqs: list[tuple[str, int]] = kept
+        self._tokens = [*self.reserved, *(token for token, _ in kept)]
+        self._of_text = {
+            token: i for i, token in enumerate(self._tokens[len(self.reserved) :], len(self.reserved))
+        }
+
+    @classmethod
+    def from_list(cls, tokens: Sequence[str], reserved: int = 1) -> Vocab:
+        """A vocabulary read back: the first ``reserved`` entries are ``<unk>`` and the reserved tokens."""
+        vocab = cls(reserved=tokens[1:reserved])
+        vocab._tokens = list(tokens)
+        vocab._of_text = {token: i for i, token in enumerate(tokens) if i >= reserved}
+        return vocab
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._of_text or token in self.reserved
+
+    def __getitem__(self, token: str | Sequence[str]) -> int | list[int]:
+        """The index of a token, or the indices of a list of tokens (nested lists too)."""
+        if isinstance(token, str):
+            return self.index(token)
+        return [self[t] for t in token]  # type: ignore[misc]
+
+    def index(self, token: str) -> int:
+        if token in self.reserved:
+            return self.reserved.index(token)
+        return self._of_text.get(token, 0)
+
+    def to_tokens(self, indices: int | Sequence[int] | np.ndarray) -> str | list[str]:
+        """The token of an index, or the tokens of a list of indices."""
+        if isinstance(indices, (int, np.integer)):
+            return self._tokens[indices]
+        return [self._tokens[int(i)] for i in indices]
+
+    @property
+    def tokens(self) -> list[str]:
+        """All entries, by index."""
+        return list(self._tokens)
+
+    @property
+    def newline(self) -> int:
+        r"""The index of ``\n``, as if which every document begins; 0 where the text has none."""
+        return self._of_text.get("\n", 0)
+
+    def encode(self, tokens: Sequence[str]) -> np.ndarray:
+        """(T,) int32 indices of tokens of a text; unknown ones are 0."""
+        return np.fromiter(map(self._of_text.get, tokens, repeat(0)), dtype=np.int32, count=len(tokens))
+
+
+def _flat(tokens: Iterable[str] | Iterable[list[str]]) -> Iterable[str]:
+    return chain.from_iterable([t] if isinstance(t, str) else t for t in tokens)
+
+
+def build_vocab(
+    canonical: CanonicalText, unit: Unit, min_count: int = 0, reserved: Sequence[str] = ()
+) -> Vocab:
+    """The vocabulary of a text: its tokens by falling frequency. Raises InputError where the text is empty."""
+    if not canonical.text:
+        raise InputError(
+            "the training text is empty after normalising; give more text or another --normalise"
+        )
+    types, which = canonical.types(unit)
+    return Vocab(Counter(dict(zip(types, np.bincount(which).tolist(), strict=True))), min_count, reserved)

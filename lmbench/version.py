@@ -1,0 +1,3 @@
+"""The version, so that nobody imports the face for it."""
+
+__version__ = "0.1.0"

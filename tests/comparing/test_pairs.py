@@ -1,0 +1,238 @@
+"""Paired comparisons against statsmodels, scipy and arithmetic."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from arch.bootstrap import CircularBlockBootstrap
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from lmbench.comparing.grouping import groups, letters
+from lmbench.comparing.pairs import COLUMNS, align, compare, holm, seed_error
+from lmbench.comparing.ranks import across
+from lmbench.errors import InputError
+from lmbench.scoring.run import Run
+from lmbench.scoring.scores import Scores
+
+LN2 = math.log(2)
+
+
+def run_of(label, bits, ends=None, corpus="text", seed=0, starts=(0,), **signature):
+    """A run whose token t costs bits[t]; one character a token unless ends says otherwise."""
+    bits = np.asarray(bits, dtype=float)
+    ends = np.arange(1, len(bits) + 1) if ends is None else np.asarray(ends)
+    scores = Scores(
+        log_probs=-bits * LN2,
+        ends=ends.astype(np.int64),
+        oov=np.zeros(len(bits), dtype=bool),
+        spelling=np.zeros(len(bits)),
+        starts=np.asarray(starts, dtype=np.int64),
+        chars=int(ends[-1]),
+        bytes=int(ends[-1]),
+        words=1,
+        vocab_size=9,
+    )
+    facts = {"corpus": corpus, "text": "sha", "normalise": "none", "documents": "stream", "seed": seed}
+    return Run(corpus, label, scores, facts | signature)
+
+
+def noisy(seed, n=2000, shift=0.0):
+    return np.random.default_rng(seed).exponential(2, n) + shift
+
+
+def test_pairing_takes_out_what_is_common():
+    hard = noisy(0)  # the text's own ups and downs
+    a, b = hard + noisy(1, shift=0.0) / 10, hard + noisy(2, shift=0.5) / 10
+    row = compare([run_of("a", a), run_of("b", b)]).iloc[0]
+    assert row["difference_bits_per_char"] == pytest.approx((a - b).mean())
+    # sd of a - b: 0.2 √2 = 0.283; /√2000 = 0.0063. Unpaired it would be 2 √2/√2000 = 0.063.
+    assert row["standard_error"] == pytest.approx(0.0063, rel=0.1)
+    low, high = row["ci95"]
+    assert low < -0.05 < high < 0
+    assert row["p_value"] == 1 / 10000  # no replicate deviates so far: (0 + 1)/(9999 + 1)
+    assert row["resolvable_difference"] == pytest.approx(2.8 * row["standard_error"])
+
+
+def test_standard_error_against_arch():
+    noise = np.random.default_rng(5).normal(size=4000)
+    difference = np.convolve(noise, np.ones(8) / 8, "same")  # a moving average: dependent
+    row = compare([run_of("a", difference + 9), run_of("b", np.full(4000, 9.0))]).iloc[0]
+    theirs = CircularBlockBootstrap(int(row["block_length"]), difference, seed=1).apply(np.mean, 4000).std()
+    assert row["standard_error"] == pytest.approx(theirs, rel=0.05)
+
+
+def test_p_value_against_a_permutation_test():
+    # Independent tokens: the signs of the differences may be flipped.
+    rng = np.random.default_rng(11)
+    difference = rng.normal(0.05, 1, 900)
+    ours = compare([run_of("a", 9 + difference), run_of("b", np.full(900, 9.0))]).iloc[0]["p_value"]
+    theirs = stats.permutation_test(
+        (difference,), np.mean, permutation_type="samples", n_resamples=1999, rng=np.random.default_rng(0)
+    ).pvalue
+    assert 0.01 < theirs < 0.5
+    assert ours == pytest.approx(theirs, abs=0.02)
+
+
+def test_units_are_aligned_on_characters():
+    # Words end at 2, 5, 6; characters at 1..6: pieces [0, 2), [2, 5), [5, 6).
+    words = run_of("word", [4, 8, 1], ends=[2, 5, 6])
+    chars = run_of("char", [1, 2, 3, 4, 5, 6])
+    odd = run_of("odd", [1, 1, 7], ends=[4, 5, 6])
+    aligned = align([words, chars])
+    np.testing.assert_allclose(aligned.bits, [[4, 3], [8, 12], [1, 6]])
+    np.testing.assert_array_equal(aligned.chars, [2, 3, 1])
+    np.testing.assert_allclose(align([words, chars, odd]).bits, [[12, 15, 2], [1, 6, 7]])
+    # Bytes: the first of a character's two spans nothing and belongs to the piece that it begins.
+    byte = run_of("byte", [1, 1, 1, 9, 1, 1, 1], ends=[1, 2, 3, 3, 4, 5, 6])
+    np.testing.assert_allclose(align([words, byte]).bits[:, 1], [2, 12, 1])
+
+
+def test_bits_per_char_of_another_unit():
+    words = run_of("word", noisy(1, 500) * 5, ends=5 * np.arange(1, 501))
+    chars = run_of("char", noisy(2, 2500))
+    row = compare([words, chars], replicates=999).iloc[0]
+    expected = words.scores.bits_per_char - chars.scores.bits_per_char
+    assert row["difference_bits_per_char"] == pytest.approx(expected)
+
+
+def test_each_pair_is_cut_by_itself():
+    # A text without a blank is one word: that spoils the word model's pairs, and no other.
+    chars = [run_of("a", noisy(1, 800)), run_of("b", noisy(2, 800, shift=1.0))]
+    word = run_of("word", [2000.0], ends=[800])
+    table = compare([*chars, word], replicates=999)
+    alone = compare(chars, replicates=999)
+    assert list(table["note"]) == ["", *["the text is too short to resample"] * 2]
+    assert table["p_value"][0] == alone["p_value"][0] == 1 / 1000
+    assert table["ci95"][0] == alone["ci95"][0]
+
+
+def test_documents_are_the_units_of_resampling():
+    starts = np.arange(0, 2000, 20)
+    common = np.repeat(noisy(3, 100), 20)
+    row = compare([run_of("a", common, starts=starts), run_of("b", common * 0 + 2, starts=starts)]).iloc[0]
+    assert row["standard_error"] == pytest.approx(common.std() / 10, rel=0.1)
+
+
+def test_same_scores_differ_by_nothing():
+    row = compare([run_of("a", noisy(1)), run_of("b", noisy(1))], replicates=99).iloc[0]
+    assert row["difference_bits_per_char"] == 0
+    assert row["ci95"] == (0, 0)
+    assert row["p_value"] == 1
+    rounded = noisy(1) * (1 + 1e-13)  # the same model computed in another order
+    assert compare([run_of("a", noisy(1)), run_of("b", rounded)], replicates=99).iloc[0]["p_value"] == 1
+
+
+def test_deterministic_and_complete():
+    runs = [run_of(name, noisy(i, 500, shift=i / 5)) for i, name in enumerate("abcd")]
+    table = compare(runs, replicates=999)
+    assert tuple(table.columns) == COLUMNS
+    assert list(zip(table["a"], table["b"], strict=True)) == list(itertools.combinations("abcd", 2))
+    pd.testing.assert_frame_equal(table, compare(runs, replicates=999))
+    np.testing.assert_allclose(table["p_holm"], multipletests(table["p_value"], method="holm")[1])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_against_statsmodels(p):
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
+
+
+def test_probability_zero():
+    broken = noisy(1, 300)
+    broken[7] = np.inf
+    table = compare([run_of("a", noisy(2, 300)), run_of("x", broken), run_of("y", broken)], replicates=99)
+    ax, ay, xy = (table.iloc[i] for i in range(3))
+    assert ax["difference_bits_per_char"] == -math.inf
+    assert ax["p_value"] == ay["p_value"] == 0
+    assert xy["p_value"] == 1
+    assert "probability 0" in ax["note"]
+
+
+def test_seeds_vary_apart_from_the_text():
+    base = noisy(1)
+    shifts = [0.0, 0.1, 0.2]
+    seeds = [run_of("rnn", base + shift, seed=i) for i, shift in enumerate(shifts)]
+    row = compare([*seeds, run_of("gram", base + noisy(2) / 10)]).iloc[0]
+    # Variance of 0, .1, .2 is 0.01; of the mean of three, 0.01/3.
+    assert row["se_seeds"] == pytest.approx(math.sqrt(0.01 / 3))
+    assert row["se_text"] == pytest.approx(0.2 / math.sqrt(2000), rel=0.1)
+    assert row["standard_error"] == pytest.approx(math.hypot(row["se_text"], row["se_seeds"]))
+    # Two degrees of freedom: t = 4.30, far more than 1.96 standard errors.
+    low, high = row["ci95"]
+    assert (high - low) / 2 == pytest.approx(4.30 * row["se_seeds"], rel=0.1)
+    assert row["p_value"] > 0.05
+
+
+def test_welch_freedom():
+    # Equal variances and sizes: n₁ + n₂ - 2.
+    error, freedom = seed_error(np.array([1.0, 2, 3]), np.array([5.0, 6, 7]))
+    assert error == pytest.approx(math.sqrt(1 / 3 + 1 / 3))
+    assert freedom == pytest.approx(4)
+    assert seed_error(np.array([1.0]), np.array([2.0]))[0] == 0
+
+
+def test_unlike_texts_never_meet():
+    a, b = run_of("a", noisy(1, 300)), run_of("b", noisy(2, 300), text="other")
+    with pytest.raises(InputError, match=r"different text \(sha and other\)"):
+        compare([a, b])
+    c = run_of("c", noisy(3, 300))
+    table = compare([a, b, c], replicates=99)
+    assert dict(zip(table["a"] + table["b"], table["note"], strict=True)) == {
+        "ac": "",
+        "ab": "different text (sha and other)",
+        "cb": "different text (sha and other)",
+    }
+    assert table["p_value"].notna().sum() == 1
+    with pytest.raises(InputError, match="at least two models"):
+        compare([a, run_of("b", noisy(2, 300), corpus="elsewhere")])
+    with pytest.raises(InputError, match="label them apart"):
+        compare([a, a])
+
+
+def test_groups_by_hand():
+    base = noisy(1)
+    runs = [run_of("best", base), run_of("near", base + noisy(2) / 10 - 0.2), run_of("bad", base + 1)]
+    expected = {"best": "a", "near": "a", "bad": "b"}
+    assert groups(runs) == expected
+    assert groups(runs[::-1], table=compare(runs)) == expected
+    assert list(groups(runs[::-1])) == ["near", "best", "bad"]
+    assert groups([runs[2], runs[0]], table=compare(runs)) == {"best": "a", "bad": "b"}
+    assert groups(runs[:1]) == {"best": "a"}
+    assert groups([]) == {}
+    with pytest.raises(InputError, match="not one ranking"):
+        groups([runs[0], run_of("b", base, corpus="elsewhere")])
+
+
+@given(st.integers(1, 7), st.data())
+def test_letters_say_exactly_who_differs(n, data):
+    ranked = [f"m{i}" for i in range(n)]
+    pairs = [frozenset(p) for p in itertools.combinations(ranked, 2)]
+    different = set(data.draw(st.lists(st.sampled_from(pairs)))) if pairs else set()
+    shown = letters(ranked, different)
+    assert shown[ranked[0]].startswith("a")
+    for pair in pairs:
+        one, other = pair
+        assert bool(set(shown[one]) & set(shown[other])) == (pair not in different)
+
+
+def test_ranks_across_corpora():
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(7, 4)) + np.array([0, 1, 2, 3]) + 20
+    runs = [run_of(f"m{j}", np.full(10, table[i, j]), corpus=f"c{i}") for i in range(7) for j in range(4)]
+    ranking = across(runs)
+    assert ranking is not None
+    expected = stats.rankdata(table, axis=1).mean(axis=0)
+    assert ranking.labels[0] == f"m{expected.argmin()}"
+    np.testing.assert_allclose(ranking.average_ranks, np.sort(expected))
+    chi2 = stats.friedmanchisquare(*table.T).statistic
+    f = 6 * chi2 / (7 * 3 - chi2)
+    assert ranking.p_value == pytest.approx(stats.f.sf(f, 3, 18))
+    # Demšar (2006), table 5: q = 2.569 for four classifiers; CD = 2.569 √(4·5/(6·7)).
+    assert ranking.critical_difference == pytest.approx(2.569 * math.sqrt(20 / 42), abs=2e-3)
+    assert len(ranking.chart().panels[0].series) == 4
+    assert across(runs[: 4 * 4]) is None  # four corpora are too few

@@ -1,0 +1,306 @@
+"""A results dictionary as results.json holds it, made up: numbers for the eye, awkward cases for the tests."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmbench.charts.chart import Chart, Panel, Series
+from lmbench.comparing.extracts import extract
+from lmbench.comparing.where import difference
+from lmbench.report import charts as selection
+from lmbench.report import page
+from lmbench.results.costs import mark_fronts
+from lmbench.results.views import Views
+from lmbench.scoring.scores import Scores
+from lmbench.text.units import unit_named
+
+LABELS = {  # label: (model, unit, bits per character, training bits per character, seconds, parameters)
+    "uniform": ("uniform", "char", 4.755, 4.755, 0.01, 0),
+    "unigram": ("unigram", "char", 4.081, 4.078, 0.05, 27),
+    "bigram": ("bigram", "char", 3.369, 3.352, 0.11, 611),
+    "trigram": ("trigram", "char", 2.721, 2.641, 0.23, 6214),
+    "kneser-ney-5": ("kneser-ney", "char", 1.982, 1.41, 0.92, 88210),
+    "witten-bell-5": ("witten-bell", "char", 2.013, 1.44, 0.81, 88210),
+    "word-kneser-ney-3": ("kneser-ney", "word", 2.318, 1.12, 1.31, 61200),
+    "rnn-scratch": ("rnn-scratch", "char", 2.214, 1.95, 38.2, 80411),
+    "lstm": ("lstm", "char", 1.981, 1.61, 61.7, 620123),
+}
+
+GROUPS = dict(zip(LABELS, ["h", "g", "f", "e", "a", "b", "d", "c", "a"], strict=True))
+
+
+def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> dict[str, Any]:
+    model, unit, bits, train, seconds, parameters = LABELS[label]
+    bits += shift
+    chars = 17343
+    tokens = chars if unit == "char" else 3270
+    entry: dict[str, Any] = {
+        "corpus": corpus,
+        "label": label,
+        "model": model,
+        "unit": unit,
+        "options": {"order": 5} if "-5" in label else {},
+        "seed": 0,
+        "status": "ok",
+        "perplexity": 2.0 ** (bits * chars / tokens),
+        "bits_per_char": bits,
+        "bits_per_byte": bits,
+        "bits_per_word": bits * 5.3,
+        "ci95": [bits - 0.031, bits + 0.034],
+        "tokens": tokens,
+        "oov": 241 if unit == "word" else 0,
+        "vocab_size": 28 if unit == "char" else 4100,
+        "chars": chars,
+        "bytes": chars,
+        "words": 3270,
+        "fit_seconds": seconds,
+        "total_fit_seconds": seconds,
+        "score_seconds": seconds / 20,
+        "parameters": parameters,
+        "model_bytes": parameters * 8,
+        "train_bits_per_char": train + shift,
+        "groups": {"lstm": "a", "kneser-ney-5": "a", "witten-bell-5": "b", "rnn-scratch": "c"}.get(
+            label, "d"
+        ),
+        "history": [],
+        "samples": [
+            {"prompt": "the time ", "text": "traveller came to the morlocks and the", "temperature": 0.8},
+            {"prompt": "", "text": "whe tin s ther of i was a litt", "temperature": 1.0},
+        ],
+        "notes": [],
+        "unranked_reason": None,
+        "resolvable": 0.021,
+        "n_eff": 812.0,
+        "signature": f"corpus={corpus}|unit={unit}|documents=stream|seed=0|v=0.1.0",
+    }
+    if model == "rnn-scratch":
+        entry |= {"training_flops": 436_224, "training_tokens": 2_760_000, "training_seconds": 55.2}
+        entry |= {"tokens_per_second": 50_000.0, "flops_per_second": 2.18112e10}
+        entry |= {"peak_flops": 4e10, "share_of_peak": 0.55}
+    if model in ("rnn-scratch", "lstm"):
+        entry["history"] = [
+            {
+                "epoch": e,
+                "tokens": e * 138_000,
+                "seconds": seconds * e / 20,
+                "train_bits": train + 2.3 * math.exp(-e / 5),
+                "valid_bits": bits + 2.1 * math.exp(-e / 4) + 0.002 * e,
+            }
+            for e in range(1, 21)
+        ]
+    return entry | changed
+
+
+def comparisons(corpus: str, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    scored = [r for r in results if r["corpus"] == corpus and r["status"] == "ok" and r["ci95"]]
+    for i, a in enumerate(scored):
+        for b in scored[i + 1 :]:
+            d = a["bits_per_char"] - b["bits_per_char"]
+            p = math.exp(-abs(d) * 90)
+            rows.append(
+                {
+                    "corpus": corpus,
+                    "a": a["label"],
+                    "b": b["label"],
+                    "difference_bits_per_char": d,
+                    "ci95": [d - 0.02, d + 0.02],
+                    "p_value": p,
+                    "p_holm": min(1.0, p * 20),
+                }
+            )
+    return rows
+
+
+def corpus_entry(name: str, **changed: Any) -> dict[str, Any]:
+    entry = {
+        "name": name,
+        "title": name.replace("-", " ").title(),
+        "sha256": "5f" * 32,
+        "licence": "public domain",
+        "source": "https://example.org/a.txt",
+        "normalise": "letters",
+        "documents": "stream",
+        "chars": 173427,
+        "bytes": 173427,
+        "words": 32775,
+        "split": {
+            "train": {"chars": 138741, "words": 26220, "documents": 1},
+            "valid": {"chars": 17343, "words": 3285, "documents": 1},
+            "test": {"chars": 17343, "words": 3270, "documents": 1},
+        },
+        "baselines": [{"name": "xz", "bits_per_char": 2.353}, {"name": "bzip2", "bits_per_char": 2.119}],
+        "contamination": {"share_of_test_13_grams_seen_in_train": 0.0004},
+    }
+    return entry | changed
+
+
+def example() -> dict[str, Any]:
+    """Two corpora, nine models, one failure, one p = 0, one unranked."""
+    first = [result("time-machine", label) for label in LABELS]
+    second = [
+        result("tiny-shakespeare", label, 0.15) for label in ("uniform", "trigram", "kneser-ney-5", "lstm")
+    ]
+    broken = result(
+        "tiny-shakespeare",
+        "rnn-scratch",
+        status="the loss became NaN at epoch 3; lower lr",
+        perplexity=None,
+        bits_per_char=None,
+        bits_per_byte=None,
+        bits_per_word=None,
+        ci95=None,
+        groups=None,
+        history=[],
+        samples=[],
+    )
+    infinite = result(
+        "tiny-shakespeare",
+        "bigram",
+        perplexity=None,
+        infinite=True,
+        bits_per_char="inf",
+        bits_per_byte="inf",
+        bits_per_word="inf",
+        ci95=None,
+        groups=None,
+        train_bits_per_char=2.1,
+        unranked_reason="it gives some test token probability 0",
+        notes=["eps=0 leaves unseen pairs without probability"],
+    )
+    mark_fronts(first)
+    mark_fronts(second)
+    results = [*first, *second, broken, infinite]
+    return {
+        "schema_version": 1,
+        "suite": "default",
+        "signature": "lmbench 0.1.0, seed 0",
+        "environment": {"python": "3.11.9", "numpy": "2.4.0", "processor": "2 cores", "threads": 2},
+        "corpora": [
+            corpus_entry("time-machine"),
+            corpus_entry("tiny-shakespeare", entropy_rate=1.31, documents="line"),
+        ],
+        "results": results,
+        "comparisons": [
+            c for name in ("time-machine", "tiny-shakespeare") for c in comparisons(name, results)
+        ],
+        "zipf": [
+            {
+                "corpus": "time-machine",
+                "unit": "word",
+                "order": order,
+                "tokens": 32776 - order,
+                "types": types,
+                "hapaxes": hapaxes,
+                "ols": {"alpha": ols, "c": 8.4},
+                "rank_mle": {"alpha": rank, "se": 0.004},
+                "zipf_mandelbrot": {"alpha": rank + 0.1, "b": 2.1},
+                "frequency_mle": {"gamma": gamma, "xmin": xmin, "se": 0.02, "p_value": 0.21},
+            }
+            for order, types, hapaxes, ols, rank, gamma, xmin in (
+                (1, 4579, 2397, 1.035, 0.974, 1.949, 3),
+                (2, 20234, 16221, 0.464, 0.605, 2.43, 2),
+                (3, 29882, 28211, 0.164, 0.259, 4.30, 1),
+            )
+        ],
+    }
+
+
+def hostile() -> dict[str, Any]:
+    """One model with a name that attacks, in a suite that has nothing else."""
+    name = "<script>alert('x')</script> 模型 🙂 | $\\frac{1}$ _&%"
+    entry = result("time-machine", "lstm") | {
+        "corpus": "语料</script><img src=x onerror=alert(1)>",
+        "label": name,
+        "samples": [{"prompt": "</pre><b>", "text": "人人生而自由 🙂\n<i>\x00\u202e", "temperature": 1.0}],
+        "notes": ["a note with <b>tags</b> and a | bar"],
+        "groups": "a",
+    }
+    return {
+        "schema_version": 1,
+        "suite": "<b>suite</b>",
+        "signature": "x",
+        "environment": {},
+        "corpora": [{"name": entry["corpus"], "sha256": "0" * 64, "chars": 10, "bytes": 30, "words": 2}],
+        "results": [entry],
+        "comparisons": [],
+        "zipf": [],
+    }
+
+
+def page_file(folder: Path, results: dict[str, Any], views: Views) -> Path:
+    """report.html alone, without the figures' own files, which take longer."""
+    file = folder / "report.html"
+    file.write_text(page.html(results, [*selection.charts(results), zipf_chart()], views), "utf-8")
+    return file
+
+
+def zipf_chart() -> Chart:
+    """Rank-frequency curves of a planted law with fitted lines."""
+    rank = np.arange(1, 5001)
+    panels = []
+    for order, alpha in ((1, 1.0), (2, 0.6)):
+        counts = np.maximum(1, np.round(4000 / rank**alpha))
+        panels.append(
+            Panel(
+                f"Words, {order}-grams",
+                "rank",
+                "occurrences",
+                [
+                    Series("counted", rank, counts, "points"),
+                    Series("least squares", rank, 5000 / rank ** (alpha + 0.1), "dashed"),
+                    Series("maximum likelihood", rank, 4000 / rank**alpha, "line"),
+                ],
+                "log",
+                "log",
+            )
+        )
+    return Chart(
+        "zipf-time-machine", "Counts against rank, with fitted laws. Both axes are logarithmic.", panels
+    )
+
+
+TEXT = (
+    "the ferry crosses twice a day when the wind allows it and once when it does not\n"
+    "in winter the keeper of the landing lights a lamp at four and sits beside it with a book\n"
+    "he has read the book before but the river is slow and the boat is slower\n"
+) * 12
+
+
+def scores(unit: str, seed: int, text: str = TEXT) -> Scores:
+    """Scores of a text that nobody computed: about two bits a character, more where words begin."""
+    rng = np.random.default_rng(seed)
+    ends = unit_named(unit).ends(text)
+    lengths = np.diff(np.append(0, ends))
+    nats = -rng.gamma(1.2, 1.1, len(ends)) * np.where(unit == "word", np.sqrt(lengths + 1.0) * 1.8, 1.0)
+    oov = (rng.random(len(ends)) < 0.03) & (unit == "word")
+    chars = len(text)
+    starts = np.append(0, np.searchsorted(ends, np.flatnonzero([c == "\n" for c in text])[:-1] + 1) + 1)
+    spelling = np.where(oov, -3.0, 0.0)
+    words = len(text.split())
+    return Scores(
+        nats, ends, oov, spelling, starts, chars, len(text.encode()), words, 28 if unit == "char" else 400
+    )
+
+
+def alternatives(label: str, first: int, stop: int) -> list[list[tuple[str, float]]]:
+    return [[("the", 0.31), (" ", 0.12), ("\n", 0.0004)] for _ in range(first, stop)]
+
+
+def views(corpus: str = "time-machine", text: str = TEXT) -> Views:
+    """Two models of different units on one text."""
+    a, b = scores("char", 1, text), scores("word", 2, text)
+    models = {
+        "lstm": ("char", a),
+        "word-kneser-ney-3": ("word", b),
+        "kneser-ney-5": ("char", scores("char", 3, text)),
+    }
+    counts = {"the": 2000, "river": 12, "book": 3, "lamp": 1}
+    orders = np.arange(len(unit_named("word").ends(text))) % 4
+    found = difference(corpus, ("lstm", "word-kneser-ney-3"), text, a, b, counts, orders)
+    shown = [extract(corpus, text, models, 0, 900, alternatives), extract(corpus, text, models, 1200, 600)]
+    return Views(shown, [found])

@@ -1,0 +1,38 @@
+"""Suites of a few small models on the ferry, and what running them left."""
+
+import msgspec
+from paths import GOLDEN
+
+from lmbench.bench.runner import Watch, run_suite
+from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
+from lmbench.results.build import results_of
+
+TINY = {"hidden": 4, "epochs": 1, "batch": 4, "steps": 8}
+
+FERRY = CorpusSpec(
+    "ferry", documents="line", train=str(GOLDEN / "ferry.train.txt"), test=str(GOLDEN / "ferry.test.txt")
+)
+
+
+def suite_of(*models, **more):
+    return Suite(name="small", corpora=[FERRY], models=[ModelSpec(*m) for m in models], **more)
+
+
+def results_in(folder, suite, **more):
+    outcome = run_suite(suite, folder, **more)
+    found, _ = results_of(msgspec.to_builtins(suite), outcome.corpora, outcome.runs, outcome.failed_rows())
+    return outcome, found
+
+
+def failing(how):
+    return ("odd_models:Failing", how, "char", {"how": how})
+
+
+class Log(Watch):
+    def __init__(self):
+        self.fresh, self.said = [], {}
+
+    def done(self, cell, outcome, fresh):
+        self.said[cell.label] = outcome
+        if fresh:
+            self.fresh.append(cell.label)

@@ -1,0 +1,204 @@
+"""The training loop that every network shares: minibatches, state, stopping, and going on after a kill."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cycle import V, small, text
+
+from lmbench.models import Monitor, make_model
+from lmbench.models.laws import check_model
+from lmbench.models.neural.scratch import ScratchNetwork
+from lmbench.models.neural.training import Recipe, Trainer, clip_gradients, minibatches
+from lmbench.text.tokens import Tokens
+
+
+def test_sequential_minibatches_carry_the_state_and_random_ones_do_not():
+    tokens = text(200)
+    for sampling, carried in [("sequential", True), ("random", False)]:
+        recipe = Recipe(batch=3, steps=8, sampling=sampling)
+        goes_on = [c for _, _, c in minibatches(tokens, recipe, np.random.default_rng(0))]
+        assert goes_on == [False] + [carried] * (len(goes_on) - 1)
+
+
+def test_training_on_one_lane_in_pieces_carries_values_but_no_gradient():
+    # With lr -> 0 the weights stay, so that the loss in pieces of 5 steps is that of the whole lane.
+    net, tokens = ScratchNetwork(V, 5, 0.5, 0.5, torch.Generator().manual_seed(0)).double(), text(41)
+    trainer = Trainer(
+        net,
+        Recipe(lr=1e-12, steps=5, batch=1),
+        tokens,
+        None,
+        np.random.default_rng(0),
+        torch.Generator(),
+        Monitor(),
+    )
+    total = 0.0
+    for start in range(0, 40, 5):
+        x, y = tokens.ids[None, start : start + 5], tokens.ids[None, start + 1 : start + 6]
+        total += 5 * trainer._step(x, y, start > 0)
+        assert not trainer.state[0].requires_grad
+    logits, _ = net(torch.from_numpy(tokens.ids[:40, None]).long(), net.start(1))
+    whole = torch.nn.functional.cross_entropy(logits[:, 0], torch.from_numpy(tokens.ids[1:]).long())
+    assert total / 40 == pytest.approx(float(whole.detach()), abs=1e-9)
+
+
+def test_short_documents_are_rows_that_begin_with_bos_and_every_token_is_predicted_once():
+    starts = (0, 3, 10, 11, 20, 28, 33, 39)
+    tokens = text(45, starts=starts)
+    recipe = Recipe(batch=2, steps=8)
+    seen = []
+    for x, y, continues in minibatches(tokens, recipe, np.random.default_rng(0)):
+        assert not continues
+        assert (x[:, 0] == tokens.bos).all()
+        for row, target in zip(x, y, strict=True):
+            kept = target[target >= 0]
+            np.testing.assert_array_equal(row[1 : len(kept)], kept[:-1])
+            seen.append(kept.tolist())
+    assert sorted(seen) == sorted(d.tolist() for d in tokens.documents())
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("sampling", ["sequential", "random"])
+def test_tiny_texts_train_with_smaller_minibatches(length, sampling):
+    model = small(sampling=sampling, batch=32, steps=35).fit(text(length), vocab_size=V)
+    assert np.isfinite(model.log_probs(text(20))).all()
+
+
+def test_gradients_are_projected_onto_the_ball():
+    a, b = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))
+    a.grad, b.grad = torch.tensor([1.0, 2.0]), torch.tensor([2.0])
+    assert clip_gradients([a, b], 10.0) == pytest.approx(3.0)  # sqrt(1 + 4 + 4); inside: untouched
+    assert a.grad.tolist() == [1.0, 2.0]
+    clip_gradients([a, b], 1.5)  # g * 1.5 / 3
+    assert a.grad.tolist() == [0.5, 1.0]
+    assert b.grad.tolist() == [1.0]
+
+
+def test_learns_the_cycle():
+    # 90% "plus one", 10% "the same": 0.469 bits a token; the untrained network spends log2 7 = 2.8.
+    model = small(epochs=20).fit(text(3000), text(500, seed=1), vocab_size=V)
+    assert -model.log_probs(text(500, seed=2)).mean() / math.log(2) < 0.7
+    assert [h["epoch"] for h in model.history] == list(range(1, len(model.history) + 1))
+    assert set(model.history[0]) == {"epoch", "tokens", "seconds", "train_bits", "valid_bits"}
+
+
+def test_a_seed_determines_the_fit_and_no_global_generator_is_touched():
+    before = torch.get_rng_state()
+    one, two = (small().fit(text(300), text(50), V, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(one.log_probs(text(40)), two.log_probs(text(40)))
+    other = small().fit(text(300), text(50), V, np.random.default_rng(4))
+    assert not np.array_equal(one.log_probs(text(40)), other.log_probs(text(40)))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_early_stopping_keeps_the_best_weights():
+    # Held-out text runs the cycle backwards: the better the fit, the worse it is on it.
+    train, valid = text(400), Tokens.of(text(400).ids[::-1].copy())
+    model = small(epochs=30, patience=2).fit(train, valid, vocab_size=V)
+    bits = [h["valid_bits"] for h in model.history]
+    assert len(bits) < 30
+    assert len(bits) - 1 - int(np.argmin(bits)) == 2
+    kept = -model.log_probs(valid).mean() / math.log(2)
+    assert kept == pytest.approx(min(bits), abs=2e-3)
+
+
+def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
+    train, valid = text(400), Tokens.of(text(400).ids[::-1].copy())
+    model = small(epochs=10, patience=None).fit(train, valid, vocab_size=V)
+    bits = [h["valid_bits"] for h in model.history]
+    assert len(bits) == 10
+    assert -model.log_probs(valid).mean() / math.log(2) == pytest.approx(bits[-1], abs=2e-3)
+
+
+@pytest.mark.parametrize("lr", [1e38, 1e4])
+def test_divergence_stops_with_advice(lr):
+    model = small(lr=lr, clip=1e6).fit(text(300), text(50), vocab_size=V)
+    assert "training stopped in epoch 1" in model.notes[0]
+    assert f"try lr={lr / 4:g}" in model.notes[0]
+    assert np.isfinite(model.log_probs(text(40))).all()
+
+
+def test_time_limit_ends_training():
+    model = small(epochs=10**6, time_limit=0.3, patience=None).fit(text(2000), vocab_size=V)
+    assert model.history[-1]["seconds"] < 5
+    assert np.isfinite(model.log_probs(text(40))).all()
+
+
+class Killed(Exception):
+    pass
+
+
+class Killer(Monitor):
+    """Keeps a checkpoint after every minibatch, and kills the fit after a number of them."""
+
+    def __init__(self, checkpoint: Path, after: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.checkpoint, self.left = checkpoint, after
+        monkeypatch.setattr("lmbench.models.neural.training.CHECKPOINT_SECONDS", -1.0)
+        monkeypatch.setattr("lmbench.models.neural.training.REPORT_SECONDS", -1.0)
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("rnn-scratch", {}),
+        ("rnn-scratch", {"sampling": "random"}),
+        ("lstm", {"direct": 2, "noise": 0.1, "weight_drop": 0.2}),
+        ("lstm", {"arithmetic": "bfloat16"}),
+        ("transformer", {}),
+    ],
+)
+def test_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
+    # Weights, moments, running mean, hidden state, place in the text, and generators (of masks and minibatches).
+    def fit(monitor):
+        model = make_model(name, **({"hidden": 16, "batch": 4, "steps": 8, "epochs": 4} | options))
+        return model.fit(text(300), text(60), V, rng=np.random.default_rng(5), monitor=monitor)
+
+    whole = fit(Monitor())
+    path = tmp_path / "fit.npz"
+    for after in (3, 7, 9):  # in the middle of epochs; an epoch has 9 minibatches
+        with pytest.raises(Killed):
+            fit(Killer(path, after, monkeypatch))
+    resumed = fit(Killer(path, None, monkeypatch))
+    np.testing.assert_array_equal(resumed.log_probs(text(40)), whole.log_probs(text(40)))
+    assert [h["train_bits"] for h in resumed.history] == [h["train_bits"] for h in whole.history]
+    assert [h["valid_bits"] for h in resumed.history] == [h["valid_bits"] for h in whole.history]
+
+
+def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_gone_on_with(tmp_path, monkeypatch):
+    path = tmp_path / "fit.npz"
+    with pytest.raises(Killed):
+        small().fit(text(300), None, V, monitor=Killer(path, 5, monkeypatch))
+    fresh = small(lr=0.5).fit(text(300), None, V)
+    np.testing.assert_array_equal(
+        small(lr=0.5).fit(text(300), None, V, monitor=Killer(path, None, monkeypatch)).log_probs(text(9)),
+        fresh.log_probs(text(9)),
+    )
+    path.write_bytes(path.read_bytes()[:500])
+    model = small(lr=0.5).fit(text(300), None, V, monitor=Killer(path, None, monkeypatch))
+    np.testing.assert_array_equal(model.log_probs(text(9)), fresh.log_probs(text(9)))
+    assert "damaged" in model.notes[0]
+
+
+def test_products_in_bfloat16_learn_as_much_and_leave_scoring_in_single_precision():
+    def bits(name, arithmetic):
+        model = small(name, epochs=6, batch=8, lr=0.02, arithmetic=arithmetic)
+        model.fit(text(1600), text(500, seed=1), V, np.random.default_rng(0))
+        assert {p.dtype for p in model.network.parameters()} == {torch.float32}
+        assert check_model(model, length=80) == {}
+        return -model.log_probs(text(500, seed=2)).mean() / math.log(2)
+
+    for name in ("rnn", "gru", "lstm", "transformer", "mlp"):
+        rounded, single = bits(name, "bfloat16"), bits(name, "float32")
+        assert rounded != single
+        assert rounded == pytest.approx(single, abs=0.05)

@@ -1,0 +1,126 @@
+"""The contract's laws, on every registered model; and that the laws can be broken."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from paths import GOLDEN
+
+from lmbench.errors import InputError
+from lmbench.models import MODELS, make_model
+from lmbench.models.base import LanguageModel
+from lmbench.models.laws import broken_laws, check_model
+from lmbench.models.uniform import Uniform
+from lmbench.scoring.scorer import Scorer, load_model
+from lmbench.text.tokens import Tokens
+
+# Options that keep a model small enough for a test, and models that are made of others or of a file.
+SMALL = {
+    "rnn-scratch": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "rnn": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "gru": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "lstm": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "transformer": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "mlp": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "mixture": {"of": "bigram,trigram"},
+    "arpa": {"file": str(GOLDEN / "ferry.o3.arpa")},
+}
+PRESETS = {
+    name for name in MODELS if name.startswith("d2l-")
+}  # five hundred epochs; the same classes as others
+
+
+def fitted(name, ferry, unit="char"):
+    model = make_model(name, **SMALL.get(name, {}))
+    parts = [Scorer.fit(make_model(label), ferry, unit) for label in model.component_labels]
+    return Scorer.fit(model, ferry, unit, components=parts)
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - PRESETS - {"hugging-face"}))  # that one: its own tests
+def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_path):
+    scorer = fitted(name, ferry, "word" if name == "arpa" else "char")
+    assert not any("random" in note for note in scorer.model.notes)  # it says whether it draws
+    first = scorer.encode(ferry.test).tokens.documents()[0]
+    second = scorer.encode(ferry.test).tokens.documents()[1]
+    tokens = Tokens(np.concatenate([first, second]), np.zeros(1, dtype=np.int64), scorer.vocab.newline)
+    broken = broken_laws(scorer.model, tokens)
+    if name == "stupid-backoff":  # it says itself that its scores are no probabilities (Brants et al. 2007)
+        assert "sums to one" in broken
+    else:
+        assert not broken
+    scorer.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    before, after = scorer.score(ferry.test), again.score(ferry.test)
+    assert np.array_equal(before.log_probs, after.log_probs)
+    assert np.array_equal(before.spelling, after.spelling)
+    rng = [np.random.default_rng(1) for _ in range(2)]
+    assert scorer.generate(rng[0], 20, "the ") == again.generate(rng[1], 20, "the ")
+
+
+@pytest.mark.parametrize("name", ["uniform", "trigram", "kneser-ney", "rnn-scratch"])
+def test_the_same_seed_gives_the_same_scores(name, ferry):
+    one, other = (fitted(name, ferry).score(ferry.test) for _ in range(2))
+    assert np.array_equal(one.nats, other.nats)
+
+
+def test_check_model_fits_a_model_of_ones_own():
+    assert check_model(Uniform()) == {}
+
+
+@dataclass(kw_only=True, eq=False)
+class Broken(Uniform):
+    """Uniform, but for what ``how`` says."""
+
+    how: str = "sums"
+
+    def _log_probs(self, tokens):
+        found = super()._log_probs(tokens)
+        if self.how == "ahead":
+            found[:-1] += np.where(tokens.ids[1:] % 2, -1.0, 0.0)
+        if self.how == "random":
+            found -= np.random.default_rng().random(len(found))
+        if self.how == "nan":
+            found[0] = np.nan
+        if self.how == "above":
+            found[0] = 0.1
+        return found[:-1] if self.how == "short" else found
+
+    def _next_log_probs(self, contexts, bos):
+        return super()._next_log_probs(contexts, bos) + (0.1 if self.how == "sums" else 0)
+
+
+@pytest.mark.parametrize(
+    ("how", "law"),
+    [
+        ("sums", "sums to one"),
+        ("ahead", "causal"),
+        ("random", "deterministic"),
+        ("nan", "at most one"),
+        ("above", "at most one"),
+        ("short", "shape"),
+    ],
+)
+def test_a_model_that_breaks_a_law_is_found_out(how, law):
+    model = Broken(how=how).fit(np.arange(12).repeat(20) % 12, vocab_size=12)
+    tokens = Tokens.of(np.random.default_rng(0).integers(0, 12, 100))
+    assert law in broken_laws(model, tokens)
+
+
+def test_wrong_numbers_are_refused_and_rounding_is_not():
+    ids = np.arange(12)
+    for how in ("nan", "above"):
+        with pytest.raises(InputError, match="its numbers are wrong"):
+            Broken(how=how).fit(ids, vocab_size=12).log_probs(ids)
+    with pytest.raises(InputError, match="above 1"):
+        Broken(how="sums").fit([0], vocab_size=1).next_log_probs([])
+    sure = Uniform().fit([0], vocab_size=1)
+    sure._log_probs = lambda tokens: np.full(len(tokens), 1e-15)
+    assert sure.log_probs([0, 0]).tolist() == [0, 0]
+
+
+def test_registered_names_make_subclasses_with_options():
+    for name in MODELS:
+        needed = {"arpa": {"file": "x"}, "mixture": {"of": "a,b"}, "hugging-face": {"path": "x"}}
+        model = make_model(name, **needed.get(name, {}))
+        assert isinstance(model, LanguageModel)
+        assert model.name == name

@@ -1,0 +1,392 @@
+"""The report's files from a results dictionary: complete, tolerant, escaped; leaderboards in every format."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_example as example
+from paths import HELPERS
+from rich.console import Console
+
+from lmbench import report
+from lmbench.charts.chart import Chart
+from lmbench.errors import InputError
+from lmbench.report import charts as selection
+from lmbench.report import columns, page
+from lmbench.report import page_tables as board
+from lmbench.report import ranking as lines
+from lmbench.report import tables as leaderboard
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return example.page_file(tmp_path_factory.mktemp("report"), example.example(), example.views())
+
+
+def terminal(results: dict[str, Any], **options: Any) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=140, **options).print(report.terminal_table(results))
+    return stream.getvalue()
+
+
+def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
+    results = example.example()
+    results["results"] = results["results"][:1]
+    paths = report.write(tmp_path, results, [example.zipf_chart()])
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == set(paths)
+    names = {p.relative_to(tmp_path).as_posix() for p in paths}
+    assert {
+        "report.html",
+        "report.md",
+        "figures/zipf-time-machine.png",
+        "figures/zipf-time-machine.svg",
+    } <= names
+
+
+def test_figures_of_an_earlier_report_go_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmbench.charts.draw.draw", lambda *a: (b"", "<svg/>"))
+    monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda *a: ["<svg/>"])
+    report.write(tmp_path, example.example(), [example.zipf_chart()])
+    for name in ("mine.png", "zipf-notes.txt"):
+        (tmp_path / "figures" / name).touch()
+    (tmp_path / "bits-of-mine.png").touch()
+    report.write(tmp_path, example.example())
+    left = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert "zipf-time-machine.png" not in left
+    assert "zipf-time-machine.svg" not in left
+    assert {"mine.png", "zipf-notes.txt", "bits-time-machine.png"} <= left
+    assert (tmp_path / "bits-of-mine.png").exists()
+
+
+def test_page_stands_alone_and_is_small(written: Path) -> None:
+    text = written.read_text("utf-8")
+    assert len(text.encode()) < 5_000_000
+    assert not re.search(r"<(link|img|script)[^>]+(src|href)=[\"'](?!data:)", text)
+    assert "url(http" not in text
+    assert "@import" not in text
+
+
+def test_page_holds_its_sections_in_order(written: Path) -> None:
+    text = written.read_text("utf-8")
+    sections = re.findall(r'<section id="(\w+)"', text)
+    order = [
+        "answer",
+        "leaderboard",
+        "pairs",
+        "quality",
+        "learning",
+        "where",
+        "zipf",
+        "samples",
+        "corpora",
+        "how",
+    ]
+    assert sections == order
+
+
+def test_pages_are_the_same_again() -> None:
+    """Asked in another process, where sets have another order; figures are tested by themselves."""
+    code = "import sys, report_example as e; from lmbench.report import page; r = e.example();"
+    code += "text = page.html(r, [], e.views()) + page.markdown(r, {}, [], e.views());"
+    code += "sys.stdout.buffer.write(text.encode())"
+    paths = os.pathsep.join(str(p) for p in (Path(report.__file__).parents[2], HELPERS))
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1"}
+    there = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    ).stdout
+    made, views = example.example(), example.views()
+    assert there.decode() == page.html(made, [], views) + page.markdown(made, {}, [], views)
+
+
+def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
+    found = lines.rows(example.example(), "tiny-shakespeare")
+    assert [(row.label, row.rank) for row in found] == [
+        ("lstm", 1),
+        ("kneser-ney-5", 2),
+        ("trigram", 3),
+        ("uniform", 4),
+        ("bigram", None),
+        ("rnn-scratch", None),
+    ]
+
+
+def test_answer_names_the_best_and_what_cannot_be_told_from_it() -> None:
+    results = example.example()
+    said = page.answer(results, results["corpora"][0])
+    assert said == (
+        "On time-machine, lstm predicts unseen text best, with 1.981 bits per character; "
+        "the text is too short to tell kneser-ney-5 from it."
+    )
+    for entry in results["results"]:
+        entry["groups"] = None
+    # 2.132 - 2.131 = 0.001
+    said = page.answer(results, results["corpora"][1])
+    assert said.endswith("with 2.131 bits per character, 0.001 fewer than kneser-ney-5, the next.")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"bits_per_char": "inf"},
+        {"bits_per_char": None, "infinite_tokens": 3},
+        {"bits_per_char": float("inf")},
+    ],
+)
+def test_infinity_is_shown_however_json_spells_it(spelling: dict[str, Any]) -> None:
+    row = lines.Row(example.result("c", "bigram") | spelling, None, "bigram")
+    assert row.bits == float("inf")
+    assert columns.COLUMNS["bits"].text(row) == "inf"
+
+
+def test_matrix_is_antisymmetric() -> None:
+    results = example.example()
+    matrix = board.matrix(results, "time-machine", lines.rows(results, "time-machine"))
+    cells = [[c["text"].replace("−", "-") for c in line["cells"]] for line in matrix]
+    for i in range(9):
+        assert cells[i][i] == ""
+        for j in range(i):
+            assert float(cells[i][j]) == -float(cells[j][i])
+    # lstm 1.981 - rnn-scratch 2.214 = -0.233: lstm spends fewer
+    assert (matrix[0]["cells"][3]["text"], matrix[0]["cells"][3]["kind"]) == ("−0.233", "fewer")
+    assert matrix[3]["cells"][0]["kind"] == "more"
+    assert matrix[0]["cells"][1]["kind"] == "tie"
+
+
+def less(results: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in results.items() if key not in keys}
+
+
+def bare(results: dict[str, Any]) -> dict[str, Any]:
+    kept = ("corpus", "label", "status", "bits_per_char")
+    return {"results": [{key: r[key] for key in kept} for r in results["results"]]}
+
+
+MINIMAL = {
+    "nothing at all": lambda r: {},
+    "no results": lambda r: less(r, "results", "comparisons"),
+    "one model": lambda r: less(r, "comparisons", "zipf") | {"results": r["results"][:1]},
+    "no zipf": lambda r: less(r, "zipf"),
+    "no corpora": lambda r: less(r, "corpora"),
+    "bare entries": bare,
+    "only failures": lambda r: (
+        r | {"results": [e for e in r["results"] if e["status"] != "ok"], "comparisons": []}
+    ),
+    "signature as facts": lambda r: r | {"signature": {"suite": "x", "seed": 0}},
+    "split in words": lambda r: r | {"corpora": [c | {"split": "80/10/10"} for c in r["corpora"]]},
+    "split in numbers": lambda r: (
+        r | {"corpora": [c | {"split": {"train": 0.8, "test": "rest"}} for c in r["corpora"]]}
+    ),
+    "hostile": lambda r: example.hostile(),
+}
+
+
+@pytest.mark.parametrize("case", MINIMAL)
+def test_no_results_break_the_report(case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    results = json.loads(json.dumps(MINIMAL[case](copy.deepcopy(example.example()))))
+    monkeypatch.setattr("lmbench.charts.draw.draw", lambda *a, **k: (b"", "<svg/>"))
+    monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda chart, *a: ["<svg/>"] * len(chart.panels))
+    report.write(tmp_path, results)
+    terminal(results)
+    report.leaderboard_csv(results)
+    for corpus in lines.corpora(results):
+        report.leaderboard_latex(results, corpus["name"])
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    results = example.hostile()
+    text = example.TEXT.replace("ferry", "</script><script>alert(2)</script>🙂")
+    report.write(tmp_path, results, views=example.views(results["results"][0]["corpus"], text))
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "<script>alert" not in html
+    assert "<img" not in html
+    assert "<b>suite" not in html
+    assert "\x00" not in html
+    assert html.count("</script>") == 2
+    data = re.search(r'<script type="application/json" id="extracts">(.*?)</script>', html, re.S)
+    assert data is not None
+    assert "".join(json.loads(data[1])[0]["text"]).startswith(
+        "the </script><script>alert(2)</script>🙂 crosses"
+    )
+    markdown = (tmp_path / "report.md").read_text("utf-8")
+    assert "<script>" not in markdown.replace("\\<", "")
+    assert all(re.fullmatch(r"[\w.-]+", p.name) for p in (tmp_path / "figures").iterdir())
+
+
+def test_what_models_say_at_length_is_cut(tmp_path: Path) -> None:
+    results = example.hostile()
+    results["results"][0]["samples"] = [{"prompt": "ab", "text": "ab" + "x" * 5_000_000}]
+    text = "ab" * 50_000
+    file = example.page_file(tmp_path, results, example.views("c", text))
+    assert file.stat().st_size < 1_000_000
+    assert f"{'x' * 1000}…" in file.read_text("utf-8")
+
+
+def test_csv_reads_back() -> None:
+    lines = list(csv.DictReader(io.StringIO(report.leaderboard_csv(example.example()))))
+    assert len(lines) == 15
+    best = lines[0]
+    assert (best["corpus"], best["label"], best["rank"]) == ("time-machine", "lstm", "1")
+    assert float(best["bits_per_char"]) == 1.981
+    assert [float(best["ci95_low"]), float(best["ci95_high"])] == pytest.approx([1.95, 2.015])
+    infinite = next(line for line in lines if line["label"] == "bigram" and line["corpus"] != "time-machine")
+    assert (infinite["bits_per_char"], infinite["perplexity"], infinite["rank"]) == ("inf", "inf", "")
+    assert lines[-1]["bits_per_char"] == ""
+
+
+def test_markdown_table_has_one_width() -> None:
+    table = report.leaderboard_markdown(example.example(), "time-machine").splitlines()
+    assert len(table) == 2 + 9
+    assert len({len(line) for line in table}) == 1
+    assert "1.981" in table[2]
+    assert table[1].startswith("| --: | :-") or table[1].startswith("| --: | --")
+
+
+def test_markdown_text_cannot_leave_its_cell() -> None:
+    assert leaderboard.markdown_text("a|b\n<i>") == "a\\|b \\<i\\>"
+
+
+def test_latex_is_escaped() -> None:
+    table = report.leaderboard_latex(example.hostile(), example.hostile()["results"][0]["corpus"])
+    assert r"\$\textbackslash{}frac\{1\}\$" in table
+    assert r"\_\&\%" in table
+    assert table.count("&") - table.count(r"\&") == 2 * 9  # ten columns, two lines
+
+
+def test_terminal_shows_ranks_and_reasons() -> None:
+    shown = terminal(example.example())
+    assert re.search(r"1 +lstm +a +1\.981 +1\.950 to 2\.015", shown)
+    assert "the loss became NaN at epoch 3; lower lr" in shown
+
+
+def test_terminal_is_ascii_where_it_must_be() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="strict")
+    Console(file=stream, width=120).print(report.terminal_table(example.example()))
+    stream.flush()
+    assert b"1.981" in raw.getvalue()
+
+
+def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
+    for width in (140, 100, 80, 60, 40):
+        stream = io.StringIO()
+        Console(file=stream, width=width).print(report.terminal_table(example.example()))
+        lines = [line for line in stream.getvalue().splitlines() if "word-kneser-ney-3" in line]
+        assert len(lines) == 1  # on one line, whole
+        assert "2.318" in lines[0]
+        assert ("2.287 to 2.352" in lines[0]) == (width >= 80)
+
+
+def test_formats_of_numbers() -> None:
+    assert columns.seconds_text(0.0123) == "12 ms"
+    assert columns.seconds_text(0.0999) == "0.1 s"
+    assert columns.seconds_text(9.96) == "10 s"
+    assert columns.seconds_text(119.7) == "2 min 00 s"
+    assert columns.seconds_text(7260) == "2 h 01 min"
+    assert columns.bytes_text(999) == "999 B"
+    assert columns.bytes_text(999_600) == "1 MB"
+    assert columns.perplexity_text(5022.4) == "5,022"
+    assert columns.perplexity_text(3.95) == "3.950"
+    assert columns.bits_text(None) == "-"
+    assert columns.signed_bits(-0.5) == "−0.500"
+
+
+def test_charts_select_what_results_hold() -> None:
+    names = [chart.name for chart in selection.charts(example.example())]
+    assert names == [
+        f"{kind}-{corpus}"
+        for corpus in ("time-machine", "tiny-shakespeare")
+        for kind in ("bits", "quality", "size", "learning")
+    ]
+
+
+def test_the_stair_and_the_rings_are_those_marked_as_best() -> None:
+    results = example.example()
+    chart = selection.quality_chart(results, results["corpora"][0])
+    assert chart is not None
+    stair, ring = chart.panels[0].series[:2]
+    # By time: uniform .01 s, unigram, bigram, trigram, witten-bell .81 s, kneser-ney .92 s, lstm 61.7 s.
+    assert list(ring.y) == [4.755, 4.081, 3.369, 2.721, 2.013, 1.982, 1.981]
+    assert list(ring.x) == [0.01, 0.05, 0.11, 0.23, 0.81, 0.92, 61.7]
+    assert (list(stair.x), list(stair.y)) == ([*ring.x, 61.7], [*ring.y, 1.981])
+    for entry in results["results"]:
+        entry.pop("best_for", None)
+    unmarked = selection.quality_chart(results, results["corpora"][0])
+    assert unmarked is not None
+    assert {series.kind for series in unmarked.panels[0].series} == {"points"}
+
+
+def test_a_row_of_several_seeds_tells_their_spread_and_each() -> None:
+    results = example.example()
+    extra = example.result("time-machine", "lstm", 0.02, seed=1)
+    told = {"seeds": [0, 1], "bits_per_char_of_seeds": [1.981, 2.001], "bits_per_char_sd": 0.0141}
+    results["results"].append(extra)
+    results["over_seeds"] = [example.result("time-machine", "lstm", 0.01) | told]
+    names = [row.name for row in lines.rows(results, "time-machine")]
+    assert sorted(names) == sorted(example.LABELS)
+    for text in (
+        page.html(results, [], example.views()),
+        page.markdown(results, {}, [], example.views()),
+        terminal(results),
+    ):
+        assert re.search(r"1\.991( <span[^>]*>| )± 0\.014", text)
+    html = page.html(results, [], example.views())
+    assert "1.981 (seed 0), 2.001 (seed 1)" in html
+    assert "how it would move with another seed" in html
+    del results["over_seeds"]  # as an older file has it
+    assert "lstm (seed 1)" in [row.name for row in lines.rows(results, "time-machine")]
+    curves = selection.learning_chart(results, results["corpora"][0])
+    assert curves is not None
+    assert [s.label for s in curves.panels[0].series if s.key == "lstm"] == ["lstm", "", "", ""]
+
+
+def test_costs_stand_in_a_table() -> None:
+    results = example.example()
+    table = report.leaderboard_markdown(results, "time-machine", columns.COST)
+    # 80,411 parameters; 6 (256² + 256·28) = 436,224 FLOPs; 21.8 of 40 GFLOP/s
+    assert re.search(r"rnn-scratch .* 80,411 .* 436,224 +\| +50,000 +\| +21\.8 +\| +55% ", table)
+    assert re.search(r"kneser-ney-5 .* \\- .* training, scoring", table)
+    html = page.html(results, selection.charts(results), example.views())
+    assert html.count('aria-label="Costs on') == 2
+    assert "436,224" in page.markdown(results, {}, [], example.views())
+
+
+def test_a_chart_given_takes_the_place_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Chart] = []
+    monkeypatch.setattr(
+        "lmbench.charts.draw.draw", lambda chart, *a: (drawn.append(chart), (b"", "<svg/>"))[1]
+    )
+    monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda *a: ["<svg/>"])
+    mine = Chart("quality-time-machine", "mine", [])
+    report.write(tmp_path, example.example(), [mine])
+    assert [c for c in drawn if c.name == mine.name] == [mine]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("a/b: c", "a-b-c"), ("../..", "unnamed"), ("语料", "语料"), ("x" * 99, "x" * 60)]
+)
+def test_file_names_are_safe(text: str, name: str) -> None:
+    assert selection.file_name(text) == name
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "figures").write_text("a file where a directory should be")
+    with pytest.raises(InputError, match="cannot write"):
+        report.write(tmp_path, example.example())
+
+
+def test_importing_the_report_loads_no_heavy_library() -> None:
+    code = "import sys, lmbench.report; print([m for m in ('matplotlib', 'jinja2', 'torch') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

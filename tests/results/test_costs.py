@@ -1,0 +1,74 @@
+"""What quality costs: rates from what a fit has measured, time of all parts, and the best for each cost."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lmbench.models import make_model
+from lmbench.results.costs import mark_fronts, total_fit_seconds
+from lmbench.scoring.evaluation import costs_of, fit_run
+
+
+def test_rates_follow_from_what_was_measured() -> None:
+    # 1000 tokens in 2 s are 500 a second; times 300 operations 150,000; of 600,000 a quarter
+    found = costs_of(
+        {"training_flops": 300, "training_tokens": 1000, "training_seconds": 2.0, "peak_flops": 6e5}
+    )
+    assert (found["tokens_per_second"], found["flops_per_second"], found["share_of_peak"]) == (
+        500,
+        1.5e5,
+        0.25,
+    )
+    assert costs_of({}) == {}
+    at_once = {"training_flops": 3, "training_tokens": 0, "training_seconds": 0.0, "peak_flops": 1.0}
+    assert costs_of(at_once) == at_once
+
+
+def test_a_network_tells_its_costs_and_a_count_model_has_none(ferry) -> None:
+    small = {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8, "patience": "none"}
+    scorer, run = fit_run(make_model("rnn-scratch", **small), ferry)
+    vocab, tokens = len(scorer.vocab), len(scorer.encode(ferry.train).tokens)
+    # H² + HV weights meet each token, two operations forwards and four backwards
+    assert run.facts["training_flops"] == 6 * (8 * 8 + 8 * vocab)
+    assert 0.8 * 2 * tokens <= run.facts["training_tokens"] <= 2 * tokens  # an epoch may begin a little later
+    assert 0 < run.facts["training_seconds"] <= run.facts["fit_seconds"]
+    assert run.facts["flops_per_second"] == pytest.approx(
+        run.facts["training_flops"] * run.facts["training_tokens"] / run.facts["training_seconds"]
+    )
+    assert run.facts["peak_flops"] > 1e8
+    assert run.facts["arithmetic"] in ("float32", "bfloat16")
+    assert "training_flops" not in fit_run(make_model("bigram"), ferry)[1].facts
+
+
+def test_the_time_of_a_mixture_is_that_of_its_parts_too() -> None:
+    assert total_fit_seconds({"fit_seconds": 1.0, "parts": {"a": 2.0, "b": 4.0}}) == 7.0
+    assert total_fit_seconds({"fit_seconds": 1.0}) == 1.0
+    assert total_fit_seconds({}) is None
+
+
+def test_the_front_against_every_pair() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"bits_per_char": float(b), "total_fit_seconds": float(s), "score_seconds": None}
+        for b, s in rng.integers(0, 12, (60, 2))
+    ]
+    mark_fronts(rows)
+    kept = [row for row in rows if "total_fit_seconds" in row["best_for"]]
+    points = {(row["total_fit_seconds"], row["bits_per_char"]) for row in rows}
+    undominated = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)}
+    assert {(row["total_fit_seconds"], row["bits_per_char"]) for row in kept} == undominated
+    assert len(kept) == len(undominated)  # of equal ones, one
+    assert all("score_seconds" not in row["best_for"] for row in rows)
+
+
+def test_no_library_for_networks_is_loaded_where_only_counts_run(tmp_path) -> None:
+    (tmp_path / "s.toml").write_text('name = "s"\ncorpora = ["golden-mean"]\n[[models]]\nmodel = "bigram"\n')
+    code = (
+        "import sys; from lmbench.cli import main;"
+        f"main(['run', {str(tmp_path / 's.toml')!r}, '--out', {str(tmp_path / 'run')!r}, '--jobs', '1']);"
+        "print([m for m in ('torch', 'lmbench.models.neural.network') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")

@@ -1,0 +1,116 @@
+"""The page of ``lmbench diff --html``: says what moved, self-contained, escaped."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from lmbench.cli import main
+from lmbench.report import write_changes
+from lmbench.report.diff_page import changes_answer
+from lmbench.results.diff import diff_runs
+from lmbench.scoring.run import Run, save_run
+from lmbench.scoring.scores import Scores
+
+ROW = {
+    "corpus": "ferry",
+    "label": "trigram",
+    "seed": 0,
+    "before": 2.5,
+    "after": 2.25,
+    "difference_bits_per_char": -0.25,
+    "ci95": [-0.3, -0.2],
+    "p_value": 0.0001,
+    "beyond_noise": True,
+    "signatures": {},
+    "reason": None,
+}
+WORSE = {**ROW, "label": "rnn", "after": 2.75, "difference_bits_per_char": 0.25, "ci95": [0.2, 0.3]}
+SAME = {**ROW, "label": "uniform", "after": 2.5, "difference_bits_per_char": 0.0, "ci95": [0.0, 0.0]}
+SAME |= {"beyond_noise": False, "p_value": 1.0}
+GONE = {**ROW, "label": "<b>old", "after": None, "difference_bits_per_char": None, "ci95": None}
+GONE |= {"p_value": None, "beyond_noise": False, "reason": "only before"}
+
+
+def found(*rows):
+    return {"before": "a", "after": "b", "models": list(rows), "environment": {"python": ["3.11", "3.12"]}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ((ROW, WORSE, SAME, GONE), "Beyond noise, trigram got better and rnn got worse (3 models compared)."),
+        ((WORSE,), "Beyond noise, rnn got worse (1 model compared)."),
+        ((ROW,) * 4, "Beyond noise, 4 models got better (4 models compared)."),
+        ((ROW, {**SAME, "corpus": "x"}), "Beyond noise, trigram on ferry got better (2 models compared)."),
+        ((SAME,), "Nothing moved beyond noise (1 model compared)."),
+        ((GONE,), "No model of the two runs compares."),
+    ],
+)
+def test_the_answer_is_one_sentence(rows, said):
+    assert changes_answer(found(*rows)) == said
+
+
+def test_the_page_is_self_contained_and_says_every_row(tmp_path):
+    changed = {**ROW, "signatures": {"text": ["12ab", "34cd"]}}
+    write_changes(tmp_path / "diff.html", found(changed, WORSE, SAME, GONE))
+    page = (tmp_path / "diff.html").read_text()
+    assert re.findall(r'(?:src|href)="(?!#|data:)', page) == []
+    assert "<b>old" not in page
+    assert "&lt;b&gt;old" in page
+    for text in ("−0.2500", "−0.3000 to −0.2000", "+0.2500", "only before", "12ab", "34cd", "3.12"):
+        assert text in page
+    assert len(re.findall(r'<td class="n fewer"', page)) == 1
+    assert len(re.findall(r'<td class="n more"', page)) == 1
+    assert page.count("<table") == page.count("</table>") == 3
+
+
+def test_losses_without_end_are_shown(tmp_path):
+    endless = {**WORSE, "after": math.inf, "difference_bits_per_char": math.inf, "ci95": None, "p_value": 0.0}
+    write_changes(tmp_path / "diff.html", found(ROW, endless))
+    assert "+inf" in (tmp_path / "diff.html").read_text()
+
+
+def scored(folder, label, log_probs):
+    ends = np.arange(1, len(log_probs) + 1)
+    plain = np.zeros(len(ends))
+    starts = np.zeros(1, dtype=np.int64)
+    scores = Scores(np.array(log_probs), ends, plain > 0, plain, starts, len(ends), len(ends), 1, 4)
+    signature = {"corpus": "c", "text": "t", "normalise": "none", "documents": "stream", "seed": 0}
+    save_run(Run("c", label, scores, signature), folder / "scores" / "c" / f"{label}.npz", "")
+
+
+def test_diff_tells_infinite_losses_from_finite_ones(tmp_path, capsys):
+    finite, infinite = [-1.0, -2.0] * 20, [-1.0, -math.inf] * 20
+    for folder, stays, breaks in (("one", infinite, finite), ("two", infinite, infinite)):
+        scored(tmp_path / folder, "stays", stays)
+        scored(tmp_path / folder, "breaks", breaks)
+    stays, breaks = (
+        {row["label"]: row for row in diff_runs(tmp_path / "one", tmp_path / "two")["models"]}[label]
+        for label in ("stays", "breaks")
+    )
+    assert stays["reason"] == "not comparable: both give probability 0 somewhere"
+    assert (breaks["difference_bits_per_char"], breaks["ci95"], breaks["beyond_noise"]) == (
+        math.inf,
+        None,
+        True,
+    )
+    page = tmp_path / "diff.html"
+    assert main(["diff", str(tmp_path / "one"), str(tmp_path / "two"), "--json", "--html", str(page)]) == 0
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["models"]
+    assert [row["difference_bits_per_char"] for row in told] == [None, None]
+    assert "breaks got worse" in page.read_text()
+
+
+def test_scores_of_an_earlier_run_in_the_same_folder_are_left_aside(tmp_path):
+    for folder in ("one", "two"):
+        scored(tmp_path / folder, "kept", [-1.0, -2.0] * 20)
+        scored(tmp_path / folder, "earlier", [-1.0, -2.0] * 20)
+    told = {"results": [{"corpus": "c", "label": "kept", "seed": 0}], "environment": {}}
+    (tmp_path / "two" / "results.json").write_text(json.dumps(told))
+    reasons = {row["label"]: row["reason"] for row in diff_runs(tmp_path / "one", tmp_path / "two")["models"]}
+    assert reasons == {"kept": None, "earlier": "only before"}
+    (tmp_path / "two" / "results.json").write_text("[1]")  # not what a run writes
+    assert len(diff_runs(tmp_path / "one", tmp_path / "two")["models"]) == 2
