@@ -1,0 +1,66 @@
+"""N-grams of a text alone, without the symbol as if which documents begin: how frequent they are, and which another has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmbench.counts.ngrams import NgramCounts, count_ngrams
+from lmbench.text.tokens import Tokens
+
+
+def ngram_counts(
+    ids: np.ndarray,
+    starts: np.ndarray | None = None,
+    orders: Sequence[int] = (1, 2, 3),
+    skip: Sequence[int] = (),
+) -> dict[int, np.ndarray]:
+    """For each order, the counts of the n-grams that occur: (K,) int64, falling.
+
+    ids: (T,) int ≥ 0. starts: (D,) ascending offsets of documents, which n-grams do not cross (default: one document).
+    skip: ids left out before n-grams are formed (line feeds, say, in a count of words).
+
+    >>> ngram_counts(np.array([1, 2, 1, 2, 3]), orders=(1, 2))
+    {1: array([2, 2, 1]), 2: array([2, 1, 1])}
+    """
+    ids = np.asarray(ids)
+    kept = ~np.isin(ids, skip)
+    before = np.append(0, np.cumsum(kept))  # how many ids are kept before each
+    begins = np.unique(before[np.append(0, [] if starts is None else starts).astype(np.int64)])
+    counts = _count(Tokens(ids[kept], begins), max(orders, default=1), int(ids.max(initial=0)) + 1)
+    cut, falling = (
+        counts.vocab_size - 1,
+        {},
+    )  # the n-grams that begin with the symbol before a document come last
+    for k in range(1, counts.order + 1):
+        if k > 1:
+            cut = int(counts.begins[k - 1][cut])
+        if k in orders:
+            inside = counts.counts[k][:cut]
+            falling[k] = np.sort(inside[inside > 0])[::-1].astype(np.int64)
+    return falling
+
+
+def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 5) -> np.ndarray:
+    """(T,) int64: the length of the longest n-gram (n ≤ highest) that ends at each test token and occurs in training.
+
+    0 for tokens outside the vocabulary; n-grams do not cross documents.
+
+    >>> matched_orders(Tokens.of([1, 2, 3]), Tokens.of([2, 3, 1, 0]), vocab_size=4)
+    array([1, 2, 1, 0])
+    """
+    walk = _count(train, highest, vocab_size).walk(Tokens(test.ids, test.starts, vocab_size))
+    position = test.positions()
+    matched = np.zeros(len(test), dtype=np.int64)
+    seen = np.bincount(train.ids, minlength=vocab_size)[test.ids] > 0
+    for k in range(1, highest + 1):
+        if k > 1:
+            seen = (walk.grams(k) >= 0) & (position >= k - 1)
+        matched[seen & (test.ids != 0)] = k
+    return matched
+
+
+def _count(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
+    """With a symbol of its own before each document, one more than the vocabulary has."""
+    return count_ngrams(Tokens(tokens.ids, tokens.starts, vocab_size), order, vocab_size + 1)
