@@ -37,7 +37,7 @@ def beginning(text: CanonicalText, chars: int) -> CanonicalText:
     last = int(np.searchsorted(text.starts, chars, side="right"))
     cut = int(text.starts[last]) if 0 < last < len(text.starts) else text.text.find(" ", chars)
     cut = text.chars if cut <= 0 else cut
-    return CanonicalText(text.text[:cut], text.starts[text.starts < cut])
+    return text.head(cut)
 
 
 def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText:
@@ -46,8 +46,7 @@ def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText:
     if most is not None:
         ends = scorer.encode(text).ends
         if most < len(ends):
-            chars = int(ends[most - 1])
-            text = CanonicalText(text.text[:chars], text.starts[text.starts < chars])
+            text = text.head(int(ends[most - 1]))
     return beginning(text, corpus.text("test").chars)
 
 

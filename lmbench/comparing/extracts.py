@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.scoring.scores import LN2, Scores
+from lmbench.scoring.scores import Scores
 from lmbench.text.units import unit_named
 
 LONG_WORDS = 40  # characters a word, on average: a source that writes no spaces
@@ -65,7 +65,7 @@ def extract(
     last = int(common[min(len(common) - 1, int(np.searchsorted(common, first + length)))])
     tracks = []
     for label, (unit, scores) in models.items():
-        low, high = np.searchsorted(_token_starts(scores), [first, last]).tolist()
+        low, high = np.searchsorted(scores.starts_of_tokens, [first, last]).tolist()
         options = alternatives(label, low, high) if alternatives is not None else ()
         tracks.append(_track(label, unit, scores, first, low, high, options))
     return Extract(corpus, text[first:last], first, tracks)
@@ -79,13 +79,9 @@ def _word_ends(text: str) -> np.ndarray:
 
 def _longest(scores: Scores, start: int, length: int) -> int:
     """The longest token, in characters, that reaches into a stretch."""
-    starts = _token_starts(scores)
+    starts = scores.starts_of_tokens
     reaching = (scores.ends > start) & (starts < start + length)
     return int((scores.ends - starts)[reaching].max(initial=0))
-
-
-def _token_starts(scores: Scores) -> np.ndarray:
-    return np.append(0, scores.ends)[: len(scores.ends)]
 
 
 def _track(
@@ -97,9 +93,9 @@ def _track(
     high: int,
     options: Sequence[Sequence[tuple[str, float]]],
 ) -> Track:
-    starts = _token_starts(scores)[low:high] - first
+    starts = scores.starts_of_tokens[low:high] - first
     ends = scores.ends[low:high] - first
-    bits = -scores.nats[low:high] / LN2
+    bits = scores.bits[low:high]
     # Tokens without a span (the first bytes of a character) are joined to the one that completes it.
     begin = np.flatnonzero(np.append(True, starts[1:] > starts[:-1])[: len(starts)])
     if not len(begin):

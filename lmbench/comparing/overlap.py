@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.scoring.scores import LN2, Scores
+from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import code_points
 
@@ -42,7 +42,7 @@ class Contamination:
         """
         chars = np.diff(scores.ends, prepend=0)
         last = self.covered[np.maximum(scores.ends - 1, 0)]
-        bits = -scores.nats / LN2
+        bits = scores.bits
         both = (np.array([bits[side].sum(), chars[side].sum()]) for side in (last, ~last))
         overlapping, clean = (float(b / c) if c else np.nan for b, c in both)
         return overlapping, clean

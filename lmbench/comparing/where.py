@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.comparing.extracts import _token_starts, _word_ends
-from lmbench.scoring.scores import LN2, Scores
+from lmbench.comparing.extracts import _word_ends
+from lmbench.scoring.scores import Scores
 from lmbench.text.tokens import Tokens
 from lmbench.text.units import unit_named
 
@@ -144,13 +144,13 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
 
 def _bits_until(scores: Scores, ends: np.ndarray) -> np.ndarray:
     """(P,) bits of the tokens between one cut and the next. A byte without a span counts for the character it begins."""
-    return _reduce(np.add, -scores.nats / LN2, scores, ends)
+    return _reduce(np.add, scores.bits, scores, ends)
 
 
 def _reduce(how: np.ufunc, values: np.ndarray, scores: Scores, ends: np.ndarray) -> np.ndarray:
     if not len(ends):
         return np.zeros(0)
-    after = np.searchsorted(_token_starts(scores), ends)
+    after = np.searchsorted(scores.starts_of_tokens, ends)
     return np.asarray(how.reduceat(values, np.append(0, after[:-1])))
 
 
@@ -203,7 +203,7 @@ def _by_oov(cut: Pieces, a: Scores, b: Scores) -> CategoryTable:
 
 
 def _by_position(cut: Pieces, a: Scores) -> CategoryTable:
-    begins = _token_starts(a)[a.starts] if len(a) else np.zeros(1, dtype=np.int64)
+    begins = a.starts_of_tokens[a.starts] if len(a) else np.zeros(1, dtype=np.int64)
     document = np.searchsorted(begins, cut.starts, side="right") - 1
     first = np.searchsorted(document, np.arange(len(begins)))
     position = np.arange(len(cut.ends)) - first[document]

@@ -39,6 +39,16 @@ class Scores:
         return self.log_probs + self.spelling
 
     @property
+    def bits(self) -> np.ndarray:
+        """(T,) float64 ≥ 0: the same charge in bits."""
+        return -self.nats / LN2
+
+    @property
+    def starts_of_tokens(self) -> np.ndarray:
+        """(T,) int64: where each token's span of characters begins."""
+        return np.append(0, self.ends)[: len(self.ends)]
+
+    @property
     def log_prob(self) -> float:
         """Total nats of the token sequence, ``<unk>`` charged as ``<unk>``."""
         return float(self.log_probs.sum())

@@ -241,8 +241,7 @@ def extract(text: CanonicalText, unit: Unit, limit: int | None) -> CanonicalText
     ends = unit.ends(text.text)
     if limit is None or len(ends) <= limit:
         return text
-    end = int(ends[limit - 1])
-    return CanonicalText(text.text[:end], text.starts[text.starts < max(end, 1)])
+    return text.head(int(ends[limit - 1]))
 
 
 CERTIFIED = 256  # tokens of the test text on which the laws are checked before a model is ranked

@@ -17,7 +17,6 @@ from lmbench.charts.chart import Chart
 from lmbench.errors import InputError, unknown
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import typed
-from lmbench.text.canonical import CanonicalText
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,11 +124,6 @@ def at_least(what: str, found: int, needed: int) -> None:
         raise InputError(
             f"the study needs at least {needed:,} {what}, the text has {found:,}; give more text"
         )
-
-
-def prefix(text: CanonicalText, chars: int) -> CanonicalText:
-    """The first characters of a text."""
-    return CanonicalText(text.text[:chars], text.starts[text.starts < max(chars, 1)])
 
 
 def paired_interval(differences: np.ndarray) -> tuple[float, float, float]:

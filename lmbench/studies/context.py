@@ -12,7 +12,7 @@ from lmbench.errors import unknown
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import PLURAL, SMALL_RNN, Study, at_least, prefix
+from lmbench.studies import PLURAL, SMALL_RNN, Study, at_least
 
 QUESTION = "How far back does a network look?"
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -60,7 +60,7 @@ def run(
     at_least(f"{PLURAL[unit]} of test text", held_out, 100)
     network: Any = make_model(model, direct=0, **({} if full else MODELS[model]))
     whole = corpus.text("test")
-    text = whole if full else prefix(whole, SCORED)
+    text = whole if full else whole.head(SCORED)
     total = 2 * len(LENGTHS) + ORDERS + 1
     rows: list[dict[str, Any]] = []
 

@@ -15,7 +15,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import SMALL_RNN, Study, at_least, prefix, small_torch
+from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 
 QUESTION = "How do bits fall with training text, and when does one model overtake another?"
@@ -95,7 +95,7 @@ def _cells(corpus: Corpus, budget: dict[str, Any], rnn_shares: tuple[float, ...]
 
     def part(chars: int, valid: CanonicalText | None = corpus.valid) -> Corpus:
         # Not dataclasses.replace: that would share the cache of encoded texts.
-        train = prefix(corpus.train, chars)
+        train = corpus.train.head(chars)
         return Corpus(corpus.name, train, valid, corpus.test, corpus.normalise, corpus.documents)
 
     chars = corpus.train.chars

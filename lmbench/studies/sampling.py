@@ -11,7 +11,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import Study, at_least, paired_interval, prefix, small_torch
+from lmbench.studies import Study, at_least, paired_interval, small_torch
 
 QUESTION = "Is sequential partition better than random sampling, beyond the seeds' spread?"
 SAMPLINGS = ("sequential", "random")
@@ -44,7 +44,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     corpus = corpus.with_held_out()
     seeds, budget = (2 * SEEDS, FULL) if full else (SEEDS, BUDGET)
     at_least("characters of training text", corpus.train.chars, 2000)
-    learnt_from = prefix(corpus.train, budget["max_tokens"])
+    learnt_from = corpus.train.head(budget["max_tokens"])
     rows: list[dict[str, Any]] = []
     for number in range(seeds):
         for sampling in SAMPLINGS:

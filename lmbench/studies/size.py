@@ -17,7 +17,6 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.scoring.scores import LN2
 from lmbench.studies import PLURAL, Study, at_least, paired_interval
 
 QUESTION = "What does a smaller model cost in bits?"
@@ -41,7 +40,7 @@ def run(
         scorer = Scorer.fit(make_model("kneser-ney", order=order, **options), corpus, unit, seed)
         scores = scorer.score(corpus.encoded(unit, "test"))
         # Tokens are the same in every vocabulary: differences are paired token by token.
-        bits = -scores.nats / LN2
+        bits = scores.bits
         whole = bits if way == WHOLE else whole
         chars = np.diff(scores.ends, prepend=0)
         blocks = zip(np.array_split(bits - whole, BLOCKS), np.array_split(chars, BLOCKS), strict=True)

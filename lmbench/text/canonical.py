@@ -112,6 +112,12 @@ class CanonicalText:
     def _types(self) -> dict[Unit, tuple[list[str], np.ndarray]]:
         return {}
 
+    def head(self, chars: int) -> CanonicalText:
+        """The first ``chars`` characters, with the documents that begin in them; all of a text that has no more."""
+        if chars >= self.chars:
+            return self
+        return CanonicalText(self.text[:chars], self.starts[self.starts < max(chars, 1)])
+
     def documents(self) -> list[str]:
         ends = [*self.starts[1:].tolist(), self.chars]
         return [self.text[a:b] for a, b in zip(self.starts.tolist(), ends, strict=False)]
@@ -147,9 +153,3 @@ def canonical_text(raw: Sequence[str], normalise: str, documents: str) -> Canoni
     if len(texts) > 1:
         texts = [t if t.endswith("\n") else t + "\n" for t in texts]
     return CanonicalText.of(texts)
-
-
-# Vocabulary ----------------------------------------------------------------------------------------
-
-
-# Tokens --------------------------------------------------------------------------------------------

@@ -36,6 +36,12 @@ class Tokens:
             return ids
         return cls(np.asarray(ids, dtype=np.int32), np.zeros(1, dtype=np.int64), bos)
 
+    def head(self, length: int) -> Tokens:
+        """The first ``length`` tokens, with the documents that begin in them; all of a text that has no more."""
+        if length >= len(self):
+            return self
+        return Tokens(self.ids[:length], self.starts[self.starts < max(length, 1)], self.bos)
+
     def documents(self) -> list[np.ndarray]:
         """The ids of each document, as views."""
         return np.split(self.ids, self.starts[1:])

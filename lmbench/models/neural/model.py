@@ -131,9 +131,8 @@ class NeuralModel(LanguageModel):
         return Recipe(**chosen)
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
-        if self.max_tokens is not None and self.max_tokens < len(train):
-            kept = train.starts[train.starts < self.max_tokens]
-            train = Tokens(train.ids[: self.max_tokens], kept, train.bos)
+        if self.max_tokens is not None:
+            train = train.head(self.max_tokens)
         generator = generator_of(rng)
         self._begin(generator)
         recipe = self._recipe()

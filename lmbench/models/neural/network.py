@@ -208,8 +208,7 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
 
 def rounding(network: Network, tokens: Tokens, most: int = 2000) -> float:
     """The most that single precision moves the probability of one of a text's first ``most`` tokens."""
-    kept = tokens.starts[tokens.starts < most]
-    some = Tokens(tokens.ids[:most], kept, tokens.bos)
+    some = tokens.head(most)
     single = score(network, some)
     double = score(copy.deepcopy(network).double(), some)
     return float(np.abs(np.exp(single) - np.exp(double)).max(initial=0.0))
