@@ -6,7 +6,7 @@ import functools
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
 from lmbench.scoring.evaluation import fit_run
-from lmbench.scoring.run import Run, load_run, save_run
+from lmbench.scoring.run import Run, Sample, load_run, save_run
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.token_file import external_run
 from lmbench.scoring.verification import certify
@@ -64,15 +64,13 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
     scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
     head = scorer.score(learnt_text(scorer, corpus))
-    facts = {
-        **run.facts,
-        "train_bits_per_char": head.bits_per_char,
-        "train_perplexity": head.perplexity,
-        "parts": parts_of(cell, folder),
-        "unranked_reason": certify(scorer, corpus, suite.verify),
-        "samples": list(_samples(scorer, suite, cell.seed)),
-    }
-    run = replace(run, facts=facts)
+    run = run.with_facts(
+        train_bits_per_char=head.bits_per_char,
+        train_perplexity=head.perplexity,
+        parts=parts_of(cell, folder),
+        unranked_reason=certify(scorer, corpus, suite.verify),
+        samples=list(_samples(scorer, suite, cell.seed)),
+    )
     scorer.save(cell.model_file(folder))
     save_run(run, cell.scores_file(folder), cell.key(corpus, suite))
     monitor.checkpoint.unlink(missing_ok=True)
@@ -85,22 +83,18 @@ def parts_of(cell: Cell, folder: Path) -> dict[str, float]:
     for component in cell.components:
         run = load_run(component.scores_file(folder))
         if run is not None:
-            found |= {**run.facts["parts"], component.label: run.facts["fit_seconds"]}
+            found |= {**run.facts.parts, component.label: run.facts.fit_seconds or 0.0}
     return found
 
 
-def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[dict[str, Any]]:
+def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[Sample]:
     told = suite.samples
     tokens = told.chars if scorer.unit.name != "word" else told.chars // 5
     prompt = told.prompt if scorer.unit.name != "word" else told.prompt.rstrip(" ")
     for temperature in told.temperatures:
         text = scorer.generate(np.random.default_rng(seed), tokens, prompt, temperature)
         # A word has no length of its own: in a text without blanks it is as long as the text.
-        yield {
-            "prompt": prompt,
-            "temperature": temperature,
-            "text": text[: len(prompt) + told.chars],
-        }
+        yield Sample(prompt=prompt, temperature=temperature, text=text[: len(prompt) + told.chars])
 
 
 # The suite -----------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def score(
     quiet: bool,
 ) -> None:
     """Scores a text with one model, trained on the spot or loaded."""
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from lmbench.corpora.corpus import Corpus, files_of, read_canonical
     from lmbench.results.build import result_of
@@ -126,8 +126,7 @@ def score(
         corpus.text("test")
         corpus = _held_out(_need(name), options, corpus)
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
-    run = score_run(scorer, corpus, scorer.model.name, seed)
-    run = replace(run, facts={**run.facts, "fit_seconds": fit_seconds})
+    run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
     result = plain(result_of(run))

@@ -100,9 +100,8 @@ class RunWatch(Watch):
         if isinstance(outcome, str):
             said = f"failed: {outcome}"
         else:
-            spent = (
-                f"{outcome.facts['fit_seconds'] + outcome.facts['score_seconds']:.1f} s" if fresh else "kept"
-            )
+            seconds = (outcome.facts.fit_seconds or 0.0) + (outcome.facts.score_seconds or 0.0)
+            spent = f"{seconds:.1f} s" if fresh else "kept"
             said = f"{outcome.scores.bits_per_char:.3f} bits/char  ({spent})"
         line = f"[{self.finished}/{self.total}] {name}: {said}"
         if self.bars is not None:

@@ -85,7 +85,7 @@ def compare(
 def unlike(one: Run, other: Run) -> str:
     """Why two runs do not compare, as a few words; '' where they do."""
     for field in TEXT_FIELDS:
-        ours, theirs = one.signature.get(field), other.signature.get(field)
+        ours, theirs = getattr(one.signature, field), getattr(other.signature, field)
         if ours != theirs:
             return f"different {field} ({ours} and {theirs})"
     if one.scores.chars != other.scores.chars:
@@ -94,7 +94,7 @@ def unlike(one: Run, other: Run) -> str:
 
 
 def _text(run: Run) -> tuple[Any, ...]:
-    return (*(str(run.signature.get(field)) for field in TEXT_FIELDS), run.scores.chars)
+    return (*(getattr(run.signature, field) for field in TEXT_FIELDS), run.scores.chars)
 
 
 def _by(runs: Sequence[Run], key: Any) -> dict[Any, list[Run]]:

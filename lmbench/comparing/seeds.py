@@ -9,17 +9,11 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.scoring.run import Run
-
-# Facts of a run that are measured anew with each seed; the others are the first seed's.
-MEASURED = (
-    *("fit_seconds", "score_seconds", "train_bits_per_char", "train_perplexity", "training_seconds"),
-    *("training_tokens", "tokens_per_second", "flops_per_second", "peak_flops", "share_of_peak"),
-)
+from lmbench.scoring.run import Run, measured_each_seed
 
 
 def mean_run(runs: Sequence[Run]) -> Run:
-    """The run whose loss on every token is the mean over the seeds' runs, as are the facts in ``MEASURED``.
+    """The run whose loss on every token is the mean over the seeds' runs, as are the facts that each seed measures anew.
 
     So its bits per character are the mean of theirs, its perplexity their geometric mean, and an interval of it speaks
     of the text alone. Raises InputError where the runs do not cut the text into the same tokens.
@@ -29,15 +23,13 @@ def mean_run(runs: Sequence[Run]) -> Run:
         raise InputError(f"the seeds of {first.label} do not have the same tokens; they have no mean")
     log_probs = np.mean([run.scores.log_probs for run in runs], axis=0)
     spelling = np.mean([run.scores.spelling for run in runs], axis=0)
-    facts: dict[str, Any] = dict(first.facts)
-    for key in MEASURED:
-        told = [run.facts[key] for run in runs if run.facts.get(key) is not None]
-        if told:
-            facts[key] = float(np.mean(told))
-    if facts.get("parts"):
-        parts = [run.facts["parts"] for run in runs]
-        facts["parts"] = {label: float(np.mean([part[label] for part in parts])) for label in parts[0]}
-    return replace(first, scores=replace(first.scores, log_probs=log_probs, spelling=spelling), facts=facts)
+    scores = replace(first.scores, log_probs=log_probs, spelling=spelling)
+    parts = {label: float(np.mean([run.facts.parts[label] for run in runs])) for label in first.facts.parts}
+    means = {}
+    for name in measured_each_seed():
+        values = [x for run in runs if (x := getattr(run.facts, name)) is not None]
+        means[name] = float(np.mean(values)) if values else None
+    return replace(first, scores=scores).with_facts(parts=parts, **means)
 
 
 def spread(runs: Sequence[Run]) -> dict[str, Any]:

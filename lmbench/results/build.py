@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from lmbench.charts.chart import Chart
@@ -15,10 +16,10 @@ from lmbench.comparing.overlap import contamination
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
-from lmbench.results.costs import mark_fronts, total_fit_seconds
+from lmbench.results.costs import mark_fronts
 from lmbench.results.environment import environment
 from lmbench.results.file import SCHEMA_VERSION
-from lmbench.scoring.run import Run
+from lmbench.scoring.run import Epoch, Run
 from lmbench.storage.plain import plain
 from lmbench.version import __version__
 from lmbench.zipf.table import zipf_rows
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 FEW_TYPES = 10  # of a run's n-grams of words, fewer show no law
 
 
-def signature_text(fields: dict[str, Any]) -> str:
-    """A run's signature as one string: what exactly was measured."""
-    return "|".join(f"{key}:{value}" for key, value in fields.items())
-
-
 def result_of(run: Run) -> dict[str, Any]:
     """One finished row of results.json, and what ``score --json`` prints."""
     return {
@@ -42,19 +38,19 @@ def result_of(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "status": "ok",
         "unranked_reason": None,
-        "signature": signature_text(run.signature),
-        "normalise": run.signature["normalise"],
-        "documents": run.signature["documents"],
-        **run.facts,
-        "total_fit_seconds": total_fit_seconds(run.facts),
-        "last_epoch_perplexity": _last_epoch(run.facts.get("history") or ()),
+        "signature": str(run.signature),
+        "normalise": run.signature.normalise,
+        "documents": run.signature.documents,
+        **msgspec.to_builtins(run.facts),
+        "total_fit_seconds": run.facts.total_fit_seconds,
+        "last_epoch_perplexity": _last_epoch(run.facts.history),
         **summary(run.scores),
     }
 
 
-def _last_epoch(history: Sequence[dict[str, float]]) -> float | None:
+def _last_epoch(history: Sequence[Epoch]) -> float | None:
     """Perplexity of the training text while it was learnt for the last time, which is what tutorials print."""
-    return 2.0 ** history[-1]["train_bits"] if history and "train_bits" in history[-1] else None
+    return 2.0 ** history[-1].train_bits if history and history[-1].train_bits is not None else None
 
 
 def results_of(
@@ -77,7 +73,7 @@ def results_of(
     table = compare([run for name in several for run in here[name]]) if several else None
     comparisons: list[Any] = [] if table is None else table.to_dict(orient="records")
     for name in corpora:
-        letters = groups([run for run in here[name] if run.facts["unranked_reason"] is None], table)
+        letters = groups([run for run in here[name] if run.ranked], table)
         for row in rows:
             if row["corpus"] == name:
                 row["groups"] = letters.get(row["label"], "")
@@ -103,7 +99,7 @@ def results_of(
                 and ("seeds" in row or row["label"] not in several_seeds)
             ]
         )
-    ranking = across([run for run in runs if run.facts["unranked_reason"] is None])
+    ranking = across([run for run in runs if run.ranked])
     if ranking is not None:
         charts.append(ranking.chart())
     results = {

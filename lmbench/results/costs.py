@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 COSTS = ("total_fit_seconds", "score_seconds", "parameters")
-
-
-def total_fit_seconds(facts: Mapping[str, Any]) -> float | None:
-    """Seconds to fit a model and all that it combines; None of scores that came from elsewhere."""
-    own = facts.get("fit_seconds")
-    return None if own is None else float(own + sum(facts.get("parts", {}).values()))
 
 
 def mark_fronts(rows: Sequence[dict[str, Any]]) -> None:

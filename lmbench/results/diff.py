@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lmbench.comparing.pairs import compare, unlike
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run, load_run
@@ -74,7 +76,7 @@ def _row(key: tuple[str, str, int], one: Run | None, other: Run | None) -> dict[
     }
     if one is None or other is None:
         return {**row, "reason": "only after" if one is None else "only before"}
-    row["signatures"] = _changed(one.signature, other.signature)
+    row["signatures"] = _changed(*(msgspec.structs.asdict(run.signature) for run in (one, other)))
     if reason := unlike(one, other):
         return {**row, "reason": f"not comparable: {reason}"}
     pair = [replace(other, label="after"), replace(one, label="before")]

@@ -40,7 +40,7 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     found: list[dict[str, Any]] = []
     for corpus in dict.fromkeys(run.corpus for run in runs):
         here = [run for run in runs if run.corpus == corpus]
-        ranked = [run for run in here if run.facts.get("unranked_reason") is None]
+        ranked = [run for run in here if run.ranked]
         letters = groups(ranked)
         here.sort(key=lambda run: (run not in ranked, run.scores.bits_per_char))
         for place, run in enumerate(here, 1):

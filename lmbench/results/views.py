@@ -23,7 +23,7 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
     """The extracts and differences of every corpus; scorer_of: a finished run's fitted model."""
     extracts, differences = [], []
     for name, corpus in corpora.items():
-        here = [run for run in runs if run.corpus == name and run.facts["unranked_reason"] is None]
+        here = [run for run in runs if run.corpus == name and run.ranked]
         seeds: dict[str, list[Run]] = {}
         for run in here:
             seeds.setdefault(run.label, []).append(run)
@@ -33,7 +33,7 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         if not ranked:
             continue
         text = corpus.text("test").text
-        models = {run.label: (run.facts["unit"], run.scores) for run in ranked}
+        models = {run.label: (run.facts.unit, run.scores) for run in ranked}
         likeliest = _alternatives(corpus, {run.label: run for run in ranked[:BEST]}, scorer_of)
         extracts.append(extract(name, text, models, 0, EXTRACT, likeliest))
         train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.models import LanguageModel, Monitor
-from lmbench.scoring.run import Run, signature
+from lmbench.scoring.run import Epoch, Facts, Run, Signature
 from lmbench.scoring.scorer import Scorer
 
 
 def costs_of(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """A fit's ``LanguageModel.costs`` with what follows from them; nothing of nothing.
+    """The facts that follow from a fit's ``LanguageModel.costs``; none of none.
 
     tokens_per_second and flops_per_second: over all of the training, its looks at held-out text included;
     share_of_peak: of the matrix products that the machine can do in that time, the share that was needed.
@@ -31,23 +32,30 @@ def costs_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def score_run(scorer: Scorer, corpus: Corpus, label: str, seed: int = 0) -> Run:
-    """Scores the held-out text, and as much of the training text: memorisation is the difference."""
+def score_run(
+    scorer: Scorer, corpus: Corpus, label: str, seed: int = 0, fit_seconds: float | None = None
+) -> Run:
+    """Scores a corpus's held-out text with a fitted model. fit_seconds: what the caller has measured of the fit."""
+    model = scorer.model
     began = time.perf_counter()
     scores = scorer.score(corpus.text("test"))
     seconds = time.perf_counter() - began
-    facts: dict[str, Any] = {
-        "model": scorer.model.name,
-        "options": scorer.model.options(),
-        "unit": scorer.unit.name,
-        "adaptive": scorer.model.adaptive,
-        "score_seconds": seconds,
-        "parameters": scorer.model.parameters,
-        "model_bytes": scorer.model.model_bytes,
-        "notes": scorer.model.notes,
-        "history": scorer.model.history,
-    }
-    return Run(corpus.name, label, scores, signature(scorer, corpus, seed), facts)
+    train, valid = (scorer.about.get(split, "") for split in ("train", "valid"))
+    signature = Signature.of(corpus, scorer.unit.name, model.context_policy, seed, train, valid)
+    facts = Facts(
+        model=model.name,
+        options=model.options(),
+        unit=scorer.unit.name,
+        adaptive=model.adaptive,
+        fit_seconds=fit_seconds,
+        score_seconds=seconds,
+        parameters=model.parameters,
+        model_bytes=model.model_bytes,
+        notes=model.notes,
+        history=msgspec.convert(model.history, list[Epoch]),
+        **costs_of(model.costs),
+    )
+    return Run(corpus.name, label, scores, signature, facts)
 
 
 def fit_run(
@@ -64,11 +72,9 @@ def fit_run(
         corpus = corpus.with_held_out()
     began = time.perf_counter()
     scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
-    seconds = time.perf_counter() - began
-    run = score_run(scorer, corpus, label or model.name, seed)
     # Of a fit that was interrupted and went on, this call has seen the rest alone.
-    seconds = max(seconds, model.costs.get("training_seconds", 0.0))
-    return scorer, replace(run, facts={**run.facts, "fit_seconds": seconds, **costs_of(model.costs)})
+    seconds = max(time.perf_counter() - began, model.costs.get("training_seconds", 0.0))
+    return scorer, score_run(scorer, corpus, label or model.name, seed, seconds)
 
 
 def evaluate(

@@ -2,67 +2,210 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from lmbench.corpora.corpus import Corpus
-from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import Scores
 from lmbench.storage.files import write_whole
 from lmbench.version import __version__
 
 
-def signature(scorer: Scorer, corpus: Corpus, seed: int) -> dict[str, Any]:
-    """What was measured: two runs compare only where the first four fields agree."""
-    return {
-        "corpus": corpus.name,
-        "text": hashlib.sha256(corpus.text("test").text.encode()).hexdigest()[:16],
-        "normalise": corpus.normalise,
-        "documents": corpus.documents,
-        "unit": scorer.unit.name,
-        "oov": "spelled",
-        "context": scorer.model.context_policy,
-        "seed": seed,
-        "lmbench": __version__,
-    }
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured: two runs compare only where the text is the same and was made alike.
+
+    corpus: its name. text: 16 hexadecimal digits that name the canonical test text. normalise, documents: how it was made. unit: the
+    model's tokens. oov: what tokens outside the vocabulary are charged. context: what a prediction rests on, ``adaptive`` where scoring
+    learns from the text. train, valid: name the texts that the model learnt from, '' where that is not known or there was none.
+    seed: of the fit. lmbench: the version.
+
+    >>> str(Signature(corpus="c", text="ab", normalise="none", documents="line", unit="char", context="document", lmbench="1"))
+    'corpus:c|text:ab|normalise:none|documents:line|unit:char|oov:spelled|context:document|seed:0|lmbench:1'
+    """
+
+    corpus: str
+    text: str = ""
+    normalise: str = "none"
+    documents: str = "stream"
+    unit: str = "token"
+    oov: str = "spelled"
+    context: str = "undeclared"
+    train: str = ""
+    valid: str = ""
+    seed: int = 0
+    lmbench: str = __version__
+
+    @classmethod
+    def of(
+        cls, corpus: Corpus, unit: str, context: str, seed: int, train: str = "", valid: str = ""
+    ) -> Signature:
+        """Of scores of a corpus's test text."""
+        return cls(
+            corpus=corpus.name,
+            text=corpus.text("test").fingerprint,
+            normalise=corpus.normalise,
+            documents=corpus.documents,
+            unit=unit,
+            context=context,
+            train=train,
+            valid=valid,
+            seed=seed,
+        )
+
+    def __str__(self) -> str:
+        """All of it as one string, ``field:value|field:value``; fields that are not known are left out."""
+        return "|".join(
+            f"{key}:{value}" for key, value in msgspec.structs.asdict(self).items() if value != ""
+        )
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """A pass over the training text: what a learning curve is drawn of.
+
+    epoch: 1 for the first. tokens: predicted so far. seconds: since training began. train_bits, valid_bits: a token, of the training
+    text while it was learnt and of the held-out text after it.
+    """
+
+    epoch: float | None = None
+    tokens: float | None = None
+    seconds: float | None = None
+    train_bits: float | None = None
+    valid_bits: float | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that a model wrote. text: with the prompt before it. temperature: > 0; 1 draws from the model as it is."""
+
+    prompt: str = ""
+    temperature: float = 1.0
+    text: str = ""
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim held against a file: the text's first ``tokens`` coded by the model, and decoded again.
+
+    file_bits: of the file. claimed_bits: what the scores say. identical: the decoded text is the text. holds: identical, and the file
+    is as short as claimed.
+    """
+
+    tokens: int
+    file_bits: int
+    claimed_bits: float
+    identical: bool
+    holds: bool
+
+
+EACH_SEED = Meta(extra={"each seed": True})  # measured anew with each seed of training; over seeds, the mean
+Amount = Annotated[float, Meta(ge=0)] | None
+Count = Annotated[int, Meta(ge=0)] | None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a run beside its scores; None where it is not known or does not apply.
+
+    model: its registered name. options: the model's own, by name. unit: of its tokens. adaptive: scoring learns from the text.
+    unranked_reason: why the run may not be ranked.
+    fit_seconds, score_seconds: wall-clock time. parts: seconds that each model which this one combines took to fit, by label.
+    parameters: numbers that training sets. model_bytes: of the model in memory.
+    train_bits_per_char, train_perplexity: of as much of the training text as there is of the test text, once trained.
+    training_flops: floating-point operations of matrix products to learn from one token. training_tokens: learnt from, over all passes.
+    training_seconds: held-out evaluations included. peak_flops: a second, of large single-precision products on the same threads.
+    arithmetic: that of the training. tokens_per_second, flops_per_second: over all of the training. share_of_peak: of the matrix
+    products that the machine can do in that time, the share that was needed, 0 to 1 (more is possible in bfloat16).
+    verified: a claim held against a file. notes: what a reader should know. history: an entry an epoch. samples: texts that it wrote.
+    """
+
+    model: str = ""
+    options: dict[str, Any] = {}
+    unit: str = "token"
+    adaptive: bool = False
+    unranked_reason: str | None = None
+    fit_seconds: Annotated[Amount, EACH_SEED] = None
+    score_seconds: Annotated[Amount, EACH_SEED] = None
+    parts: dict[str, float] = {}
+    parameters: Count = None
+    model_bytes: Count = None
+    train_bits_per_char: Annotated[Amount, EACH_SEED] = None
+    train_perplexity: Annotated[Amount, EACH_SEED] = None
+    training_flops: Amount = None
+    training_tokens: Annotated[Amount, EACH_SEED] = None
+    training_seconds: Annotated[Amount, EACH_SEED] = None
+    peak_flops: Annotated[Amount, EACH_SEED] = None
+    arithmetic: str | None = None
+    tokens_per_second: Annotated[Amount, EACH_SEED] = None
+    flops_per_second: Annotated[Amount, EACH_SEED] = None
+    share_of_peak: Annotated[Amount, EACH_SEED] = None
+    verified: Verified | None = None
+    notes: list[str] = []
+    history: list[Epoch] = []
+    samples: list[Sample] = []
+
+    @property
+    def total_fit_seconds(self) -> float | None:
+        """Seconds to fit a model and all that it combines; None of scores that came from elsewhere."""
+        return None if self.fit_seconds is None else self.fit_seconds + sum(self.parts.values())
+
+
+def measured_each_seed() -> list[str]:
+    """The facts that each seed of training measures anew."""
+    hints = get_type_hints(Facts, include_extras=True)
+    return [name for name, hint in hints.items() if EACH_SEED in getattr(hint, "__metadata__", ())]
 
 
 @dataclass(frozen=True)
 class Run:
     """One model on one corpus: its scores on the held-out text and the facts beside them.
 
-    signature: what was measured, as ordered fields (corpus, text hash, normaliser, documents, unit,
-    out-of-vocabulary policy, context policy, seed, version); two runs compare only where the text is the same.
-    facts: everything else that results.json tells of the run (fit_seconds, parameters, options ...).
+    signature: what was measured. facts: everything else that results.json tells of the run (fit_seconds, parameters, options ...).
     """
 
     corpus: str
     label: str
     scores: Scores
-    signature: dict[str, Any]
-    facts: dict[str, Any] = field(default_factory=dict)
+    signature: Signature
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def seed(self) -> int:
-        return int(self.signature.get("seed", 0))
+        return self.signature.seed
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the run may be ranked beside others."""
+        return self.facts.unranked_reason is None
+
+    def with_facts(self, **changed: Any) -> Run:
+        """The run with some of its facts told anew."""
+        return Run(
+            self.corpus,
+            self.label,
+            self.scores,
+            self.signature,
+            msgspec.structs.replace(self.facts, **changed),
+        )
+
+
+class _Stored(msgspec.Struct):
+    """What stands beside the arrays in a run's file."""
+
+    key: str
+    corpus: str
+    label: str
+    signature: Signature
+    facts: Facts
+    scalars: dict[str, int]
 
 
 def save_run(run: Run, path: Path, key: str) -> None:
     """Writes a run's scores and facts to one .npz file, whole or not at all."""
-    about = {
-        "key": key,
-        "corpus": run.corpus,
-        "label": run.label,
-        "signature": run.signature,
-        "facts": run.facts,
-        "scalars": {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"},
-    }
+    scalars = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"}
+    about = _Stored(key, run.corpus, run.label, run.signature, run.facts, scalars)
     arrays = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type != "int"}
     stream = io.BytesIO()
     np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
@@ -73,16 +216,11 @@ def load_run(path: Path, key: str | None = None) -> Run | None:
     """A run read back; None where it is missing, damaged, or (given a key) not of the same text, model and code."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            about = msgspec.json.decode(stored["about"].tobytes())
-            if key is not None and about["key"] != key:
+            about = msgspec.json.decode(stored["about"].tobytes(), type=_Stored)
+            if key is not None and about.key != key:
                 return None
             arrays = {name: stored[name] for name in stored.files if name != "about"}
     except (OSError, ValueError, KeyError, EOFError):
         return None
-    return Run(
-        about["corpus"],
-        about["label"],
-        Scores(**arrays, **about["scalars"]),
-        about["signature"],
-        about["facts"],
-    )
+    facts: dict[str, Any] = {**arrays, **about.scalars}
+    return Run(about.corpus, about.label, Scores(**facts), about.signature, about.facts)

@@ -70,6 +70,8 @@ class Scorer:
         valid = encoded["valid"].tokens if "valid" in encoded else None
         model.fit(encoded["train"].tokens, valid, len(vocab), np.random.default_rng(seed), monitor)
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
+        about |= {"train": corpus.train.fingerprint}
+        about |= {"valid": "" if corpus.valid is None else corpus.valid.fingerprint}
         return cls(model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:], about)
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,13 @@ import numpy as np
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
-from lmbench.scoring.run import Run
+from lmbench.scoring.run import Facts, Run, Signature
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.files import read_text, whole_file, write_whole
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import Unit
 from lmbench.text.vocab import Vocab
-from lmbench.version import __version__
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -47,7 +45,7 @@ def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) ->
     write_whole(path, "\n".join(["\t".join(columns), *("\t".join(map(str, row)) for row in rows)]) + "\n")
 
 
-def _write_parquet(path: str | Path, columns: dict[str, Any], signature: dict[str, Any]) -> None:
+def _write_parquet(path: str | Path, columns: dict[str, Any], signature: Signature) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -98,20 +96,9 @@ def external_run(
         raise InputError(f"{file}: a token runs across the document that begins at character {at}; divide it")
     counts = (text.chars, text.bytes, text.words, vocab_size)
     scores = Scores(log_probs, ends, oov, spelling, np.append(0, starts), *counts)
-    signature = {
-        "corpus": corpus.name,
-        "text": hashlib.sha256(text.text.encode()).hexdigest()[:16],
-        "normalise": corpus.normalise,
-        "documents": corpus.documents,
-        "unit": unit,
-        "oov": "spelled",
-        "context": "undeclared",
-        "seed": seed,
-        "lmbench": __version__,
-    }
     why = f"read from {Path(file).name}: that its probabilities sum to 1 is not known here"
-    facts: dict[str, Any] = {"model": "external", "options": {"file": str(file)}, "unit": unit}
-    facts |= {"adaptive": False, "notes": [], "history": [], "unranked_reason": why}
+    facts = Facts(model="external", options={"file": str(file)}, unit=unit, unranked_reason=why)
+    signature = Signature.of(corpus, unit, "undeclared", seed)
     return Run(corpus.name, label or Path(file).stem, scores, signature, facts)
 
 

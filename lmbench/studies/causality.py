@@ -16,7 +16,7 @@ from lmbench.comparing.pairs import compare
 from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
-from lmbench.scoring.run import Run
+from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
@@ -53,7 +53,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
                 scorer = Scorer.fit(make_model(model, **options), text, unit, seed)
                 scores = by_character(scorer.score(text.text("test")))
             scores = turned(scores, corpus.text("test")) if way == "backwards" else scores
-            runs.append(Run(corpus.name, way, scores, {"corpus": corpus.name}))
+            runs.append(Run(corpus.name, way, scores, Signature(corpus=corpus.name)))
         found = compare(runs[::-1], rng=np.random.default_rng(seed)).iloc[0]
         rows.append(
             {

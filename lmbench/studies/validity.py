@@ -20,7 +20,7 @@ from lmbench.comparing.pairs import compare
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.sources import HiddenMarkov, even_process, golden_mean, markov
 from lmbench.models.monitor import Monitor
-from lmbench.scoring.run import Run
+from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.studies import Study
 
@@ -165,7 +165,7 @@ def trials(
         found = []
         for label, table in zip("abc", tables, strict=False):
             bits = np.concatenate([laboratory.bits(table, piece) for piece in written])
-            found.append(Run(name, label, scores_of(bits, documents), {}))
+            found.append(Run(name, label, scores_of(bits, documents), Signature(corpus=name)))
         return found
 
     def test(written: tuple[str, ...], other: np.ndarray) -> tuple[float, bool, float]:

@@ -7,6 +7,7 @@ The canonical text is what every model is charged for.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,11 @@ class CanonicalText:
 
     text: str
     starts: np.ndarray
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name the text: the first of SHA-256 over its UTF-8 bytes."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @cached_property
     def chars(self) -> int:

@@ -253,8 +253,8 @@ def test_a_text_without_blanks(tmp_path):
     corpus = CorpusSpec("long", train=str(tmp_path / "train.txt"), test=str(tmp_path / "test.txt"))
     suite = Suite(name="long", corpora=[corpus], models=[ModelSpec("unigram", unit="word")])
     outcome, found = results_in(tmp_path / "run", suite)
-    for sample in outcome.runs[0].facts["samples"]:
-        assert len(sample["text"]) == len(sample["prompt"]) + suite.samples.chars
+    for sample in outcome.runs[0].facts.samples:
+        assert len(sample.text) == len(sample.prompt) + suite.samples.chars
     assert found["zipf"] == []  # two types are no Zipf's law
 
 

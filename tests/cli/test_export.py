@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 from paths import GOLDEN
@@ -14,6 +15,7 @@ from lmbench.cli import main
 from lmbench.comparing.table import Table
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.scoring.run import Facts
 
 TRAIN, TEST = str(GOLDEN / "ferry.train.txt"), str(GOLDEN / "ferry.test.txt")
 SCORE = [
@@ -130,11 +132,11 @@ def test_the_leaderboard_is_a_data_frame_best_first(runs):
 
 
 def test_runs_without_a_rank_come_last(runs):
-    best = lb.Run("ferry", "cheat", runs[1].scores, runs[1].signature, {"unranked_reason": "it peeks"})
+    best = lb.Run("ferry", "cheat", runs[1].scores, runs[1].signature, Facts(unranked_reason="it peeks"))
     table = lb.leaderboard([best, *runs])
     assert table["label"].tolist() == ["bigram", "uniform", "cheat"]
     assert table["rank"].isna().tolist() == [False, False, True]
-    other = lb.Run("ferry", "x", runs[0].scores, {**runs[0].signature, "text": "other"})
+    other = lb.Run("ferry", "x", runs[0].scores, msgspec.structs.replace(runs[0].signature, text="other"))
     with pytest.raises(InputError, match="not one ranking"):
         lb.leaderboard([*runs, other])
 

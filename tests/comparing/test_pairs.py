@@ -16,7 +16,7 @@ from lmbench.comparing.grouping import groups, letters
 from lmbench.comparing.pairs import COLUMNS, align, compare, holm, seed_error
 from lmbench.comparing.ranks import across
 from lmbench.errors import InputError
-from lmbench.scoring.run import Run
+from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import Scores
 
 LN2 = math.log(2)
@@ -37,8 +37,9 @@ def run_of(label, bits, ends=None, corpus="text", seed=0, starts=(0,), **signatu
         words=1,
         vocab_size=9,
     )
-    facts = {"corpus": corpus, "text": "sha", "normalise": "none", "documents": "stream", "seed": seed}
-    return Run(corpus, label, scores, facts | signature)
+    return Run(
+        corpus, label, scores, Signature(**{"corpus": corpus, "text": "sha", "seed": seed} | signature)
+    )
 
 
 def noisy(seed, n=2000, shift=0.0):

@@ -121,10 +121,10 @@ def test_the_laws_hold(fitted):
 
 def test_the_signature_says_what_a_prediction_rests_on(fitted, folder):
     corpus, _, run = fitted
-    assert run.signature["context"] == "document,bos=<|endoftext|>,window=8,stride=4"
-    assert run.signature["unit"] == "subword"
+    assert run.signature.context == "document,bos=<|endoftext|>,window=8,stride=4"
+    assert run.signature.unit == "subword"
     other = make_model("hugging-face", path=str(folder), window=6, stride=5)
-    assert fit_run(other, corpus)[1].signature["context"].endswith("window=6,stride=5")
+    assert fit_run(other, corpus)[1].signature.context.endswith("window=6,stride=5")
 
 
 def test_it_is_compared_with_models_of_other_units_and_saved(fitted, tmp_path):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lmbench.models import make_model
-from lmbench.results.costs import mark_fronts, total_fit_seconds
+from lmbench.results.costs import mark_fronts
 from lmbench.scoring.evaluation import costs_of, fit_run
+from lmbench.scoring.run import Facts
 
 
 def test_rates_follow_from_what_was_measured() -> None:
@@ -31,21 +32,21 @@ def test_a_network_tells_its_costs_and_a_count_model_has_none(ferry) -> None:
     scorer, run = fit_run(make_model("rnn-scratch", **small), ferry)
     vocab, tokens = len(scorer.vocab), len(scorer.encode(ferry.train).tokens)
     # H² + HV weights meet each token, two operations forwards and four backwards
-    assert run.facts["training_flops"] == 6 * (8 * 8 + 8 * vocab)
-    assert 0.8 * 2 * tokens <= run.facts["training_tokens"] <= 2 * tokens  # an epoch may begin a little later
-    assert 0 < run.facts["training_seconds"] <= run.facts["fit_seconds"]
-    assert run.facts["flops_per_second"] == pytest.approx(
-        run.facts["training_flops"] * run.facts["training_tokens"] / run.facts["training_seconds"]
+    assert run.facts.training_flops == 6 * (8 * 8 + 8 * vocab)
+    assert 0.8 * 2 * tokens <= run.facts.training_tokens <= 2 * tokens  # an epoch may begin a little later
+    assert 0 < run.facts.training_seconds <= run.facts.fit_seconds
+    assert run.facts.flops_per_second == pytest.approx(
+        run.facts.training_flops * run.facts.training_tokens / run.facts.training_seconds
     )
-    assert run.facts["peak_flops"] > 1e8
-    assert run.facts["arithmetic"] in ("float32", "bfloat16")
-    assert "training_flops" not in fit_run(make_model("bigram"), ferry)[1].facts
+    assert run.facts.peak_flops > 1e8
+    assert run.facts.arithmetic in ("float32", "bfloat16")
+    assert fit_run(make_model("bigram"), ferry)[1].facts.training_flops is None
 
 
 def test_the_time_of_a_mixture_is_that_of_its_parts_too() -> None:
-    assert total_fit_seconds({"fit_seconds": 1.0, "parts": {"a": 2.0, "b": 4.0}}) == 7.0
-    assert total_fit_seconds({"fit_seconds": 1.0}) == 1.0
-    assert total_fit_seconds({}) is None
+    assert Facts(fit_seconds=1.0, parts={"a": 2.0, "b": 4.0}).total_fit_seconds == 7.0
+    assert Facts(fit_seconds=1.0).total_fit_seconds == 1.0
+    assert Facts().total_fit_seconds is None
 
 
 def test_the_front_against_every_pair() -> None:

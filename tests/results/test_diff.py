@@ -11,7 +11,7 @@ from lmbench.cli import main
 from lmbench.report import write_changes
 from lmbench.report.diff_page import changes_answer
 from lmbench.results.diff import diff_runs
-from lmbench.scoring.run import Run, save_run
+from lmbench.scoring.run import Run, Signature, save_run
 from lmbench.scoring.scores import Scores
 
 ROW = {
@@ -78,7 +78,9 @@ def scored(folder, label, log_probs):
     plain = np.zeros(len(ends))
     starts = np.zeros(1, dtype=np.int64)
     scores = Scores(np.array(log_probs), ends, plain > 0, plain, starts, len(ends), len(ends), 1, 4)
-    signature = {"corpus": "c", "text": "t", "normalise": "none", "documents": "stream", "seed": 0}
+    signature = Signature(
+        corpus="c", text="t", normalise="none", documents="stream", unit="char", context="document"
+    )
     save_run(Run("c", label, scores, signature), folder / "scores" / "c" / f"{label}.npz", "")
 
 

@@ -57,7 +57,7 @@ def test_the_bits_are_those_of_the_file(tmp_path):
     )
     run = external_run(file, corpus_of("a bc d"))
     assert run.scores.bits_per_char == pytest.approx(2 / 6, rel=1e-15)
-    assert "sum to 1" in run.facts["unranked_reason"]
+    assert "sum to 1" in run.facts.unranked_reason
 
 
 def test_an_own_spelling_is_taken_and_columns_may_stand_in_any_order(tmp_path):
