@@ -86,7 +86,8 @@ class LanguageModel(ABC):
     def _distributions(self, tokens: Tokens) -> np.ndarray:
         """(T, V) float64, nats: the distribution of each token after those before it in its document.
 
-        Asks for one prefix after another; a model that reads a text in one go overrides it.
+        Asks for one prefix after another. A model that reads a text in one go overrides it, and so does one that reads on
+        from one document to the next.
         """
         position = tokens.positions()
         rows = np.empty((len(tokens), self.vocab_size))
@@ -260,6 +261,3 @@ class LanguageModel(ABC):
         raise InputError(
             f"{self.name}{where} gives a probability of {what}: its numbers are wrong; fit it or get it anew"
         )
-
-
-# Options from text ---------------------------------------------------------------------------------

@@ -49,17 +49,33 @@ class Cache(LanguageModel):
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         p = self.unigrams[tokens.ids]
         for contexts in self._contexts(tokens):
-            grams = number(contexts, tokens.ids)
-            seen, total = (recently(which, self.window) for which in (grams, contexts))
+            seen, total = (
+                count_recent(which, self.window) for which in (number(contexts, tokens.ids), contexts)
+            )
             p = (seen + self.strength * p) / (total + self.strength)
         return np.log(p)
+
+    def _distributions(self, tokens: Tokens) -> np.ndarray:
+        places = np.arange(len(tokens))
+        rows = np.tile(self.unigrams, (len(tokens), 1))
+        for contexts in self._contexts(tokens):
+            order, earliest = recent(contexts, self.window)
+            before = np.zeros(
+                (len(tokens) + 1, self.vocab_size), dtype=np.int32
+            )  # tokens of each kind, in that order
+            before[places + 1, tokens.ids[order]] = 1
+            np.cumsum(before, axis=0, out=before)
+            total = (places - earliest)[:, None]
+            rows[order] = (before[places] - before[earliest] + self.strength * rows[order]) / (
+                total + self.strength
+            )
+        return np.log(rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         rows = np.tile(self.unigrams, (len(contexts), 1))
         for row, context in zip(rows, contexts, strict=True):
-            kept = context[
-                max(0, len(context) - self.window - self.order) :
-            ]  # what is remembered, and before it
+            # What is remembered, and the contexts of that.
+            kept = context[max(0, len(context) - self.window - self.order) :]
             begin = max(0, len(kept) - self.window)
             for which in self._contexts(Tokens.of(np.append(kept, np.int32(0)), bos)):
                 alike = np.flatnonzero(which[begin:-1] == which[-1]) + begin
@@ -93,11 +109,20 @@ def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def recently(which: np.ndarray, window: int) -> np.ndarray:
-    """(T,) int64: how many of the ``window`` tokens before each have the same number."""
+def recent(which: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens sorted by their numbers, stably: (T,) their places in the text, (T,) where the window of each begins.
+
+    In that order entry i is preceded, from entry earliest[i] on, by those of the ``window`` tokens before it that have
+    its number.
+    """
     order = np.argsort(which, kind="stable")
     place = which[order] * len(which) + order  # ascending; those of one number lie together
-    earliest = which[order] * len(which) + np.maximum(order - window, 0)
-    found = np.empty(len(which), dtype=np.int64)
-    found[order] = np.arange(len(which)) - np.searchsorted(place, earliest)
-    return found
+    return order, np.searchsorted(place, which[order] * len(which) + np.maximum(order - window, 0))
+
+
+def count_recent(which: np.ndarray, window: int) -> np.ndarray:
+    """(T,) int64: how many of the ``window`` tokens before each have the same number."""
+    order, earliest = recent(which, window)
+    count = np.empty(len(which), dtype=np.int64)
+    count[order] = np.arange(len(which)) - earliest
+    return count

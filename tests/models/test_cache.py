@@ -52,6 +52,15 @@ def test_the_next_distribution_is_the_scored_one(document, order, window):
     np.testing.assert_allclose(row, scored, rtol=1e-12)
 
 
+@given(documents_of, st.integers(1, 3), st.integers(0, 6), st.integers(0, V - 1))
+def test_scores_are_taken_from_the_distributions_from_one_document_to_the_next(documents, order, window, bos):
+    model = make_model("cache", order=order, window=window).fit([0, 1], vocab_size=V)
+    tokens = tokens_of(documents, bos)
+    rows = model.distributions(tokens)
+    assert np.array_equal(rows[np.arange(len(tokens)), tokens.ids], model.log_probs(tokens))
+    np.testing.assert_allclose(np.exp(rows).sum(axis=1), 1, rtol=1e-12)
+
+
 @pytest.mark.parametrize("options", [{}, {"order": 1}, {"window": 0}, {"window": 10_000}])
 def test_laws(options):
     assert check_model(make_model("cache", **options)) == {}

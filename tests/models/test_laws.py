@@ -48,6 +48,11 @@ def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_
         assert "sums to one" in broken
     else:
         assert not broken
+    both = Tokens(tokens.ids, np.array([0, len(first)]), tokens.bos)
+    rows, scored = scorer.model.distributions(both), scorer.model.log_probs(both)
+    assert rows.shape == (len(both), len(scorer.vocab))
+    taken = rows[np.arange(len(both)), both.ids]
+    np.testing.assert_allclose(np.exp(taken), np.exp(scored), rtol=0, atol=scorer.model.precision)
     scorer.save(tmp_path / "model")
     again = load_model(tmp_path / "model")
     before, after = scorer.score(ferry.test), again.score(ferry.test)

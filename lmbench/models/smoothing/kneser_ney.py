@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, sum_by
+from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
 from lmbench.counts.spilling import count_within
 from lmbench.counts.trie import Walk
 from lmbench.errors import InputError
@@ -243,41 +243,50 @@ def tune(
     Given those of the other orders, p is affine in the three of one order, so its logarithm is concave: Newton's
     method on one order after the other, until a round gains next to nothing. 0 < D_j ≤ j throughout.
     """
+    longest = max(
+        k for k, size in enumerate(counts.sizes) if size
+    )  # longer n-grams than the text has change nothing
     walk = counts.walk(valid)
-    orders = [_held_out(counts, adjusted[k], walk, k) for k in range(1, counts.order + 1)]
+    orders = [_held_out(counts, adjusted[k], walk, k) for k in range(1, longest + 1)]
     lowest, highest = np.full(3, 1e-4), np.array([1.0, 2.0, 3.0])
     discounts = [np.clip(d[1:], lowest, highest) for d in start]
+    # Of each order: what multiplies p of the order below, and what its discounts take from an n-gram's own share.
+    shared = [share[1:].T @ d for (_, share), d in zip(orders, discounts, strict=False)]
+    taken = [own[1:].T @ d for (own, _), d in zip(orders, discounts, strict=False)]
 
-    def probabilities() -> list[np.ndarray]:
-        """p of each held-out token at each order from 0."""
-        p = [np.full(len(valid), 1 / counts.vocab_size)]
-        for (own, share), d in zip(orders, discounts, strict=True):
-            p.append(p[-1] * share[0] + own[0] + (share[1:].T @ d) * p[-1] - own[1:].T @ d)
+    def extend(p: list[np.ndarray]) -> list[np.ndarray]:
+        """p of each held-out token at each order from 0, given those of the first orders."""
+        p = p[:]
+        for j in range(len(p) - 1, longest):
+            own, share = orders[j]
+            p.append(p[-1] * share[0] + own[0] + shared[j] * p[-1] - taken[j])
         return p
 
-    p = probabilities()
+    p = extend([np.full(len(valid), 1 / counts.vocab_size)])
     gain, best = np.inf, float(np.log(p[-1]).sum())
     while gain > 1e-7 * abs(best):
         before = best
         for k, (own, share) in enumerate(orders):
             above = np.ones(len(valid))
-            for (_, other), d in zip(orders[k + 1 :], discounts[k + 1 :], strict=True):
-                above *= other[0] + other[1:].T @ d
+            for (_, other), of_other in zip(orders[k + 1 :], shared[k + 1 :], strict=True):
+                above *= other[0] + of_other
             slopes = (share[1:] * p[k] - own[1:]) * above / p[-1]
             slope, d = slopes.sum(axis=1), discounts[k]
             free = ~((d <= lowest) & (slope < 0) | (d >= highest) & (slope > 0))
             curvature = slopes[free] @ slopes[free].T + 1e-9 * np.eye(free.sum())
             step = np.zeros(3)
             step[free] = np.linalg.solve(curvature, slope[free])
+            present = shared[k], taken[k]
             for length in (1, 0.5, 0.25, 0.1, 0.01):
                 discounts[k] = np.clip(d + length * step, lowest, highest)
-                trial = probabilities()
+                shared[k], taken[k] = share[1:].T @ discounts[k], own[1:].T @ discounts[k]
+                trial = extend(p[: k + 1])
                 likelihood = float(np.log(trial[-1]).sum())
                 if likelihood >= best:
                     best, p = likelihood, trial
                     break
             else:
-                discounts[k] = d
+                discounts[k], (shared[k], taken[k]) = d, present
         gain = best - before
     return [np.array([0.0, *d]) for d in discounts]
 
@@ -289,15 +298,15 @@ def _held_out(counts: NgramCounts, a: np.ndarray, walk: Walk, k: int) -> tuple[n
     """
     prefixes, size = counts.prefixes(k), counts.sizes[k - 1]
     gram, context = walk.grams(k), walk.contexts(k - 1)
-    total = np.where(context >= 0, sum_by(prefixes, size, a)[context], 0)
+    total = values_at(sum_by(prefixes, size, a), context)
     kind = np.minimum(a, 3)
     own, share = np.zeros((4, len(gram))), np.zeros((4, len(gram)))
     share[0] = total == 0
-    a_of_gram = np.where(gram >= 0, a[gram], 0) if len(a) else np.zeros(len(gram), dtype=np.int64)
+    a_of_gram = values_at(a, gram)
     own[0] = a_of_gram / np.maximum(total, 1)
     for j in (1, 2, 3):
         n = np.bincount(prefixes[kind == j], minlength=size)
-        share[j] = np.where(total > 0, n[context] / np.maximum(total, 1), 0)
+        share[j] = np.where(total > 0, values_at(n, context) / np.maximum(total, 1), 0)
         own[j] = (np.minimum(a_of_gram, 3) == j) / np.maximum(total, 1)
     return own, share
 

@@ -223,6 +223,18 @@ def test_fallback_is_noted_and_used():
     assert model.notes[0].startswith("order 1: discounts unusable because n3 = 0")
 
 
+@pytest.mark.parametrize("text", ["a", "aa", "ab" * 10])
+def test_discounts_of_orders_longer_than_the_text_need_no_tuning(text):
+    """Two symbols and order=999: each round of tuning went through a million pairs of orders without an n-gram."""
+    ids = ["<unk>", "a", "b"]
+    train = np.array([ids.index(c) for c in text])
+    short, long = (
+        make_model("kneser-ney", order=order, discounts="tune").fit(train, train[:2], 3)
+        for order in (len(text) + 1, 300)
+    )
+    assert np.array_equal(short.log_probs(train), long.log_probs(train))
+
+
 def test_tuned_discounts_are_at_the_top_of_the_held_out_likelihood():
     train, test = ferry()
     size = len(train.vocab)
