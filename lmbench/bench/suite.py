@@ -8,35 +8,44 @@ from typing import Any
 
 import msgspec
 
-from lmbench.corpora.corpus import Corpus, load_corpus
-from lmbench.errors import InputError, unknown
+from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.descriptions import registry
+from lmbench.corpora.files import stem_of
+from lmbench.errors import unknown
 from lmbench.models import make_model
 
 
 class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A registered corpus by name, or a name for files of the user's own."""
+    """A text of a suite: a registered corpus by its name, a description by its path, or files of the user's own.
+
+    train: a file, a pattern, a directory, a description (``.toml``), or a list of files; left out where ``name`` is a
+    registered corpus. valid, test: files too, or shares of ``train``; default a tenth each. field: of JSON lines and
+    Parquet.
+    """
 
     name: str
     normalise: str | None = None
     documents: str | None = None
-    train: str | None = None
-    valid: str | None = None
-    test: str | None = None
+    train: str | tuple[str, ...] | None = None
+    valid: str | tuple[str, ...] | float | None = None
+    test: str | tuple[str, ...] | float | None = None
+    field: str | None = None
+
+    @classmethod
+    def of(cls, place: str) -> CorpusSpec:
+        """From what stands in a list of corpora: a registered name, or the path of a description or of a text."""
+        return cls(place) if place in registry() else cls(stem_of(place), train=place)
 
     def load(self) -> Corpus:
-        if self.train is None:
-            return load_corpus(self.name, self.normalise, self.documents)
-        if self.test is None:
-            raise InputError(f"corpus {self.name} has train but no test; add test = FILE to it")
-        corpus = Corpus.from_files(
-            self.train,
+        return Corpus.of(
+            self.name if self.train is None else self.train,
             self.valid,
             self.test,
-            self.normalise or "none",
-            self.documents or "stream",
-            self.name,
-        )
-        return corpus.with_held_out()
+            normalise=self.normalise,
+            documents=self.documents,
+            field=self.field,
+            name=self.name,
+        ).with_held_out()
 
 
 class ModelSpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,7 +97,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
 
     def corpus_specs(self) -> list[CorpusSpec]:
-        return [CorpusSpec(c) if isinstance(c, str) else c for c in self.corpora]
+        return [CorpusSpec.of(c) if isinstance(c, str) else c for c in self.corpora]
 
     def narrowed(
         self, corpora: list[str], models: list[str], seed: int | None, seeds: int | None = None
@@ -114,12 +123,14 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
                     queue.extend(make_model(spec.model, **spec.options).component_labels)
             chosen = [spec for spec in self.models if spec.label in wanted]
         known = {spec.name: spec for spec in self.corpus_specs()}
+        specs: list[str | CorpusSpec] = [known.get(place, place) for place in corpora] or self.corpora
+        kept = [known[place] if place in known else CorpusSpec.of(place) for place in corpora]
+        names = [spec.name for spec in kept]
         if corpora:
             only = self.corpus_specs()[0].name
-            external = [spec for spec in external if (spec.corpus or only) in corpora]
-        specs: list[str | CorpusSpec] = [known.get(name, name) for name in corpora] or self.corpora
-        replaced = bool(corpora) and set(corpora) != set(known)
-        name = "-".join([self.name, *corpora]) if replaced else self.name
+            external = [spec for spec in external if (spec.corpus or only) in names]
+        replaced = bool(corpora) and set(names) != set(known)
+        name = "-".join([self.name, *names]) if replaced else self.name
         name = re.sub(r"[^\w.-]+", "-", name)
         told = self.seeds
         if seed is not None or seeds is not None:

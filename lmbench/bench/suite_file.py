@@ -95,6 +95,9 @@ def check(suite: Suite) -> None:
                 raise unknown(f"component of {where} (rows above it)", label, labels)
         labels.append(model.label)
     names = [spec.name for spec in suite.corpus_specs()]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise InputError(f"corpora[{number}]: the name {name} stands twice; give one a name of its own")
     for number, row in enumerate(suite.external):
         where = f"external[{number}]"
         if not row.corpus and len(names) > 1:
@@ -116,7 +119,7 @@ def to_toml(suite: Suite) -> str:
         for key in ("name", "title", "seeds", "zipf_orders", "studies", "verify")
     ]
     corpora = [
-        c if isinstance(c, str) else {k: v for k, v in msgspec.structs.asdict(c).items() if v}
+        c if isinstance(c, str) else {k: v for k, v in msgspec.structs.asdict(c).items() if v is not None}
         for c in suite.corpora
     ]
     lines.append(f"corpora = {_toml(corpora)}")

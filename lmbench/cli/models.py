@@ -90,11 +90,12 @@ def _need(name: str | None) -> str:
 def score(
     name: str | None,
     options: tuple[str, ...],
-    train: str | None,
+    train: tuple[str, ...],
     valid: str | None,
     unit: str,
     normalise: str | None,
     documents: str | None,
+    field: str | None,
     seed: int,
     saved: str | None,
     test: str | None,
@@ -106,7 +107,7 @@ def score(
     """Scores a text with one model, trained on the spot or loaded."""
     from dataclasses import asdict
 
-    from lmbench.corpora.corpus import Corpus, files_of, read_canonical
+    from lmbench.corpora.corpus import Corpus, canonical
     from lmbench.results.build import result_of
     from lmbench.scoring.evaluation import score_run
     from lmbench.scoring.scorer import Scorer
@@ -119,10 +120,10 @@ def score(
         if test is None:
             raise InputError("--test is missing; give the text to score")
         scorer, fit_seconds = Scorer.load(saved), None
-        text = read_canonical(files_of(test), scorer.normalise, scorer.documents)
+        text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
     else:
-        corpus = corpus_of(train, valid, test, normalise, documents)
+        corpus = corpus_of(train, valid, test, normalise, documents, field)
         corpus.text("test")
         corpus = _held_out(_need(name), options, corpus)
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
@@ -182,11 +183,12 @@ def _number(value: float | None) -> str:
 def fit(
     name: str | None,
     options: tuple[str, ...],
-    train: str | None,
+    train: tuple[str, ...],
     valid: str | None,
     unit: str,
     normalise: str | None,
     documents: str | None,
+    field: str | None,
     seed: int,
     place: str,
     quiet: bool,
@@ -195,7 +197,7 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     check_place(place)
-    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents))
+    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents, field))
     checkpoint = Path(f"{place}.checkpoint")
     scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)
     scorer.save(place)

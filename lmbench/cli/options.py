@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,14 +16,23 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 unit_option = click.option("--unit", type=click.Choice(list(UNITS)), default="char", show_default=True)
+field_option = click.option(
+    "--field", metavar="NAME", help="Of JSON lines and Parquet: the field that is the text. Default: text."
+)
 text_options = (
     click.option("--normalise", type=click.Choice(list(NORMALISERS)), help="Default: none; a corpus's own."),
     click.option("--documents", type=click.Choice(DOCUMENTS), help="Default: stream; a corpus's own."),
+    field_option,
 )
 model_options = (
     click.option("--model", "name", metavar="NAME", help="`lmbench models` lists them."),
     click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the model."),
-    click.option("--train", metavar="FILE|CORPUS", help="A file, a directory, a glob pattern or a corpus."),
+    click.option(
+        "--train",
+        metavar="FILE|CORPUS",
+        multiple=True,
+        help="A file, a directory, a glob pattern or a corpus; may be given again: all of them.",
+    ),
     click.option("--valid", metavar="FILE", help="Held-out text for the model's settings."),
     unit_option,
     *text_options,
@@ -47,25 +55,48 @@ def with_options(options: Sequence[Callable[[Function], Function]]) -> Callable[
 
 
 def corpus_of(
-    train: str | None, valid: str | None, test: str | None, normalise: str | None, documents: str | None
+    train: Sequence[str],
+    valid: str | None,
+    test: str | None,
+    normalise: str | None,
+    documents: str | None,
+    field: str | None = None,
 ) -> Corpus:
-    """The corpus that --train, --valid and --test describe; a corpus's own split stands in for what is left out."""
-    from dataclasses import replace
+    """The corpus that --train, --valid and --test describe; a corpus's own split stands in for what is left out.
 
-    from lmbench.corpora.corpus import Corpus, files_of, load_corpus, read_canonical
-    from lmbench.corpora.descriptions import registry
+    Of files all is learnt from, but for what --valid and --test take.
+    """
+    from lmbench.corpora.corpus import Corpus, is_described
 
-    if train is None:
+    if not train:
         raise InputError("--train is missing; give a text file or a corpus (`lmbench corpora list`)")
-    if train in registry() or (train.endswith(".toml") and Path(train).is_file()):
-        corpus = load_corpus(train, normalise, documents)
-        given = {
-            split: read_canonical(files_of(path), corpus.normalise, corpus.documents)
-            for split, path in (("valid", valid), ("test", test))
-            if path is not None
-        }
-        return replace(corpus, **given, _encoded={})  # type: ignore[arg-type]
-    return Corpus.from_files(train, valid, test, normalise or "none", documents or "stream")
+    if any(is_described(place) for place in train):
+        if len(train) > 1:
+            raise InputError("--train takes several files or one corpus; give one corpus, or files alone")
+        return Corpus.of(train[0], valid, test, normalise=normalise, documents=documents, field=field)
+    return Corpus.from_files(train, valid, test, normalise or "none", documents or "stream", field=field)
+
+
+def text_of(
+    places: Sequence[str],
+    normalise: str | None = None,
+    documents: str | None = None,
+    field: str | None = None,
+    divided: bool = True,
+) -> Corpus:
+    """A corpus by its name, its description, or files that are divided here. divided: whether it has to be."""
+    from lmbench.corpora.corpus import Corpus
+
+    place = places[0] if len(places) == 1 else list(places)
+    share = None if divided or (isinstance(place, str) and is_named(place)) else 0.0
+    return Corpus.of(place, share, share, normalise=normalise, documents=documents, field=field)
+
+
+def is_named(place: str) -> bool:
+    """Whether it is a registered corpus or a description, which has a split of its own."""
+    from lmbench.corpora.corpus import is_described
+
+    return is_described(place)
 
 
 def key_values(pairs: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lmbench.cli.options import json_option, key_values, quiet_option
+from lmbench.cli.options import field_option, json_option, key_values, quiet_option, text_of
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import write_whole
 
@@ -111,7 +111,14 @@ def _worse(baseline: Path, folder: Path) -> list[str]:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--corpus", "corpus_name", default="python-docs", show_default=True, metavar="NAME")
+@click.option(
+    "--corpus",
+    "corpus_names",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="The text to ask it of, or several files. Default: python-docs.",
+)
+@field_option
 @click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the study.")
 @click.option("--csv", "csv_file", metavar="FILE", help="For `sequence`: a series of your own.")
 @click.option("--column", metavar="NAME", help="The column of --csv.")
@@ -124,7 +131,8 @@ def _worse(baseline: Path, folder: Path) -> list[str]:
 @quiet_option
 def study(
     name: str | None,
-    corpus_name: str,
+    corpus_names: tuple[str, ...],
+    field: str | None,
     options: tuple[str, ...],
     csv_file: str | None,
     column: str | None,
@@ -154,10 +162,9 @@ def study(
 
     from lmbench.charts.draw import draw
     from lmbench.cli.progress import fit_monitor
-    from lmbench.corpora.corpus import load_corpus
     from lmbench.studies.answers import Answer
 
-    corpus = load_corpus(corpus_name)
+    corpus = text_of(corpus_names or ("python-docs",), field=field)
     with fit_monitor(name, quiet or as_json) as monitor:
         found = run_study(name, corpus, seed=seed, full=full, monitor=monitor, **given)
     folder = Path(out or Path("reports") / f"study-{name}-{corpus.name}")

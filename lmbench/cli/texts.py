@@ -6,25 +6,26 @@ import json
 
 import click
 
-from lmbench.cli.options import corpus_of, json_option, text_options, with_options
+from lmbench.cli.options import field_option, json_option, text_of, text_options, with_options
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 from lmbench.text.units import UNITS
 
 
 @click.command()
-@click.argument("text", metavar="FILE|CORPUS")
+@click.argument("places", metavar="FILE...|CORPUS", nargs=-1, required=True)
 @click.option("--unit", type=click.Choice(list(UNITS)), default="word", show_default=True)
 @click.option("--orders", default="1,2,3", show_default=True, help="The n-grams to count.")
 @with_options(text_options)
 @click.option("--plot", metavar="FILE.png", help="Draws the curves and their fits (.png or .svg).")
 @json_option
 def zipf(
-    text: str,
+    places: tuple[str, ...],
     unit: str,
     orders: str,
     normalise: str | None,
     documents: str | None,
+    field: str | None,
     plot: str | None,
     as_json: bool,
 ) -> None:
@@ -38,7 +39,7 @@ def zipf(
         wanted = []
     if not wanted or wanted[0] < 1:
         raise InputError(f"--orders {orders} is not a list of whole numbers from 1 up, such as 1,2,3")
-    corpus = corpus_of(text, None, None, normalise, documents)
+    corpus = text_of(places, normalise, documents, field, divided=False)
     rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
     if plot is not None:
         from lmbench.charts.draw import draw
@@ -105,14 +106,12 @@ def corpora_list(as_json: bool) -> None:
 
 
 @corpora.command("show")
-@click.argument("name")
+@click.argument("places", metavar="NAME|FILE...", nargs=-1, required=True)
+@field_option
 @json_option
-def corpora_show(name: str, as_json: bool) -> None:
-    """What a corpus is, and the sizes of its split."""
-
-    from lmbench.corpora.corpus import load_corpus
-
-    told = load_corpus(name).describe()
+def corpora_show(places: tuple[str, ...], field: str | None, as_json: bool) -> None:
+    """What a corpus or a text of your own is, and the sizes of its split."""
+    told = text_of(places, field=field).describe()
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
         return

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from lmbench.corpora.descriptions import Description, File, data_folders, describe, find, registry
+from lmbench.corpora.division import SHARE, divide, divided
 from lmbench.corpora.download import check_sum
-from lmbench.corpora.python_docs import _python_topics
-from lmbench.corpora.sources import make_source
-from lmbench.errors import InputError
-from lmbench.storage.files import decode_utf8, read_bytes, read_text
-from lmbench.text.canonical import CanonicalText, canonical_text
+from lmbench.corpora.files import Place, files_of, raw_documents, stem_of
+from lmbench.corpora.python_docs import python_topics
+from lmbench.corpora.sources import Grammar, HiddenMarkov, make_source
+from lmbench.errors import InputError, unknown
+from lmbench.storage.files import decode_utf8, read_bytes
+from lmbench.text.canonical import DOCUMENTS, NORMALISERS, CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, encode
 from lmbench.text.units import unit_named
 from lmbench.text.vocab import Vocab, build_vocab
@@ -45,38 +45,100 @@ class Corpus:
     documents: str = "stream"
     info: dict[str, Any] = field(default_factory=dict)
     entropy_rate: tuple[float, float] | None = None
-    _encoded: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        text: Text,
+        valid: Text | float | None = None,
+        test: Text | float | None = None,
+        *,
+        normalise: str | None = None,
+        documents: str | None = None,
+        field: str | None = None,
+        name: str | None = None,
+        seed: int = 0,
+        length: int = 200_000,
+    ) -> Corpus:
+        """The one door from text to corpus: files, described corpora, sources of known entropy, strings.
+
+        text: the name of a registered corpus; the path of a description (``.toml``); a file, a directory, a glob pattern,
+        ``-``, or a list of these (packed files are unpacked; each file is a document, and each row of JSON lines and
+        Parquet, ``field`` of it); ``Documents`` for texts at hand; a source, which writes ``length`` characters.
+        valid, test: texts of the same kinds, or shares of ``text`` (0: none; default: the corpus's own, else a tenth each;
+        where ``test`` is a text, ``valid`` is a tenth of ``text``). Documents are dealt whole, by ``seed``, near-duplicates
+        on one side; one document is cut in order; ``info["division"]`` says which.
+        Raises InputError where a text is missing, empty, too short to be divided, or stands in two of the places.
+
+        >>> corpus = Corpus.of(Documents(["a rose is a rose is a rose " * 20]), test=0.2)
+        >>> corpus.train.chars, corpus.valid.chars, corpus.test.chars, corpus.info["division"]
+        (378, 54, 108, 'cut in order: 70% learnt, then 10% held out, then 20% tested')
+        """
+        if isinstance(text, str) and is_described(text):
+            return _described(text, valid, test, normalise, documents, field, name, seed)
+        normalise, documents = normalise or "none", documents or "stream"
+        check_modes(normalise, documents)
+        if isinstance(text, (HiddenMarkov, Grammar)):
+            entropy_rate = text.entropy_rate
+            text = Documents([text.generate(length, np.random.default_rng(seed))], "source")
+        else:
+            entropy_rate = None
+        _all_different(text, valid, test)
+        raw = _raw(text, field)
+        name = name or _name(text)
+        shares = [share if isinstance(share, (int, float)) else None for share in (valid, test)]
+        own_test = test is not None and shares[1] is None
+        division = divided(
+            raw,
+            normalise,
+            documents,
+            (SHARE if valid is None else 0.0) if shares[0] is None else shares[0],
+            0.0 if own_test else (SHARE if shares[1] is None else shares[1]),
+            seed,
+            name,
+        )
+        info = {"title": name, "source": _source(text), "division": division.how}
+        if division.valid is None and division.test is None:
+            del info["division"]
+        corpus = cls(
+            name, division.train, division.valid, division.test, normalise, documents, info, entropy_rate
+        )
+        return corpus._with(valid, test, field)
 
     @classmethod
     def from_files(
         cls,
-        train: str | os.PathLike[str],
-        valid: str | os.PathLike[str] | None = None,
-        test: str | os.PathLike[str] | None = None,
+        train: Files,
+        valid: Files | None = None,
+        test: Files | None = None,
         normalise: str = "none",
         documents: str = "stream",
         name: str | None = None,
+        field: str | None = None,
     ) -> Corpus:
-        """A user's own texts. A path may be a file, a directory (every file in it) or a glob pattern.
+        """A user's own texts as they are divided already: all of ``train`` is learnt from. See ``of``."""
+        names = [Path(train)] if isinstance(train, (str, os.PathLike)) else [Path(t) for t in train]
+        return cls.of(
+            names,
+            0.0 if valid is None else valid,
+            0.0 if test is None else test,
+            normalise=normalise,
+            documents=documents,
+            field=field,
+            name=name,
+        )
 
-        Raises InputError where a text is missing, empty after normalising, or stands in two of the places.
-        """
-        paths = {"train": train, "valid": valid, "test": test}
-        read = {split: files_of(path) for split, path in paths.items() if path is not None}
-        seen: dict[Path, str] = {}
-        for split, files in read.items():
-            for file in files:
-                if (other := seen.setdefault(file.resolve(), split)) != split:
-                    raise InputError(
-                        f"{file} is given as {other} and as {split}; a text may be only one of them"
-                    )
-        texts = {split: read_canonical(files, normalise, documents) for split, files in read.items()}
-        whole = [split for split in texts if split != "train" and texts[split].text == texts["train"].text]
-        if whole:
-            raise InputError(f"the {whole[0]} text is the training text; give another")
-        name = name or Path(str(train)).stem
-        info = {"title": name, "source": str(train)}
-        return cls(name, texts["train"], texts.get("valid"), texts.get("test"), normalise, documents, info)
+    def _with(self, valid: Text | float | None, test: Text | float | None, field: str | None) -> Corpus:
+        """The corpus with other texts in the places for which texts are given."""
+        given = {
+            split: canonical(place, self.normalise, self.documents, field)
+            for split, place in (("valid", valid), ("test", test))
+            if place is not None and not isinstance(place, (int, float))
+        }
+        for split, text in given.items():
+            if text.text == self.train.text:
+                raise InputError(f"the {split} text is the training text; give another")
+        return replace(self, **given)  # type: ignore[arg-type]
 
     def text(self, split: Split) -> CanonicalText:
         """Raises InputError where the corpus has no such split."""
@@ -107,16 +169,24 @@ class Corpus:
 
     def vocab(self, unit: str) -> Vocab:
         """The training text's vocabulary."""
-        return self._cached("vocab", unit, lambda: build_vocab(self.train, unit_named(unit)))
+        if unit not in self._vocabs:
+            self._vocabs[unit] = build_vocab(self.train, unit_named(unit))
+        return self._vocabs[unit]
 
     def encoded(self, unit: str, split: Split) -> EncodedText:
         """One of the texts in the training text's vocabulary."""
-        return self._cached(split, unit, lambda: encode(self.text(split), unit_named(unit), self.vocab(unit)))
+        if (split, unit) not in self._encodings:
+            self._encodings[split, unit] = encode(self.text(split), unit_named(unit), self.vocab(unit))
+        return self._encodings[split, unit]
 
-    def _cached(self, what: str, unit: str, make: Callable[[], Any]) -> Any:
-        if (what, unit) not in self._encoded:
-            self._encoded[what, unit] = make()
-        return self._encoded[what, unit]
+    # No fields: what another corpus is made of by ``replace`` does not inherit them.
+    @cached_property
+    def _vocabs(self) -> dict[str, Vocab]:
+        return {}
+
+    @cached_property
+    def _encodings(self) -> dict[tuple[Split, str], EncodedText]:
+        return {}
 
     def with_held_out(self) -> Corpus:
         """The corpus with a valid text: its own, or else the last tenth of the training documents or stream."""
@@ -126,9 +196,7 @@ class Corpus:
         if not (train.text and valid.text):
             raise InputError(f"{self.name} is too short to hold a tenth out; give --valid FILE")
         info = {**self.info, "held_out": "the last tenth of the training text"}
-        return Corpus(
-            self.name, train, valid, self.test, self.normalise, self.documents, info, self.entropy_rate
-        )
+        return replace(self, train=train, valid=valid, info=info)
 
     def describe(self) -> dict[str, Any]:
         """What results.json says of a corpus; the denominators are those of the test text."""
@@ -149,68 +217,84 @@ class Corpus:
             "documents": self.documents,
             "split": split,
             "entropy_rate": entropy,
-            **{key: self.info[key] for key in ("title", "licence", "homepage") if key in self.info},
+            **{
+                key: self.info[key]
+                for key in ("title", "licence", "homepage", "division")
+                if key in self.info
+            },
         }
 
 
-def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]:
-    """Cuts a text in order: between documents where there are enough, else at the first word start after the cut.
-
-    Documents are counted where each is a line, and weighed by length otherwise. fractions sum to 1.
-    """
-    cuts = np.cumsum(fractions)[:-1]
-    documents = text.documents()
-    if len(documents) < 3 * len(fractions):
-        at = [_word_start(text.text, int(cut * text.chars)) for cut in cuts]
-        bounds = [0, *at, text.chars]
-        pieces = [text.text[a:b] for a, b in itertools.pairwise(bounds)]
-        inner = text.starts
-        return [
-            CanonicalText(piece, np.unique(np.append(0, inner[(inner > a) & (inner < b)] - a)))
-            for piece, a, b in zip(pieces, bounds, bounds[1:], strict=False)
-        ]
-    lines = all(d.count("\n") <= 1 for d in documents)
-    ends = np.arange(1, len(documents) + 1) if lines else np.cumsum([len(d) for d in documents])
-    at = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
-    bounds = [0, *at, len(documents)]
-    return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
+# What a text is given by ---------------------------------------------------------------------------
 
 
-def _word_start(text: str, at: int, reach: int = 200) -> int:
-    """The first word start from ``at`` on; ``at`` itself where the text has no blank nearby."""
-    near = (i for i in range(at, min(at + reach, len(text))) if i == 0 or text[i - 1].isspace())
-    return next(near, at)
+@dataclass(frozen=True)
+class Documents:
+    """Texts at hand, where ``Corpus.of`` would take a string for a path: ``Documents(["one text", "another"])``."""
+
+    texts: Sequence[str]
+    name: str = "text"
 
 
-# Files ---------------------------------------------------------------------------------------------
+Files = Place | Sequence[Place]
+Text = Files | Documents | HiddenMarkov | Grammar
 
 
-def files_of(path: str | os.PathLike[str]) -> list[Path]:
-    """A file, every file of a directory, or those that a glob pattern matches, sorted."""
-    found = Path(path)
-    if found.is_dir():
-        files = sorted(p for p in found.rglob("*") if p.is_file() and not p.name.startswith("."))
-        if not files:
-            raise InputError(f"{path} is a directory without files; put texts in it or name another")
-        return files
-    if not found.exists() and any(c in str(path) for c in "*?["):
-        files = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())
-        if not files:
-            raise InputError(f"no file matches {path}; check the pattern")
-        return files
-    if not found.exists():
-        raise InputError(f"no such file or corpus: {path}; the corpora are {', '.join(sorted(registry()))}")
-    return [found]
+def is_described(text: str) -> bool:
+    """Whether a string names a registered corpus or the TOML file of one (a file of that very name comes last)."""
+    return text in registry() or text.endswith(".toml")
 
 
-def read_canonical(files: Iterable[Path], normalise: str, documents: str) -> CanonicalText:
-    files = list(files)
-    text = canonical_text([read_text(f) for f in files], normalise, documents)
-    if not text.text:
+def check_modes(normalise: str, documents: str) -> None:
+    """Raises InputError for the name of a normaliser or of a mode of documents that there is not."""
+    if normalise not in NORMALISERS:
+        raise unknown("normaliser", normalise, NORMALISERS)
+    if documents not in DOCUMENTS:
+        raise unknown("documents mode", documents, DOCUMENTS)
+
+
+def canonical(text: Text, normalise: str, documents: str, field: str | None = None) -> CanonicalText:
+    """One text, undivided. Raises InputError where it is missing or empty."""
+    found = canonical_text(_raw(text, field), normalise, documents)
+    if not found.text:
         raise InputError(
-            f"{files[0]} is empty after normalising with {normalise!r}; give another --normalise"
+            f"{_source(text)} is empty after normalising with {normalise!r}; give another --normalise"
         )
-    return text
+    return found
+
+
+def _raw(text: Text, field: str | None) -> list[str]:
+    if isinstance(text, (HiddenMarkov, Grammar)):
+        raise InputError("a source writes the whole text, which is divided; it is no valid or test text")
+    if isinstance(text, Documents):
+        if isinstance(text.texts, str):
+            raise InputError("Documents takes a list of texts: Documents([text])")
+        return list(text.texts)
+    return list(raw_documents(files_of(text), field))
+
+
+def _name(text: Text) -> str:
+    if isinstance(text, Documents):
+        return text.name
+    assert not isinstance(text, (HiddenMarkov, Grammar))
+    return stem_of(text)
+
+
+def _source(text: Text) -> str:
+    if isinstance(text, (Documents, HiddenMarkov, Grammar)):
+        return _name(text)
+    return str(text) if isinstance(text, (str, os.PathLike)) else ", ".join(map(str, text))
+
+
+def _all_different(*texts: Text | float | None) -> None:
+    """Raises InputError where a file stands in two of train, valid and test."""
+    seen: dict[Path, str] = {}
+    for split, text in zip(SPLITS, texts, strict=True):
+        if text is None or isinstance(text, (int, float, Documents, HiddenMarkov, Grammar)):
+            continue
+        for file in files_of(text):
+            if (other := seen.setdefault(file.resolve(), split)) != split:
+                raise InputError(f"{file} is given as {other} and as {split}; a text may be only one of them")
 
 
 # Registered corpora ----------------------------------------------------------------------------------
@@ -222,20 +306,60 @@ def load_corpus(name: str, normalise: str | None = None, documents: str | None =
     normalise, documents: in place of the description's own. Raises InputError where the name is unknown, a file
     has not been fetched (the message says how to get it) or is not the file expected.
     """
-    told = describe(name)
-    normalise, documents = normalise or told.normalise, documents or told.documents
-    stem = Path(name).stem if name.endswith(".toml") else name
-    info = {"title": told.title, "licence": told.licence, "homepage": told.homepage}
-    if told.source is not None:
-        return _from_source(stem, told, normalise, documents, info)
-    folders = [Path(name).parent] if name.endswith(".toml") else []
-    texts = {file.role: _read(stem, file, folders + data_folders()) for file in told.files}
-    if "" in texts:
-        whole = canonical_text([texts[""]], normalise, documents)
-        train, valid, test = divide(whole, (1 - told.valid - told.test, told.valid, told.test))
+    return _described(name, None, None, normalise, documents)
+
+
+def _described(
+    place: str,
+    valid: Text | float | None,
+    test: Text | float | None,
+    normalise: str | None = None,
+    documents: str | None = None,
+    field: str | None = None,
+    name: str | None = None,
+    seed: int = 0,
+) -> Corpus:
+    about = describe(place)
+    name = name or (Path(place).stem if place.endswith(".toml") else place)
+    normalise, documents = normalise or about.normalise, documents or about.documents
+    check_modes(normalise, documents)
+    info = {"title": about.title, "licence": about.licence, "homepage": about.homepage}
+    shares = {
+        split: float(share)
+        for split, share in (("valid", valid), ("test", test))
+        if isinstance(share, (int, float))
+    }
+    entropy_rate = None
+    if about.source is not None:
+        raw, entropy_rate = _written(about)
     else:
-        train, valid, test = (canonical_text([texts[s]], normalise, documents) for s in SPLITS)
-    return Corpus(stem, train, valid, test, normalise, documents, info)
+        folders = [Path(place).parent] if place.endswith(".toml") else []
+        texts = {file.role: _read(name, file, folders + data_folders()) for file in about.files}
+        if "" not in texts:
+            if shares:
+                raise InputError(f"corpus {name} has a split of its own; leave the shares out or give texts")
+            train, held, tested = (canonical_text([texts[s]], normalise, documents) for s in SPLITS)
+            corpus = Corpus(name, train, held, tested, normalise, documents, info)
+            return corpus._with(valid, test, field)
+        raw = [texts[""]]
+    wanted = {"valid": about.valid, "test": about.test, **shares}
+    division = divided(raw, normalise, documents, **wanted, seed=seed, name=name)
+    info["division"] = division.how
+    corpus = Corpus(
+        name, division.train, division.valid, division.test, normalise, documents, info, entropy_rate
+    )
+    return corpus._with(valid, test, field)
+
+
+def _written(about: Description) -> tuple[list[str], tuple[float, float] | None]:
+    """The documents of a corpus that is made on the spot, and its entropy rate where it is known."""
+    settings = dict(about.source or {})
+    kind = settings.pop("kind", "")
+    if kind == "python-topics":
+        return python_topics(), None
+    length, seed = settings.pop("length", 200_000), settings.pop("seed", 0)
+    source = make_source(kind, **settings)
+    return [source.generate(length, np.random.default_rng(seed))], source.entropy_rate
 
 
 def _read(corpus: str, file: File, folders: list[Path]) -> str:
@@ -248,19 +372,3 @@ def _read(corpus: str, file: File, folders: list[Path]) -> str:
     data = read_bytes(path)
     check_sum(data, str(path), file.sums)
     return decode_utf8(data, str(path))
-
-
-def _from_source(
-    name: str, told: Description, normalise: str, documents: str, info: dict[str, Any]
-) -> Corpus:
-    settings = dict(told.source or {})
-    kind = settings.pop("kind", "")
-    if kind == "python-topics":
-        raw, entropy_rate = _python_topics(), None
-    else:
-        length, seed = settings.pop("length", 200_000), settings.pop("seed", 0)
-        made = make_source(kind, **settings)
-        raw, entropy_rate = [made.generate(length, np.random.default_rng(seed))], made.entropy_rate
-    text = canonical_text(raw, normalise, documents)
-    train, valid, test = divide(text, (1 - told.valid - told.test, told.valid, told.test))
-    return Corpus(name, train, valid, test, normalise, documents, info, entropy_rate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 
-def _python_topics() -> list[str]:
+def python_topics() -> list[str]:
     """The help topics of this Python, in an order drawn once; those that stand inside longer ones left out.
 
     (The chapter on compound statements holds the topics on ``if``, ``for`` and ``try`` word for word: kept, they

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lmbench.errors import InputError
+from lmbench.storage.unpacking import read_unpacked
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -24,11 +25,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """A UTF-8 text file as a string, without its byte-order mark.
+    """A UTF-8 text file as a string, without its byte-order mark; a packed one (gzip, bzip2, xz, zstd) is unpacked.
 
-    Raises InputError where the file is missing, empty, binary, or not UTF-8 (the byte offset is named).
+    Raises InputError where the file is missing, damaged, empty, binary, or not UTF-8 (the byte offset is named).
     """
-    return decode_utf8(read_bytes(path), str(path))
+    return decode_utf8(read_unpacked(path), str(path))
 
 
 def decode_utf8(data: bytes, name: str) -> str:

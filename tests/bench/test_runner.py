@@ -343,3 +343,31 @@ def test_resolvable_is_the_median_over_pairs(tmp_path):
     for row in found["results"]:
         seen, unseen = row["bits_per_char_seen"], row["bits_per_char_unseen"]
         assert seen is None or min(seen, unseen) - 1e-9 <= row["bits_per_char"] <= max(seen, unseen) + 1e-9
+
+
+# Texts of a suite ------------------------------------------------------------------------------------
+
+
+def test_descriptions_files_and_shares_stand_where_corpora_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "".join(f"line {i} of a made text with {i % 7} bells\n" for i in range(300))
+    (tmp_path / "plain.txt").write_text(text)
+    (tmp_path / "told.toml").write_text('title = "t"\n[[files]]\nname = "plain.txt"\n')
+    (tmp_path / "suite.toml").write_text(
+        "name = 's'\ncorpora = ['told.toml', 'plain.txt', {name = 'own', train = ['plain.txt'], test = 0.3}]\n"
+        "[[models]]\nmodel = 'bigram'\n"
+    )
+    suite = load_suite("suite.toml")
+    outcome, found = results_in(tmp_path / "run", suite)
+    assert [run.corpus for run in outcome.runs] == ["told", "plain", "own"]
+    assert found["corpora"][2]["chars"] == pytest.approx(0.3 * len(text), rel=0.01)
+    assert load_suite(str(tmp_path / "run" / "suite.toml")).corpus_specs() == suite.corpus_specs()
+    assert [spec.name for spec in suite.narrowed(["told.toml"], [], None).corpus_specs()] == ["told"]
+
+
+def test_two_corpora_of_one_name_are_refused(tmp_path):
+    (tmp_path / "s.toml").write_text(
+        "name='s'\ncorpora=['a/t.txt', 'b/t.txt']\n[[models]]\nmodel='uniform'\n"
+    )
+    with pytest.raises(InputError, match=r"corpora\[1\]: the name t stands twice"):
+        load_suite(str(tmp_path / "s.toml"))
