@@ -65,7 +65,7 @@ def zipf(
             f"{row['types']:,}",
             f"{row['hapaxes']:,}",
             f"α {_slope(ols['alpha'])}",
-            f"α {_slope(rank['alpha'])} ± {_slope(rank['se'])}",
+            f"α {_slope(rank['alpha'])}",
             f"α {_slope(mandelbrot['alpha'])}, b {_slope(mandelbrot['b'], 1)}",
             "–"
             if power["gamma"] is None

@@ -212,7 +212,7 @@ def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     def fit(name: str, key: str) -> float | None:
         return lines.number(entry.get(name) or {}, key)
 
-    laws = {"ols": fit("ols", "alpha"), "rank": fit("rank_mle", "alpha"), "rank_se": fit("rank_mle", "se")}
+    laws = {"ols": fit("ols", "alpha"), "rank": fit("rank_mle", "alpha")}
     laws |= {"mandelbrot": fit("zipf_mandelbrot", "alpha"), "b": fit("zipf_mandelbrot", "b")}
     laws |= {key: fit("frequency_mle", key) for key in ("gamma", "xmin", "p_value")}
     return {

@@ -14,7 +14,8 @@ from lmbench.scoring.scorer import Scorer
 from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import code_points
-from lmbench.zipf.fits import fit_zipf, ngram_counts
+from lmbench.zipf.counting import ngram_counts
+from lmbench.zipf.fits import fit_zipf
 
 QUESTION = "What do models write at each temperature, and what do other models say of it?"
 TEMPERATURES = (0.4, 0.7, 1.0, 1.3)
@@ -100,7 +101,7 @@ def describe(text: str, known: np.ndarray) -> dict[str, Any]:
     words = text.split()
     distinct = {word: i for i, word in enumerate(dict.fromkeys(words))}
     ids = np.array([distinct[word] for word in words], dtype=np.int64)
-    counts = ngram_counts(ids, None, (1, REPEAT)) if len(ids) else {1: ids, REPEAT: ids}
+    counts = ngram_counts(ids, orders=(1, REPEAT)) if len(ids) else {1: ids, REPEAT: ids}
     sequences = int(counts[REPEAT].sum())
     found = np.isin(windows(text), known)
     inside = np.convolve(found, np.ones(COPY), "full") > 0 if len(found) else np.zeros(1, dtype=bool)

@@ -15,14 +15,14 @@ from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
 from lmbench.studies import Study, at_least
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import encode
-from lmbench.text.units import unit_named
-from lmbench.text.vocab import build_vocab
 from lmbench.zipf.chart import thin, zipf_chart
-from lmbench.zipf.fits import fit_split_half, fit_zipf, ngram_counts, split_half
-from lmbench.zipf.growth import vocabulary_growth
-from lmbench.zipf.power_law import compare_tails, goodness_of_fit
+from lmbench.zipf.counting import ngram_counts, token_ids
+from lmbench.zipf.fits import ZipfFit, fit_split_half, fit_zipf, split_half
+from lmbench.zipf.growth import Growth, vocabulary_growth
+from lmbench.zipf.lengths import LengthFit, fit_by_length
+from lmbench.zipf.power_law import TailComparison, compare_tails, goodness_of_fit
 
+QUESTION = "Does the text follow Zipf's law, and does text that models write?"
 ORDERS = (1, 2, 3)
 WRITERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)
     "word 1-gram": ("unigram", "word", {}),
@@ -40,97 +40,73 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
 
     rng = np.random.default_rng(seed)
     replicates, length = (1000, 20_000) if full else (100, 4_000)
-    ids, starts = word_ids(corpus.whole())
+    ids, starts = token_ids(corpus.whole())
     at_least("words", len(ids), 100)
     counts = ngram_counts(ids, starts, ORDERS)
-    steps = len(ORDERS) + len(WRITERS)
-
+    fits = {k: fit_zipf(c) for k, c in counts.items()}
     rows, tails = [], {}
-    for order in ORDERS:
-        monitor.progress(order - 1, steps, f"{order}-grams: goodness of fit")
-        alpha, spread = fit_split_half(counts[order], rng, splits=10)
-        row = fitted(corpus.name, order, counts[order])
-        row |= {
-            "split_half": alpha,
-            "split_half_sd": spread,
-            "p": goodness_of_fit(counts[order], replicates, rng),
-        }
-        tails[order] = {t.other: t for t in compare_tails(counts[order])}
-        row |= {f"p_{name.replace(' ', '_')}": t.p for name, t in tails[order].items()}
-        rows.append(row)
+    for k in ORDERS:
+        monitor.progress(k - 1, len(ORDERS) + len(WRITERS), f"{k}-grams: goodness of fit")
+        tests, tails[k] = tested(counts[k], replicates, rng)
+        rows.append(exponents(corpus.name, k, fits[k]) | tests)
     growth = vocabulary_growth(ids)
-
-    length = min(length, len(ids))
-    texts = {f"{corpus.name}, as long": counts_of(ids[:length])}
-    for i, (label, (model, unit, options)) in enumerate(WRITERS.items()):
-        monitor.progress(len(ORDERS) + i, steps, f"{label} writes")
-        scorer = Scorer.fit(make_model(model, **options), corpus, unit, seed)
-        per_word = len(corpus.encoded(unit, "train").tokens) / corpus.train.words
-        texts[label] = counts_of(written(scorer, length, per_word, rng))
-    rows += [fitted(label, 1, table) for label, table in texts.items()]
-    monitor.progress(steps, steps)
-
-    table = pd.DataFrame(rows)
-    tables = {f"{k}-grams": counts[k] for k in ORDERS}
+    texts = {f"{corpus.name}, as long": counts_of(ids[:length])} | _written(
+        corpus, min(length, len(ids)), seed, rng, monitor
+    )
+    written = [exponents(label, 1, fit_zipf(table)) for label, table in texts.items()]
+    lengths = fit_by_length(ids, np.random.default_rng([seed, 1]))
+    stretches = [_stretches(corpus.name, fit) for fit in lengths if fit.parts > 1]
     charts = [
         zipf_chart(
-            "zipf",
-            f"Word n-grams of {corpus.name}: counts by rank, and how many types are so frequent.",
-            tables,
+            "zipf", f"word n-grams of {corpus.name}", {f"{k}-grams": (counts[k], fits[k]) for k in ORDERS}
         ),
-        Chart(
-            "zipf-growth",
-            "Left: ranks and counts from the same words, and from two halves of them. Right: types among the first n "
-            "words, as the text runs on and as it would if its words came in random order.",
-            [_split_panel(counts[1], rng), _growth_panel(growth)],
-        ),
-        Chart(
-            "zipf-written",
-            f"Word counts by rank in {length:,} words of {corpus.name} and in as many that models wrote.",
-            [
-                Panel(
-                    "Real and written text",
-                    "rank",
-                    "count",
-                    [_curve(k, t) for k, t in texts.items()],
-                    "log",
-                    "log",
-                )
-            ],
-        ),
+        _growth_chart(counts[1], growth, lengths, rng),
+        _written_chart(texts, written),
     ]
     facts = {
         "heaps": {"beta": growth.beta, "k": growth.k, "missing_mass": growth.missing_mass},
         "tails": {
-            k: {n: {"log_ratio": t.log_ratio, "p": t.p, **t.parameters} for n, t in v.items()}
-            for k, v in tails.items()
+            k: {t.other: {"log_ratio": t.log_ratio, "p": t.p, **t.parameters} for t in found}
+            for k, found in tails.items()
         },
     }
-    return Study(
-        "zipf",
-        QUESTION,
-        table,
-        charts,
-        _sentences(corpus.name, rows, growth.beta, growth.missing_mass),
-        facts,
-    )
+    sentences = [
+        *_sentences(corpus.name, rows, lengths),
+        f"The vocabulary grows about as n^{growth.beta:.2f}; a further word is new with probability {growth.missing_mass:.3f}.",
+        _sentence_of_written(written),
+    ]
+    return Study("zipf", QUESTION, pd.DataFrame(rows + written + stretches), charts, sentences, facts)
 
 
-QUESTION = "Does the text follow Zipf's law, and does text that models write?"
+# Numbers -------------------------------------------------------------------------------------------
 
 
-def word_ids(text: CanonicalText) -> tuple[np.ndarray, np.ndarray]:
-    r"""(T,) ids of the words, line feeds and empty words left out, and (D,) where documents start."""
-    vocab = build_vocab(text, unit_named("word"))
-    tokens = encode(text, unit_named("word"), vocab).tokens
-    keep = ~np.isin(tokens.ids, [vocab.index(blank) for blank in ("\n", "") if blank in vocab])
-    before = np.append(0, np.cumsum(keep))
-    return tokens.ids[keep], np.unique(before[tokens.starts])
+def tested(
+    counts: np.ndarray, replicates: int, rng: np.random.Generator
+) -> tuple[dict[str, float], list[TailComparison]]:
+    """Of one table of counts: α with ranks from another half, and the p of a power law of counts and of its rivals."""
+    alpha, spread = fit_split_half(counts, rng, splits=10)
+    row = {"split_half": alpha, "split_half_sd": spread, "p": goodness_of_fit(counts, replicates, rng)}
+    rivals = compare_tails(counts)
+    return row | {f"p_{t.other.replace(' ', '_')}": t.p for t in rivals}, rivals
+
+
+def _written(
+    corpus: Corpus, length: int, seed: int, rng: np.random.Generator, monitor: Monitor
+) -> dict[str, np.ndarray]:
+    """label: counts of the words, ``length`` of them, that each of WRITERS writes."""
+    texts: dict[str, np.ndarray] = {}
+    for label, (model, unit, options) in WRITERS.items():
+        monitor.progress(len(ORDERS) + len(texts), len(ORDERS) + len(WRITERS), f"{label} writes")
+        scorer = Scorer.fit(make_model(model, **options), corpus, unit, seed)
+        per_word = len(corpus.encoded(unit, "train").tokens) / corpus.train.words
+        texts[label] = counts_of(written(scorer, length, per_word, rng))
+    return texts
 
 
 def counts_of(ids: np.ndarray) -> np.ndarray:
     """(K,) counts of the distinct ids, falling."""
-    return ngram_counts(ids, None, (1,))[1]
+    return ngram_counts(ids, orders=(1,))[1]
 
 
 def written(scorer: Scorer, words: int, per_word: float, rng: np.random.Generator) -> np.ndarray:
@@ -139,13 +115,15 @@ def written(scorer: Scorer, words: int, per_word: float, rng: np.random.Generato
     while len(text) < words:
         missing = words - len(text)
         text += scorer.generate(rng, int(1.1 * per_word * missing) + 20).split()
-    return word_ids(CanonicalText.of([" ".join(text[:words])]))[0]
+    return token_ids(CanonicalText.of([" ".join(text[:words])]))[0]
 
 
-def fitted(text: str, order: int, counts: np.ndarray) -> dict[str, Any]:
-    """A row of the table: the fits with 95% intervals by their standard errors, tokens taken as independent."""
-    fit = fit_zipf(counts)
-    rank, power = fit.rank_mle, fit.frequency_mle
+def exponents(text: str, order: int, fit: ZipfFit) -> dict[str, Any]:
+    """A row of the table. Rank exponents have no interval of their own: ranks and counts are the same words.
+
+    gamma_low, gamma_high: 95%, given xmin, types taken as independent.
+    """
+    power = fit.frequency_mle
     return {
         "text": text,
         "order": order,
@@ -153,9 +131,7 @@ def fitted(text: str, order: int, counts: np.ndarray) -> dict[str, Any]:
         "types": fit.types,
         "hapaxes": fit.hapaxes,
         "least_squares": fit.ols.alpha,
-        "rank_likelihood": rank.alpha,
-        "rank_low": rank.alpha - 1.96 * rank.se,
-        "rank_high": rank.alpha + 1.96 * rank.se,
+        "rank_likelihood": fit.rank_mle.alpha,
         "mandelbrot": fit.zipf_mandelbrot.alpha,
         "mandelbrot_b": fit.zipf_mandelbrot.b,
         "gamma": power.gamma,
@@ -163,6 +139,24 @@ def fitted(text: str, order: int, counts: np.ndarray) -> dict[str, Any]:
         "gamma_high": power.gamma + 1.96 * power.se,
         "xmin": power.xmin,
     }
+
+
+def _stretches(name: str, fit: LengthFit) -> dict[str, Any]:
+    """A row of the table: the mean over stretches of one length, with the interval of the mean."""
+    return {
+        "text": f"{name}, in {fit.parts} stretches",
+        "order": 1,
+        "tokens": fit.length,
+        "rank_likelihood": fit.alpha,
+        "rank_low": fit.low,
+        "rank_high": fit.high,
+        "rank_sd": fit.deviation,
+        "shuffled": fit.shuffled_alpha,
+        "shuffled_sd": fit.shuffled_deviation,
+    }
+
+
+# What is shown -------------------------------------------------------------------------------------
 
 
 def _curve(label: str, counts: np.ndarray) -> Series:
@@ -183,65 +177,116 @@ def _split_panel(counts: np.ndarray, rng: np.random.Generator) -> Panel:
     return Panel("Split halves", "rank", "count in half of the words", [same, halves], "log", "log")
 
 
-def _growth_panel(growth: Any) -> Panel:
+def _growth_panel(growth: Growth) -> Panel:
     n = growth.n.tolist()
-    low = np.maximum(growth.expected - 2 * growth.deviation, 1)
-    return Panel(
-        "Growth of the vocabulary",
-        "words n",
-        "types V(n)",
-        [
-            Series("observed", n, growth.observed.tolist(), "line"),
-            Series(
-                "random order (± 2 sd)",
-                n,
-                growth.expected.tolist(),
-                "dashed",
-                low.tolist(),
-                (growth.expected + 2 * growth.deviation).tolist(),
-            ),
-        ],
-        "log",
-        "log",
-    )
-
-
-def _sentences(name: str, rows: Sequence[Mapping[str, Any]], beta: float, missing: float) -> list[str]:
-    one, two, three = rows[: len(ORDERS)]
-    real, models = rows[len(ORDERS)], rows[len(ORDERS) + 1 :]
-    found = [
-        f"The {one['tokens']:,} words of {name} fall with rank as r^-{one['rank_likelihood']:.2f} by likelihood "
-        f"({one['rank_low']:.3f} to {one['rank_high']:.3f}; least squares says {one['least_squares']:.2f}, ranks from a "
-        f"split half {one['split_half']:.2f}), pairs as r^-{two['rank_likelihood']:.2f} and triples as "
-        f"r^-{three['rank_likelihood']:.2f}."
+    low, high = growth.expected - 2 * growth.deviation, growth.expected + 2 * growth.deviation
+    series = [
+        Series("as the text runs", n, growth.observed.tolist(), "line"),
+        Series(
+            "the same words shuffled (± 2 sd)",
+            n,
+            growth.expected.tolist(),
+            "dashed",
+            np.maximum(low, 1).tolist(),
+            high.tolist(),
+        ),
     ]
-    if math.isnan(one["p"]):
-        found.append("There are too few types for a power law of the counts.")
-    else:
-        doubted = one["p"] < 0.1
-        verdict = "is in doubt" if doubted else "is not in doubt"
-        better = [
-            key[2:].replace("_", " ")
-            for key in ("p_truncated_power_law", "p_lognormal", "p_stretched_exponential")
-            if one[key] < 0.05
-        ]
-        beside = (
-            f"{'and' if doubted else 'yet'} a {' or a '.join(better)} fits better (p < 0.05)"
-            if better
-            else "and neither a cut-off, nor a lognormal, nor a stretched exponential fits better (p ≥ 0.05)"
-        )
-        found.append(
-            f"A power law of the word counts, γ = {one['gamma']:.2f} from {one['xmin']:.0f} up, {verdict} (bootstrap "
-            f"p = {one['p']:.2f}), {beside}."
-        )
-    found.append(
-        f"The vocabulary grows about as n^{beta:.2f}; a further word is new with probability {missing:.3f}."
+    title = f"Vocabulary grows about as n^{growth.beta:.2f}"
+    return Panel(title, "words n", "types V(n)", series, "log", "log")
+
+
+def _length_panel(lengths: Sequence[LengthFit]) -> Panel:
+    n = [fit.length for fit in lengths]
+    alpha = [fit.alpha for fit in lengths]
+    low, high = (
+        [getattr(fit, end) if fit.parts > 1 else fit.alpha for fit in lengths] for end in ("low", "high")
     )
-    told = ", ".join(
+    series = [
+        Series("stretches of the text (95%)", n, alpha, "line", low, high),
+        Series("stretches of the shuffled words", n, [fit.shuffled_alpha for fit in lengths], "dashed"),
+    ]
+    return Panel("The exponent depends on the length", "words in a stretch", "α by likelihood", series, "log")
+
+
+def _growth_chart(
+    counts: np.ndarray, growth: Growth, lengths: Sequence[LengthFit], rng: np.random.Generator
+) -> Chart:
+    caption = (
+        "Left: ranks and counts from the same words, and from two halves of them. Middle: types among the first n words, as "
+        "the text runs on and as it would if its own words came in random order (the band is of these orders, not of other "
+        "texts). Right: the exponent of stretches of the text, with the interval of their mean."
+    )
+    return Chart(
+        "zipf-growth", caption, [_split_panel(counts, rng), _growth_panel(growth), _length_panel(lengths)]
+    )
+
+
+def _written_chart(texts: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> Chart:
+    fewest, most = (choose(rows[1:], key=lambda row: row["types"]) for choose in (min, max))
+    title = f"Of as many words, {most['text']} writes {most['types']:,} types, {fewest['text']} {fewest['types']:,}"
+    panel = Panel(
+        title if len(rows) > 2 else "Real and written text",
+        "rank",
+        "count",
+        [_curve(label, counts) for label, counts in texts.items()],
+        "log",
+        "log",
+    )
+    words = rows[0]["tokens"]
+    caption = f"Word counts by rank in {words:,} words of the text ({rows[0]['types']:,} types) and in as many that models wrote."
+    return Chart("zipf-written", caption, [panel])
+
+
+def _sentences(name: str, rows: Sequence[Mapping[str, Any]], lengths: Sequence[LengthFit]) -> list[str]:
+    """On the exponents, on how they vary, and on the power law of the counts."""
+    one, two, three = rows
+    return [
+        f"The {one['tokens']:,} words of {name} fall with rank as r^-{one['rank_likelihood']:.2f} by likelihood, given these "
+        f"ranks (least squares says {one['least_squares']:.2f}, ranks from a split half {one['split_half']:.2f}), pairs as "
+        f"r^-{two['rank_likelihood']:.2f} and triples as r^-{three['rank_likelihood']:.2f}.",
+        *_sentence_of_lengths(lengths),
+        _sentence_of_counts(one),
+    ]
+
+
+def _sentence_of_lengths(lengths: Sequence[LengthFit]) -> list[str]:
+    if len(lengths) < 2:
+        return []
+    most = lengths[-1]
+    inflation = most.deviation / most.shuffled_deviation
+    return [
+        f"The exponent depends on the length: {most.parts} stretches of {most.length:,} words have {most.alpha:.3f} on average "
+        f"(95% interval {most.low:.3f} to {most.high:.3f}), the whole {lengths[0].alpha:.3f}; they spread {inflation:.1f} times "
+        "as much as stretches of the same words in random order."
+    ]
+
+
+def _sentence_of_counts(one: Mapping[str, Any]) -> str:
+    if math.isnan(one["p"]):
+        return "There are too few types for a power law of the counts."
+    doubted = one["p"] < 0.1
+    better = [
+        key[2:].replace("_", " ")
+        for key in ("p_truncated_power_law", "p_lognormal", "p_stretched_exponential")
+        if one[key] < 0.05
+    ]
+    beside = (
+        f"{'and' if doubted else 'yet'} a {' or a '.join(better)} fits better (p < 0.05)"
+        if better
+        else "and neither a cut-off, nor a lognormal, nor a stretched exponential fits better (p ≥ 0.05)"
+    )
+    return (
+        f"A power law of the word counts, γ = {one['gamma']:.2f} from {one['xmin']:.0f} up, "
+        f"{'is in doubt' if doubted else 'is not in doubt'} (bootstrap p = {one['p']:.2f}), {beside}."
+    )
+
+
+def _sentence_of_written(rows: Sequence[Mapping[str, Any]]) -> str:
+    real, *models = rows
+    each = ", ".join(
         f"{row['text']} {row['rank_likelihood']:.2f} with {row['types']:,} types" for row in models
     )
-    found.append(
+    return (
         f"In {real['tokens']:,} words the real text has α = {real['rank_likelihood']:.2f} and {real['types']:,} types; "
-        f"the models write: {told}."
+        f"the models write: {each}."
     )
-    return found

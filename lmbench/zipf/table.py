@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from lmbench.charts.chart import Chart
 from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import encode
-from lmbench.text.units import unit_named
 from lmbench.zipf.chart import zipf_chart
-from lmbench.zipf.fits import fit_zipf, ngram_counts
-
-if TYPE_CHECKING:
-    pass
-
-
-def zipf_counts(text: CanonicalText, unit: str, orders: Sequence[int]) -> dict[int, np.ndarray]:
-    """For each order, the counts of a text's n-grams, (K,) falling; line feeds and empty words are no words."""
-    from lmbench.text.vocab import build_vocab
-
-    vocab = build_vocab(text, unit_named(unit))
-    tokens = encode(text, unit_named(unit), vocab).tokens
-    blanks = {vocab.index(t) for t in ("\n", "") if t in vocab} if unit == "word" else set()
-    return ngram_counts(tokens.ids, tokens.starts, orders, sorted(blanks))
+from lmbench.zipf.counting import ngram_counts, token_ids
+from lmbench.zipf.fits import fit_zipf
 
 
 def zipf_rows(
@@ -36,11 +20,11 @@ def zipf_rows(
 
     Raises InputError where no order is left.
     """
-    names = {1: "1-grams", 2: "2-grams", 3: "3-grams"}
-    counts = {k: c for k, c in zipf_counts(text, unit, orders).items() if len(c) >= least}
+    ids, starts = token_ids(text, unit)
+    counts = {k: c for k, c in ngram_counts(ids, starts, orders).items() if len(c) >= least}
     if not counts:
         raise InputError(f"{corpus} has too few {unit}s to count")
-    rows = [{"corpus": corpus, "unit": unit, "order": k, **fit_zipf(c).to_dict()} for k, c in counts.items()]
-    caption = f"Zipf's law in {corpus}: {unit} n-grams by rank, and the distribution of their counts."
-    tables = {names.get(k, f"{k}-grams"): c for k, c in counts.items()}
-    return rows, zipf_chart(f"zipf-{corpus}", caption, tables)
+    fits = {k: fit_zipf(c) for k, c in counts.items()}
+    rows = [{"corpus": corpus, "unit": unit, "order": k, **fit.to_dict()} for k, fit in fits.items()]
+    curves = {f"{k}-grams": (counts[k], fit) for k, fit in fits.items()}
+    return rows, zipf_chart(f"zipf-{corpus}", f"{unit} n-grams of {corpus}", curves)
