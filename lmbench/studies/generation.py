@@ -8,13 +8,13 @@ import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.corpora.corpus import Corpus
+from lmbench.counts import ngram_counts
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
 from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import code_points
-from lmbench.zipf.counting import ngram_counts
 from lmbench.zipf.fits import fit_zipf
 
 QUESTION = "What do models write at each temperature, and what do other models say of it?"

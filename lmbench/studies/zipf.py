@@ -10,13 +10,14 @@ import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.corpora.corpus import Corpus
+from lmbench.counts import ngram_counts
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
 from lmbench.studies import Study, at_least
 from lmbench.text.canonical import CanonicalText
 from lmbench.zipf.chart import thin, zipf_chart
-from lmbench.zipf.counting import ngram_counts, token_ids
+from lmbench.zipf.counting import token_ids
 from lmbench.zipf.fits import ZipfFit, fit_split_half, fit_zipf, split_half
 from lmbench.zipf.growth import Growth, vocabulary_growth
 from lmbench.zipf.lengths import LengthFit, fit_by_length

@@ -1,4 +1,4 @@
-"""Counts of a text's n-grams by rank: what the laws are about."""
+"""A text's words as ids, and tables of counts: what the laws are about."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import Tokens, encode
+from lmbench.text.tokens import encode
 from lmbench.text.units import unit_named
 from lmbench.text.vocab import build_vocab
 
@@ -24,33 +23,6 @@ def token_ids(text: CanonicalText, unit: str = "word") -> tuple[np.ndarray, np.n
     before = np.append(0, np.cumsum(keep))
     starts = np.unique(before[tokens.starts])
     return tokens.ids[keep], starts[starts < before[-1]]
-
-
-def ngram_counts(
-    ids: np.ndarray, starts: np.ndarray | None = None, orders: Sequence[int] = (1, 2, 3)
-) -> dict[int, np.ndarray]:
-    """For each order, the counts of the n-grams that occur: (K,) int64, falling.
-
-    ids: (T,) integers ≥ 0. starts: (D,) where documents begin, ascending from 0; n-grams do not cross them (default:
-    one document).
-
-    >>> ngram_counts(np.array([0, 1, 0, 1, 1]), orders=(1, 2))
-    {1: array([3, 2]), 2: array([2, 1, 1])}
-    """
-    if not len(ids):
-        return {k: np.zeros(0, dtype=np.int64) for k in orders}
-    # Documents begin after a symbol that no text holds: the n-grams with it are the last of each order.
-    outside = int(ids.max()) + 1
-    starts = np.zeros(1, dtype=np.int64) if starts is None else np.asarray(starts, dtype=np.int64)
-    trie = count_ngrams(Tokens(np.asarray(ids, dtype=np.int32), starts, outside), max(orders), outside + 1)
-    counts, last = {}, outside
-    for k in range(1, max(orders) + 1):
-        if k in orders:
-            seen = trie.counts[k][:last]
-            counts[k] = np.sort(seen[seen > 0])[::-1].astype(np.int64)
-        if k < trie.order:
-            last = int(trie.begins[k][last])
-    return counts
 
 
 def falling_counts(counts: Mapping[Any, int] | Sequence[int] | np.ndarray) -> np.ndarray:

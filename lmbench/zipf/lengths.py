@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.zipf.counting import ngram_counts
+from lmbench.counts import ngram_counts
 from lmbench.zipf.fits import fit_ranks
 from lmbench.zipf.ranks import Curve
 

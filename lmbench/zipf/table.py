@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lmbench.charts.chart import Chart
+from lmbench.counts import ngram_counts
 from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
 from lmbench.zipf.chart import zipf_chart
-from lmbench.zipf.counting import ngram_counts, token_ids
+from lmbench.zipf.counting import token_ids
 from lmbench.zipf.fits import fit_zipf
 
 

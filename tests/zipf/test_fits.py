@@ -12,11 +12,12 @@ import pytest
 from paths import ROOT
 from scipy.special import zeta
 
+from lmbench.counts import ngram_counts
 from lmbench.errors import InputError
 from lmbench.text.canonical import canonical_text
 from lmbench.text.vocab import Vocab
 from lmbench.zipf.chart import thin, zipf_chart
-from lmbench.zipf.counting import falling_counts, ngram_counts, spectrum, token_ids
+from lmbench.zipf.counting import falling_counts, spectrum, token_ids
 from lmbench.zipf.fits import fit_split_half, fit_zipf, split_half
 from lmbench.zipf.growth import vocabulary_growth
 from lmbench.zipf.lengths import fit_by_length
@@ -41,37 +42,12 @@ def planted_ranks(alpha, b, types, tokens, seed):
 # Counts --------------------------------------------------------------------------------------------
 
 
-def test_ngram_counts_agree_with_counters_and_do_not_cross_documents():
-    rng = np.random.default_rng(1)
-    ids = rng.integers(0, 7, 500)
-    starts = np.array([0, 1, 3, 100, 101, 499])
-    documents = [part.tolist() for part in np.split(ids, starts[1:])]
-    found = ngram_counts(ids, starts, (1, 2, 3, 4))
-    for order in (1, 2, 3, 4):
-        grams = Counter(tuple(d[i : i + order]) for d in documents for i in range(len(d) - order + 1))
-        assert found[order].tolist() == sorted(grams.values(), reverse=True)
-
-
-def test_ngram_counts_of_texts_shorter_than_the_order():
-    assert [len(c) for c in ngram_counts(np.array([3]), None, (1, 2, 3)).values()] == [1, 0, 0]
-    assert [len(c) for c in ngram_counts(np.zeros(0, int), None, (1, 2)).values()] == [0, 0]
-    assert {k: c.tolist() for k, c in ngram_counts(np.array([1, 1, 1]), None, (3, 1)).items()} == {
-        1: [3],
-        3: [1],
-    }
-
-
 def test_line_feeds_and_empty_words_are_no_words_and_no_n_gram_spans_them_out_of_its_document():
     text = canonical_text(["one two\n\nthree  one\n", "two\n"], "none", "line")
     ids, starts = token_ids(text)
     assert [len(part) for part in np.split(ids, starts[1:])] == [2, 2, 1]
     assert ids[0] == ids[3] != ids[1] == ids[4]
     assert [c.tolist() for c in ngram_counts(ids, starts, (1, 2)).values()] == [[2, 2, 1], [1, 1]]
-
-
-def test_counting_agrees_with_the_models_counts_but_for_the_beginnings_of_documents():
-    # A text without line feeds whose unknown word, id 0, would be taken for the symbol before the first word.
-    assert ngram_counts(np.array([0, 0, 1]), orders=(2,))[2].tolist() == [1, 1]
 
 
 # The curve in few numbers --------------------------------------------------------------------------
