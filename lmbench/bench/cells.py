@@ -52,7 +52,7 @@ class Cell:
             "documents": corpus.documents,
             "model": self.spec.model,
             "options": {k: str(v) for k, v in model.options().items()},
-            "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.sources},
+            "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.traits.sources},
             "unit": self.spec.unit,
             "seed": self.seed,
             "components": [c.key(corpus, suite) for c in self.components],
@@ -69,9 +69,9 @@ def cells_of(suite: Suite, corpus: CorpusSpec) -> list[Cell]:
     rows: dict[str, dict[int, Cell]] = {}
     for spec in suite.models:
         model = make_model(spec.model, **spec.options)
-        parts = [rows[label] for label in model.component_labels]
+        parts = [rows[label] for label in model.traits.components]
         row = rows[spec.label] = {}
-        for seed in _seeds(suite, spec, model.seeded, parts):
+        for seed in _seeds(suite, spec, model.traits.seeded, parts):
             # A part that this seed has not made is the same whatever the seed, or was asked for once.
             components = tuple(part.get(seed, next(iter(part.values()))) for part in parts)
             row[seed] = Cell(corpus, spec, seed, bool(row), components)

@@ -42,7 +42,7 @@ def beginning(text: CanonicalText, chars: int) -> CanonicalText:
 
 def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText:
     """Of the training text that the model has learnt from, as much as there is of the test text."""
-    text, most = corpus.train, scorer.model.learns_from
+    text, most = corpus.train, scorer.model.traits.learns_from
     if most is not None:
         ends = scorer.encode(text).ends
         if most < len(ends):

@@ -120,7 +120,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
                 if label not in wanted:
                     wanted.append(label)
                     spec = by_label[label]
-                    queue.extend(make_model(spec.model, **spec.options).component_labels)
+                    queue.extend(make_model(spec.model, **spec.options).traits.components)
             chosen = [spec for spec in self.models if spec.label in wanted]
         known = {spec.name: spec for spec in self.corpus_specs()}
         specs: list[str | CorpusSpec] = [known.get(place, place) for place in corpora] or self.corpora

@@ -90,7 +90,7 @@ def check(suite: Suite) -> None:
             made = make_model(model.model, **model.options)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        for label in made.component_labels:
+        for label in made.traits.components:
             if label not in labels:
                 raise unknown(f"component of {where} (rows above it)", label, labels)
         labels.append(model.label)

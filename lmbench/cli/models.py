@@ -38,7 +38,7 @@ def _fit(
     from lmbench.scoring.scorer import Scorer
 
     model = make_model(name, **key_values(options))
-    parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.component_labels]
+    parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.traits.components]
     began = time.perf_counter()
     with fit_monitor(name, quiet) as monitor:
         monitor.checkpoint = checkpoint
@@ -55,12 +55,12 @@ def _held_out(name: str, options: Sequence[str], corpus: Corpus) -> Corpus:
     queue = [make_model(name, **key_values(options))]
     while queue:
         model = queue.pop()
-        if model.wants_valid and corpus.valid is None:
+        if model.traits.held_out != "no" and corpus.valid is None:
             click.echo(
                 "no --valid given: the last tenth of the training text is held out for the settings", err=True
             )
             return corpus.with_held_out()
-        queue += [make_model(label) for label in model.component_labels]
+        queue += [make_model(label) for label in model.traits.components]
     return corpus
 
 

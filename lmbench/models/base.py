@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -26,6 +26,30 @@ from lmbench.text.units import Unit, unit_named
 from lmbench.text.vocab import Vocab
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What a model, with its options as set, says of itself.
+
+    held_out: whether ``_fit`` uses held-out text: "no", "wanted" (callers who have none hold some out), or "needed".
+    seeded: a fit draws from ``rng``, so that another seed makes another model.
+    adaptive: ``log_probs`` learns from the text that it has scored, which every signature declares.
+    learns_from: so many of the first training tokens are all that a fit learns from; None: all of them.
+    normalised: false where the scores are no probabilities, so that the model has no place in a ranking.
+    precision: how far Σ p may be from 1, and two ways to the same probability from each other.
+    components: the labels of the models that this one combines, which are fitted before it.
+    sources: the files that the options name, on whose contents the model depends.
+    """
+
+    held_out: Literal["no", "wanted", "needed"] = "no"
+    seeded: bool = False
+    adaptive: bool = False
+    learns_from: int | None = None
+    normalised: bool = True
+    precision: float = 1e-12
+    components: tuple[str, ...] = ()
+    sources: tuple[Path, ...] = ()
+
+
 def learned() -> Any:
     """A dataclass field that ``fit`` sets."""
     return dataclasses.field(init=False, repr=False, compare=False)
@@ -35,19 +59,14 @@ def learned() -> Any:
 class LanguageModel(ABC):
     """A distribution over sequences of V token ids; every document is a sequence of its own.
 
-    Facts of a class, or of an instance where options decide: ``needs_valid``, _fit wants held-out text;
-    ``adaptive``, log_probs learns from the text that it has scored (declared in every signature).
-    ``precision``: how far Σ p may be from 1, and two ways to the same probability from each other.
-    ``normalised``: false where the scores are no probabilities, so that the model has no place in a ranking.
+    ``components``: the fitted models that this one combines. ``notes``: sentences about the fit, for the reader of its
+    results. ``history``: what was measured on the way, an entry an epoch.
 
     ``costs``: what a fit that multiplies matrices has measured of its work: training_flops (floating-point operations to
     learn from one token), training_tokens (learnt from, over all passes), training_seconds (before an interruption,
     too), peak_flops (a second, of single-precision products on this machine with the same threads), arithmetic (that of
     the training). Models that count have none.
     """
-
-    normalised: ClassVar[bool] = True
-    precision: ClassVar[float] = 1e-12
 
     registered: str = dataclasses.field(init=False, default="", repr=False)
     vocab_size: int = dataclasses.field(init=False, default=0, repr=False)
@@ -57,14 +76,9 @@ class LanguageModel(ABC):
     costs: dict[str, Any] = dataclasses.field(init=False, default_factory=dict, repr=False)
 
     @property
-    def needs_valid(self) -> bool:
-        """Whether ``_fit``, with the options as set, cannot do without held-out text."""
-        return False
-
-    @property
-    def wants_valid(self) -> bool:
-        """Whether held-out text makes the fit better, so that callers who have none hold some out."""
-        return self.needs_valid
+    def traits(self) -> Traits:
+        """What holds of this model, fitted or not; a subclass of which other things hold overrides it."""
+        return Traits()
 
     # What a subclass writes -------------------------------------------------------------------------
 
@@ -108,37 +122,13 @@ class LanguageModel(ABC):
         self._restore({name: np.array(column) for name, column in columns.items()})
 
     @property
-    def adaptive(self) -> bool:
-        return False
-
-    @property
     def context_policy(self) -> str:
         """What a prediction rests on, as a few words of every signature."""
-        return "adaptive" if self.adaptive else "document"
-
-    @property
-    def sources(self) -> list[Path]:
-        """Files that the options name, on whose contents the model depends."""
-        return []
-
-    @property
-    def component_labels(self) -> tuple[str, ...]:
-        """The models that this one combines; the caller fits them first and sets ``components``."""
-        return ()
+        return "adaptive" if self.traits.adaptive else "document"
 
     def unit(self, name: str) -> Unit:
         """The unit that this model works with: the one asked for, unless the model brings its own tokens."""
         return unit_named(name)
-
-    @property
-    def seeded(self) -> bool:
-        """Whether a fit draws from ``rng``, so that another seed makes another model."""
-        return False
-
-    @property
-    def learns_from(self) -> int | None:
-        """How many of the first training tokens are all that a fit learns from; None: all of them."""
-        return None
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.
@@ -156,11 +146,18 @@ class LanguageModel(ABC):
         vocab_size: int | None = None,
         rng: np.random.Generator | None = None,
         monitor: Monitor | None = None,
+        components: Sequence[LanguageModel] = (),
     ) -> Self:
         """Learns from training tokens; returns self.
 
         vocab_size: V, ``<unk>`` included (default: one more than the largest id). rng: all randomness of the fit
-        (default: seed 0). Raises InputError for empty text, ids outside 0..V-1, or missing held-out text.
+        (default: seed 0). components: the fitted models that this one combines, in the order of ``traits.components``.
+        Raises InputError for empty text, ids outside 0..V-1, missing held-out text or components.
+
+        >>> from lmbench.models import make_model
+        >>> bigram = make_model("bigram", eps="1,1").fit([1, 2, 1, 2, 1], vocab_size=3)
+        >>> np.exp(bigram.log_probs([1, 2])).round(3)
+        array([0.778, 0.796])
         """
         train = Tokens.of(train)
         held_out = None if valid is None else Tokens.of(valid)
@@ -170,17 +167,22 @@ class LanguageModel(ABC):
         self._check(train)
         if held_out is not None and len(held_out):
             self._check(held_out)
-        elif self.needs_valid:
+        elif self.traits.held_out == "needed":
             raise InputError(
                 f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
             )
+        if len(components) != len(self.traits.components):
+            raise InputError(
+                f"{self.name} needs its components fitted first: {', '.join(self.traits.components)}"
+            )
+        self.components = list(components)
         self.notes, self.history, self.costs = [], [], {}
         rng = np.random.default_rng(0) if rng is None else rng
         untouched = rng.bit_generator.state
         self._fit(train, held_out, rng, monitor or Monitor())
-        if not self.seeded and rng.bit_generator.state != untouched:
+        if not self.traits.seeded and rng.bit_generator.state != untouched:
             self.notes.append(
-                "the fit draws random numbers, but the class does not say so: give it seeded = True"
+                "the fit draws random numbers, but the class does not say so: give it traits with seeded=True"
             )
         return self
 
@@ -188,7 +190,7 @@ class LanguageModel(ABC):
         """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.
 
         Raises InputError for ids outside 0..V-1, a model that is not fitted, or one whose numbers are wrong: a
-        probability that is NaN or, by more than ``precision``, above 1.
+        probability that is NaN or, by more than ``traits.precision``, above 1.
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)
@@ -227,6 +229,29 @@ class LanguageModel(ABC):
         """The name that makes such a model anew: a registered one, or ``package.module:Class``."""
         return self.registered or f"{type(self).__module__}:{type(self).__qualname__}"
 
+    def state(self) -> dict[str, np.ndarray]:
+        """What was learnt, as named arrays, of which ``restore`` makes the model again, bit for bit."""
+        return self._state()
+
+    def restore(
+        self,
+        state: Mapping[str, np.ndarray] | Mapping[str, MappedArray],
+        vocab_size: int,
+        notes: Sequence[str] = (),
+        history: Sequence[dict[str, float]] = (),
+    ) -> Self:
+        """Makes this model, its options as they were, the fitted one whose ``state`` is given; returns self.
+
+        Arrays that lie in a file may stay there. Raises InputError where they are not those of such a model.
+        """
+        self.vocab_size, self.notes, self.history = vocab_size, list(notes), list(history)
+        mapped = {name: column for name, column in state.items() if isinstance(column, MappedArray)}
+        if mapped:
+            self._open(mapped)
+        else:
+            self._restore({name: np.asarray(array) for name, array in state.items()})
+        return self
+
     @property
     def parameters(self) -> int:
         """How many numbers the model keeps."""
@@ -254,9 +279,9 @@ class LanguageModel(ABC):
         highest = log_probs.max(initial=-math.inf)
         if highest <= 0:
             return log_probs
-        if highest <= self.precision:
+        if highest <= self.traits.precision:
             return np.minimum(log_probs, 0.0)
-        where = "".join(f" ({path})" for path in self.sources)
+        where = "".join(f" ({path})" for path in self.traits.sources)
         what = "NaN" if highest != highest else f"e^{highest:.6g}, above 1"
         raise InputError(
             f"{self.name}{where} gives a probability of {what}: its numbers are wrong; fit it or get it anew"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, learned
+from lmbench.models.base import LanguageModel, Traits, learned
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
@@ -39,8 +39,8 @@ class Cache(LanguageModel):
             raise InputError(f"option strength={self.strength}: give a number above 0, and finite")
 
     @property
-    def adaptive(self) -> bool:
-        return True
+    def traits(self) -> Traits:
+        return Traits(adaptive=True)
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         counts = np.bincount(train.ids, minlength=self.vocab_size) + 1

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel
+from lmbench.models.base import LanguageModel, Traits
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.text.tokens import Tokens
@@ -84,8 +84,6 @@ class HuggingFace(LanguageModel):
     n - stride tokens. The probability is that of the text's one customary tokenization, at most that of the text.
     What the network saw in its own training is not known here: it may have read the test text.
     """
-
-    precision: ClassVar[float] = 1e-5  # logits in 32 bits, computed in batches of different shapes
 
     path: str = option("", "a folder with a saved model and its tokenizer, or a name on the hub")
     bos: str | None = option(None, "the token before a document; none: the tokenizer's own bos or eos")
@@ -167,8 +165,11 @@ class HuggingFace(LanguageModel):
         )
 
     @property
-    def sources(self) -> list[Path]:
-        return [p for p in sorted(Path(self.path).glob("*")) if p.is_file()]
+    def traits(self) -> Traits:
+        files = tuple(p for p in sorted(Path(self.path).glob("*")) if p.is_file())
+        return Traits(
+            precision=1e-5, sources=files
+        )  # logits in 32 bits, computed in batches of different shapes
 
     @property
     def parameters(self) -> int:

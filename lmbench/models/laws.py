@@ -26,7 +26,9 @@ def at_most_one(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) 
     if np.isnan(found).any():
         return f"log_probs is NaN at token {int(np.isnan(found).argmax())}"
     return (
-        None if (found <= model.precision).all() else f"a probability is {np.exp(found.max()):.6g}, above 1"
+        None
+        if (found <= model.traits.precision).all()
+        else f"a probability is {np.exp(found.max()):.6g}, above 1"
     )
 
 
@@ -34,7 +36,7 @@ def sums_to_one(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) 
     rows = model.next_log_probs(_contexts(tokens, rng), tokens.bos)
     sums = np.exp(rows).sum(axis=1)
     worst = float(sums[np.abs(sums - 1).argmax()])
-    if not abs(worst - 1) <= model.precision:
+    if not abs(worst - 1) <= model.traits.precision:
         return f"the next-token probabilities sum to {worst:.9g}, not 1"
     return None
 
@@ -45,7 +47,7 @@ def one_distribution(model: LanguageModel, tokens: Tokens, rng: np.random.Genera
     rows = model.next_log_probs(contexts, tokens.bos)
     for context, row in zip(contexts, rows, strict=True):
         t = len(context)
-        if t < len(tokens) and not _close(row[tokens.ids[t]], scored[t], model.precision):
+        if t < len(tokens) and not _close(row[tokens.ids[t]], scored[t], model.traits.precision):
             return (
                 f"token {t} is scored {scored[t]:.9g} but next_log_probs says {row[tokens.ids[t]]:.9g} nats"
             )
@@ -56,7 +58,7 @@ def causal(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> st
     whole = model.log_probs(tokens)
     for cut in sorted({1, len(tokens) // 3, len(tokens) // 2, len(tokens) - 1} - {0}):
         prefix = model.log_probs(Tokens(tokens.ids[:cut], tokens.starts, tokens.bos))
-        if not _close(prefix, whole[:cut], model.precision):
+        if not _close(prefix, whole[:cut], model.traits.precision):
             return f"the first {cut} tokens score otherwise when the rest is cut off"
     return None
 
@@ -67,12 +69,12 @@ def deterministic(model: LanguageModel, tokens: Tokens, rng: np.random.Generator
 
 
 def documents_apart(model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> str | None:
-    if model.adaptive or len(tokens) < 2:
+    if model.traits.adaptive or len(tokens) < 2:
         return None
     half = len(tokens) // 2
     both = model.log_probs(Tokens(tokens.ids, np.array([0, half]), tokens.bos))
     parts = [Tokens(ids, np.zeros(1, dtype=np.int64), tokens.bos) for ids in np.split(tokens.ids, [half])]
-    if not _close(both, np.concatenate([model.log_probs(p) for p in parts]), model.precision):
+    if not _close(both, np.concatenate([model.log_probs(p) for p in parts]), model.traits.precision):
         return "a document's score depends on the document before it"
     return None
 

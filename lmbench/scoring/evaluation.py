@@ -46,7 +46,7 @@ def score_run(
         model=model.name,
         options=model.options(),
         unit=scorer.unit.name,
-        adaptive=model.adaptive,
+        adaptive=model.traits.adaptive,
         fit_seconds=fit_seconds,
         score_seconds=seconds,
         parameters=model.parameters,
@@ -68,7 +68,7 @@ def fit_run(
     components: Sequence[Scorer] = (),
 ) -> tuple[Scorer, Run]:
     """Fits a model and scores the held-out text with it. Raises InputError where they do not suit each other."""
-    if model.wants_valid:
+    if model.traits.held_out != "no":
         corpus = corpus.with_held_out()
     began = time.perf_counter()
     scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)

@@ -51,7 +51,7 @@ class Scorer:
     ) -> Self:
         """Trains a model on a corpus's training text; valid, where there is one, is for its settings.
 
-        components: the fitted scorers that the model combines, in the order of its ``component_labels``.
+        components: the fitted scorers that the model combines, in the order of its ``traits.components``.
         Raises InputError where the model does not suit the text.
         """
         types = corpus.vocab(unit)
@@ -66,9 +66,9 @@ class Scorer:
         for component in components:
             if component.vocab.tokens != vocab.tokens:
                 raise InputError(f"{component.model.name} has a vocabulary of its own; it cannot be combined")
-        model.components = [component.model for component in components]
         valid = encoded["valid"].tokens if "valid" in encoded else None
-        model.fit(encoded["train"].tokens, valid, len(vocab), np.random.default_rng(seed), monitor)
+        rng, parts = np.random.default_rng(seed), [component.model for component in components]
+        model.fit(encoded["train"].tokens, valid, len(vocab), rng, monitor, parts)
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
         about |= {"train": corpus.train.fingerprint}
         about |= {"valid": "" if corpus.valid is None else corpus.valid.fingerprint}
@@ -134,7 +134,7 @@ class Scorer:
             from lmbench.models.smoothing.arpa import save_arpa
 
             return save_arpa(path, self.model, self.vocab)
-        arrays = {f"model.{key}": array for key, array in self.model._state().items()}
+        arrays = {f"model.{key}": array for key, array in self.model.state().items()}
         for key, words in (("vocab", self.vocab.tokens), ("types", self.types)):
             arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
         fixed = model_class(self.model.name)[1]
@@ -179,8 +179,8 @@ class Scorer:
             if header.vocab_size != len(words):
                 raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
             model = make_model(header.model, **header.options)
-            model.vocab_size, model.notes, model.history = header.vocab_size, header.notes, header.history
-            model._open({key.removeprefix("model."): column for key, column in columns.items()})
+            state = {key.removeprefix("model."): column for key, column in columns.items()}
+            model.restore(state, header.vocab_size, header.notes, header.history)
             return cls(
                 model,
                 model.unit(header.unit),

@@ -157,7 +157,7 @@ def bulk_scoring(train: EncodedText, test: EncodedText, folder: Path, runs: int)
             small = make_model("kneser-ney", order=order, bits=bits).fit(
                 train.tokens, vocab_size=len(train.vocab)
             )
-            size = sum(array.nbytes for array in small._state().values())
+            size = sum(array.nbytes for array in small.state().values())
             cost = (model.log_probs(test.tokens) - small.log_probs(test.tokens)).mean() / np.log(2)
             name = f"saved, order {order}" + (
                 f", {bits} bits ({cost:+.4f} bits a token)" if bits < 32 else ""

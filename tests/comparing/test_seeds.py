@@ -114,5 +114,5 @@ class Secretive(Uniform):
 
 
 def test_a_fit_that_draws_in_secret_is_noted(ferry):
-    assert "seeded = True" in evaluate(Secretive(), ferry).facts.notes[0]
+    assert "seeded=True" in evaluate(Secretive(), ferry).facts.notes[0]
     assert evaluate(Uniform(), ferry).facts.notes == []

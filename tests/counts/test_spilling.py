@@ -86,8 +86,8 @@ def test_models_within_a_limit_are_the_models(name, options):
     plain, limited = (
         make_model(name, **options, memory_limit=limit).fit(train, valid, 2000) for limit in ("", "1MB")
     )
-    for key, column in plain._state().items():
-        np.testing.assert_allclose(limited._state()[key], column, rtol=1e-12)
+    for key, column in plain.state().items():
+        np.testing.assert_allclose(limited.state()[key], column, rtol=1e-12)
     np.testing.assert_allclose(limited.log_probs(valid), plain.log_probs(valid), rtol=1e-12)
 
 

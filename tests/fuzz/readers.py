@@ -205,7 +205,7 @@ def saved(kind: str) -> dict[str, bytes]:
         path = Path(folder, "model")
         for file, (name, options) in MODELS[kind].items():
             model = make_model(name, **options)
-            parts = [Scorer.fit(make_model(label), CORPUS, "word") for label in model.component_labels]
+            parts = [Scorer.fit(make_model(label), CORPUS, "word") for label in model.traits.components]
             unit = "char" if name == "gru" else "word"
             Scorer.fit(model, CORPUS, unit, components=parts).save(path)
             found[file] = path.read_bytes()

@@ -32,7 +32,7 @@ PRESETS = {
 
 def fitted(name, ferry, unit="char"):
     model = make_model(name, **SMALL.get(name, {}))
-    parts = [Scorer.fit(make_model(label), ferry, unit) for label in model.component_labels]
+    parts = [Scorer.fit(make_model(label), ferry, unit) for label in model.traits.components]
     return Scorer.fit(model, ferry, unit, components=parts)
 
 
@@ -52,7 +52,7 @@ def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_
     rows, scored = scorer.model.distributions(both), scorer.model.log_probs(both)
     assert rows.shape == (len(both), len(scorer.vocab))
     taken = rows[np.arange(len(both)), both.ids]
-    np.testing.assert_allclose(np.exp(taken), np.exp(scored), rtol=0, atol=scorer.model.precision)
+    np.testing.assert_allclose(np.exp(taken), np.exp(scored), rtol=0, atol=scorer.model.traits.precision)
     scorer.save(tmp_path / "model")
     again = load_model(tmp_path / "model")
     before, after = scorer.score(ferry.test), again.score(ferry.test)

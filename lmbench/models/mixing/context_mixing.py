@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, learned
+from lmbench.models.base import LanguageModel, Traits, learned
 from lmbench.models.mixing.contexts import FAR, Contexts, bases_of, symbol_classes
 from lmbench.models.mixing.log_linear import Gate, learn_gate, log_softmax, small_enough
 from lmbench.models.mixing.sparse_counts import SparseCounts, counts_before, first_pairs
@@ -47,8 +46,6 @@ class ContextMixing(LanguageModel):
     For characters and bytes: every step costs the whole vocabulary.
     """
 
-    seeded: ClassVar[bool] = True  # the gate's first weights, its order of tokens, its dropout
-
     orders: tuple[int, ...] = option(
         (0, 1, 2, 3, 4, 5, 6, 8, 12, 16), "lengths of the contexts, in symbols, ascending"
     )
@@ -70,6 +67,11 @@ class ContextMixing(LanguageModel):
             )
         if self.times < 1:
             raise InputError(f"option times={self.times} must be at least 1")
+
+    @property
+    def traits(self) -> Traits:
+        # Drawn are the gate's first weights, its order of tokens, its dropout.
+        return Traits(seeded=True, adaptive=self.adaptive)
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         return small_enough(corpus_vocab, "context-mixing", "--unit char")

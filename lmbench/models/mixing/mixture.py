@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models import make_model, model_class
-from lmbench.models.base import LanguageModel, learned
+from lmbench.models.base import LanguageModel, Traits, learned
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
@@ -35,8 +35,6 @@ class Mixture(LanguageModel):
     anywhere.
     """
 
-    precision: ClassVar[float] = 1e-5  # that of a component in single precision
-
     of: tuple[str, ...] = option((), "labels of the models to mix, separated by commas")
     pooling: Literal["linear", "geometric"] = option(
         "linear", "how: a weighted mean of probabilities, or a weighted product"
@@ -58,23 +56,18 @@ class Mixture(LanguageModel):
         return small_enough(corpus_vocab, "pooling=geometric", "pooling=linear")
 
     @property
-    def component_labels(self) -> tuple[str, ...]:
-        return self.of
-
-    @property
-    def needs_valid(self) -> bool:
-        return True
-
-    @property
-    def adaptive(self) -> bool:
-        return any(component.adaptive for component in self.components)
+    def traits(self) -> Traits:
+        return Traits(
+            held_out="needed",
+            adaptive=any(component.traits.adaptive for component in self.components),
+            precision=1e-5,  # that of a component in single precision
+            components=self.of,
+        )
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         assert valid is not None  # fit has seen to it
-        if len(self.components) != len(self.of):
-            raise InputError(f"a mixture needs its components fitted first: {', '.join(self.of)}")
         for label, component in zip(self.of, self.components, strict=True):
-            if not component.normalised:
+            if not component.traits.normalised:
                 raise InputError(f"{label} gives scores, not probabilities; it cannot be mixed")
             if component.vocab_size != self.vocab_size:
                 raise InputError(
@@ -117,7 +110,7 @@ class Mixture(LanguageModel):
         for i, component in enumerate(self.components):
             about = {"name": component.name, "options": component.options()}
             state[f"{i}.about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-            state |= {f"{i}.state.{key}": array for key, array in component._state().items()}
+            state |= {f"{i}.state.{key}": array for key, array in component.state().items()}
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -128,11 +121,9 @@ class Mixture(LanguageModel):
         self.components = []
         for i in range(len(self.weights)):
             about = json.loads(state[f"{i}.about"].tobytes())
-            component = _made(about["name"], about["options"])
-            component.vocab_size = self.vocab_size
             prefix = f"{i}.state."
-            component._restore({k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)})
-            self.components.append(component)
+            own = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
+            self.components.append(_made(about["name"], about["options"]).restore(own, self.vocab_size))
 
 
 def _made(name: str, options: Mapping[str, Any]) -> LanguageModel:

@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, learned
+from lmbench.models.base import LanguageModel, Traits, learned
 from lmbench.models.monitor import Monitor
 from lmbench.models.neural.dynamic import DynamicEvaluation, mean_squares
 from lmbench.models.neural.network import (
@@ -42,14 +42,12 @@ class NeuralModel(LanguageModel):
     context: what a token is scored with. ``carry``: the state runs through the document; ``reset``: it begins
     afresh every ``steps`` tokens; ``fixed:N``: from the N tokens before it alone (N times the work).
 
-    A fitted network whose own rounding in single precision moves a probability by more than ``precision``, as one that
+    A fitted network whose own rounding in single precision moves a probability by more than ``traits.precision``, as one that
     has memorised its text may, is kept, saved and read in double precision.
 
     ``history`` has an entry an epoch: epoch, tokens (predicted so far), seconds, train_bits (mean over the epoch
     as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
     """
-
-    precision = 1e-6
 
     hidden: int = option(256, "hidden units a layer")
     batch: int = option(32, "rows of a minibatch")
@@ -95,23 +93,14 @@ class NeuralModel(LanguageModel):
         self._last_read: tuple[np.ndarray, State | None, np.ndarray] = _NOTHING_READ
 
     @property
-    def wants_valid(self) -> bool:
-        """For stopping early; without held-out text all epochs are trained."""
-        return self.patience is not None
-
-    @property
-    def adaptive(self) -> bool:
-        """Dynamic evaluation learns from the text that it scores."""
-        return self.dynamic > 0
-
-    @property
-    def seeded(self) -> bool:
-        """First weights and minibatches are drawn."""
-        return True
-
-    @property
-    def learns_from(self) -> int | None:
-        return self.max_tokens
+    def traits(self) -> Traits:
+        return Traits(
+            held_out="no" if self.patience is None else "wanted",  # without it all epochs are trained
+            seeded=True,  # first weights and minibatches
+            adaptive=self.dynamic > 0,
+            learns_from=self.max_tokens,
+            precision=1e-6,
+        )
 
     @property
     def training_flops(self) -> int:
@@ -147,7 +136,10 @@ class NeuralModel(LanguageModel):
             "peak_flops": peak,
             "arithmetic": recipe.arithmetic,
         }
-        if rounding(self.network, valid if valid is not None and len(valid) else train) > self.precision:
+        if (
+            rounding(self.network, valid if valid is not None and len(valid) else train)
+            > self.traits.precision
+        ):
             self.network.double()
         if self.dynamic:
             self.squares = mean_squares(self.network, train, rng)

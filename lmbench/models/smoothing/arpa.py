@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from lmbench.counts.ngrams import unspelt
 from lmbench.counts.trie import roots
 from lmbench.errors import InputError, shown
-from lmbench.models.base import LanguageModel
+from lmbench.models.base import LanguageModel, Traits
 from lmbench.models.options import option
 from lmbench.models.smoothing.arpa_file import Arpa, read_arpa, write_arpa
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel
@@ -35,8 +34,6 @@ class ArpaModel(BackoffModel):
     The vocabulary is the file's. Documents should be lines, as the file's sentences were.
     """
 
-    precision: ClassVar[float] = 1e-4  # such files hold seven digits, and a sum has many terms
-
     file: str = option("", "an ARPA file, packed by gzip or not")
 
     def __post_init__(self) -> None:
@@ -45,8 +42,9 @@ class ArpaModel(BackoffModel):
         self._read: Arpa | None = None
 
     @property
-    def sources(self) -> list[Path]:
-        return [Path(self.file)]
+    def traits(self) -> Traits:
+        # Such files hold seven digits, and a sum has many terms.
+        return Traits(precision=1e-4, sources=(Path(self.file),))
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         r"""``<unk>``, ``\n``, then the file's words in its order."""

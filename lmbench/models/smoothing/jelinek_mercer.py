@@ -8,6 +8,7 @@ import numpy as np
 
 from lmbench.counts.ngrams import NgramCounts, count_ngrams, values_at
 from lmbench.errors import InputError
+from lmbench.models.base import Traits
 from lmbench.models.options import option
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order, interpolate
 from lmbench.text.tokens import Tokens
@@ -32,8 +33,8 @@ class JelinekMercer(BackoffModel):
             raise InputError(f"option buckets={self.buckets}: every order needs at least 1")
 
     @property
-    def needs_valid(self) -> bool:
-        return True
+    def traits(self) -> Traits:
+        return Traits(held_out="needed")
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
         assert valid is not None  # fit has seen to it

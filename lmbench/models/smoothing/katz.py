@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from lmbench.counts.ngrams import count_ngrams, sum_by
 from lmbench.errors import InputError
+from lmbench.models.base import Traits
 from lmbench.models.options import option
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order
 from lmbench.text.tokens import Tokens
@@ -23,8 +23,6 @@ class Katz(BackoffModel):
     every r ≤ cutoff by a constant instead, and says so. A context that frees nothing though some word has not been
     seen after it behaves as if it had occurred once more. Words never seen share the unigrams' freed mass equally.
     """
-
-    precision: ClassVar[float] = 1e-10  # α divides by what is left of 1: the digits lost there are lost
 
     order: int = option(3, "the longest n-grams")
     cutoff: int = option(7, "counts above it are taken at their word")
@@ -41,6 +39,10 @@ class Katz(BackoffModel):
             raise InputError(
                 f"option min_counts={','.join(map(str, lowest))}: give numbers that do not fall, the first 1"
             )
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(precision=1e-10)  # α divides by what is left of 1: the digits lost there are lost
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
         counts = count_ngrams(train, self.order, self.vocab_size)

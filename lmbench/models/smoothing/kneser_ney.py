@@ -12,7 +12,7 @@ from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
 from lmbench.counts.spilling import count_within
 from lmbench.counts.trie import Walk
 from lmbench.errors import InputError
-from lmbench.models.base import learned
+from lmbench.models.base import Traits, learned
 from lmbench.models.options import option
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.models.smoothing.pruning import normalised, prune_by_entropy, rounded
@@ -64,10 +64,6 @@ class KneserNey(BackoffModel):
 
     _limit: int = learned()
 
-    @property
-    def precision(self) -> float:  # type: ignore[override]
-        return 1e-6 if self.bits == 32 else 1e-12
-
     def __post_init__(self) -> None:
         self._limit, self.vocab_size = self.vocab_size, 0
         check_order(self.order)
@@ -92,8 +88,9 @@ class KneserNey(BackoffModel):
         return super().options() | {"vocab_size": self._limit}
 
     @property
-    def needs_valid(self) -> bool:
-        return self.discounts == "tune"
+    def traits(self) -> Traits:
+        held_out: Literal["no", "needed"] = "needed" if self.discounts == "tune" else "no"
+        return Traits(held_out=held_out, precision=1e-6 if self.bits == 32 else 1e-12)
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The corpus's ``vocab_size`` most frequent tokens; the line feed is always among them."""

@@ -12,6 +12,7 @@ import numpy as np
 from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
 from lmbench.counts.spilling import count_within
 from lmbench.errors import InputError
+from lmbench.models.base import Traits
 from lmbench.models.options import option
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.storage.workspace import MEMORY_LIMIT, columns_within
@@ -50,8 +51,8 @@ class Laplace(BackoffModel):
             )
 
     @property
-    def needs_valid(self) -> bool:
-        return self.eps == "tune"
+    def traits(self) -> Traits:
+        return Traits(held_out="needed" if self.eps == "tune" else "no")
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
         counts = count_within(self.memory_limit, train, self.order, self.vocab_size)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
+from lmbench.models.base import Traits
 from lmbench.models.options import option
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order
 from lmbench.text.tokens import Tokens
@@ -23,8 +23,6 @@ class StupidBackoff(BackoffModel):
     a word never seen scores alpha / V.
     """
 
-    normalised: ClassVar[bool] = False
-
     order: int = option(5, "the longest n-grams")
     alpha: float = option(0.4, "what every step to a shorter context costs")
 
@@ -32,6 +30,10 @@ class StupidBackoff(BackoffModel):
         check_order(self.order)
         if not 0 < self.alpha <= 1:
             raise InputError(f"option alpha={self.alpha}: give a number above 0 and at most 1")
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(normalised=False)
 
     def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
         counts = count_ngrams(train, self.order, self.vocab_size)

@@ -214,8 +214,7 @@ def test_saved_and_restored_bit_for_bit():
     text = np.random.default_rng(0).integers(0, 9, 500)
     model = make_model("context-mixing", adaptive=True).fit(text, vocab_size=9)
     other = make_model("context-mixing", adaptive=True)
-    other.vocab_size = 9
-    other._restore(model._state())
+    other.restore(model.state(), 9)
     assert other.log_probs(text[::-1]).tolist() == model.log_probs(text[::-1]).tolist()
 
 

@@ -25,8 +25,8 @@ def text(seed, length=600):
 
 def mixed(*labels, **options):
     model = make_model("mixture", of=labels, **options)
-    model.components = [make_model(label).fit(text(0), text(1), V) for label in labels]
-    return model.fit(text(0), text(1), V)
+    parts = [make_model(label).fit(text(0), text(1), V) for label in labels]
+    return model.fit(text(0), text(1), V, components=parts)
 
 
 def test_weights_by_hand():
@@ -72,7 +72,7 @@ def test_laws(labels, pooling):
     assert broken_laws(model, Tokens.of(text(2))) == {}
     sums = np.exp(model.next_log_probs([text(3, n) for n in range(1, 30)])).sum(axis=1)
     np.testing.assert_allclose(sums, 1, atol=1e-12)
-    assert model.adaptive == ("cache" in labels)
+    assert model.traits.adaptive == ("cache" in labels)
 
 
 def test_probabilities_are_weighted_sums():
@@ -97,7 +97,7 @@ def test_geometric_probabilities_are_weighted_products():
 
     np.testing.assert_allclose(model.log_probs(text(4, 60)), scores(model.weights, text(4, 60)), rtol=1e-9)
     valid = text(6, 60)
-    model.fit(text(0), valid, V)
+    model.fit(text(0), valid, V, components=model.components)
 
     def loss(weights):
         return -scores(weights, valid).sum() + 0.5 * ((weights - 1 / 3) ** 2).sum()
@@ -119,7 +119,7 @@ def test_geometric_probabilities_are_weighted_products():
 def test_distributions_are_those_of_every_prefix(label, options):
     model = make_model(label, **options).fit(text(0), text(1), V)
     tokens = Tokens(text(2, 50).astype(np.int32), np.array([0, 20]))
-    if model.adaptive:  # what was learnt from the first document is known only in a text as a whole
+    if model.traits.adaptive:  # what was learnt from the first document is known only in a text as a whole
         tokens = Tokens.of(text(2, 50))
     rows = model.distributions(tokens)
     np.testing.assert_allclose(rows, LanguageModel._distributions(model, tokens), atol=1e-4)
@@ -128,10 +128,10 @@ def test_distributions_are_those_of_every_prefix(label, options):
 
 def test_a_geometric_pool_holds_an_impossible_token_for_unlikely():
     model = make_model("mixture", of="unigram,uniform", pooling="geometric")
-    model.components = [
+    parts = [
         make_model(m, **o).fit([1, 1], vocab_size=3) for m, o in (("unigram", {"eps": 0}), ("uniform", {}))
     ]
-    model.fit([1, 1], [1, 1], 3)
+    model.fit([1, 1], [1, 1], 3, components=parts)
     assert np.isfinite(model.log_probs([2])).all()
     with pytest.raises(InputError, match="pooling=linear"):
         model.vocabulary(Vocab([str(i) for i in range(5000)]))
@@ -139,10 +139,10 @@ def test_a_geometric_pool_holds_an_impossible_token_for_unlikely():
 
 def test_a_token_impossible_for_one_is_possible_for_the_mixture():
     model = make_model("mixture", of="unigram,uniform")
-    model.components = [
+    parts = [
         make_model(m, **o).fit([1, 1], vocab_size=3) for m, o in (("unigram", {"eps": 0}), ("uniform", {}))
     ]
-    model.fit([1, 1], [1, 2], 3)
+    model.fit([1, 1], [1, 2], 3, components=parts)
     assert np.isfinite(model.log_probs([2])).all()
 
 
@@ -151,20 +151,18 @@ def test_a_token_impossible_for_one_is_possible_for_the_mixture():
 def test_saved_and_restored_bit_for_bit(labels, pooling):
     model = mixed(*labels, pooling=pooling)
     other = make_model("mixture", of=labels, pooling=pooling)
-    other.vocab_size = V
-    other._restore(model._state())
+    other.restore(model.state(), V)
     assert other.log_probs(text(5)).tolist() == model.log_probs(text(5)).tolist()
-    assert other.adaptive == model.adaptive
+    assert other.traits.adaptive == model.traits.adaptive
 
 
 def test_a_mixture_of_a_mixture_is_restored():
     inner = mixed("bigram", "witten-bell")
     model = make_model("mixture", of="inner,uniform")
-    model.components = [inner, make_model("uniform").fit(text(0), vocab_size=V)]
-    model.fit(text(0), text(1), V)
+    parts = [inner, make_model("uniform").fit(text(0), vocab_size=V)]
+    model.fit(text(0), text(1), V, components=parts)
     other = make_model("mixture", of="inner,uniform")
-    other.vocab_size = V
-    other._restore(model._state())
+    other.restore(model.state(), V)
     assert other.log_probs(text(5)).tolist() == model.log_probs(text(5)).tolist()
 
 
@@ -177,9 +175,9 @@ def test_what_cannot_be_mixed_is_refused():
     with pytest.raises(InputError, match="fitted first"):
         make_model("mixture", of="uniform,bigram").fit(text(0), text(1), V)
     model = make_model("mixture", of="uniform")
-    model.components = [make_model("uniform").fit([1], vocab_size=2)]
+    parts = [make_model("uniform").fit([1], vocab_size=2)]
     with pytest.raises(InputError, match="vocabulary"):
-        model.fit(text(0), text(1), V)
+        model.fit(text(0), text(1), V, components=parts)
 
 
 def test_a_cache_beside_kneser_ney_on_the_penn_treebank(data_folder):
@@ -195,6 +193,6 @@ def test_a_cache_beside_kneser_ney_on_the_penn_treebank(data_folder):
     vocab = build_vocab(texts[0], unit)
     train, valid, test = (encode(t, unit, vocab).tokens for t in texts)
     model = make_model("mixture", of="kneser-ney,cache")
-    model.components = [make_model(label).fit(train, valid, len(vocab)) for label in model.of]
-    model.fit(train, valid, len(vocab))
+    parts = [make_model(label).fit(train, valid, len(vocab)) for label in model.of]
+    model.fit(train, valid, len(vocab), components=parts)
     assert np.exp(-model.log_probs(test).mean()) == pytest.approx(121.0, abs=0.5)

@@ -255,8 +255,7 @@ def test_learns_the_cycle(name):
 def test_saved_and_restored_scores_are_the_same_bits(options):
     model = small("lstm", **options).fit(text(300), text(50), vocab_size=V)
     again = small("lstm", **options)
-    again.vocab_size = V
-    again._restore(model._state())
+    again.restore(model.state(), V)
     np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
 
 
@@ -282,7 +281,7 @@ def test_averaged_weights_are_what_is_kept():
     # A decay so near 1 that the mean hardly leaves the first weights; its warm-up min(d, (1+n)/(10+n)) does move it.
     moved = small("lstm", average=0.99).fit(text(300), vocab_size=V)
     last = small("lstm", average=0.0).fit(text(300), vocab_size=V)
-    assert not np.array_equal(moved._state()["bias"], last._state()["bias"])
+    assert not np.array_equal(moved.state()["bias"], last.state()["bias"])
 
 
 @pytest.mark.parametrize(("key", "value"), [("dropout", "1"), ("weight_drop", "-0.1"), ("layers", "0")])
@@ -313,8 +312,7 @@ def test_positions_far_apart_are_told_from_each_other_in_bfloat16():
 def test_another_context_of_a_fitted_model_is_saved_and_restored_too():
     model = small("lstm", dynamic=0.001).fit(text(300), text(50), vocab_size=V)
     again = small("lstm", dynamic=0.001)
-    again.vocab_size = V
-    again._restore(model.with_context("carry")._state())
+    again.restore(model.with_context("carry").state(), V)
     np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
     still = small("lstm").fit(
         text(300), Tokens(text(1).ids[:0], np.zeros(1, dtype=np.int64), 0), vocab_size=V

@@ -135,13 +135,11 @@ def test_generation_reads_each_token_once(monkeypatch):
 def test_saved_and_restored_scores_are_the_same_bits():
     model = small().fit(text(300), vocab_size=V)
     again = small()
-    again.vocab_size = V
-    again._restore(model._state())
+    again.restore(model.state(), V)
     np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
     assert model.parameters == V * 16 + 16 * 16 + 16 + 16 * V + V
-    again.vocab_size = V + 1
     with pytest.raises(InputError, match="shapes"):
-        again._restore(model._state())
+        again.restore(model.state(), V + 1)
 
 
 def test_a_network_that_amplifies_its_rounding_is_kept_in_double_precision():
@@ -154,8 +152,7 @@ def test_a_network_that_amplifies_its_rounding_is_kept_in_double_precision():
     chosen = model.next_log_probs(contexts)[np.arange(3), text(200).ids[[3, 60, 199]]]
     np.testing.assert_allclose(chosen, model.log_probs(text(200))[[3, 60, 199]], atol=1e-9)
     again = small(**wild)
-    again.vocab_size = V
-    again._restore(model._state())
+    again.restore(model.state(), V)
     np.testing.assert_array_equal(again.log_probs(text(200)), model.log_probs(text(200)))
 
 
@@ -214,8 +211,7 @@ def test_the_laws_of_the_contract(options):
     model = small(**options)
     assert check_model(model, length=80) == {}
     again = small(**options)
-    again.vocab_size = model.vocab_size
-    again._restore(model._state())
+    again.restore(model.state(), model.vocab_size)
     np.testing.assert_array_equal(again.log_probs(text(50)), model.log_probs(text(50)))
 
 
@@ -223,8 +219,8 @@ def test_dynamic_evaluation_learns_a_new_text_and_forgets_it_afterwards():
     train, other = text(1000), Tokens.of(text(600, seed=1).ids[::-1].copy())
     still = small(epochs=10).fit(train, vocab_size=V)
     moving = small(epochs=10, dynamic=0.01).fit(train, vocab_size=V)
-    assert moving.adaptive
-    assert not still.adaptive
+    assert moving.traits.adaptive
+    assert not still.traits.adaptive
     assert moving.log_probs(other)[300:].mean() > still.log_probs(other)[300:].mean() + 0.5
     np.testing.assert_allclose(moving.log_probs(other)[:20], still.log_probs(other)[:20], atol=1e-5)
     np.testing.assert_array_equal(moving.log_probs(other), moving.log_probs(other))

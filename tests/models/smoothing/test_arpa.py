@@ -358,8 +358,7 @@ def test_saved_and_restored_without_the_file(tmp_path):
     assert "no <unk>" in model.notes[0]
     (tmp_path / "small.arpa").unlink()
     other = make_model("arpa", **model.options())
-    other.vocab_size = model.vocab_size
-    other._restore(model._state())
+    other.restore(model.state(), model.vocab_size)
     assert other.log_probs(encoded.tokens).tolist() == model.log_probs(encoded.tokens).tolist()
 
 

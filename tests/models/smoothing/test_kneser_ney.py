@@ -298,9 +298,9 @@ def test_impossible_options_are_refused(options, message):
 def test_tiny_texts(text, bits):
     model = make_model("kneser-ney", order=4, bits=bits).fit(text)
     assert np.isfinite(model.log_probs(text)).all()
-    model._restore(model._state())
-    assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=model.precision)
-    assert model.precision == {32: 1e-6, 64: 1e-12}[bits]
+    model.restore(model.state(), model.vocab_size)
+    assert np.exp(model.next_log_probs(text)).sum() == pytest.approx(1, abs=model.traits.precision)
+    assert model.traits.precision == {32: 1e-6, 64: 1e-12}[bits]
 
 
 def test_a_text_scored_in_pieces_scores_as_whole(monkeypatch):
@@ -320,7 +320,7 @@ def test_saved_and_restored_bit_for_bit(options):
     train, test = ferry()
     model = make_model("kneser-ney", **{"order": 4} | options).fit(train.tokens, vocab_size=len(train.vocab))
     other = make_model("kneser-ney", **{"order": 4} | options)
-    other._restore(model._state())
+    other.restore(model.state(), model.vocab_size)
     other.vocab_size = len(train.vocab)
     assert other.log_probs(test.tokens).tolist() == model.log_probs(test.tokens).tolist()
 
