@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.scoring.scores import Scores
-from lmbench.text.units import unit_named
-
-LONG_WORDS = 40  # characters a word, on average: a source that writes no spaces
-
+from lmbench.comparing.words import first_token, nearest_cut, word_ends
+from lmbench.scoring.scores import LN2, Scores
 
 # (first token, one past the last) of a label -> for each token the likeliest tokens there and their probabilities
 Alternatives = Callable[[str, int, int], Sequence[Sequence[tuple[str, float]]]]
@@ -57,31 +54,31 @@ def extract(
     label for the tokens of the stretch.
     """
     models = {label: model for label, model in models.items() if _longest(model[1], start, length) <= length}
-    common = _word_ends(text)
-    for _, scores in models.values():
-        common = np.intersect1d(common, scores.ends)
-    common = np.append(0, common[common > 0])
-    first = int(common[max(0, int(np.searchsorted(common, start, side="right")) - 1)])
-    last = int(common[min(len(common) - 1, int(np.searchsorted(common, first + length)))])
+    ends, all_scores = word_ends(text), [scores for _, scores in models.values()]
+    first = nearest_cut(ends[: np.searchsorted(ends, start, side="right")][::-1], all_scores) or 0
+    last = nearest_cut(ends[np.searchsorted(ends, first + length) :], all_scores)
+    if last is None:
+        last = nearest_cut(ends[::-1], all_scores) or 0
     tracks = []
     for label, (unit, scores) in models.items():
-        low, high = np.searchsorted(scores.starts_of_tokens, [first, last]).tolist()
+        low, high = first_token(scores, np.array([first, last])).tolist()
         options = alternatives(label, low, high) if alternatives is not None else ()
         tracks.append(_track(label, unit, scores, first, low, high, options))
     return Extract(corpus, text[first:last], first, tracks)
 
 
-def _word_ends(text: str) -> np.ndarray:
-    """Where words end; every character, in a text whose words are too long to be words."""
-    ends = unit_named("word").ends(text)
-    return ends if len(text) <= LONG_WORDS * len(ends) else np.arange(1, len(text) + 1)
-
-
 def _longest(scores: Scores, start: int, length: int) -> int:
     """The longest token, in characters, that reaches into a stretch."""
-    starts = scores.starts_of_tokens
-    reaching = (scores.ends > start) & (starts < start + length)
-    return int((scores.ends - starts)[reaching].max(initial=0))
+    low, high = (
+        int(np.searchsorted(scores.ends, start, side="right")),
+        first_token(scores, np.array(start + length)),
+    )
+    return int(_lengths(scores, low, int(high)).max(initial=0))
+
+
+def _lengths(scores: Scores, low: int, high: int) -> np.ndarray:
+    """(N,) int64: how many characters the tokens low .. high - 1 have."""
+    return np.diff(scores.ends[low:high], prepend=scores.ends[low - 1] if low else 0)
 
 
 def _track(
@@ -93,10 +90,10 @@ def _track(
     high: int,
     options: Sequence[Sequence[tuple[str, float]]],
 ) -> Track:
-    starts = scores.starts_of_tokens[low:high] - first
     ends = scores.ends[low:high] - first
-    bits = scores.bits[low:high]
+    bits = -(scores.log_probs[low:high] + scores.spelling[low:high]) / LN2
     # Tokens without a span (the first bytes of a character) are joined to the one that completes it.
+    starts = np.append(0, ends)[: len(ends)]
     begin = np.flatnonzero(np.append(True, starts[1:] > starts[:-1])[: len(starts)])
     if not len(begin):
         return Track(label, unit, ends, bits, scores.oov[low:high])

@@ -8,16 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from lmbench.comparing.extracts import _word_ends
+from lmbench.comparing.words import Charges, Pieces, reduce_to, with_characters, without_blanks, word_ends
 from lmbench.scoring.scores import Scores
-from lmbench.text.tokens import Tokens
 from lmbench.text.units import unit_named
 
-BANDS = ((0, "never in training"), (1, "once"), (2, "2–9 times"), (10, "10–99 times"), (100, "100–999 times"))
-PLACES = ((0, "1st word"), (1, "2nd"), (2, "3rd–5th"), (5, "6th–10th"), (10, "11th–20th"), (20, "21st–100th"))
+# From which count in training on, and from which place in the document on, a word is of which kind.
+BANDS = {
+    0: "never in training",
+    1: "once",
+    2: "2–9 times",
+    10: "10–99 times",
+    100: "100–999 times",
+    1000: "1,000 times or more",
+}
+PLACES = {
+    0: "1st word",
+    1: "2nd",
+    2: "3rd–5th",
+    5: "6th–10th",
+    10: "11th–20th",
+    20: "21st–100th",
+    100: "beyond the 100th",
+}
 LINE_END = "line ends"
 FEW_DOCUMENTS = 10  # fewer have too few beginnings to say anything of
 
@@ -64,32 +80,6 @@ class Difference:
     b_better: Sequence[Passage]
 
 
-@dataclass(frozen=True)
-class Pieces:
-    """The text cut where words end and both models have a boundary.
-
-    ends: (P,) strictly ascending, the last the text's length. a_bits, b_bits: (P,) ≥ 0.
-    """
-
-    ends: np.ndarray
-    a_bits: np.ndarray
-    b_bits: np.ndarray
-
-    @property
-    def starts(self) -> np.ndarray:
-        return np.append(0, self.ends)[: len(self.ends)]
-
-
-def pieces(text: str, a: Scores, b: Scores) -> Pieces:
-    """Cuts the text for two models. Raises ValueError where a model did not score this very text."""
-    for scores in (a, b):
-        if scores.chars != len(text):
-            raise ValueError(f"the scores are of a text of {scores.chars} characters, not {len(text)}")
-    ends = np.intersect1d(np.intersect1d(_word_ends(text), a.ends), b.ends)
-    ends = ends[ends > 0]
-    return Pieces(ends, _bits_until(a, ends), _bits_until(b, ends))
-
-
 def difference(
     corpus: str,
     labels: tuple[str, str],
@@ -100,136 +90,144 @@ def difference(
     orders: np.ndarray | None = None,
     passages: int = 20,
 ) -> Difference:
-    """Every table of where two models differ on a text.
+    """Every table of where two models differ on a text; see ``differences``."""
+    words = _Words.of(text, train_counts, orders)
+    a_charges, b_charges = (Charges.of(words.ends, scores) for scores in (a, b))
+    return words.difference(corpus, labels, a_charges, b_charges, passages)
+
+
+def differences(
+    corpus: str,
+    text: str,
+    models: Mapping[str, Scores],
+    train_counts: Mapping[str, int] | None = None,
+    orders: np.ndarray | None = None,
+    passages: int = 20,
+) -> list[Difference]:
+    """Where each two of some models (by label) differ on a text.
 
     train_counts: of words in training text, for frequency bands. orders: (W,) for each word of the text (as the
-    ``word`` unit cuts it) the longest n-gram ending there that training text holds, see ``matched_orders``.
+    ``word`` unit cuts it) the longest n-gram ending there that training text holds, see ``counts.matched_orders``.
+    Raises ValueError where scores or orders are of another text.
     """
-    cut = pieces(text, a, b)
-    tables = []
-    if train_counts is not None:
-        tables.append(_by_frequency(text, cut, train_counts))
-    if orders is not None:
-        tables.append(_by_order(text, cut, orders))
-    tables.append(_by_oov(cut, a, b))
-    if len(a.starts) >= FEW_DOCUMENTS:
-        tables.append(_by_position(cut, a))
-    tables = [table for table in tables if len(table.rows) > 1]
-    better = _passages(text, cut, passages)
-    worse = _passages(text, Pieces(cut.ends, cut.b_bits, cut.a_bits), passages)
-    worse = [Passage(p.start, p.end, p.text, p.b_bits, p.a_bits) for p in worse]
-    return Difference(corpus, labels[0], labels[1], len(text), tables, better, worse)
+    words = _Words.of(text, train_counts, orders)
+    charges = {label: Charges.of(words.ends, scores) for label, scores in models.items()}
+    return [
+        words.difference(corpus, (a, b), charges[a], charges[b], passages)
+        for a, b in combinations(charges, 2)
+    ]
 
 
-def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 5) -> np.ndarray:
-    """(T,) int64: the length of the longest n-gram (n ≤ highest) that ends at each test token and occurs in training.
+@dataclass(frozen=True)
+class _Words:
+    """The words of a text with what tables divide them by; without blanks, its characters.
 
-    0 for tokens outside the vocabulary; n-grams do not cross documents.
+    ends: (W,). counts: (W,) int64, how often training text holds the word; LINE for a line feed. orders: (W,).
     """
-    ids = np.concatenate([train.ids, test.ids]).astype(np.int64)
-    position = np.concatenate([train.positions(), test.positions()])
-    known = ids != 0
-    matched = np.zeros(len(test), dtype=np.int64)
-    rank = np.zeros(len(ids), dtype=np.int64)
-    for order in range(1, highest + 1):
-        previous = np.append(0, rank[:-1])
-        distinct, rank = np.unique(previous * vocab_size + ids, return_inverse=True)
-        whole = known & (position >= order - 1)
-        seen = np.zeros(len(distinct), dtype=bool)
-        seen[rank[: len(train)][whole[: len(train)]]] = True
-        here = seen[rank[len(train) :]] & whole[len(train) :]
-        matched[here & (matched == order - 1)] = order
-    return matched
+
+    text: str
+    ends: np.ndarray
+    counts: np.ndarray | None
+    orders: np.ndarray | None
+
+    @classmethod
+    def of(cls, text: str, train_counts: Mapping[str, int] | None, orders: np.ndarray | None) -> _Words:
+        ends = unit_named("word").ends(text)
+        if orders is not None and len(orders) != len(ends):
+            raise ValueError(f"orders are of {len(orders)} words, the text has {len(ends)}")
+        if without_blanks(text, ends):
+            chars = word_ends(text)
+            # A character takes the order of its word; how frequent words of such a length are says nothing.
+            return cls(text, chars, None, None if orders is None else orders[np.searchsorted(ends, chars)])
+        some, counts = with_characters(ends), None
+        if train_counts is not None:
+            types, which = unit_named("word").types(text)
+            of_type = [_LINE if word == "\n" else train_counts.get(word, 0) for word in types]
+            counts = np.array(of_type, dtype=np.int64)[which[some]]
+        return cls(text, ends[some], counts, None if orders is None else orders[some])
+
+    def difference(
+        self, corpus: str, labels: tuple[str, str], a: Charges, b: Charges, passages: int
+    ) -> Difference:
+        cut = Pieces.of(self.ends, a, b)
+        tables = []
+        if self.counts is not None:
+            tables.append(_by_frequency(cut, reduce_to(np.minimum, self.counts, cut.last)))
+        if self.orders is not None:
+            tables.append(_by_order(cut, self.orders[cut.last]))
+        tables.append(_by_oov(cut))
+        if len(a.documents) >= FEW_DOCUMENTS:
+            tables.append(_by_position(cut, a.documents))
+        tables = [table for table in tables if len(table.rows) > 1]
+        better, worse = (_passages(self.text, cut, sign, passages) for sign in (1, -1))
+        return Difference(corpus, *labels, len(self.text), tables, better, worse)
 
 
-def _bits_until(scores: Scores, ends: np.ndarray) -> np.ndarray:
-    """(P,) bits of the tokens between one cut and the next. A byte without a span counts for the character it begins."""
-    return _reduce(np.add, scores.bits, scores, ends)
-
-
-def _reduce(how: np.ufunc, values: np.ndarray, scores: Scores, ends: np.ndarray) -> np.ndarray:
-    if not len(ends):
-        return np.zeros(0)
-    after = np.searchsorted(scores.starts_of_tokens, ends)
-    return np.asarray(how.reduceat(values, np.append(0, after[:-1])))
+_LINE = np.iinfo(
+    np.int64
+).max  # more frequent than any word, so that a piece of a word and line feeds is as rare as the word
 
 
 def _table(title: str, cut: Pieces, kind: np.ndarray, names: Sequence[str]) -> CategoryTable:
     """kind: (P,) index into names. Kinds without characters are left out."""
-    lengths = cut.ends - cut.starts
-    rows = []
-    for index, name in enumerate(names):
-        mine = kind == index
-        if mine.any():
-            a, b = float(cut.a_bits[mine].sum()), float(cut.b_bits[mine].sum())
-            rows.append(Category(name, int(lengths[mine].sum()), a, b))
+    chars = np.bincount(kind, cut.ends - cut.starts, len(names))
+    a_bits, b_bits = (np.bincount(kind, bits, len(names)) for bits in (cut.a_bits, cut.b_bits))
+    rows = [
+        Category(name, int(chars[i]), float(a_bits[i]), float(b_bits[i]))
+        for i, name in enumerate(names)
+        if chars[i]
+    ]
     return CategoryTable(title, rows)
 
 
-def _by_frequency(text: str, cut: Pieces, train_counts: Mapping[str, int]) -> CategoryTable:
-    bounds = np.array([low for low, _ in BANDS] + [1000])
-    names = [*(name for _, name in BANDS), "1,000 times or more", LINE_END]
-    kind = np.empty(len(cut.ends), dtype=np.int64)
-    for i, (start, end) in enumerate(zip(cut.starts.tolist(), cut.ends.tolist(), strict=True)):
-        surface = text[start:end]
-        if surface == "\n":
-            kind[i] = len(names) - 1
-        else:
-            count = train_counts.get(surface.strip(" \n"), 0)
-            kind[i] = int(np.searchsorted(bounds, count, side="right")) - 1
-    return _table("By how often the word occurs in training", cut, kind, names)
+def _band(bounds: Mapping[int, str], values: np.ndarray) -> np.ndarray:
+    """(P,) int64: the band that each value ≥ 0 is in, counted from 0."""
+    return np.searchsorted(list(bounds), values, side="right") - 1
 
 
-def _by_order(text: str, cut: Pieces, orders: np.ndarray) -> CategoryTable:
-    words = unit_named("word").ends(text)
-    if len(orders) != len(words):
-        raise ValueError(f"orders are of {len(orders)} words, the text has {len(words)}")
-    # A piece of several words takes the order of its last.
-    kind = orders[np.searchsorted(words, cut.ends)]
+def _by_frequency(cut: Pieces, counts: np.ndarray) -> CategoryTable:
+    """counts: (P,), of the rarest word of a piece."""
+    kind = np.where(counts == _LINE, len(BANDS), _band(BANDS, counts))
+    return _table("By how often the word occurs in training", cut, kind, [*BANDS.values(), LINE_END])
+
+
+def _by_order(cut: Pieces, orders: np.ndarray) -> CategoryTable:
+    """orders: (P,), of the last word of a piece."""
     names = [
         "none: a new word",
         *(f"{n} word{'s' * (n > 1)}" for n in range(1, int(orders.max(initial=0)) + 1)),
     ]
-    return _table("By the longest run of words, ending here, that training text holds", cut, kind, names)
+    return _table("By the longest run of words, ending here, that training text holds", cut, orders, names)
 
 
-def _by_oov(cut: Pieces, a: Scores, b: Scores) -> CategoryTable:
-    outside = np.zeros(len(cut.ends), dtype=bool)
-    for scores in (a, b):
-        if len(cut.ends):
-            outside |= _reduce(np.logical_or, scores.oov, scores, cut.ends)
+def _by_oov(cut: Pieces) -> CategoryTable:
     names = ["in both vocabularies", "outside a vocabulary"]
-    return _table("By vocabulary", cut, outside.astype(np.int64), names)
+    return _table("By vocabulary", cut, cut.oov.astype(np.int64), names)
 
 
-def _by_position(cut: Pieces, a: Scores) -> CategoryTable:
-    begins = a.starts_of_tokens[a.starts] if len(a) else np.zeros(1, dtype=np.int64)
-    document = np.searchsorted(begins, cut.starts, side="right") - 1
-    first = np.searchsorted(document, np.arange(len(begins)))
-    position = np.arange(len(cut.ends)) - first[document]
-    bounds = np.array([low for low, _ in PLACES] + [100])
-    names = [*(name for _, name in PLACES), "beyond the 100th"]
-    return _table("By place in the document", cut, np.searchsorted(bounds, position, side="right") - 1, names)
+def _by_position(cut: Pieces, documents: np.ndarray) -> CategoryTable:
+    """documents: (D,), the characters with which they begin."""
+    document = np.searchsorted(documents, cut.starts, side="right") - 1
+    first = np.searchsorted(document, np.arange(len(documents)))
+    place = np.arange(len(cut.ends)) - first[document]
+    return _table("By place in the document", cut, _band(PLACES, place), list(PLACES.values()))
 
 
-def _passages(text: str, cut: Pieces, count: int, width: int = 90) -> list[Passage]:
-    """The passages of about ``width`` characters where a wins most, most first, no two overlapping."""
+def _passages(text: str, cut: Pieces, sign: int, count: int, width: int = 90) -> list[Passage]:
+    """The passages of about ``width`` characters where a model wins most, most first, no two overlapping.
+
+    sign: 1 for where a wins, -1 for where b does.
+    """
     with np.errstate(invalid="ignore"):
-        won = np.nan_to_num(cut.b_bits - cut.a_bits, nan=0.0, posinf=1e9, neginf=-1e9)
+        won = np.nan_to_num(sign * (cut.b_bits - cut.a_bits), nan=0.0, posinf=1e9, neginf=-1e9)
     total = np.append(0.0, np.cumsum(won))
-    starts = cut.starts
-    last = np.minimum(np.searchsorted(cut.ends, starts + width), len(cut.ends) - 1)
+    last = np.minimum(np.searchsorted(cut.ends, cut.starts + width), len(cut.ends) - 1)
     gain = total[last + 1] - total[:-1]
-    taken = np.zeros(len(starts), dtype=bool)
-    found: list[Passage] = []
-    for i in np.argsort(-gain, kind="stable").tolist():
+    passages: list[Passage] = []
+    while len(passages) < count and len(gain) and gain[i := int(np.argmax(gain))] > 0:
         j = int(last[i])
-        if len(found) == count or gain[i] <= 0:
-            break
-        if taken[i : j + 1].any():
-            continue
-        taken[i : j + 1] = True
-        begin, end = int(starts[i]), int(cut.ends[j])
+        gain[int(np.searchsorted(last, i)) : j + 1] = -np.inf  # all that overlap
+        begin, end = int(cut.starts[i]), int(cut.ends[j])
         a, b = float(cut.a_bits[i : j + 1].sum()), float(cut.b_bits[i : j + 1].sum())
-        found.append(Passage(begin, end, text[begin:end], a, b))
-    return found
+        passages.append(Passage(begin, end, text[begin:end], a, b))
+    return passages

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lmbench.comparing.extracts import Alternatives, Extract, extract
-from lmbench.comparing.where import Difference, difference, matched_orders
+from lmbench.comparing.where import Difference, differences
 from lmbench.corpora.corpus import Corpus
+from lmbench.counts import matched_orders
 from lmbench.scoring.run import Run
 from lmbench.scoring.scorer import Scorer
 
@@ -21,7 +21,7 @@ LIKELIEST = 5
 
 def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Callable[[Run], Scorer]) -> Views:
     """The extracts and differences of every corpus; scorer_of: a finished run's fitted model."""
-    extracts, differences = [], []
+    extracts, compared = [], []
     for name, corpus in corpora.items():
         here = [run for run in runs if run.corpus == name and run.ranked]
         seeds: dict[str, list[Run]] = {}
@@ -39,11 +39,9 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens
         orders = matched_orders(train, test, len(corpus.vocab("word")))
         counts = dict(corpus.vocab("word").token_freqs)
-        differences += [
-            difference(name, (a.label, b.label), text, a.scores, b.scores, counts, orders)
-            for a, b in itertools.combinations(ranked[:BEST], 2)
-        ]
-    return Views(extracts, differences)
+        best = {run.label: run.scores for run in ranked[:BEST]}
+        compared += differences(name, text, best, counts, orders)
+    return Views(extracts, compared)
 
 
 def _alternatives(

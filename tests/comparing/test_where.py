@@ -11,10 +11,9 @@ import report_example as example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing.extracts import extract
-from lmbench.comparing.where import difference, matched_orders, pieces
+from lmbench.comparing.where import BANDS, LINE_END, PLACES, difference, differences
+from lmbench.comparing.words import pieces
 from lmbench.scoring.scores import LN2, Scores
-from lmbench.text.tokens import Tokens
 from lmbench.text.units import unit_named
 
 texts = st.text(alphabet="ab é🙂\n", min_size=1, max_size=60)
@@ -23,42 +22,6 @@ units = st.sampled_from(["char", "word", "byte"])
 
 def total_bits(scores: Scores) -> float:
     return float(-scores.nats.sum() / LN2)
-
-
-@settings(deadline=None, max_examples=200)
-@given(texts, units, units)
-def test_pieces_lose_nothing(text: str, one: str, other: str) -> None:
-    a, b = example.scores(one, 1, text), example.scores(other, 2, text)
-    cut = pieces(text, a, b)
-    assert cut.ends[-1] == len(text)
-    assert (np.diff(cut.ends, prepend=0) > 0).all()
-    assert cut.a_bits.sum() == pytest.approx(total_bits(a))
-    assert cut.b_bits.sum() == pytest.approx(total_bits(b))
-
-
-def test_pieces_cut_where_words_end_and_both_may() -> None:
-    #        0123456789
-    text = "ab cd ef\ng"
-    word, char = example.scores("word", 1, text), example.scores("char", 2, text)
-    assert pieces(text, word, char).ends.tolist() == [2, 5, 8, 9, 10]
-    # " cd" is characters 2, 3, 4
-    assert pieces(text, word, char).b_bits[1] == pytest.approx(-char.nats[2:5].sum() / LN2)
-
-
-def test_the_first_bytes_of_a_character_belong_to_it() -> None:
-    text = "a é b"  # bytes: a, space, 2 of é, space, b; é ends at character 3
-    scores = example.scores("byte", 1, text)
-    assert scores.ends.tolist() == [1, 2, 2, 3, 4, 5]
-    cut = pieces(text, scores, scores)
-    assert cut.ends.tolist() == [1, 3, 5]
-    assert cut.a_bits.tolist() == pytest.approx(
-        (-np.array([scores.nats[:1].sum(), scores.nats[1:4].sum(), scores.nats[4:].sum()]) / LN2).tolist()
-    )
-
-
-def test_scores_of_another_text_are_refused() -> None:
-    with pytest.raises(ValueError, match="not 3"):
-        pieces("abc", example.scores("char", 1, "abcd"), example.scores("char", 1, "abc"))
 
 
 @settings(deadline=None, max_examples=60)
@@ -128,78 +91,106 @@ def test_an_impossible_token_spoils_only_its_own_passage() -> None:
     assert all(math.isfinite(p.a_bits) for p in found.b_better[1:] + found.a_better)
 
 
+def slow_tables(text, a, b, train_counts, orders):
+    """Each table as (name, characters, bits of a, bits of b) rows, by loops over pieces and strings."""
+    cut = pieces(text, a, b)
+    words, tokens = unit_named("word").ends(text).tolist(), unit_named("word").split(text)
+    begins = a.starts_of_tokens[a.starts].tolist()
+    oov = {int(s) for scores in (a, b) for s in scores.starts_of_tokens[scores.oov]}
+    tables = {name: {} for name in ("By how often", "By the longest run", "By vocabulary", "By place")}
+    places = {}
+    for start, end, *bits in zip(
+        cut.starts.tolist(), cut.ends.tolist(), cut.a_bits.tolist(), cut.b_bits.tolist(), strict=True
+    ):
+        # Where several words end in one place, the first has the characters.
+        inside = [
+            w for w, b, e in zip(tokens, [0, *words], words, strict=False) if start < e <= end and b < e
+        ]
+        inside = [w for w in inside if w != "\n"]
+        count = min((train_counts.get(token, 0) for token in inside), default=None)
+        order = int(orders[next(i for i, e in enumerate(words) if e >= end)])
+        document = max(i for i, begin in enumerate(begins) if begin <= start)
+        place = places[document] = places.get(document, -1) + 1
+        kinds = {
+            "By how often": LINE_END if count is None else BANDS[max(low for low in BANDS if low <= count)],
+            "By the longest run": f"{order} word{'s' * (order > 1)}" if order else "none: a new word",
+            "By vocabulary": "outside a vocabulary"
+            if oov & set(range(start, end))
+            else "in both vocabularies",
+            "By place": PLACES[max(low for low in PLACES if low <= place)],
+        }
+        for table, kind in kinds.items():
+            row = tables[table].setdefault(kind, [0, 0.0, 0.0])
+            tables[table][kind] = [row[0] + end - start, row[1] + bits[0], row[2] + bits[1]]
+    return tables
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.text(alphabet="ab é\n", min_size=1, max_size=80),
+    units,
+    units,
+    st.dictionaries(st.text("ab", min_size=1, max_size=2), st.integers(1, 2000), max_size=6),
+)
+def test_tables_agree_with_loops_over_strings(text, one, other, train_counts):
+    a, b = example.scores(one, 1, text), example.scores(other, 2, text)
+    a.oov[:] = np.arange(len(a)) % 3 == 1
+    words = len(unit_named("word").ends(text))
+    orders = np.random.default_rng(words).integers(0, 4, words)
+    wanted = slow_tables(text, a, b, train_counts, orders)
+    made = difference("c", ("a", "b"), text, a, b, train_counts, orders).tables
+    for table in made:
+        rows = next(rows for title, rows in wanted.items() if table.title.startswith(title))
+        assert {r.name: r.chars for r in table.rows} == {name: row[0] for name, row in rows.items()}
+        for r in table.rows:
+            assert [r.a_bits, r.b_bits] == pytest.approx(rows[r.name][1:])
+
+
+def slow_passages(text, a, b, count, width=90):
+    """By trying every piece as the first, again and again."""
+    cut = pieces(text, a, b)
+    starts, ends = cut.starts.tolist(), cut.ends.tolist()
+    windows = []
+    for i, start in enumerate(starts):
+        j = next((j for j, end in enumerate(ends) if end >= start + width), len(ends) - 1)
+        windows.append((i, j, float((cut.b_bits - cut.a_bits)[i : j + 1].sum())))
+    chosen = []
+    for i, j, gain in sorted(windows, key=lambda w: -w[2]):
+        if gain > 0 and len(chosen) < count and all(j < k or i > m for k, m, _ in chosen):
+            chosen.append((i, j, gain))
+    return [(starts[i], ends[j], pytest.approx(gain)) for i, j, gain in chosen]
+
+
 @settings(deadline=None, max_examples=60)
-@given(texts, st.integers(0, 60), st.integers(1, 60))
-def test_extracts_are_whole(text: str, start: int, length: int) -> None:
-    models = {unit: (unit, example.scores(unit, 1, text)) for unit in ("char", "word", "byte")}
-    found = extract("c", text, models, start, length)
-    assert found.text == text[found.start : found.start + len(found.text)]
-    for track in found.tracks:
-        ends = track.ends.tolist()
-        assert ends == sorted(set(ends))
-        assert not ends or (ends[0] > 0 and ends[-1] == len(found.text))
-        assert len(track.bits) == len(track.oov) == len(ends)
-    if len(found.text) == len(text):
-        for track in found.tracks:
-            assert track.bits.sum() == pytest.approx(total_bits(models[track.label][1]))
+@given(st.text(alphabet="ab é\n", min_size=1, max_size=900), units, units, st.integers(1, 8))
+def test_passages_agree_with_trying_them_all(text, one, other, count):
+    a, b = example.scores(one, 1, text), example.scores(other, 2, text)
+    made = difference("c", ("a", "b"), text, a, b, passages=count)
+    assert [(p.start, p.end, p.b_bits - p.a_bits) for p in made.a_better] == slow_passages(text, a, b, count)
+    assert [(p.start, p.end, p.a_bits - p.b_bits) for p in made.b_better] == slow_passages(text, b, a, count)
 
 
-def test_a_text_without_spaces_is_cut_at_characters() -> None:
-    text = "abba" * 500
-    char, word = example.scores("char", 1, text), example.scores("word", 2, text)
-    assert len(pieces(text, char, char).ends) == 2000
-    assert len(pieces(text, char, word).ends) == 1
-    found = extract("c", text, {"c": ("char", char), "w": ("word", word)}, 100, 50)
-    assert found.text == text[100:150]
-    assert [track.label for track in found.tracks] == ["c"]  # the other's one token is the whole text
+def test_every_pair_of_several_models():
+    models = {f"m{i}": example.scores(unit, i) for i, unit in enumerate(("char", "word", "byte"))}
+    made = differences("c", example.TEXT, models, {"the": 3}, passages=2)
+    assert [(d.a, d.b) for d in made] == [("m0", "m1"), ("m0", "m2"), ("m1", "m2")]
+    for d in made:
+        assert d == difference(
+            "c", (d.a, d.b), example.TEXT, models[d.a], models[d.b], {"the": 3}, passages=2
+        )
 
 
-def test_alternatives_are_asked_for_the_tokens_shown() -> None:
-    asked = []
-
-    def options(label: str, first: int, stop: int) -> list[list[tuple[str, float]]]:
-        asked.append((label, first, stop))
-        return [[(f"{label}{t}", 0.5)] for t in range(first, stop)]
-
-    text = "ab cé\nab d"
-    models = {unit: (unit, example.scores(unit, 1, text)) for unit in ("char", "word", "byte")}
-    found = extract("c", text, models, 2, 3, options)
-    assert found.text == " cé"
-    # characters 2..4; word 1; bytes 2, 3 and the two of é
-    assert asked == [("char", 2, 5), ("word", 1, 2), ("byte", 2, 6)]
-    assert [[o[0][0] for o in t.alternatives] for t in found.tracks] == [
-        ["char2", "char3", "char4"],
-        ["word1"],
-        ["byte2", "byte3", "byte4"],
-    ]
+def test_a_piece_of_several_words_is_as_frequent_as_its_rarest():
+    text = "the cat\n\nthe end"
+    ends = np.array([8, 16])  # tokens "the cat\n" and "\nthe end", as of a tokenizer that knows no words
+    some = np.zeros(2, dtype=bool), np.zeros(2), np.zeros(1, np.int64)
+    scores = Scores(-np.ones(2), ends, *some, 16, 16, 4, 9)
+    made = difference("c", ("a", "b"), text, scores, scores, {"the": 500, "cat": 2, "end": 50})
+    bands = {row.name: row.chars for row in made.tables[0].rows}
+    assert bands == {"2–9 times": 8, "10–99 times": 8}
 
 
-def slow_matched(train: Tokens, test: Tokens, highest: int) -> list[int]:
-    seen = {
-        tuple(d[i : i + n])
-        for d in train.documents()
-        for n in range(1, highest + 1)
-        for i in range(len(d) - n + 1)
-    }
-    found = []
-    for d in test.documents():
-        for t in range(len(d)):
-            best = 0
-            for n in range(1, min(highest, t + 1) + 1):
-                if d[t] != 0 and tuple(d[t - n + 1 : t + 1]) in seen:
-                    best = n
-            found.append(best)
-    return found
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 4))
-def test_matched_orders_agree_with_sets_of_tuples(seed: int, size: int, highest: int) -> None:
-    rng = np.random.default_rng(seed)
-
-    def some(n: int) -> Tokens:
-        starts = np.append(0, np.sort(rng.choice(np.arange(1, n), 3, replace=False)))
-        return Tokens(rng.integers(0, size, n).astype(np.int32), starts)
-
-    train, test = some(30), some(20)
-    assert matched_orders(train, test, size, highest).tolist() == slow_matched(train, test, highest)
+def test_orders_of_another_text_are_refused():
+    scores = example.scores("char", 1, "a b")
+    with pytest.raises(ValueError, match="orders are of 3 words, the text has 2"):
+        difference("c", ("a", "b"), "a b", scores, scores, orders=np.ones(3, dtype=int))
