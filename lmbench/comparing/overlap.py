@@ -1,18 +1,20 @@
-"""How much of the test text stands in the training text, and what models pay there and elsewhere."""
+"""How much of the test text stands in what the models have seen, word for word, and what they pay there and elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from lmbench.comparing.hashing import hashes_of_windows, hashes_of_words, word_hashes
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.units import code_points
+from lmbench.text.units import narrow_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for
-FILTER_BITS = 22
-CHUNK = 1 << 17  # training values hashed at a time
+ROOM = 4  # places of the filter a stretch of the test text; of other stretches about a fifth pass
 
 
 @dataclass(frozen=True)
@@ -41,84 +43,100 @@ class Contamination:
         A token counts as covered when its last character is.
         """
         chars = np.diff(scores.ends, prepend=0)
-        last = self.covered[np.maximum(scores.ends - 1, 0)]
+        last = tokens_inside(self.covered, scores)
         bits = scores.bits
         both = (np.array([bits[side].sum(), chars[side].sum()]) for side in (last, ~last))
         overlapping, clean = (float(b / c) if c else np.nan for b, c in both)
         return overlapping, clean
 
 
-def contamination(train: CanonicalText, test: CanonicalText, unit: str = "word") -> Contamination:
-    """Looks for every stretch of the test text, 8 words or 30 characters, in the training text."""
-    length = WORDS if unit == "word" else CHARS
-    if unit == "word":
-        ids: dict[str, int] = {}
-        of_train, _ = _words(train.text, ids)
-        of_test, spans = _words(test.text, ids)
-    else:
-        of_train, of_test = (code_points(t.text) for t in (train, test))
-        spans = np.stack([np.arange(test.chars), np.arange(1, test.chars + 1)], axis=1)
-    known = _known(of_train, of_test, length)
-    covered = np.zeros(test.chars + 1, dtype=np.int64)
-    at = np.flatnonzero(known)
-    np.add.at(covered, spans[at, 0], 1)
-    np.add.at(covered, spans[at + length - 1, 1], -1)
-    return Contamination(unit, length, len(known), len(at), np.cumsum(covered)[:-1] > 0)
+def tokens_inside(covered: np.ndarray, scores: Scores) -> np.ndarray:
+    """(T,) bool: the tokens whose last character is covered. covered: (chars,) bool."""
+    return np.asarray(covered[np.maximum(scores.ends - 1, 0)])
 
 
-def _words(text: str, ids: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) uint64 number of each word, new words numbered on, and (N, 2) where it begins and ends."""
-    words = text.split()
-    numbers = np.array([ids.setdefault(word, len(ids)) for word in words], dtype=np.uint64)
-    blank = np.array([c.isspace() for c in text] + [True], dtype=bool)
-    begins = np.flatnonzero(~blank & np.concatenate([[True], blank[:-1]]))
-    ends = np.flatnonzero(blank & np.concatenate([[False], ~blank[:-1]]))
-    return numbers, np.stack([begins, ends], axis=1)
+def contamination(
+    seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText, unit: str = "word"
+) -> Contamination:
+    """Looks for every stretch of the test text, 8 words or 30 characters, in the texts that models have seen.
 
+    seen: the training text, or it and the valid text, by which models were chosen or tuned.
 
-def _known(train: np.ndarray, test: np.ndarray, length: int) -> np.ndarray:
-    """(N - length + 1,) bool: the runs of ``length`` test values that stand in train."""
-    wanted = window_hashes(test, length)
-    shift = np.uint64(64 - FILTER_BITS)
-    possible = np.zeros(1 << FILTER_BITS, dtype=bool)  # sifts out most training runs before any sorting
-    possible[wanted >> shift] = True
-    candidates = [np.zeros(0, dtype=np.uint64)]
-    for start in range(0, len(train), CHUNK):
-        hashes = window_hashes(train[start : start + CHUNK + length - 1], length)
-        candidates.append(hashes[possible[hashes >> shift]])
-    return np.isin(wanted, np.concatenate(candidates))
-
-
-def window_hashes(values: np.ndarray, length: int) -> np.ndarray:
-    """(N - length + 1,) uint64: a number for each run of ``length`` values, the same for equal runs.
-
-    Unequal runs meet by chance once in 2^64 pairs. Built by doubling: the hash of 2k values is made of those of both halves.
+    >>> text = CanonicalText.of(["one two three four five six seven eight nine"])
+    >>> contamination(CanonicalText.of(["zero " + text.text[:-5]]), text).share
+    0.5
     """
-    if len(values) < length:
-        return np.zeros(0, dtype=np.uint64)
-    total: np.ndarray | None = None
-    power, width, done = _mix(values.astype(np.uint64)), 1, 0
-    count = len(values) - length + 1
-    while done < length:
-        if length & width:
-            piece = power[done : done + count]
-            total = piece if total is None else _pair(total, piece)
-            done += width
-        if 2 * width <= length:
-            power = _pair(power[:-width], power[width:])
-        width *= 2
-    assert total is not None
-    return total
+    texts = [seen] if isinstance(seen, CanonicalText) else list(seen)
+    length = WORDS if unit == "word" else CHARS
+    values, spans = word_hashes(test.text) if unit == "word" else (narrow_points(test.text), None)
+    windows = chain.from_iterable(hashes_of_windows(_values(text.text, unit), length) for text in texts)
+    found = _stand_in(values, length, windows)
+    at = np.flatnonzero(found)
+    begins, ends = (at, at + length) if spans is None else (spans[at, 0], spans[at + length - 1, 1])
+    return Contamination(unit, length, len(found), len(at), cover(begins, ends, test.chars))
 
 
-def _pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return _mix(first * np.uint64(0xD1342543DE82EF95) + second)
+def _values(text: str, unit: str) -> np.ndarray:
+    """(N,) a number for each word or character of a text; no more of it is held than these."""
+    if unit == "char":
+        return narrow_points(text)
+    return np.concatenate([np.zeros(0, dtype=np.uint64), *(hashes for hashes, _ in hashes_of_words(text))])
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
-    """A permutation of the 64-bit numbers that scatters neighbours (the finaliser of SplitMix64)."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
-    return mixed
+def cover(begins: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
+    """(size,) bool: what lies between some begins (N,) and ends (N,), the end exclusive."""
+    steps = np.zeros(size + 1, dtype=np.int32)
+    for edges, step in ((begins, 1), (ends, -1)):
+        places, times = np.unique(edges, return_counts=True)
+        steps[places] += step * times.astype(np.int32)
+    return np.asarray(np.cumsum(steps[:-1], out=steps[:-1]) > 0)
+
+
+def _stand_in(values: np.ndarray, length: int, windows: Iterable[np.ndarray]) -> np.ndarray:
+    """(N - length + 1,) bool: the runs of ``length`` test values whose hashes are among ``windows``.
+
+    A filter as large as the test text needs lets few of the training text's runs through; of those that are in it, a
+    second one tells which of the test text's may be meant. So nothing is sorted but what both have.
+    """
+    size = max(len(values) - length + 1, 0)
+    wanted, offered = Filter(size), Filter(size)
+    for hashes in hashes_of_windows(values, length):
+        wanted.add(hashes)
+    shared = [np.zeros(0, dtype=np.uint64)]
+    for hashes in windows:
+        hashes = np.unique(hashes[wanted.may_hold(hashes)])
+        offered.add(hashes)
+        shared.append(hashes)
+    known, found = np.unique(np.concatenate(shared)), np.zeros(size, dtype=bool)
+    begin = 0
+    for hashes in hashes_of_windows(values, length):
+        maybe = np.flatnonzero(offered.may_hold(hashes))
+        found[begin + maybe] = holds(known, hashes[maybe])
+        begin += len(hashes)
+    return found
+
+
+def holds(known: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """(N,) bool: which of some hashes are known. known: (K,) sorted."""
+    if not len(known):
+        return np.zeros(len(hashes), dtype=bool)
+    return np.asarray(known.take(np.searchsorted(known, hashes), mode="clip") == hashes)
+
+
+class Filter:
+    """A set of 64-bit hashes that may take some others for its own (Bloom 1970, with one bit a hash).
+
+    size: how many there will be at most.
+    """
+
+    def __init__(self, size: int) -> None:
+        bits = max(10, (ROOM * size).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._places = np.zeros(1 << bits, dtype=bool)
+
+    def add(self, hashes: np.ndarray) -> None:
+        self._places[hashes >> self._shift] = True
+
+    def may_hold(self, hashes: np.ndarray) -> np.ndarray:
+        """(N,) bool; true of all that were added, and of few others."""
+        return np.asarray(self._places[hashes >> self._shift])

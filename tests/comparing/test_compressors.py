@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from lmbench.comparing.compressors import baseline_bits_per_char, compressors, seven_zip
+from lmbench.comparing import compressors as module
+from lmbench.comparing.compressors import baselines, compressors, seven_zip
 from lmbench.text.canonical import CanonicalText
+
+
+def bits(train, test):
+    return {b.name: b.bits_per_char for b in baselines(train, test)}
 
 
 def text_of(seed, n=20_000):
@@ -13,18 +18,68 @@ def text_of(seed, n=20_000):
 
 
 def test_random_letters_cost_their_entropy():
-    found = baseline_bits_per_char(text_of(0), text_of(1))
-    assert set(found) == set(compressors()) >= {"bz2", "xz"}
-    for name, bits in found.items():
-        assert 2.95 <= bits <= 3.6, name  # eight letters alike: 3 bits
+    costs = bits(text_of(0), text_of(1))
+    assert set(costs) == set(compressors()) >= {"bz2", "xz"}
+    for name, cost in costs.items():
+        assert 2.95 <= cost <= 3.6, name  # eight letters alike: 3 bits
 
 
 def test_what_was_read_is_free():
-    found = baseline_bits_per_char(text_of(0), text_of(0))
-    assert found["xz"] < 0.05
+    costs = bits(text_of(0), text_of(0))
+    assert costs["xz"] < 0.05
 
 
 @pytest.mark.skipif(seven_zip() is None, reason="7-Zip is not installed")
 def test_ppmd_learns():
     once = CanonicalText.of(["the ferry waits by the river and " * 200])
-    assert baseline_bits_per_char(once, once)["ppmd"] < 0.05
+    assert bits(once, once)["ppmd"] < 0.05
+
+
+def exact(name, train, test):
+    """Both sizes, each of all that it is of."""
+    size = compressors()[name]
+    return 8 * (size((train.text + test.text).encode()) - size(train.text.encode())) / test.chars
+
+
+def odd_text(seed, pieces):
+    """Letters, runs of all lengths, and long stretches of one letter."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(pieces):
+        made.append("".join(map(chr, rng.integers(97, 101, 20_000))))
+        made += [chr(97 + int(rng.integers(4))) * int(n) for n in rng.integers(1, 700, 60)]
+        made.append("é" * int(rng.integers(1, 3000)))
+    return CanonicalText.of(["".join(made)])
+
+
+@pytest.mark.parametrize("pieces", [1, 12, 27, 28, 60, 99])
+def test_bz2_without_the_blocks_that_change_nothing(pieces):
+    train, test = odd_text(pieces, pieces), odd_text(1000 + pieces, 3)
+    assert bits(train, test)["bz2"] == pytest.approx(exact("bz2", train, test), abs=8 * 2 / test.chars)
+
+
+@pytest.mark.parametrize("length", [899_980, 899_981, 899_982, 1_799_962, 1_900_000])
+def test_bz2_about_the_edges_of_its_blocks(length):
+    letters = "abcdefgh" * (length // 8 + 1)
+    train, test = CanonicalText.of([letters[:length]]), text_of(3)
+    assert bits(train, test)["bz2"] == pytest.approx(exact("bz2", train, test), abs=8 * 2 / test.chars)
+
+
+def test_short_texts_are_read_whole_and_long_ones_say_what_was_read(monkeypatch):
+    train, test = text_of(0), text_of(1)
+    whole = next(b for b in baselines(train, test) if b.name == "xz")
+    assert (whole.whole, whole.label, whole.train_bytes, whole.test_chars) == (True, "xz", 20_000, 20_000)
+    assert whole.bits_per_char == exact("xz", train, test)
+    monkeypatch.setitem(module.READ, "xz", 8_000)
+    part = next(b for b in baselines(train, test) if b.name == "xz")
+    assert (part.whole, part.train_bytes, part.test_chars) == (False, 6_000, 2_000)
+    assert part.label.startswith("xz (the first 0.0 million characters, after the last 0.0 MB")
+    end, beginning = (CanonicalText.of([t]) for t in (train.text[-6_000:], test.text[:2_000]))
+    assert part.bits_per_char == exact("xz", end, beginning)
+
+
+def test_a_cut_goes_through_no_character(monkeypatch):
+    monkeypatch.setitem(module.READ, "xz", 4_002)
+    text = CanonicalText.of(["é" * 3_000])
+    part = next(b for b in baselines(text, text) if b.name == "xz")
+    assert (part.test_chars, part.train_bytes) == (500, 3_002)

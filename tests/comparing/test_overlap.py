@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing.overlap import CHUNK, contamination, window_hashes
+from lmbench.comparing import hashing
+from lmbench.comparing.hashing import CHUNK
+from lmbench.comparing.overlap import contamination
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import unit_named
@@ -15,14 +17,6 @@ from lmbench.text.units import unit_named
 
 def text_of(text):
     return CanonicalText.of([text])
-
-
-@given(st.lists(st.integers(0, 2), max_size=40), st.integers(1, 9))
-def test_hashes_are_equal_exactly_where_runs_are(values, length):
-    hashes = window_hashes(np.array(values, dtype=np.uint64), length).tolist()
-    runs = [tuple(values[i : i + length]) for i in range(len(values) - length + 1)]
-    assert len(hashes) == len(runs)
-    assert len(set(zip(runs, hashes, strict=True))) == len(set(runs)) == len(set(hashes))
 
 
 def slow(train, test):
@@ -85,3 +79,31 @@ def test_short_texts():
     found = contamination(text_of("a b"), text_of("a b"))
     assert found.share == 0
     assert not found.covered.any()
+
+
+def test_what_models_were_chosen_by_has_been_seen_too():
+    rng = np.random.default_rng(7)
+    train, valid, fresh = ("".join(map(chr, rng.integers(97, 123, 500))) for _ in range(3))
+    test = text_of(train[:100] + fresh[:200] + valid[300:400])
+    assert contamination(text_of(train), test, "char").covered.sum() == 100
+    assert contamination([text_of(train), text_of(valid)], test, "char").covered.sum() == 200
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(40, 200))
+def test_pieces_of_texts_against_sets_of_strings(seed, chunk):
+    rng = np.random.default_rng(seed)
+    words = [f"{'ab'[n % 2]}{n}" for n in range(12)]
+    train, test = (" ".join(words[n] for n in rng.integers(0, 3 + seed % 9, 400)) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "CHUNK", chunk)
+        by_word, by_char = (contamination(text_of(train), text_of(test), unit) for unit in ("word", "char"))
+    count, covered = slow(train, test)
+    assert by_char.found == count
+    np.testing.assert_array_equal(by_char.covered, covered)
+    runs = [set(), []]
+    for text, of_text in ((train, runs[0].add), (test, runs[1].append)):
+        split = text.split()
+        for i in range(len(split) - 7):
+            of_text(tuple(split[i : i + 8]))
+    assert by_word.found == sum(run in runs[0] for run in runs[1])

@@ -1,0 +1,135 @@
+"""Numbers for words and for runs of neighbours, equal exactly where these are: how long texts are searched in each other.
+
+A run's number is a polynomial of its members' numbers modulo 2^64, taken as a difference of running sums (Karp & Rabin
+1987); unequal runs meet by chance about once in 2^50 pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
+from lmbench.text.units import narrow_points
+
+CHUNK = 1 << 18  # members hashed at a time
+BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
+
+
+def window_hashes(values: np.ndarray, length: int) -> np.ndarray:
+    """(N - length + 1,) uint64: a number for each run of ``length`` values (N,) ≥ 0, the same for equal runs.
+
+    >>> hashes = window_hashes(np.array([7, 8, 9, 7, 8]), 2)
+    >>> bool(hashes[0] == hashes[3]), len(set(hashes.tolist()))
+    (True, 3)
+    """
+    chunks = list(hashes_of_windows(values, length))
+    return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.uint64)
+
+
+def hashes_of_windows(values: np.ndarray, length: int) -> Iterator[np.ndarray]:
+    """The same, some ``CHUNK`` runs at a time."""
+    powers, inverse = _powers(CHUNK + length)
+    for begin in range(0, len(values) - length + 1, CHUNK):
+        sums = _running_sums(_scattered(values[begin : begin + CHUNK + length - 1]), powers)
+        hashes = sums[length:] - sums[:-length]
+        hashes *= inverse[: len(hashes)]
+        yield hashes
+
+
+def word_hashes(text: str, folded: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """(W,) uint64 a number for each word, the same for equal words, and (W, 2) int64 where words begin and end.
+
+    Words are maximal runs of non-blank characters; folded: of letters and digits, small and capital letters being the same.
+    """
+    hashes, spans = [np.zeros(0, dtype=np.uint64)], [np.zeros((0, 2), dtype=np.int64)]
+    for of_piece, in_piece in hashes_of_words(text, folded):
+        hashes.append(of_piece)
+        spans.append(in_piece)
+    return np.concatenate(hashes), np.concatenate(spans)
+
+
+def hashes_of_words(text: str, folded: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same, some ``CHUNK`` characters at a time."""
+    for begin, end in _pieces(text):
+        points = narrow_points(text[begin:end])
+        inside, points = _folded(points) if folded else (~_is_blank(points), points)
+        edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2)
+        powers, inverse = _powers(len(points))
+        sums = _running_sums(_scattered(points), powers)
+        yield (sums[edges[:, 1]] - sums[edges[:, 0]]) * inverse[edges[:, 0]], edges + begin
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where pieces of about ``CHUNK`` characters begin and end: after a blank, if one comes within sixteen times as many."""
+    begin = 0
+    while begin < len(text):
+        end, limit = begin + CHUNK, begin + 2 * CHUNK
+        while end < len(text):
+            near = [at for blank in " \n" if (at := text.find(blank, end, limit)) >= 0]
+            if near or limit - begin > 16 * CHUNK:
+                end = min(near, default=limit - 1) + 1
+                break
+            end, limit = min(limit, len(text)), limit + CHUNK
+        yield begin, min(end, len(text))
+        begin = end
+
+
+def _running_sums(scattered: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """(N + 1,) uint64: Σ_{j<i} scattered[j] BASE^j."""
+    sums = np.zeros(len(scattered) + 1, dtype=np.uint64)
+    np.cumsum(scattered * powers[: len(scattered)], out=sums[1:])
+    return sums
+
+
+def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """At least ``size`` powers of BASE, and of its inverse, modulo 2^64, from the 0th on."""
+    return _powers_of_two_sizes((size - 1).bit_length() if size > 1 else 0)
+
+
+@cache
+def _powers_of_two_sizes(bits: int) -> tuple[np.ndarray, np.ndarray]:
+    both = []
+    for base in (BASE, pow(BASE, -1, 1 << 64)):
+        powers = np.full(1 << bits, base, dtype=np.uint64)
+        powers[0] = 1
+        both.append(np.cumprod(powers))
+    return both[0], both[1]
+
+
+def _scattered(values: np.ndarray) -> np.ndarray:
+    """(N,) uint64: each value ≥ 0 as a number that shows nothing of it."""
+    return _OF_BYTE[values] if values.dtype == np.uint8 else _mix(values.astype(np.uint64))
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """A permutation of the 64-bit numbers that scatters neighbours (the finaliser of SplitMix64)."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed
+
+
+_OF_BYTE = _mix(np.arange(256, dtype=np.uint64))
+_BLANKS = np.array([chr(point).isspace() for point in range(0x3002)])  # the last blank of Unicode is U+3000
+
+
+def _is_blank(points: np.ndarray) -> np.ndarray:
+    """(N,) bool: what ``str.split`` cuts at."""
+    return _BLANKS.take(points, mode="clip")
+
+
+def _folded(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) bool letters and digits, and (N,) the code points with capitals made small."""
+    present = np.flatnonzero(np.bincount(points))
+    table, letters = (
+        np.arange(present.max(initial=0) + 1, dtype=np.uint32),
+        np.zeros(present.max(initial=0) + 1, dtype=bool),
+    )
+    for point in present.tolist():
+        small = chr(point).lower()
+        table[point] = ord(small) if len(small) == 1 else point
+        letters[point] = chr(point).isalnum()
+    return letters[points], table[points]

@@ -1,0 +1,63 @@
+"""Numbers for words and runs: equal exactly where these are, however the text is cut into pieces."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmbench.comparing import hashing
+from lmbench.comparing.hashing import window_hashes, word_hashes
+
+
+@given(st.lists(st.integers(0, 2), max_size=40), st.integers(1, 9))
+def test_hashes_are_equal_exactly_where_runs_are(values, length):
+    hashes = window_hashes(np.array(values, dtype=np.uint64), length).tolist()
+    runs = [tuple(values[i : i + length]) for i in range(len(values) - length + 1)]
+    assert len(hashes) == len(runs)
+    assert len(set(zip(runs, hashes, strict=True))) == len(set(runs)) == len(set(hashes))
+
+
+def test_narrow_and_wide_numbers_hash_alike():
+    values = np.random.default_rng(0).integers(0, 256, 100)
+    for kind in (np.uint32, np.int64):
+        np.testing.assert_array_equal(
+            window_hashes(values.astype(np.uint8), 30), window_hashes(values.astype(kind), 30)
+        )
+
+
+texts = st.text(alphabet="abAÉé9漢 \n\t\u2003.,'", max_size=60)
+
+
+@settings(deadline=None, max_examples=200)
+@given(texts, st.integers(1, 5))
+def test_words_are_those_of_split(text, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "CHUNK", chunk)
+        cut, cut_spans = word_hashes(text)
+    hashes, spans = word_hashes(text)
+    if " " in text or "\n" in text or len(text) < 16 * chunk:  # else a word may be cut
+        words = [text[a:b] for a, b in spans.tolist()]
+        assert words == text.split()
+        assert (
+            len(set(zip(words, hashes.tolist(), strict=True))) == len(set(words)) == len(set(hashes.tolist()))
+        )
+    if all(len(word) < 10 * chunk for word in text.split(" ")):
+        np.testing.assert_array_equal(cut, hashes)
+        np.testing.assert_array_equal(cut_spans, spans)
+
+
+@settings(deadline=None, max_examples=200)
+@given(texts)
+def test_folded_words_are_letters_and_digits_without_capitals(text):
+    hashes, spans = word_hashes(text, folded=True)
+    words = [text[a:b] for a, b in spans.tolist()]
+    assert words == "".join(c if c.isalnum() else " " for c in text).split()
+    small = [word.lower() for word in words]
+    assert len(set(zip(small, hashes.tolist(), strict=True))) == len(set(small)) == len(set(hashes.tolist()))
+
+
+def test_every_blank_of_unicode_cuts():
+    blanks = [chr(point) for point in range(0x110000) if chr(point).isspace()]
+    text = "".join(f"a{blank}" for blank in blanks)
+    assert len(word_hashes(text)[0]) == len(blanks)
+    assert len(word_hashes("漢" + chr(0x3001) + chr(0x10FFFF))[0]) == 1
