@@ -159,7 +159,7 @@ class _Words:
         if len(a.documents) >= FEW_DOCUMENTS:
             tables.append(_by_position(cut, a.documents))
         tables = [table for table in tables if len(table.rows) > 1]
-        better, worse = (_passages(self.text, cut, sign, passages) for sign in (1, -1))
+        better, worse = _passages(self.text, cut, passages)
         return Difference(corpus, *labels, len(self.text), tables, better, worse)
 
 
@@ -213,21 +213,28 @@ def _by_position(cut: Pieces, documents: np.ndarray) -> CategoryTable:
     return _table("By place in the document", cut, _band(PLACES, place), list(PLACES.values()))
 
 
-def _passages(text: str, cut: Pieces, sign: int, count: int, width: int = 90) -> list[Passage]:
-    """The passages of about ``width`` characters where a model wins most, most first, no two overlapping.
-
-    sign: 1 for where a wins, -1 for where b does.
-    """
+def _passages(text: str, cut: Pieces, count: int, width: int = 90) -> tuple[list[Passage], list[Passage]]:
+    """The passages of about ``width`` characters where a wins most, and where b does, most first, no two overlapping."""
     with np.errstate(invalid="ignore"):
-        won = np.nan_to_num(sign * (cut.b_bits - cut.a_bits), nan=0.0, posinf=1e9, neginf=-1e9)
+        won = np.nan_to_num(cut.b_bits - cut.a_bits, nan=0.0, posinf=1e9, neginf=-1e9)
     total = np.append(0.0, np.cumsum(won))
     last = np.minimum(np.searchsorted(cut.ends, cut.starts + width), len(cut.ends) - 1)
     gain = total[last + 1] - total[:-1]
-    passages: list[Passage] = []
-    while len(passages) < count and len(gain) and gain[i := int(np.argmax(gain))] > 0:
-        j = int(last[i])
-        gain[int(np.searchsorted(last, i)) : j + 1] = -np.inf  # all that overlap
-        begin, end = int(cut.starts[i]), int(cut.ends[j])
-        a, b = float(cut.a_bits[i : j + 1].sum()), float(cut.b_bits[i : j + 1].sum())
-        passages.append(Passage(begin, end, text[begin:end], a, b))
-    return passages
+    both = (_largest(of_one, last, count) for of_one in (gain, -gain))
+    better, worse = ([_passage(text, cut, i, int(last[i])) for i in firsts] for firsts in both)
+    return better, worse
+
+
+def _largest(gain: np.ndarray, last: np.ndarray, count: int) -> list[int]:
+    """The largest of some gains > 0, most first, no two overlapping; gain i is of the pieces i .. last[i]. Spoils ``gain``."""
+    firsts: list[int] = []
+    while len(firsts) < count and len(gain) and gain[i := int(np.argmax(gain))] > 0:
+        gain[int(np.searchsorted(last, i)) : last[i] + 1] = -np.inf  # all that overlap
+        firsts.append(i)
+    return firsts
+
+
+def _passage(text: str, cut: Pieces, i: int, j: int) -> Passage:
+    begin, end = int(cut.ends[i - 1]) if i else 0, int(cut.ends[j])
+    a, b = float(cut.a_bits[i : j + 1].sum()), float(cut.b_bits[i : j + 1].sum())
+    return Passage(begin, end, text[begin:end], a, b)

@@ -75,19 +75,22 @@ class Charges:
         chars = int(ends[-1]) if len(ends) else 0
         if scores.chars != chars:
             raise ValueError(f"the scores are of a text of {scores.chars} characters, not {chars}")
-        cuts, bits, oov = boundaries(scores, ends), np.zeros(len(ends)), np.zeros(len(ends), dtype=bool)
+        cuts, bits, oov = (np.zeros(len(ends), dtype=kind) for kind in (bool, float, bool))
+        first = 0  # the token with which the block's first word begins
         for begin in range(0, len(ends), BLOCK):
             words = slice(begin, begin + BLOCK)
-            starts = np.append(ends[begin - 1] if begin else 0, ends[words])
-            first = first_token(scores, starts)
+            before = np.searchsorted(scores.ends, ends[words])  # the token that ends there or reaches beyond
+            cuts[words] = scores.ends[before] == ends[words]
+            edges = np.append(first, before + 1)
             if begin + BLOCK >= len(ends):
-                first[-1] = len(scores)
-            tokens, some = slice(first[0], first[-1]), first[1:] > first[:-1]
-            at = (first[:-1] - first[0])[some]
-            if len(at):
+                edges[-1] = len(scores)
+            tokens, some = slice(first, edges[-1]), edges[1:] > edges[:-1]
+            places = (edges[:-1] - first)[some]
+            if len(places):
                 nats = scores.log_probs[tokens] + scores.spelling[tokens]
-                bits[words][some] = np.add.reduceat(-nats / LN2, at)
-                oov[words][some] = np.logical_or.reduceat(scores.oov[tokens], at)
+                bits[words][some] = np.add.reduceat(-nats / LN2, places)
+                oov[words][some] = np.logical_or.reduceat(scores.oov[tokens], places)
+            first = int(edges[-1])
         documents = scores.ends[scores.starts[1:] - 1] if len(scores) else scores.starts[1:]
         return cls(cuts, bits, oov, np.append(0, documents))
 

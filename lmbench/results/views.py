@@ -13,10 +13,14 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.counts import matched_orders
 from lmbench.scoring.run import Run
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scores import Scores
+from lmbench.text.canonical import CanonicalText
+from lmbench.text.tokens import Tokens
 
 EXTRACT = 1200  # characters shown token by token
 BEST = 4  # so many of the best models are compared pair by pair
 LIKELIEST = 5
+MARGIN = 1000  # characters after the last token shown that may decide how it is cut
 
 
 def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Callable[[Run], Scorer]) -> Views:
@@ -51,7 +55,7 @@ def _alternatives(
         if label not in runs:
             return []
         scorer = scorer_of(runs[label])
-        tokens = scorer.encode(corpus.text("test")).tokens
+        tokens = _beginning(scorer, corpus.text("test"), runs[label].scores, last)
         rows = []
         for t in range(first, last):
             start = int(tokens.starts[np.searchsorted(tokens.starts, t, side="right") - 1])
@@ -61,6 +65,18 @@ def _alternatives(
         return rows
 
     return likeliest
+
+
+def _beginning(scorer: Scorer, text: CanonicalText, scores: Scores, count: int) -> Tokens:
+    """A text's tokens, of which the first ``count`` are needed; no more of a long text is cut than these need.
+
+    What a tokenizer makes of a beginning may differ from what it makes of the whole, which was scored; then all is cut.
+    """
+    chars = int(scores.ends[count - 1]) if count else 0
+    beginning = scorer.encode(text.head(chars + MARGIN))
+    if np.array_equal(beginning.ends[:count], scores.ends[:count]):
+        return beginning.tokens
+    return scorer.encode(text).tokens
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""What the page shows of the text itself: the same alternatives as the whole text gives, from its beginning alone."""
+
+import numpy as np
+import pytest
+
+from lmbench.corpora.corpus import Corpus
+from lmbench.models import make_model
+from lmbench.results import views
+from lmbench.results.views import views_of
+from lmbench.scoring.evaluation import fit_run
+from lmbench.text.canonical import CanonicalText
+
+LINES = ["the ferry waits", "by the river", "until the miners come", "down from the hills"]
+
+
+def line_text(seed, count):
+    return CanonicalText.of([LINES[n] + "\n" for n in np.random.default_rng(seed).integers(0, 4, count)])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    corpus = Corpus("c", line_text(0, 60), line_text(1, 20), line_text(2, 120), documents="line")
+    pairs = [fit_run(make_model("bigram"), corpus, unit, unit) for unit in ("char", "word")]
+    runs = [run for _, run in pairs]
+    return corpus, runs, {run.label: scorer for scorer, run in pairs}
+
+
+def test_alternatives_are_those_after_the_context(fitted, monkeypatch):
+    corpus, runs, scorers = fitted
+    asked = []
+
+    def encode(scorer, text):
+        asked.append(text.chars)
+        return type(scorer).encode(scorer, text)
+
+    monkeypatch.setattr(views, "EXTRACT", 300)
+    monkeypatch.setattr(views, "MARGIN", 50)
+    for scorer in scorers.values():
+        monkeypatch.setattr(scorer, "encode", lambda text, scorer=scorer: encode(scorer, text), raising=False)
+    shown = views_of({"c": corpus}, runs, lambda run: scorers[run.label])
+    assert max(asked) <= 400 < corpus.test.chars
+    for track in shown.extracts[0].tracks:
+        scorer = scorers[track.label]
+        tokens = type(scorer).encode(scorer, corpus.test).tokens
+        for t, options in enumerate(track.alternatives):
+            start = tokens.starts[tokens.starts <= t][-1]
+            log_probs = scorer.model.next_log_probs(tokens.ids[start:t], tokens.bos)
+            best = np.argsort(-log_probs, kind="stable")[:5]
+            assert [token for token, _ in options] == [scorer.vocab.tokens[i] for i in best]
+            assert [p for _, p in options] == pytest.approx(np.exp(log_probs[best]).tolist())
+
+
+def test_a_tokenizer_that_cuts_a_beginning_otherwise_reads_the_whole(fitted):
+    corpus, runs, scorers = fitted
+    scorer, run = scorers["word"], next(run for run in runs if run.label == "word")
+    other = type(run.scores)(**{**vars(run.scores), "ends": run.scores.ends + 1})
+    assert len(views._beginning(scorer, corpus.test, other, 10)) == len(run.scores)
+    assert len(views._beginning(scorer, corpus.test, run.scores, 10)) < len(run.scores)
+
+
+def test_every_two_of_the_best_are_compared(fitted):
+    corpus, runs, scorers = fitted
+    (made,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).differences
+    assert {made.a, made.b} == {"char", "word"}
+    best = min(runs, key=lambda run: run.scores.bits_per_char)
+    assert made.a == best.label
+    assert made.tables[0].title == "By how often the word occurs in training"
