@@ -12,7 +12,7 @@ from typing import Any
 from lmbench.errors import InputError, unknown
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
-from lmbench.models.options import typed_options
+from lmbench.models.options import option_fields, typed_options
 
 __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
 
@@ -196,6 +196,8 @@ def make_model(name: str, /, **options: Any) -> LanguageModel:
     clash = [key for key in options if key in fixed]
     if clash:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
-    model = found(**fixed, **typed_options(found, name, options))
+    fields = option_fields(found)
+    chosen = {fields[key].name: value for key, value in typed_options(found, name, options).items()}
+    model = found(**fixed, **chosen)
     model.registered = name
     return model

@@ -264,7 +264,7 @@ class LanguageModel(ABC):
 
     def options(self) -> dict[str, Any]:
         """The options as set, defaults included."""
-        return {f.name: getattr(self, f.name) for f in option_fields(type(self))}
+        return {name: getattr(self, f.name) for name, f in option_fields(type(self)).items()}
 
     def _check(self, tokens: Tokens) -> None:
         if not self.vocab_size:

@@ -8,16 +8,24 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import msgspec
+
 from lmbench.errors import InputError, unknown
 
-
-def option(default: Any, help: str) -> Any:
-    """A dataclass field that users may set, with a line that says what it does."""
-    return dataclasses.field(default=default, metadata={"help": help})
+_LARGEST = 2**63 - 1
 
 
-def option_fields(model: type[Any]) -> list[dataclasses.Field]:
-    return [f for f in dataclasses.fields(model) if f.init]
+def option(default: Any, help: str, name: str = "") -> Any:
+    """A dataclass field that users may set, with a line that says what it does.
+
+    name: what users call it, where that is not the field's own name.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "name": name})
+
+
+def option_fields(model: type[Any]) -> dict[str, dataclasses.Field]:
+    """The options of a model by the names that users give them."""
+    return {f.metadata.get("name") or f.name: f for f in dataclasses.fields(model) if f.init}
 
 
 def describe_options(model: type[Any]) -> list[dict[str, Any]]:
@@ -25,12 +33,12 @@ def describe_options(model: type[Any]) -> list[dict[str, Any]]:
     hints = typing.get_type_hints(model)
     return [
         {
-            "name": f.name,
+            "name": name,
             "type": _describe(hints[f.name]),
             "default": ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default,
             "help": f.metadata.get("help", ""),
         }
-        for f in option_fields(model)
+        for name, f in option_fields(model).items()
     ]
 
 
@@ -39,9 +47,9 @@ def typed_options(model: type[Any], name: str, given: Mapping[str, Any]) -> dict
 
     Raises InputError that names the key, the value and what is known.
     """
-    hints = typing.get_type_hints(model)
-    known = {f.name: hints[f.name] for f in option_fields(model)}
-    return {key: typed(f"option of {name}", key, value, known) for key, value in given.items()}
+    hints, fields = typing.get_type_hints(model), option_fields(model)
+    kinds = {key: hints[f.name] for key, f in fields.items()}
+    return {key: typed(f"option of {name}", key, value, kinds) for key, value in given.items()}
 
 
 def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
@@ -50,58 +58,40 @@ def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
         raise unknown(what, key, known)
     try:
         return _convert(value, known[key])
-    except ValueError:
+    except ValueError:  # msgspec's is one
         said = str(value) if len(str(value)) <= 60 else f"{str(value)[:60]}…"
         raise InputError(f"{what} {key}={said} is not {_describe(known[key])}") from None
 
 
 def _convert(value: Any, kind: Any) -> Any:
     """``value`` as ``kind``; raises ValueError. TOML values must fit already, strings are parsed."""
-    origin: Any = typing.get_origin(kind)
-    arguments = typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        for choice in sorted(arguments, key=lambda a: str(typing.get_origin(a)) != str(Literal)):
-            try:
-                return _convert(value, choice)
-            except ValueError:
-                continue
-        raise ValueError
-    if origin is Literal:
-        if value in arguments:
-            return value
-        raise ValueError
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        parts = parts if isinstance(parts, (list, tuple)) else [parts]
-        return tuple(_convert(part, arguments[0]) for part in parts)
-    if kind is type(None):
-        if value is None or (isinstance(value, str) and value.lower() in ("none", "")):
+    kinds = typing.get_args(kind) if _is_union(kind) else (kind,)
+    words = [word for k in kinds if typing.get_origin(k) is Literal for word in typing.get_args(k)]
+    if value in words:
+        return value
+    if isinstance(value, str):  # what users write, and msgspec does not read
+        value = value if str in kinds else value.strip()
+        if type(None) in kinds and value.lower() in ("none", ""):
             return None
-        raise ValueError
-    if kind is bool:
-        words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.lower() in words:
-            return words[value.lower()]
-        raise ValueError
-    if kind is str:
-        if isinstance(value, str):
-            return value
-        raise ValueError
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError
-    if kind is int and isinstance(value, float) and value != int(value):
-        raise ValueError
-    number = kind(value)
-    if number != number:
-        raise ValueError
-    return number
+        if bool in kinds:
+            value = {"yes": "true", "no": "false"}.get(value.lower(), value)
+    if any(typing.get_origin(k) is tuple for k in kinds):
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        value = parts if isinstance(parts, (list, tuple)) else [parts]
+    converted = msgspec.convert(value, kind, strict=False)
+    for number in converted if isinstance(converted, tuple) else [converted]:
+        if number != number or (isinstance(number, int) and abs(number) > _LARGEST):
+            raise ValueError("not a number, or beyond what arrays hold")
+    return converted
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
 def _describe(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
+    if _is_union(kind):
         return " or ".join(_describe(a) for a in arguments)
     if origin is Literal:
         return " or ".join(str(a) for a in arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
 from lmbench.counts.spilling import count_within
 from lmbench.counts.trie import Walk
 from lmbench.errors import InputError
-from lmbench.models.base import Traits, learned
+from lmbench.models.base import Traits
 from lmbench.models.options import option
 from lmbench.models.smoothing.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
 from lmbench.models.smoothing.pruning import normalised, prune_by_entropy, rounded
@@ -47,7 +47,9 @@ class KneserNey(BackoffModel):
         (0.5, 1.0, 1.5), "D1,D2,D3 of an order whose counts of counts are unusable"
     )
     interpolate_unigrams: bool = option(True, "false: only <unk> shares in the mass that unigrams leave over")
-    vocab_size: int = option(0, "keep so many tokens, <unk> included, the most frequent; 0: all")
+    most_tokens: int = option(
+        0, "keep so many tokens, <unk> included, the most frequent; 0: all", name="vocab_size"
+    )
     vocab_pad: int = option(0, "the uniform distribution at the bottom is over at least so many words")
     prune: tuple[int, ...] = option(
         (0,), "drop n-grams seen at most so often, a number an order from 1 up, the last for all above"
@@ -62,10 +64,7 @@ class KneserNey(BackoffModel):
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
     memory_limit: str = option("", MEMORY_LIMIT)
 
-    _limit: int = learned()
-
     def __post_init__(self) -> None:
-        self._limit, self.vocab_size = self.vocab_size, 0
         check_order(self.order)
         columns_within(self.memory_limit)
         if not isinstance(self.discounts, str):
@@ -84,9 +83,6 @@ class KneserNey(BackoffModel):
                 "the first 0 (to drop words, set vocab_size)"
             )
 
-    def options(self) -> dict[str, Any]:
-        return super().options() | {"vocab_size": self._limit}
-
     @property
     def traits(self) -> Traits:
         held_out: Literal["no", "needed"] = "needed" if self.discounts == "tune" else "no"
@@ -94,15 +90,15 @@ class KneserNey(BackoffModel):
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The corpus's ``vocab_size`` most frequent tokens; the line feed is always among them."""
-        if not self._limit or self._limit >= len(corpus_vocab):
+        if not self.most_tokens or self.most_tokens >= len(corpus_vocab):
             return corpus_vocab
         reserved = len(corpus_vocab.reserved)
-        if self._limit <= reserved:
+        if self.most_tokens <= reserved:
             raise InputError(
-                f"option vocab_size={self._limit}: <unk> alone is not a vocabulary; give at least 2"
+                f"option vocab_size={self.most_tokens}: <unk> alone is not a vocabulary; give at least 2"
             )
-        kept = corpus_vocab.tokens[: self._limit]
-        if corpus_vocab.newline >= self._limit:
+        kept = corpus_vocab.tokens[: self.most_tokens]
+        if corpus_vocab.newline >= self.most_tokens:
             kept[-1] = "\n"
         return Vocab.from_list(kept, reserved)
 
