@@ -13,17 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 
 from lmbench.counts.trie import NgramTrie, roots, with_bos, word_type
 from lmbench.errors import InputError
+from lmbench.storage.lookup import TwoPlaces
 from lmbench.storage.workspace import Memory
 from lmbench.text.tokens import Tokens
 
 _MAX_RANK = 2**31 - 1
 
 
+@final
 @dataclass(frozen=True)
 class NgramCounts(NgramTrie):
     """How often each n-gram occurs.
@@ -33,9 +36,13 @@ class NgramCounts(NgramTrie):
     store: where these columns are kept, and those that are made of them.
     """
 
+    vocab_size: int
+    words: tuple[np.ndarray, ...]
+    begins: tuple[np.ndarray, ...]
     counts: tuple[np.ndarray, ...]
     suffixes: tuple[np.ndarray, ...]
     store: Memory = field(default_factory=Memory)
+    index: dict[int, TwoPlaces] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def by_context(self, k: int) -> Iterator[tuple[slice, slice]]:
         """Blocks of order k and, with each, the contexts of order k-1 that its n-grams, and none before, continue."""
@@ -87,6 +94,14 @@ def sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:
     """(groups,): the sum of the values of each group; of integers in their own type, exact below 2**53, of floats in float64."""
     sums: np.ndarray = np.bincount(group, weights=values, minlength=groups)
     return sums if values.dtype.kind == "f" else sums.astype(values.dtype)
+
+
+def counts_of_counts(counts: np.ndarray, highest: int, store: Memory) -> np.ndarray:
+    """(highest + 1,) int64: how many of (N,) counts are 0, 1, .. highest."""
+    number = np.zeros(highest + 2, dtype=np.int64)
+    for block in store.blocks(len(counts)):
+        number += np.bincount(np.minimum(counts[block], highest + 1), minlength=highest + 2)
+    return number[:-1]
 
 
 def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:

@@ -13,8 +13,9 @@ A document begins as if one symbol, ``Tokens.bos``, stood before it. No n-gram c
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +27,8 @@ _FEW = 2  # continuations that are looked through; those of other contexts are f
 WORTH = 16  # a text a sixteenth as long as the trie is worth the index
 
 
-@dataclass(frozen=True)
-class NgramTrie:
-    """A set of n-grams of orders 0..order in which the prefix of every member is a member.
+class NgramTrie(ABC):
+    """A set of n-grams of orders 0..order in which the prefix of every member is a member; what belongs to them is a subclass's.
 
     words: for each order k from 0, (N_k,) unsigned, the last word of each n-gram; words[1] is 0..V-1. begins: for each
     order k below the highest, (N_k + 1,) uint32: n-gram i of order k is continued by the n-grams begins[k][i] to
@@ -38,7 +38,7 @@ class NgramTrie:
     vocab_size: int
     words: tuple[np.ndarray, ...]
     begins: tuple[np.ndarray, ...]
-    index: dict[int, TwoPlaces] = field(default_factory=dict, init=False, repr=False, compare=False)
+    index: dict[int, TwoPlaces]  # of orders whose n-grams are looked up often, see ``prepare``
 
     @property
     def order(self) -> int:

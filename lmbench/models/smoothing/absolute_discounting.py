@@ -7,28 +7,28 @@ from typing import Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import count_ngrams
+from lmbench.counts.ngrams import NgramCounts, counts_of_counts
 from lmbench.errors import InputError
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order, interpolate
+from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
 
 @dataclass(kw_only=True, eq=False)
-class AbsoluteDiscounting(BackoffModel):
+class AbsoluteDiscounting(CountModel):
     """p(w | h) = max(n(h w) − D, 0) / n(h) + D t(h) / n(h) · p(w | h'), where t(h) words have been seen after h.
 
     Every count gives up the same D < 1 (Ney, Essen & Kneser 1994); by default D = n₁ / (n₁ + 2 n₂), order by
     order, from the numbers of n-grams seen once and twice. The recursion ends in the uniform distribution.
     """
 
-    order: int = option(5, "the longest n-grams")
     discounts: tuple[float, ...] | Literal["auto"] = option(
         "auto", "D of each order from 1, or one for all; auto: from the counts of counts"
     )
 
     def __post_init__(self) -> None:
-        check_order(self.order)
+        super().__post_init__()
         if self.discounts == "auto":
             return
         if len(self.discounts) not in (1, self.order) or not all(0 < d <= 1 for d in self.discounts):
@@ -37,22 +37,22 @@ class AbsoluteDiscounting(BackoffModel):
                 "and at most 1, or one for all"
             )
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_ngrams(train, self.order, self.vocab_size)
-        own, share = [], []
-        for k in range(1, self.order + 1):
-            discount = self._discount(k, counts.counts[k])
-            total = counts.context_counts(k - 1)
-            own.append(np.maximum(counts.counts[k] - discount, 0) / np.maximum(total, 1)[counts.prefixes(k)])
-            share.append(np.where(total > 0, discount * counts.followers(k - 1) / np.maximum(total, 1), 1.0))
-        return interpolate(counts, own, share)
+    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+        discounts = [self._discount(k, counts) for k in range(1, self.order + 1)]
 
-    def _discount(self, k: int, counts: np.ndarray) -> float:
+        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
+            discount, total = discounts[block.k - 1], np.maximum(block.total, 1)
+            own = np.maximum(block.n - discount, 0) / total[block.prefixes]
+            return own, np.where(block.total > 0, discount * block.types / total, 1.0)
+
+        return interpolate(counts, parts)
+
+    def _discount(self, k: int, counts: NgramCounts) -> float:
         if self.discounts != "auto":
             return self.discounts[min(k, len(self.discounts)) - 1]
-        once, twice = int((counts == 1).sum()), int((counts == 2).sum())
+        _, once, twice = counts_of_counts(counts.counts[k], 2, counts.store).tolist()
         if once and twice:
-            return once / (once + 2 * twice)
-        if len(counts):
+            return float(once / (once + 2 * twice))
+        if counts.sizes[k]:
             self.notes.append(f"order {k}: no n-gram is seen {'twice' if once else 'once'}; used D = 0.5")
         return 0.5

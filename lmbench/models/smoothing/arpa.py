@@ -16,10 +16,12 @@ from lmbench.counts.ngrams import unspelt
 from lmbench.counts.trie import roots
 from lmbench.errors import InputError, shown
 from lmbench.models.base import LanguageModel, Traits
+from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.smoothing.arpa_file import Arpa, read_arpa, write_arpa
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel
+from lmbench.models.smoothing.backoff import BackoffModel
 from lmbench.models.smoothing.pruning import sums
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import UNK, Vocab
 
@@ -51,7 +53,7 @@ class ArpaModel(BackoffModel):
         self._read = read_arpa(self.file)  # kept for the fit that follows: a pipe can be read only once
         return Vocab.from_list(_words(self._read, self.file))
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+    def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         arpa = read_arpa(self.file) if self._read is None else self._read
         self._read = None
         vocab, table = from_arpa(arpa, self.file)
@@ -64,7 +66,7 @@ class ArpaModel(BackoffModel):
         if UNK not in arpa.words:
             self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
         self._check_sums(table, vocab)
-        return table
+        self.table = table
 
     def _check_sums(self, table: Backoff, vocab: Vocab) -> None:
         """Notes that the probabilities are none; raises InputError where the backoff weights are lacking."""

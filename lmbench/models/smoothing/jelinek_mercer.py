@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, count_ngrams, values_at
+from lmbench.counts.ngrams import NgramCounts, values_at
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order, interpolate
+from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
 
 @dataclass(kw_only=True, eq=False)
-class JelinekMercer(BackoffModel):
+class JelinekMercer(CountModel):
     """p(w | h) = λ n(h w) / n(h) + (1 − λ) p(w | h'), the λ of a context depending on how often it was seen.
 
     Contexts of one order share a λ where ⌊log₂ n(h)⌋ is the same, up to ``buckets`` of them (Jelinek & Mercer 1980);
@@ -24,11 +25,10 @@ class JelinekMercer(BackoffModel):
     the uniform distribution.
     """
 
-    order: int = option(5, "the longest n-grams")
     buckets: int = option(12, "groups of contexts, by count, with a weight each; 1: one weight an order")
 
     def __post_init__(self) -> None:
-        check_order(self.order)
+        super().__post_init__()
         if self.buckets < 1:
             raise InputError(f"option buckets={self.buckets}: every order needs at least 1")
 
@@ -36,18 +36,17 @@ class JelinekMercer(BackoffModel):
     def traits(self) -> Traits:
         return Traits(held_out="needed")
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
+    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
         assert valid is not None  # fit has seen to it
-        counts = count_ngrams(train, self.order, self.vocab_size)
         weights = learn_weights(counts, valid, self.buckets)
-        own, share = [], []
-        for k in range(1, self.order + 1):
-            total = counts.context_counts(k - 1)
-            of_context = np.where(total > 0, weights[k - 1][bucket(total, self.buckets)], 0.0)
-            frequency = counts.counts[k] / np.maximum(total, 1)[counts.prefixes(k)]
-            own.append(of_context[counts.prefixes(k)] * frequency)
-            share.append(1 - of_context)
-        return interpolate(counts, own, share)
+
+        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
+            total = block.total
+            of_context = np.where(total > 0, weights[block.k - 1][bucket(total, self.buckets)], 0.0)
+            frequency = block.n / np.maximum(total, 1)[block.prefixes]
+            return of_context[block.prefixes] * frequency, 1 - of_context
+
+        return interpolate(counts, parts)
 
 
 def bucket(total: np.ndarray, buckets: int) -> np.ndarray:

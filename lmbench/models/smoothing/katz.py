@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.counts.ngrams import count_ngrams, sum_by
+from lmbench.counts.ngrams import NgramCounts, counts_of_counts, sum_by
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order
+from lmbench.models.smoothing.backoff import Block, CountModel, build
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
 
 @dataclass(kw_only=True, eq=False)
-class Katz(BackoffModel):
+class Katz(CountModel):
     """p(w | h) = d_r n(h w) / n(h) where h w has been seen r ≥ ``min_counts`` times, else α(h) p(w | h').
 
     d_r is Good and Turing's ratio for r ≤ ``cutoff``, adjusted so that what it frees is what they give to unseen
@@ -31,7 +32,7 @@ class Katz(BackoffModel):
     )
 
     def __post_init__(self) -> None:
-        check_order(self.order)
+        super().__post_init__()
         if self.cutoff < 1:
             raise InputError(f"option cutoff={self.cutoff}: without discounts nothing is left for the unseen")
         lowest = list(self.min_counts)
@@ -44,37 +45,38 @@ class Katz(BackoffModel):
     def traits(self) -> Traits:
         return Traits(precision=1e-10)  # α divides by what is left of 1: the digits lost there are lost
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_ngrams(train, self.order, self.vocab_size)
-        probs, backoffs, kept_grams = [np.full(1, 1 / self.vocab_size)], [], []
-        for k in range(1, self.order + 1):
-            prefix, n = counts.prefixes(k), counts.counts[k]
-            size = counts.sizes[k - 1]
-            seen = n >= self.min_counts[min(k, len(self.min_counts)) - 1]
-            lower = np.full(len(n), 1 / self.vocab_size) if k == 1 else probs[k - 1][counts.suffixes[k]]
+    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+        ratios = [self._ratios(k, counts) for k in range(1, self.order + 1)]
+        frequent = [
+            counts.counts[k] >= self.min_counts[min(k, len(self.min_counts)) - 1]
+            for k in range(1, self.order + 1)
+        ]
+
+        def parts(block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            seen, size = frequent[block.k - 1][block.grams], block.size
+            of_seen = block.prefixes[seen]
             unseen = np.where(
-                np.bincount(prefix[seen], minlength=size) < self.vocab_size,
-                1 - sum_by(prefix[seen], size, lower[seen]),
+                np.bincount(of_seen, minlength=size) < self.vocab_size,
+                1 - sum_by(of_seen, size, lower[seen]),
                 0.0,
             )
-            discounted = np.where(seen, n * self._ratios(k, n)[np.minimum(n, self.cutoff + 1)], 0.0)
-            total = counts.context_counts(k - 1).astype(np.float64)
-            kept = sum_by(prefix, size, discounted)
+            ratio = ratios[block.k - 1][np.minimum(block.n, self.cutoff + 1)]
+            discounted = np.where(seen, block.n * ratio, 0.0)
+            total = block.total.astype(np.float64)
+            kept = sum_by(block.prefixes, size, discounted)
             total[(unseen > 0) & (kept >= total)] += 1
             # Every word has been seen after this context: nothing to free, the discounted counts are all.
             total = np.where(unseen > 0, total, kept)
             freed = 1 - kept / np.where(total > 0, total, 1)
             alpha = np.divide(freed, unseen, out=np.ones(size), where=unseen > 0)
-            probs.append(np.where(seen, discounted / total[prefix], alpha[prefix] * lower))
-            backoffs.append(alpha)
-            kept_grams.append(seen)
-        backoffs[0] = np.ones(1)
-        table = Backoff(self.vocab_size, counts.words, counts.begins, tuple(probs), tuple(backoffs))
-        return table.select(kept_grams[1:]) if self.order > 1 else table
+            return np.where(seen, discounted / total[block.prefixes], alpha[block.prefixes] * lower), alpha
 
-    def _ratios(self, k: int, counts: np.ndarray) -> np.ndarray:
+        table = build(counts, parts)
+        return table.select(frequent[1:]) if self.order > 1 else table
+
+    def _ratios(self, k: int, counts: NgramCounts) -> np.ndarray:
         """(cutoff + 2,) the d_r of r = 0..cutoff and of all above."""
-        n = np.bincount(np.minimum(counts, self.cutoff + 2), minlength=self.cutoff + 3)[: self.cutoff + 2]
+        n = counts_of_counts(counts.counts[k], self.cutoff + 1, counts.store)
         r = np.arange(self.cutoff + 2)
         ratios = np.ones(self.cutoff + 2)
         if n[1:].all():
@@ -85,7 +87,7 @@ class Katz(BackoffModel):
                 return ratios
         discount = n[1] / (n[1] + 2 * n[2]) if n[1] and n[2] else 0.5
         ratios[1:-1] = (r[1:-1] - discount) / r[1:-1]
-        if len(counts):
+        if counts.sizes[k]:
             self.notes.append(
                 f"order {k}: Good–Turing ratios unusable; counts up to {self.cutoff} lose {discount:.3g}"
             )

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
-from lmbench.counts.spilling import count_within
+from lmbench.counts.ngrams import NgramCounts, counts_of_counts, sum_by, values_at
 from lmbench.counts.trie import Walk
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
-from lmbench.models.smoothing.pruning import normalised, prune_by_entropy, rounded
-from lmbench.storage.mapped import MappedArray
-from lmbench.storage.workspace import MEMORY_LIMIT, columns_within
+from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.pruning import prune_by_entropy, rounded
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import Vocab
 
 
 @dataclass(kw_only=True, eq=False)
-class KneserNey(BackoffModel):
+class KneserNey(CountModel):
     r"""p(w | h) = (a(h w) − D(a(h w))) / Σ_w a(h w) + γ(h) p(w | h'), with γ(h) whatever makes the sum one.
 
     a is the count at the highest order and below it the number of distinct left neighbours (the beginning of a
@@ -38,7 +36,6 @@ class KneserNey(BackoffModel):
     for The Time Machine by words, 3e-5 by characters, where the last n-gram is frequent.
     """
 
-    order: int = option(5, "the longest n-grams")
     discounts: tuple[float, ...] | Literal["auto", "tune"] = option(
         "auto",
         "auto: from the counts of counts; tune: likeliest on held-out text; or D1,D2,D3 for every order, or three an order",
@@ -62,11 +59,9 @@ class KneserNey(BackoffModel):
         "of each number: 32, single precision; 64, double; or 2 to 16, codes for the probabilities, from which the weights of contexts then follow",
     )
     kenlm_counts: bool = option(False, "estimate discounts with KenLM's slip, to agree to its last digit")
-    memory_limit: str = option("", MEMORY_LIMIT)
 
     def __post_init__(self) -> None:
-        check_order(self.order)
-        columns_within(self.memory_limit)
+        super().__post_init__()
         if not isinstance(self.discounts, str):
             _check_discounts("discounts", self.discounts, (3, 3 * self.order))
         _check_discounts("fallback", self.fallback, (3,))
@@ -102,8 +97,7 @@ class KneserNey(BackoffModel):
             kept[-1] = "\n"
         return Vocab.from_list(kept, reserved)
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_within(self.memory_limit, train, self.order, self.vocab_size)
+    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
         adjusted = [
             counts.counts[0],
             *(counts.left_types(k) for k in range(1, self.order)),
@@ -118,7 +112,7 @@ class KneserNey(BackoffModel):
 
         def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
             k, threshold = block.k, thresholds[block.k - 1]
-            kept = counts.counts[k][block.grams] > threshold if threshold else None
+            kept = block.n > threshold if threshold else None
             own, share = _discounted(
                 adjusted[k][block.grams], block.prefixes, block.size, discounts[k - 1], kept
             )
@@ -130,7 +124,7 @@ class KneserNey(BackoffModel):
             return own, share
 
         single = self.bits == 32 and not self.prune_entropy
-        table = interpolate_by(counts, parts, np.float32 if single else np.float64)
+        table = interpolate(counts, parts, np.float32 if single else np.float64)
         return self._pruned(table, counts, [counts.counts[k] > t for k, t in enumerate(thresholds, 1) if t])
 
     def _pruned(self, table: Backoff, counts: NgramCounts, keep: list[np.ndarray]) -> Backoff:
@@ -147,25 +141,9 @@ class KneserNey(BackoffModel):
             return table.single()
         return table if self.bits == 64 else rounded(table, self.bits)
 
-    def _state(self) -> dict[str, np.ndarray]:
-        state = super()._state()
-        if self.bits >= 32:
-            return state
-        return {name: array for name, array in state.items() if not name.startswith("backoffs.")}
-
-    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        if self.bits >= 32:
-            super()._restore(state)
-            return
-        sizes = {k: len(state[f"children.{k + 1}"]) for k in range(1, self.order)}
-        super()._restore({f"backoffs.{k}": np.ones(size) for k, size in sizes.items()} | dict(state))
-        self.table = normalised(self.table)
-
-    def _open(self, columns: Mapping[str, MappedArray]) -> None:
-        if self.bits >= 32:
-            super()._open(columns)
-        else:  # weights that are worked out from the whole table
-            self._restore({name: column.all() for name, column in columns.items()})
+    @property
+    def _weights_follow(self) -> bool:
+        return self.bits < 32
 
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""
@@ -178,9 +156,7 @@ class KneserNey(BackoffModel):
             return [np.array([0.0, *d]) for d in triples * (self.order // len(triples))]
         discounts = []
         for k in range(1, self.order + 1):
-            n = np.zeros(6, dtype=np.int64)
-            for block in counts.store.blocks(len(adjusted[k])):
-                n += np.bincount(np.minimum(adjusted[k][block], 5), minlength=6)
+            n = counts_of_counts(adjusted[k], 5, counts.store)
             if self.kenlm_counts and k < self.order and len(adjusted[k]):
                 last = _last_from_the_right(counts, k, train)
                 n[min(adjusted[k][last], 5)] -= 1

@@ -9,20 +9,19 @@ from typing import Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, sum_by, values_at
-from lmbench.counts.spilling import count_within
+from lmbench.counts.ngrams import NgramCounts, values_at
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel, Block, check_order, interpolate_by
-from lmbench.storage.workspace import MEMORY_LIMIT, columns_within
+from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
 _GRID = [float(x) for x in np.log(10.0) * np.arange(-3, 7)]  # ln ε tried first; the best is then refined
 
 
 @dataclass(kw_only=True, eq=False)
-class Laplace(BackoffModel):
+class Laplace(CountModel):
     """p(x) = (n(x) + ε₁/V) / (n + ε₁);  p(w | h) = (n(h w) + ε_k p(w | h')) / (n(h) + ε_k).
 
     h' is h without its first word, n(h) how often h occurs as a context, ε_k the constant of order k. It is the
@@ -34,11 +33,9 @@ class Laplace(BackoffModel):
     eps: tuple[float, ...] | Literal["tune"] = option(
         "tune", "smoothing constants, one an order (or one for all); tune: chosen on held-out text"
     )
-    memory_limit: str = option("", MEMORY_LIMIT)
 
     def __post_init__(self) -> None:
-        columns_within(self.memory_limit)
-        check_order(self.order)
+        super().__post_init__()
         if self.eps == "tune":
             return
         if len(self.eps) not in (1, self.order):
@@ -54,8 +51,7 @@ class Laplace(BackoffModel):
     def traits(self) -> Traits:
         return Traits(held_out="needed" if self.eps == "tune" else "no")
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_within(self.memory_limit, train, self.order, self.vocab_size)
+    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
         if self.eps != "tune":
             eps = self.eps * self.order if len(self.eps) == 1 else self.eps
         else:
@@ -64,13 +60,13 @@ class Laplace(BackoffModel):
             self.notes.append(f"eps={','.join(f'{e:.4g}' for e in eps)} chosen on held-out text")
 
         def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
-            n, e = counts.counts[block.k][block.grams], eps[block.k - 1]
+            e = eps[block.k - 1]
             # n(h) + ε is 0 where ε is and h ends a document: then the shorter context decides, as when ε → 0.
-            total = sum_by(block.prefixes, block.size, n) + e
+            total = block.total + e
             share = np.divide(e, total, out=np.ones(len(total)), where=total > 0)
-            return n / total[block.prefixes], share
+            return block.n / total[block.prefixes], share
 
-        return interpolate_by(counts, parts)
+        return interpolate(counts, parts)
 
 
 def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tuple[float, ...]:

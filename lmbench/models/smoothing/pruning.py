@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lmbench.counts.ngrams import sum_by
-from lmbench.models.smoothing.backoff import Backoff
+from lmbench.models.smoothing.table import Backoff
 
 
 def prune_by_entropy(table: Backoff, threshold: float, histories: Sequence[np.ndarray]) -> Backoff:

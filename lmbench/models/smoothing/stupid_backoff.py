@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.counts.ngrams import count_ngrams
+from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Backoff, BackoffModel, check_order
+from lmbench.models.smoothing.backoff import Block, CountModel, build
+from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
 
 @dataclass(kw_only=True, eq=False)
-class StupidBackoff(BackoffModel):
+class StupidBackoff(CountModel):
     """S(w | h) = n(h w) / n(h) where h w has been seen, else ``alpha`` · S(w | h') (Brants et al. 2007).
 
     The scores after a context sum to more than one, so that bits and perplexities made of them mean nothing
@@ -23,11 +24,10 @@ class StupidBackoff(BackoffModel):
     a word never seen scores alpha / V.
     """
 
-    order: int = option(5, "the longest n-grams")
     alpha: float = option(0.4, "what every step to a shorter context costs")
 
     def __post_init__(self) -> None:
-        check_order(self.order)
+        super().__post_init__()
         if not 0 < self.alpha <= 1:
             raise InputError(f"option alpha={self.alpha}: give a number above 0 and at most 1")
 
@@ -35,13 +35,11 @@ class StupidBackoff(BackoffModel):
     def traits(self) -> Traits:
         return Traits(normalised=False)
 
-    def _estimate(self, train: Tokens, valid: Tokens | None) -> Backoff:
-        counts = count_ngrams(train, self.order, self.vocab_size)
-        probs, backoffs = [np.ones(1)], []
-        for k in range(1, self.order + 1):
-            total = counts.context_counts(k - 1)
-            probs.append(counts.counts[k] / np.maximum(total, 1)[counts.prefixes(k)])
-            backoffs.append(np.where(total > 0, self.alpha, 1.0))
-        backoffs[0] = np.ones(1)
-        probs[1][counts.counts[1] == 0] = self.alpha / self.vocab_size
-        return Backoff(self.vocab_size, counts.words, counts.begins, tuple(probs), tuple(backoffs))
+    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+        def parts(block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores = block.n / np.maximum(block.total, 1)[block.prefixes]
+            if block.k == 1:
+                scores[block.n == 0] = self.alpha / self.vocab_size
+            return scores, np.where(block.total > 0, self.alpha, 1.0)
+
+        return build(counts, parts)

@@ -308,7 +308,7 @@ def test_a_text_scored_in_pieces_scores_as_whole(monkeypatch):
     model = make_model("kneser-ney", order=4).fit(train.tokens, vocab_size=len(train.vocab))
     whole = model.log_probs(test.tokens).tolist()
     for size in (1, 2, 7, 50):
-        monkeypatch.setattr("lmbench.models.smoothing.backoff._PIECE", size)
+        monkeypatch.setattr("lmbench.models.smoothing.table._PIECE", size)
         assert model.log_probs(test.tokens).tolist() == whole
 
 

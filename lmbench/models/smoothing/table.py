@@ -1,0 +1,199 @@
+"""N-grams with a probability for each and a weight for each as a context: what count models are once they are estimated.
+
+A count model of any smoothing ends in the same form, that of the ARPA files: the n-grams it has seen carry their
+(already interpolated) probability; for a word not seen after its context h, the probability after the shorter
+context h' is multiplied by the backoff weight of h:
+
+    p(w | h) = prob[h w]                     where h w is in the trie
+             = backoff[h] · p(w | h')        otherwise, backoff = 1 where h is not in the trie
+
+Scoring and distributions are written here, once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+
+from lmbench.counts.trie import WORTH, NgramTrie, with_bos
+from lmbench.models.smoothing.packing import PackedTrie, open_column
+from lmbench.storage.lookup import TwoPlaces
+from lmbench.storage.mapped import MappedArray
+from lmbench.text.tokens import Tokens
+
+_PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays near the processor
+_THREADS = 2  # numpy lets others run while it gathers
+
+
+class Table(NgramTrie):
+    """N-grams with their probabilities and backoff weights, wherever they are kept.
+
+    probs: for each order k from 0, (N_k,) floats, in [0, 1]; probs[0] is not used. backoffs: for each order k from 0
+    below the highest, (N_k,) floats, ≥ 0: the weight of each n-gram as a context; backoffs[0] is [1]. Indexed by ranks
+    they give arrays.
+    """
+
+    probs: tuple[Any, ...]
+    backoffs: tuple[Any, ...]
+
+    def score(self, tokens: Tokens) -> np.ndarray:
+        """(T,) float64: the probability of each token after those before it in its document."""
+        self.prepare(len(tokens))
+        symbols, is_bos = with_bos(tokens)
+        overlap = self.order - 1
+        cuts = range(0, len(symbols), _PIECE)
+        pieces = [slice(max(0, cut - overlap), cut + _PIECE) for cut in cuts]
+
+        def score(piece: slice) -> np.ndarray:
+            return self.score_symbols(symbols[piece], is_bos[piece])
+
+        if len(pieces) == 1:
+            scored = [score(pieces[0])]
+        else:
+            with ThreadPoolExecutor(min(_THREADS, len(pieces))) as pool:
+                scored = list(pool.map(score, pieces))
+        scored = [p[cut - piece.start :] for p, cut, piece in zip(scored, cuts, pieces, strict=True)]
+        p: np.ndarray = np.concatenate(scored)[~is_bos]
+        return p
+
+    def score_symbols(self, symbols: np.ndarray, is_bos: np.ndarray) -> np.ndarray:
+        """(S,) float64: the probability of each symbol; those without their whole context come out wrong."""
+        p = self.probs[1][symbols].astype(np.float64)
+        for k, ends, grams, missed, contexts in self.descend(symbols, is_bos):
+            p[missed] *= self.backoffs[k - 1][contexts]
+            p[ends] = self.probs[k][grams]
+        return p
+
+    def distributions(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
+        """(B, V) float64: p of every word after each context, the document so far."""
+        width = self.order - 1
+        # The last symbols, ``bos`` before the first.
+        history = np.full((len(contexts), width), -1, dtype=np.int32)
+        for row, context in zip(history, contexts, strict=True):
+            if len(context) < width:
+                row[width - len(context) - 1 :] = [bos, *context]
+            elif width:
+                row[:] = context[-width:]
+        p = np.repeat(np.asarray(self.probs[1], dtype=np.float64)[None], len(contexts), axis=0)
+        for k in range(2, self.order + 1):
+            rows = np.flatnonzero(history[:, width - k + 1] >= 0)
+            ranks = np.zeros(len(rows), dtype=np.int32)
+            for j in range(1, k):
+                ranks = self.find(j, ranks, history[rows, width - k + j])
+                rows, ranks = rows[ranks >= 0], ranks[ranks >= 0]
+            weights = np.ones(len(contexts))
+            weights[rows] = self.backoffs[k - 1][ranks]
+            p *= weights[:, None]
+            begin, end = self.children(k - 1, ranks)
+            number = end - begin
+            grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
+            p[np.repeat(rows, number), self.words_at(k, grams)] = self.probs[k][grams]
+        return p
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """How many bytes n-grams, their index if there is one, probabilities and weights take."""
+
+
+@final
+@dataclass(frozen=True)
+class Backoff(Table):
+    """A table in memory."""
+
+    vocab_size: int
+    words: tuple[np.ndarray, ...]
+    begins: tuple[np.ndarray, ...]
+    probs: tuple[np.ndarray, ...]
+    backoffs: tuple[np.ndarray, ...]
+    index: dict[int, TwoPlaces] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def nbytes(self) -> int:
+        columns = (*self.words[2:], *self.begins[1:], *self.probs[1:], *self.backoffs[1:])
+        return sum(column.nbytes for column in columns) + sum(found.nbytes for found in self.index.values())
+
+    def select(self, keep: Sequence[np.ndarray]) -> Backoff:
+        """The table with only some n-grams of its highest orders.
+
+        keep: a (N_k,) bool mask for each of the last len(keep) orders; an n-gram needs its prefix to be kept.
+        """
+        lowest = self.order + 1 - len(keep)
+        words, begins = list(self.words), list(self.begins)
+        probs, backoffs = list(self.probs), list(self.backoffs)
+        contexts = np.ones(self.sizes[lowest - 1], dtype=bool)
+        for k, mask in enumerate(keep, lowest):
+            before = np.zeros(len(mask) + 1, dtype=np.uint32)  # how many of the n-grams before are kept
+            np.cumsum(mask, out=before[1:])
+            begins[k - 1] = np.append(before[self.begins[k - 1][:-1][contexts]], before[-1:])
+            words[k], probs[k] = self.words[k][mask], self.probs[k][mask]
+            if k < self.order:
+                backoffs[k] = self.backoffs[k][mask]
+            contexts = mask
+        return Backoff(self.vocab_size, tuple(words), tuple(begins), tuple(probs), tuple(backoffs))
+
+    def single(self) -> Backoff:
+        """The table in single precision."""
+        probs, backoffs = (
+            tuple(np.asarray(column, dtype=np.float32) for column in columns)
+            for columns in (self.probs, self.backoffs)
+        )
+        return replace(self, probs=probs, backoffs=backoffs)
+
+
+@final
+class MappedBackoff(Table):
+    """A table that stays in its file: what scoring needs is read from there, and only other uses unpack it."""
+
+    def __init__(self, columns: Mapping[str, MappedArray]) -> None:
+        unigrams = np.asarray(open_column(columns, "probs.1"))
+        packed = PackedTrie(columns, len(unigrams))
+        order = len(packed.sizes) - 1
+        probs = [np.ones(1), unigrams, *(open_column(columns, f"probs.{k}") for k in range(2, order + 1))]
+        backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
+        self.vocab_size, self.probs, self.backoffs = len(unigrams), tuple(probs), tuple(backoffs)
+        self.index: dict[int, TwoPlaces] = {}
+        self._packed, self._columns = packed, columns
+
+    def score(self, tokens: Tokens) -> np.ndarray:
+        """As any table does it; for a text a sixteenth as long as the table, all of it is unpacked and kept."""
+        if len(tokens) * WORTH < sum(self.sizes):
+            return super().score(tokens)
+        return self._unpacked.score(tokens)
+
+    @cached_property
+    def _unpacked(self) -> Backoff:
+        probs, backoffs = (tuple(map(np.asarray, columns)) for columns in (self.probs, self.backoffs))
+        return Backoff(self.vocab_size, self.words, self.begins, probs, backoffs)
+
+    @cached_property
+    def words(self) -> tuple[np.ndarray, ...]:  # type: ignore[override]  # unpacked when asked for
+        return self._packed.unpacked[0]
+
+    @cached_property
+    def begins(self) -> tuple[np.ndarray, ...]:  # type: ignore[override]  # unpacked when asked for
+        return self._packed.unpacked[1]
+
+    @property
+    def order(self) -> int:
+        return len(self._packed.sizes) - 1
+
+    @property
+    def sizes(self) -> list[int]:
+        return self._packed.sizes
+
+    @property
+    def nbytes(self) -> int:
+        return sum(column.nbytes for column in self._columns.values())
+
+    def words_at(self, k: int, ranks: np.ndarray) -> np.ndarray:
+        return self._packed.words_at(k, ranks)
+
+    def children(self, k: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._packed.children(k, contexts)
