@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lmbench.comparing.error_bars import interval, paired  # noqa: F401
     from lmbench.comparing.pairs import compare  # noqa: F401
     from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
     from lmbench.errors import InputError  # noqa: F401
@@ -45,10 +46,12 @@ _PUBLIC = {
     "evaluate": "scoring.evaluation",
     "external_run": "scoring.token_file",
     "fit_zipf": "zipf.fits",
+    "interval": "comparing.error_bars",
     "leaderboard": "results.frame",
     "load_corpus": "corpora.corpus",
     "load_model": "scoring.scorer",
     "make_model": "models",
+    "paired": "comparing.error_bars",
     "random_batches": "text.batches",
     "sequential_batches": "text.batches",
 }

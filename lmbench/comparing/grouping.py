@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmbench.comparing.pairs import _by, compare, unlike
+from lmbench.comparing.pairs import compare, grouped, unlike
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run
 
@@ -27,7 +27,7 @@ def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float 
             raise InputError(f"{runs[0].label} and {run.label} are not one ranking: {reason}")
     bits = {
         label: float(np.mean([run.scores.bits_per_char for run in seeds]))
-        for label, seeds in _by(runs, lambda run: run.label).items()
+        for label, seeds in grouped(runs, lambda run: run.label).items()
     }
     different: set[frozenset[str]] = set()
     if len(bits) > 1:

@@ -7,31 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.comparing.bootstrap import Resampling, half_width, merge_atoms, standard_error
-from lmbench.scoring.scores import LN2, Scores
-
-REPLICATES = 1999
-MIN_DOCUMENTS = 50  # from so many documents on, they are the units of resampling
-RESOLVABLE = 2.8  # standard errors: 1.96 + 0.84, a difference found at the 5% level four times in five
+from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells, stream_edges
+from lmbench.comparing.error_bars import around, resolvable
+from lmbench.comparing.memory import effective_documents
+from lmbench.scoring.scores import Scores
 
 
-def summary(
-    scores: Scores, *, replicates: int = REPLICATES, rng: np.random.Generator | None = None
-) -> dict[str, Any]:
+def summary(scores: Scores, *, lines: bool = False) -> dict[str, Any]:
     """The numbers of one model on one text, ready for JSON.
 
     JSON knows neither infinity nor nan: a number that is infinite (the model gave ``infinite_tokens`` > 0 tokens
     probability 0, or exp overflows) or not defined (no tokens, no error bar to be had) is None. An interval
-    of an infinite loss is [low, None]; both ends are None where nothing can be said.
+    of an infinite loss is [low, None]; both ends are None where nothing can be said, and ``ci95_note`` says why.
 
-    Beside the totals: ``ci95``, the interval of bits_per_char (and ``ci95_bits_per_byte``, ``ci95_bits_per_word``,
-    ``ci95_perplexity``), by the circular block bootstrap over documents where there are 50 or more, else over
-    tokens (``resampled``), ``block_length`` of them at a time; ``standard_error`` of bits_per_char; ``n_eff``, how
-    many independent tokens would give the same error; ``resolvable_difference``, 2.8 standard errors: the smallest
-    difference in bits per character that a text of this size can show four times in five when nothing is
-    paired (pairs of models on the same text resolve finer: see ``compare``).
+    lines: the documents are lines of running text, neighbours of each other, and not the units of an error.
 
-    rng: default seed 0. The same scores give the same numbers.
+    Beside the totals: ``ci95``, the 95% interval of bits_per_char, of the mean over all text of the same documents or process
+    (and ``ci95_bits_per_byte``, ``ci95_bits_per_word``, ``ci95_perplexity``); never below 0 bits or perplexity 1.
+    ``prediction95``: for another text of this length and make. ``resampled``: what the error rests on, ``documents`` (their jackknife)
+    or ``stream`` (long memory; see ``lmbench.comparing.memory``); ``effective_documents``: how many of one length would say as
+    much. ``standard_error`` of bits_per_char; ``n_eff``, how many independent tokens would give the same error;
+    ``resolvable_difference``: the smallest difference in bits per character that a text of this size can show four times in
+    five when nothing is paired (pairs of models on the same text resolve finer: see ``compare``).
     """
     finite = np.isfinite(scores.log_probs)
     result: dict[str, Any] = {
@@ -50,69 +47,65 @@ def summary(
         "bits_per_word": _json(scores.bits_per_word),
         "infinite_tokens": int((~finite).sum()),
     }
-    return result | _errors(scores, replicates, np.random.default_rng(0) if rng is None else rng)
+    return result | _errors(scores, lines)
 
 
 def _json(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def token_chars(ends: np.ndarray) -> np.ndarray:
-    """(T,) int64: how many characters each token spans."""
-    return np.diff(ends, prepend=0)
+def _cells(scores: Scores, losses: np.ndarray, lengths: np.ndarray, lines: bool) -> Cells:
+    """Of losses (T,) of the tokens, over lengths (T,): documents, or stretches of as many characters."""
+    table = np.stack([losses, lengths], axis=1).astype(np.float64)
+    if len(scores.starts) > 1 and not lines:
+        return cells_of_documents(table[:, :1], table[:, 1], scores.starts)
+    edges = stream_edges(scores.chars, stream_cells(len(scores)))
+    columns = [cut(column, scores.ends, edges) for column in table.T]
+    return Cells(columns[0][:, None], columns[1], False)
 
 
-def _errors(scores: Scores, replicates: int, rng: np.random.Generator) -> dict[str, Any]:
-    infinite = ~np.isfinite(scores.nats)
-    bits = np.where(infinite, 0, -scores.nats) / LN2
-    nats = np.where(infinite, 0, -scores.log_probs)
-    chars = token_chars(scores.ends)
-    values = np.stack([bits, chars, nats, np.ones(len(scores)), infinite], axis=1)
-    by_document = len(scores.starts) >= MIN_DOCUMENTS
-    atoms = np.add.reduceat(values, scores.starts, axis=0) if by_document else merge_atoms(values)
+def _errors(scores: Scores, lines: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ci95": [None, None],
         "ci95_bits_per_byte": [None, None],
         "ci95_bits_per_word": [None, None],
         "ci95_perplexity": [None, None],
+        "ci95_note": "",
+        "prediction95": [None, None],
         "standard_error": None,
         "resolvable_difference": None,
         "n_eff": None,
-        "resampled": "documents" if by_document else "tokens",
-        "block_length": None,
+        "resampled": "none",
+        "effective_documents": None,
     }
-    if len(atoms) < 2 or not chars.any():
-        return result
-    per_char = float(bits.sum() / chars.sum())
-    resampling = Resampling.of(atoms[:, 0] - per_char * atoms[:, 1], replicates)
-    draws = resampling.sums(atoms, rng)
-    bits_drawn = draws[:, 0] / np.maximum(draws[:, 1], 1)
-    nats_drawn = draws[:, 2] / np.maximum(draws[:, 3], 1)
-    result["block_length"] = resampling.length * (1 if by_document else -(-len(values) // len(atoms)))
-    if infinite.any():
-        lost = draws[:, 4] > 0
-        low = [_low(np.where(lost, np.inf, drawn)) for drawn in (bits_drawn, nats_drawn)]
-        interval, nats_interval = (low[0], math.inf), (low[1], math.inf)
+    if not len(scores) or not scores.chars:
+        return result | {"ci95_note": "the text is empty"}
+    infinite = not np.isfinite(scores.bits).all()
+    bits = np.where(np.isfinite(scores.bits), scores.bits, 0.0)
+    nats = np.where(np.isfinite(scores.log_probs), -scores.log_probs, 0.0)
+    widths = np.diff(scores.ends, prepend=0)
+    cells = _cells(scores, bits, widths, lines)
+    if cells.by_document:
+        result["effective_documents"] = effective_documents(cells.lengths)
+    if cells.trouble:
+        return result | {"ci95_note": cells.trouble}
+    errors, method = cells.errors(cells.losses)
+    result["resampled"] = str(method[0])
+    tokens = _cells(scores, nats, np.ones(len(scores)), lines)
+    low, high = around(float(cells.ratios[0]), errors)
+    token_low, token_high = around(float(tokens.ratios[0]), tokens.errors(tokens.losses)[0])
+    if infinite:  # what the other tokens cost is a lower bound
+        high = token_high = math.inf
     else:
-        deviations = (bits_drawn - per_char) * resampling.factor
-        interval = _around(per_char, half_width(deviations))
-        per_token = float(nats.mean())
-        nats_interval = _around(per_token, half_width((nats_drawn - per_token) * resampling.factor))
-        error = standard_error(deviations)
-        independent = float(np.sqrt(np.sum((bits - per_char * chars) ** 2)) / chars.sum())
+        ratio = float(cells.ratios[0])
+        error = float(errors.standard_error()[0])
+        result["prediction95"] = [_json(x) for x in around(ratio, errors.times(math.sqrt(2)))]
         result["standard_error"] = error
-        result["resolvable_difference"] = RESOLVABLE * error
-        if error > 1e-9 * per_char:  # else every token costs the same but for rounding
+        result["resolvable_difference"] = float(resolvable(errors, 0.05)[0])
+        if error > 1e-9 * ratio:  # else every token costs the same but for rounding
+            independent = float(np.sqrt(np.sum((bits - ratio * widths) ** 2)) / scores.chars)
             result["n_eff"] = len(scores) * (independent / error) ** 2
     for key, size in (("", scores.chars), ("_bits_per_byte", scores.bytes), ("_bits_per_word", scores.words)):
-        result[f"ci95{key}"] = [_json(x * scores.chars / size) if size else None for x in interval]
-    result["ci95_perplexity"] = [_json(math.exp(x)) if x < 700 else None for x in nats_interval]
+        result[f"ci95{key}"] = [_json(x * scores.chars / size) if size else None for x in (low, high)]
+    result["ci95_perplexity"] = [_json(math.exp(x)) if x < 700 else None for x in (token_low, token_high)]
     return result
-
-
-def _around(estimate: float, half: float) -> tuple[float, float]:
-    return estimate - half, estimate + half
-
-
-def _low(drawn: np.ndarray) -> float:
-    return float(np.quantile(drawn, 0.025, method="lower"))

@@ -1,85 +1,123 @@
-"""Runs -> paired differences with intervals, p-values, groups; average ranks across corpora.
+"""Runs -> paired differences with error bars, p-values corrected for their number, and verdicts.
 
-Two models on one text are compared on the same resampled blocks of that text, so that what makes a passage hard for
-both cancels. A difference is bits per character of ``a`` less that of ``b``: negative where ``a`` is better.
+Two models on one text are compared on the same cells of that text, so that what makes a passage hard for both cancels. A
+difference is bits per character of ``a`` less that of ``b``: negative where ``a`` is better.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmbench.comparing.bootstrap import Resampling, half_width, merge_atoms, p_value, standard_error
-from lmbench.comparing.metrics import MIN_DOCUMENTS, RESOLVABLE
+from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells, stream_edges
+from lmbench.comparing.error_bars import ROUNDING, resolvable
+from lmbench.comparing.family import step_down
+from lmbench.comparing.memory import NORMAL, Errors, effective_documents
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run
-from lmbench.scoring.scores import LN2
+from lmbench.scoring.scores import Scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-REPLICATES = 9999
 TEXT_FIELDS = ("corpus", "text", "normalise", "documents")  # of a signature: what must agree
-ROUNDING = 1e-9  # bits per character: what two ways of computing one model may differ by
-COLUMNS = (
-    "corpus",
-    "a",
-    "b",
-    "difference_bits_per_char",
-    "ci95",
-    "p_value",
-    "p_holm",
-    "standard_error",
-    "se_text",
-    "se_seeds",
-    "resolvable_difference",
-    "block_length",
-    "note",
-)
+WORTHWHILE = 0.005  # bits per character: a difference that is less is of no practical size
 
 
-# Pairs on one text ---------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Comparison:
+    """Two labels on one corpus. Bits are per character of its test text; None where a number cannot be had.
+
+    difference_bits_per_char: a less b; ci95: its 95% interval. p_value: two-sided, of equal models. p_holm: corrected for all
+    pairs of the corpus that are compared together (step-down max-|t|, ``comparing.family``). standard_error² = se_text² +
+    se_seeds². resolvable_difference: what would be found, after the correction, four times in five. percent: of b's bits;
+    bytes: the difference over the whole test text. p_equivalence: of two one-sided tests (TOST; Schuirmann 1987) that the difference
+    is beyond ± worthwhile. verdict: ``a`` or ``b`` is better (p_holm ≤ 0.05), ``same`` (p_equivalence ≤ 0.05: as good as
+    the other, for any practical purpose), or ``open`` (the text is too short to tell). method: ``documents`` or ``stream``;
+    effective_documents: what the documents are worth, where they are the units. note: why numbers are missing.
+    """
+
+    corpus: str
+    a: str
+    b: str
+    difference_bits_per_char: float | None = None
+    ci95: tuple[float, float] | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    standard_error: float | None = None
+    se_text: float | None = None
+    se_seeds: float | None = None
+    resolvable_difference: float | None = None
+    percent: float | None = None
+    bytes: float | None = None
+    p_equivalence: float | None = None
+    verdict: str = "open"
+    method: str = "none"
+    effective_documents: float | None = None
+    note: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Comparison))
 
 
 def compare(
-    runs: Sequence[Run], *, replicates: int = REPLICATES, rng: np.random.Generator | None = None
+    runs: Sequence[Run],
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    worthwhile: float = WORTHWHILE,
+    rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
-    """Every pair of labels within each corpus: one row a pair, with the columns ``COLUMNS``.
+    """``comparisons`` as a table: a row a pair of labels, with the fields of ``Comparison`` as columns."""
+    from lmbench.comparing.table import Table
 
-    difference_bits_per_char, ci95 (low, high), standard_error, resolvable_difference (2.8 standard errors) are in bits
-    per character. p_value is two-sided, (c + 1)/(R + 1) by the circular block bootstrap; p_holm is Holm's over all
-    pairs of the corpus. Each pair is cut where its two models both have a token boundary; documents are
-    the units of resampling where there are 50 or more. block_length counts those units.
+    rows = [asdict(row) for row in comparisons(runs, pairs=pairs, worthwhile=worthwhile, rng=rng)]
+    numbers = [field.name for field in fields(Comparison) if field.type == "float | None"]
+    return Table(rows, columns=list(COLUMNS)).astype(dict.fromkeys(numbers, "float64"))
 
-    Several seeds of one label are averaged; standard_error² = se_text² + se_seeds², where se_seeds is what the
-    means over seeds would still vary by on this very text (0 where each label has one seed: then the result
-    speaks of these two trained models, not of their kind).
+
+def comparisons(
+    runs: Sequence[Run],
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    worthwhile: float = WORTHWHILE,
+    rng: np.random.Generator | None = None,
+) -> list[Comparison]:
+    """Every pair of labels within each corpus, or those of ``pairs``, in the order of the runs.
+
+    Several seeds of one label are averaged; what the means over seeds would still vary by on this very text is se_seeds
+    (0 where each label has one seed: then the result speaks of these two trained models, not of their kind).
+    worthwhile: bits per character, the least difference of practical size, > 0. rng: of the draws that correct the p-values
+    (default seed 0: the same runs give the same numbers).
 
     A model with probability 0 somewhere is infinitely worse than one without: p = 0; two such are not told apart: p
     = 1. Pairs of one corpus whose signatures name different texts have no numbers, and a ``note`` why.
     Raises InputError where no pair compares, or where two runs carry the same label and seed.
     """
-    from lmbench.comparing.table import Table
-
     rng = np.random.default_rng(0) if rng is None else rng
-    rows: list[dict[str, Any]] = []
+    wanted = None if pairs is None else {frozenset(pair) for pair in pairs}
+    rows: list[Comparison] = []
     reason = "give at least two models on the same corpus"
-    for corpus, of_corpus in _by(runs, lambda run: run.corpus).items():
-        texts = _by(of_corpus, _text)
+    for corpus, of_corpus in grouped(runs, lambda run: run.corpus).items():
+        texts = grouped(of_corpus, _text)
         for same_text in texts.values():
-            rows += _pairs(corpus, _by_label(same_text), replicates, rng)
+            rows += _of_text(corpus, _by_label(same_text), wanted, worthwhile, rng)
         for one, other in itertools.combinations(texts.values(), 2):
-            reason = f"corpus {corpus}: {unlike(one[0], other[0])}"
-            for a, b in itertools.product(_by(one, lambda r: r.label), _by(other, lambda r: r.label)):
-                rows.append({"corpus": corpus, "a": a, "b": b, "note": unlike(one[0], other[0])})
-    if not any("p_value" in row for row in rows):
+            why = unlike(one[0], other[0])
+            reason = f"corpus {corpus}: {why}"
+            labels = itertools.product(grouped(one, _label), grouped(other, _label))
+            rows += [
+                Comparison(corpus, a, b, note=why)
+                for a, b in labels
+                if wanted is None or frozenset((a, b)) in wanted
+            ]
+    if not any(row.p_value is not None for row in rows):
         raise InputError(f"these runs do not compare: {reason}")
-    return Table(rows, columns=list(COLUMNS)).astype({"note": "string"}).fillna({"note": ""})
+    return rows
 
 
 def unlike(one: Run, other: Run) -> str:
@@ -97,16 +135,20 @@ def _text(run: Run) -> tuple[Any, ...]:
     return (*(getattr(run.signature, field) for field in TEXT_FIELDS), run.scores.chars)
 
 
-def _by(runs: Sequence[Run], key: Any) -> dict[Any, list[Run]]:
+def _label(run: Run) -> str:
+    return run.label
+
+
+def grouped(runs: Sequence[Run], key: Any) -> dict[Any, list[Run]]:
     """Runs by a key of theirs, in order of first appearance."""
-    groups: dict[Any, list[Run]] = {}
+    groups: dict[Hashable, list[Run]] = {}
     for run in runs:
         groups.setdefault(key(run), []).append(run)
     return groups
 
 
 def _by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    labels = _by(runs, lambda run: run.label)
+    labels = grouped(runs, _label)
     for label, seeds in labels.items():
         if len({run.seed for run in seeds}) < len(seeds):
             raise InputError(
@@ -115,115 +157,158 @@ def _by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return labels
 
 
-@dataclass(frozen=True)
-class Aligned:
-    """Runs on one text, cut where all of them have a token boundary.
+# Models on the cells of one text ---------------------------------------------------------------------
 
-    bits: (N, M) float64, of each run in each piece, infinite losses left out; chars: (N,) of each piece; infinite: (M,)
-    bool, runs that have such losses.
+PAIRS_AT_ONCE = 4096
+
+
+def is_lines(run: Run) -> bool:
+    """Whether the run's documents are the lines of running text, neighbours of each other: no units of an error."""
+    return bool(run.signature.documents == "line")
+
+
+def align(runs: Sequence[Run], count: int | None = None) -> Cells:
+    """Bits (K, M) of runs on one text in its documents, or in the cells of a stream; infinite losses left out.
+
+    count: cells of a stream, a power of 2; default as many as the run of the fewest tokens allows.
     """
-
-    bits: np.ndarray
-    chars: np.ndarray
-    infinite: np.ndarray
-
-
-def align(runs: Sequence[Run]) -> Aligned:
-    """Pieces of the text that end where every run has a token boundary: documents, where there are 50 or more."""
     first = runs[0].scores
-    if len(first.starts) >= MIN_DOCUMENTS:
-        cuts = np.append(first.ends[first.starts[1:] - 1], first.chars)
-    else:
-        common = np.ones(first.chars + 1, dtype=bool)
-        for run in runs:
-            here = np.zeros(len(common), dtype=bool)
-            here[run.scores.ends] = True
-            common &= here
-        cuts = np.flatnonzero(common)
-    columns = []
-    infinite = np.array([not np.isfinite(run.scores.nats).all() for run in runs])
-    for run in runs:
-        nats = np.where(np.isfinite(run.scores.nats), run.scores.nats, 0)
-        totals = np.concatenate([[0.0], np.cumsum(-nats / LN2)])
-        columns.append(np.diff(totals[np.searchsorted(run.scores.ends, cuts, side="right")], prepend=0.0))
-    pieces = merge_atoms(np.stack([*columns, np.diff(cuts, prepend=0)], axis=1))
-    return Aligned(pieces[:, :-1], pieces[:, -1], infinite)
+    bits = [finite_bits(run.scores) for run in runs]
+    if len(first.starts) > 1 and not is_lines(runs[0]):
+        columns = [np.add.reduceat(b, run.scores.starts) for b, run in zip(bits, runs, strict=True)]
+        lengths = np.diff(np.append(first.starts_of_tokens[first.starts], first.chars))
+        return cells_of_documents(np.stack(columns, axis=1), lengths, np.arange(len(lengths)))
+    edges = stream_edges(first.chars, count or min(stream_cells(len(run.scores)) for run in runs))
+    columns = [cut(b, run.scores.ends, edges) for b, run in zip(bits, runs, strict=True)]
+    return Cells(np.stack(columns, axis=1), np.diff(edges), False)
 
 
-def _pairs(
-    corpus: str, labels: Mapping[str, Sequence[Run]], replicates: int, rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """A row a pair, each cut where its own two models have a boundary; pairs that are cut alike share their draws."""
-    rows: list[dict[str, Any]] = [
-        {"corpus": corpus, "a": a, "b": b} for a, b in itertools.combinations(labels, 2)
-    ]
-    kinds = {label: frozenset(run.scores.ends.tobytes() for run in labels[label]) for label in labels}
-    alike: dict[frozenset[bytes], list[dict[str, Any]]] = {}
-    for row in rows:
-        alike.setdefault(kinds[row["a"]] | kinds[row["b"]], []).append(row)
-    for group in alike.values():
-        members = {label: labels[label] for label in labels if any(label in (r["a"], r["b"]) for r in group)}
-        _fill(group, members, replicates, rng)
-    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_holm"] = adjusted
-    return rows
+def finite_bits(scores: Scores) -> np.ndarray:
+    """(T,) bits of each token, 0 where they are infinite."""
+    return np.where(np.isfinite(scores.bits), scores.bits, 0.0)
 
 
-def _fill(
-    rows: Sequence[dict[str, Any]],
+def _of_text(
+    corpus: str,
     labels: Mapping[str, Sequence[Run]],
-    replicates: int,
+    wanted: set[frozenset[str]] | None,
+    worthwhile: float,
     rng: np.random.Generator,
-) -> None:
-    """The numbers of some pairs of labels, all cut where every one of these labels has a token boundary."""
-    aligned = align([run for seeds in labels.values() for run in seeds])
-    of_run = [label for label, seeds in labels.items() for _ in seeds]
-    members = [[i for i, name in enumerate(of_run) if name == label] for label in labels]
-    bits = np.stack([aligned.bits[:, of_label].mean(axis=1) for of_label in members], axis=1)
-    infinite = [bool(aligned.infinite[of_label].any()) for of_label in members]
-    chars = float(aligned.chars.sum())
-    place = {label: number for number, label in enumerate(labels)}
-    of_length: dict[int, list[tuple[dict[str, Any], int, int]]] = {}
-    for row in rows:
-        a, b = place[row["a"]], place[row["b"]]
-        if infinite[a] or infinite[b] or len(bits) < 2:
-            row |= _without_numbers(infinite[a], infinite[b])
-            continue
-        difference = bits[:, a] - bits[:, b]
-        row["difference_bits_per_char"] = float(difference.sum()) / chars
-        residual = difference - row["difference_bits_per_char"] * aligned.chars
-        # To the nearest power of two, so that pairs share their draws.
-        length = 1 << round(math.log2(Resampling.of(residual, replicates).length))
-        of_length.setdefault(length, []).append((row, a, b))
-    per_seed = [aligned.bits[:, of_label].sum(axis=0) / chars for of_label in members]
-    for length in sorted(of_length):
-        resampling = Resampling(len(bits), length, replicates)
-        draws = resampling.sums(np.column_stack([bits, aligned.chars]), rng)
-        means = draws[:, :-1] / draws[:, -1:]
-        for row, a, b in of_length[length]:
-            estimate = row["difference_bits_per_char"]
-            deviations = (means[:, a] - means[:, b] - estimate) * resampling.factor
-            seeds, freedom = seed_error(per_seed[a], per_seed[b])
-            row["se_text"] = standard_error(deviations)
-            row["se_seeds"] = seeds
-            if seeds:
-                deviations = deviations + seeds * rng.standard_t(freedom, size=replicates)
-            half = half_width(deviations)
-            error = math.hypot(row["se_text"], seeds)
-            p = 1.0 if abs(estimate) < ROUNDING else p_value(estimate, deviations)
-            row |= {"ci95": (estimate - half, estimate + half), "p_value": p}
-            row |= {"standard_error": error, "resolvable_difference": RESOLVABLE * error}
-            row |= {"block_length": length, "note": ""}
+) -> list[Comparison]:
+    """The pairs of one text, corrected together; a pair is seen in as many cells as its coarser model allows."""
+    names = list(labels)
+    places = [
+        (a, b)
+        for a, b in itertools.combinations(range(len(names)), 2)
+        if wanted is None or frozenset((names[a], names[b])) in wanted
+    ]
+    runs = [run for seeds in labels.values() for run in seeds]
+    fineness = np.array([min(stream_cells(len(run.scores)) for run in labels[name]) for name in names])
+    infinite = np.array([any(not np.isfinite(r.scores.bits).all() for r in labels[n]) for n in names])
+    cells = align(runs, int(fineness.max()))
+    owner = np.repeat(np.arange(len(names)), [len(labels[name]) for name in names])
+    per_seed = [cells.ratios[owner == i] for i in range(len(names))]
+    means = np.stack([cells.losses[:, owner == i].mean(axis=1) for i in range(len(names))], axis=1)
+    cells = Cells(means, cells.lengths, cells.by_document)
+    rows: dict[tuple[int, int], Comparison] = {}
+    judged: list[_Judged] = []
+    for count in sorted({int(min(fineness[a], fineness[b])) for a, b in places}):
+        mine = cells.coarser(count)
+        here = [(a, b) for a, b in places if min(fineness[a], fineness[b]) == count]
+        for a, b in here:
+            if infinite[a] or infinite[b] or mine.trouble:
+                kind = _without_numbers(bool(infinite[a]), bool(infinite[b]), mine.trouble)
+                rows[a, b] = Comparison(corpus, names[a], names[b], **kind)
+        here = [pair for pair in here if pair not in rows]
+        for begin in range(0, len(here), PAIRS_AT_ONCE):
+            judged.append(_Judged.of(mine, here[begin : begin + PAIRS_AT_ONCE], per_seed))
+    if judged:
+        pairs = np.concatenate([part.pairs for part in judged])
+        p_values = np.concatenate([part.p_values for part in judged])
+        adjusted, level = step_down(p_values, cells.residuals(cells.losses), pairs, rng)
+        for part in judged:
+            part_adjusted, adjusted = adjusted[: len(part.pairs)], adjusted[len(part.pairs) :]
+            for pair, row in zip(
+                part.pairs.tolist(), part.rows(corpus, names, part_adjusted, level, worthwhile), strict=True
+            ):
+                rows[pair[0], pair[1]] = row
+    return [rows[pair] for pair in places]
 
 
-def _without_numbers(a_infinite: bool, b_infinite: bool) -> dict[str, Any]:
-    """The row of a pair that has no error bar: probability 0 somewhere, or a text of one piece."""
+@dataclass(frozen=True)
+class _Judged:
+    """P pairs (P, 2) of labels on the same cells, with their errors of text and seeds."""
+
+    cells: Cells
+    pairs: np.ndarray
+    differences: np.ndarray
+    text: Errors
+    errors: Errors
+    seeds: np.ndarray
+    methods: np.ndarray
+    p_values: np.ndarray
+
+    @classmethod
+    def of(cls, cells: Cells, places: Sequence[tuple[int, int]], per_seed: Sequence[np.ndarray]) -> _Judged:
+        pairs = np.array(places)
+        losses = cells.losses[:, pairs[:, 0]] - cells.losses[:, pairs[:, 1]]
+        text, methods = cells.errors(losses)
+        differences = losses.sum(axis=0) / cells.lengths.sum()
+        seeds, freedom = np.array([seed_error(per_seed[a], per_seed[b]) for a, b in places]).T
+        errors = text.beside(seeds, freedom)
+        p_values = np.where(np.abs(differences) < ROUNDING, 1.0, errors.p_value(differences))
+        return cls(cells, pairs, differences, text, errors, seeds, methods, p_values)
+
+    def rows(
+        self, corpus: str, names: Sequence[str], adjusted: np.ndarray, level: float, worthwhile: float
+    ) -> list[Comparison]:
+        total = float(self.cells.lengths.sum())
+        worth = effective_documents(self.cells.lengths) if self.cells.by_document else None
+        half, found = self.errors.half_width(), resolvable(self.errors, level)
+        error, text = half / NORMAL, self.text.standard_error()
+        inside = self.errors.p_value(worthwhile - np.abs(self.differences)) / 2
+        same = np.where(np.abs(self.differences) < worthwhile, inside, 1 - inside)
+        others = self.cells.ratios
+        rows = []
+        for i, (a, b) in enumerate(self.pairs.tolist()):
+            difference = float(self.differences[i])
+            verdict = "same" if same[i] <= 0.05 else "open"
+            if adjusted[i] <= 0.05:
+                verdict = "a" if difference < 0 else "b"
+            rows.append(
+                Comparison(
+                    corpus,
+                    names[a],
+                    names[b],
+                    difference_bits_per_char=difference,
+                    ci95=(difference - float(half[i]), difference + float(half[i])),
+                    p_value=float(self.p_values[i]),
+                    p_holm=float(adjusted[i]),
+                    standard_error=float(error[i]),
+                    se_text=float(text[i]),
+                    se_seeds=float(self.seeds[i]),
+                    resolvable_difference=float(found[i]),
+                    percent=100 * difference / float(others[b]) if others[b] else None,
+                    bytes=difference * total / 8,
+                    p_equivalence=float(same[i]),
+                    verdict=verdict,
+                    method=str(self.methods[i]),
+                    effective_documents=worth,
+                )
+            )
+        return rows
+
+
+def _without_numbers(a_infinite: bool, b_infinite: bool, trouble: str) -> dict[str, Any]:
+    """The fields of a pair that has no error bar: probability 0 somewhere, or too short a text."""
     if a_infinite and b_infinite:
-        return {"p_value": 1.0, "note": "both give probability 0 somewhere"}
+        return {"p_value": 1.0, "p_holm": 1.0, "note": "both give probability 0 somewhere"}
     if a_infinite or b_infinite:
-        difference = math.inf if a_infinite else -math.inf
-        return {"difference_bits_per_char": difference, "p_value": 0.0, "note": "probability 0 somewhere"}
-    return {"p_value": 1.0, "note": "the text is too short to resample"}
+        worse = math.inf if a_infinite else -math.inf
+        verdict = "b" if a_infinite else "a"
+        told = {"p_value": 0.0, "p_holm": 0.0, "verdict": verdict, "note": "probability 0 somewhere"}
+        return {"difference_bits_per_char": worse, **told}
+    return {"p_value": 1.0, "p_holm": 1.0, "note": trouble}
 
 
 def seed_error(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
@@ -237,19 +322,3 @@ def seed_error(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
         return 0.0, 1.0
     freedom = total**2 / sum(v**2 / (len(x) - 1) for v, x in zip(variances, (a, b), strict=True) if v)
     return math.sqrt(total), freedom
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's (1979) step-down adjustment: (m - i) p of the i-th smallest, made monotone, at most 1."""
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted.tolist()
-
-
-# Groups that cannot be told apart ------------------------------------------------------------------
-
-
-# Across corpora ------------------------------------------------------------------------------------

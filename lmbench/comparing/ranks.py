@@ -5,17 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
-from lmbench.comparing.pairs import _by
+from lmbench.comparing.pairs import grouped
 from lmbench.scoring.run import Run
-
-if TYPE_CHECKING:
-    pass
-
 
 MIN_CORPORA = 5  # for ranks across corpora
 
@@ -57,9 +52,11 @@ def across(runs: Sequence[Run]) -> Ranking | None:
     """
     from scipy import stats
 
-    corpora = _by(runs, lambda run: run.corpus)
+    corpora = grouped(runs, lambda run: run.corpus)
     labels = [
-        x for x in _by(runs, lambda r: r.label) if all(any(r.label == x for r in c) for c in corpora.values())
+        x
+        for x in grouped(runs, lambda r: r.label)
+        if all(any(r.label == x for r in c) for c in corpora.values())
     ]
     n, k = len(corpora), len(labels)
     if n < MIN_CORPORA or k < 3:

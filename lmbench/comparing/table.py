@@ -9,7 +9,7 @@ import pandas as pd
 
 BITS = ("bits_per_char", "bits_per_byte", "bits_per_word", "train_bits_per_char", "difference_bits_per_char")
 ERRORS = ("standard_error", "se_text", "se_seeds", "resolvable_difference")
-COUNTS = ("parameters", "model_bytes", "vocab_size", "tokens", "oov", "block_length", "rank")
+COUNTS = ("parameters", "model_bytes", "vocab_size", "tokens", "oov", "bytes", "rank")
 
 
 class Table(pd.DataFrame):
@@ -55,7 +55,7 @@ FORMATS = {
     BITS: "{:.3f}",
     ERRORS: "{:.4f}",
     COUNTS: _count,
-    ("p_value", "p_holm"): "{:.2g}",
+    ("p_value", "p_holm", "p_equivalence"): "{:.2g}",
     ("fit_seconds", "score_seconds"): "{:.2f}",
     ("perplexity", "perplexity_excluding_oov"): _perplexity,
     ("ci95",): _interval,

@@ -44,7 +44,7 @@ def result_of(run: Run) -> dict[str, Any]:
         **msgspec.to_builtins(run.facts),
         "total_fit_seconds": run.facts.total_fit_seconds,
         "last_epoch_perplexity": _last_epoch(run.facts.history),
-        **summary(run.scores),
+        **summary(run.scores, lines=run.signature.documents == "line"),
     }
 
 

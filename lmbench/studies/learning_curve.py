@@ -51,7 +51,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
         monitor.progress(i, len(cells), f"{label}, {vary} {value:,}")
         with small_torch(np.random.default_rng([seed, i])):
             scorer = Scorer.fit(make_model(model, **options), part, unit, seed)
-            found = summary(scorer.score(corpus.text("test")), rng=np.random.default_rng(seed))
+            found = summary(scorer.score(corpus.text("test")))
         low, high = found["ci95"]
         rows.append(
             {

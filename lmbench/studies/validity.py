@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
-from lmbench.comparing.metrics import RESOLVABLE, summary
+from lmbench.comparing.metrics import summary
 from lmbench.comparing.pairs import compare
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.sources import HiddenMarkov, even_process, golden_mean, markov
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 QUESTION = "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?"
 CONTEXT = 3  # characters that the models see
-REPLICATES = 999
 EXCESS = 0.02  # bits per character that the equal models lose over the best
 LENGTH = 10_000  # characters of a test text
 
@@ -170,7 +169,7 @@ def trials(
 
     def test(written: tuple[str, ...], other: np.ndarray) -> tuple[float, bool, float]:
         pair = runs(written, a, other)
-        row = compare(pair, replicates=REPLICATES, rng=rng).iloc[0]
+        row = compare(pair, rng=rng).iloc[0]
         bits = [-run.scores.log_probs / LN2 for run in pair]
         return row["p_value"], not independent(bits[0] - bits[1], 0.0), row["resolvable_difference"]
 
@@ -187,7 +186,7 @@ def trials(
     for i in range(texts):
         written = text()
         scores = runs(written, a)[0].scores
-        low, high = summary(scores, replicates=REPLICATES, rng=rng)["ci95"]
+        low, high = summary(scores)["ci95"]
         tallies["coverage, blocks"].add(low <= truth <= high)
         tallies["coverage, independent"].add(independent(-scores.log_probs / LN2, truth))
         for kind, other in (("false positives", b), ("power", c)):
@@ -234,7 +233,7 @@ def run(
     caption = (
         f"Over {texts:,} texts of {length:,} characters a source: how often the 95% interval holds the true bits per "
         "character, how often two equally good models are told apart at 5%, and how often a difference of "
-        f"{RESOLVABLE} standard errors is found. The lines are what is promised."
+        "the size called resolvable is found. The lines are what is promised."
     )
     panels = [
         Panel(

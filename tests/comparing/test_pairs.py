@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from arch.bootstrap import CircularBlockBootstrap
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from lmbench.comparing.grouping import groups, letters
-from lmbench.comparing.pairs import COLUMNS, align, compare, holm, seed_error
+from lmbench.comparing.pairs import COLUMNS, align, compare, comparisons, seed_error
 from lmbench.comparing.ranks import across
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run, Signature
@@ -51,24 +50,27 @@ def test_pairing_takes_out_what_is_common():
     a, b = hard + noisy(1, shift=0.0) / 10, hard + noisy(2, shift=0.5) / 10
     row = compare([run_of("a", a), run_of("b", b)]).iloc[0]
     assert row["difference_bits_per_char"] == pytest.approx((a - b).mean())
-    # sd of a - b: 0.2 √2 = 0.283; /√2000 = 0.0063. Unpaired it would be 2 √2/√2000 = 0.063.
-    assert row["standard_error"] == pytest.approx(0.0063, rel=0.1)
+    # sd of a - b: 0.2 √2 = 0.283; /√2000 = 0.0063, and more for what is not known of the text's memory. Unpaired, 0.063.
+    assert 0.005 < row["standard_error"] < 0.018
     low, high = row["ci95"]
     assert low < -0.05 < high < 0
-    assert row["p_value"] == 1 / 10000  # no replicate deviates so far: (0 + 1)/(9999 + 1)
-    assert row["resolvable_difference"] == pytest.approx(2.8 * row["standard_error"])
+    assert row["p_value"] < 0.05
+    assert row["verdict"] == "a"
+    assert row["percent"] == pytest.approx(100 * (a - b).mean() / b.mean())
+    assert row["bytes"] == pytest.approx((a - b).sum() / 8)
+    assert row["method"] == "stream"
 
 
-def test_standard_error_against_arch():
-    noise = np.random.default_rng(5).normal(size=4000)
+def test_standard_error_of_dependent_losses_against_arch():
+    noise = np.random.default_rng(5).normal(size=16_000)
     difference = np.convolve(noise, np.ones(8) / 8, "same")  # a moving average: dependent
-    row = compare([run_of("a", difference + 9), run_of("b", np.full(4000, 9.0))]).iloc[0]
-    theirs = CircularBlockBootstrap(int(row["block_length"]), difference, seed=1).apply(np.mean, 4000).std()
-    assert row["standard_error"] == pytest.approx(theirs, rel=0.05)
+    row = compare([run_of("a", difference + 9), run_of("b", np.full(16_000, 9.0))]).iloc[0]
+    theirs = CircularBlockBootstrap(200, difference, seed=1).apply(np.mean, 1000).std()
+    assert theirs < row["standard_error"] < 2 * theirs
 
 
 def test_p_value_against_a_permutation_test():
-    # Independent tokens: the signs of the differences may be flipped.
+    # Independent tokens: the signs of the differences may be flipped. Ours, which does not know that, doubts more.
     rng = np.random.default_rng(11)
     difference = rng.normal(0.05, 1, 900)
     ours = compare([run_of("a", 9 + difference), run_of("b", np.full(900, 9.0))]).iloc[0]["p_value"]
@@ -76,27 +78,23 @@ def test_p_value_against_a_permutation_test():
         (difference,), np.mean, permutation_type="samples", n_resamples=1999, rng=np.random.default_rng(0)
     ).pvalue
     assert 0.01 < theirs < 0.5
-    assert ours == pytest.approx(theirs, abs=0.02)
+    assert theirs - 0.02 < ours < theirs + 0.2
 
 
 def test_units_are_aligned_on_characters():
-    # Words end at 2, 5, 6; characters at 1..6: pieces [0, 2), [2, 5), [5, 6).
+    # Words end at 2, 5, 6; characters at 1..6; cells at 3 and 6: a third of the second word's 8 bits is in the first cell.
     words = run_of("word", [4, 8, 1], ends=[2, 5, 6])
     chars = run_of("char", [1, 2, 3, 4, 5, 6])
-    odd = run_of("odd", [1, 1, 7], ends=[4, 5, 6])
-    aligned = align([words, chars])
-    np.testing.assert_allclose(aligned.bits, [[4, 3], [8, 12], [1, 6]])
-    np.testing.assert_array_equal(aligned.chars, [2, 3, 1])
-    np.testing.assert_allclose(align([words, chars, odd]).bits, [[12, 15, 2], [1, 6, 7]])
+    np.testing.assert_allclose(align([words, chars], 2).losses, [[4 + 8 / 3, 6], [16 / 3 + 1, 15]])
     # Bytes: the first of a character's two spans nothing and belongs to the piece that it begins.
     byte = run_of("byte", [1, 1, 1, 9, 1, 1, 1], ends=[1, 2, 3, 3, 4, 5, 6])
-    np.testing.assert_allclose(align([words, byte]).bits[:, 1], [2, 12, 1])
+    assert align([words, byte], 2).losses.sum(axis=0).tolist() == [13, 15]
 
 
 def test_bits_per_char_of_another_unit():
     words = run_of("word", noisy(1, 500) * 5, ends=5 * np.arange(1, 501))
     chars = run_of("char", noisy(2, 2500))
-    row = compare([words, chars], replicates=999).iloc[0]
+    row = compare([words, chars]).iloc[0]
     expected = words.scores.bits_per_char - chars.scores.bits_per_char
     assert row["difference_bits_per_char"] == pytest.approx(expected)
 
@@ -105,48 +103,74 @@ def test_each_pair_is_cut_by_itself():
     # A text without a blank is one word: that spoils the word model's pairs, and no other.
     chars = [run_of("a", noisy(1, 800)), run_of("b", noisy(2, 800, shift=1.0))]
     word = run_of("word", [2000.0], ends=[800])
-    table = compare([*chars, word], replicates=999)
-    alone = compare(chars, replicates=999)
-    assert list(table["note"]) == ["", *["the text is too short to resample"] * 2]
-    assert table["p_value"][0] == alone["p_value"][0] == 1 / 1000
+    table = compare([*chars, word])
+    alone = compare(chars)
+    assert table["note"][0] == ""
+    assert all("fewer than 64 tokens" in note for note in table["note"][1:])
+    assert table["p_value"][0] == alone["p_value"][0]
     assert table["ci95"][0] == alone["ci95"][0]
 
 
-def test_documents_are_the_units_of_resampling():
-    starts = np.arange(0, 2000, 20)
-    common = np.repeat(noisy(3, 100), 20)
+def test_documents_are_the_units():
+    starts = np.arange(0, 2000, 50)
+    common = np.repeat(noisy(3, 40), 50)
     row = compare([run_of("a", common, starts=starts), run_of("b", common * 0 + 2, starts=starts)]).iloc[0]
-    assert row["standard_error"] == pytest.approx(common.std() / 10, rel=0.1)
+    assert row["se_text"] == pytest.approx(common[::50].std(ddof=1) / 40**0.5 * 2.0227 / 1.96, rel=1e-3)
+    assert (row["method"], row["effective_documents"]) == ("documents", pytest.approx(40))
+    # Lines of running text are neighbours of each other: a stream.
+    lines = [
+        run_of("a", common, starts=starts, documents="line"),
+        run_of("b", common * 0 + 2, starts=starts, documents="line"),
+    ]
+    assert compare(lines).iloc[0]["method"] == "stream"
 
 
-def test_same_scores_differ_by_nothing():
-    row = compare([run_of("a", noisy(1)), run_of("b", noisy(1))], replicates=99).iloc[0]
+def test_same_scores_are_the_same():
+    row = compare([run_of("a", noisy(1)), run_of("b", noisy(1))]).iloc[0]
     assert row["difference_bits_per_char"] == 0
     assert row["ci95"] == (0, 0)
     assert row["p_value"] == 1
+    assert row["verdict"] == "same"
     rounded = noisy(1) * (1 + 1e-13)  # the same model computed in another order
-    assert compare([run_of("a", noisy(1)), run_of("b", rounded)], replicates=99).iloc[0]["p_value"] == 1
+    assert compare([run_of("a", noisy(1)), run_of("b", rounded)]).iloc[0]["p_value"] == 1
+
+
+def test_as_good_as_is_a_result():
+    hard = noisy(1, 4000)
+    near, far = noisy(2, 4000) / 1000, noisy(3, 4000, shift=-2.0)
+    assert comparisons([run_of("a", hard), run_of("b", hard + near - near.mean())])[0].verdict == "same"
+    # A difference that is smaller than worthwhile, but known to be there: better, if by little.
+    row = comparisons([run_of("a", hard), run_of("b", hard + near)])[0]
+    assert (row.verdict, row.p_equivalence) == ("a", pytest.approx(0, abs=1e-3))
+    wide = comparisons([run_of("a", hard), run_of("b", hard + far - far.mean())])[0]
+    assert wide.verdict == "open"
+    assert wide.p_equivalence > 0.05
+    settled = comparisons([run_of("a", hard), run_of("b", hard + far - far.mean())], worthwhile=1.0)[0]
+    assert settled.verdict == "same"
 
 
 def test_deterministic_and_complete():
     runs = [run_of(name, noisy(i, 500, shift=i / 5)) for i, name in enumerate("abcd")]
-    table = compare(runs, replicates=999)
+    table = compare(runs)
     assert tuple(table.columns) == COLUMNS
     assert list(zip(table["a"], table["b"], strict=True)) == list(itertools.combinations("abcd", 2))
-    pd.testing.assert_frame_equal(table, compare(runs, replicates=999))
-    np.testing.assert_allclose(table["p_holm"], multipletests(table["p_value"], method="holm")[1])
+    pd.testing.assert_frame_equal(table, compare(runs))
+    assert (table["p_holm"] >= table["p_value"]).all()
+    some = compare(runs, pairs=[("a", "d"), ("c", "a")])
+    assert list(zip(some["a"], some["b"], strict=True)) == [("a", "c"), ("a", "d")]
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_against_statsmodels(p):
-    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
+def test_many_models_can_still_differ():
+    # 66 pairs above a thousand; the least p-value is not bound by a number of draws.
+    base = noisy(0, 4000)
+    runs = [run_of(f"m{i}", base + i / 5 + noisy(i + 1, 4000) / 20) for i in range(50)]
+    assert len(set(groups(runs).values())) == 50
 
 
 def test_probability_zero():
     broken = noisy(1, 300)
     broken[7] = np.inf
-    table = compare([run_of("a", noisy(2, 300)), run_of("x", broken), run_of("y", broken)], replicates=99)
+    table = compare([run_of("a", noisy(2, 300)), run_of("x", broken), run_of("y", broken)])
     ax, ay, xy = (table.iloc[i] for i in range(3))
     assert ax["difference_bits_per_char"] == -math.inf
     assert ax["p_value"] == ay["p_value"] == 0
@@ -161,12 +185,14 @@ def test_seeds_vary_apart_from_the_text():
     row = compare([*seeds, run_of("gram", base + noisy(2) / 10)]).iloc[0]
     # Variance of 0, .1, .2 is 0.01; of the mean of three, 0.01/3.
     assert row["se_seeds"] == pytest.approx(math.sqrt(0.01 / 3))
-    assert row["se_text"] == pytest.approx(0.2 / math.sqrt(2000), rel=0.1)
-    assert row["standard_error"] == pytest.approx(math.hypot(row["se_text"], row["se_seeds"]))
+    assert row["se_text"] < 0.02
     # Two degrees of freedom: t = 4.30, far more than 1.96 standard errors.
     low, high = row["ci95"]
     assert (high - low) / 2 == pytest.approx(4.30 * row["se_seeds"], rel=0.1)
+    assert row["standard_error"] == pytest.approx((high - low) / 2 / 1.96, rel=1e-4)
     assert row["p_value"] > 0.05
+    # What is found four times in five: 4.30 + 1.06 of them (t of 2 degrees of freedom).
+    assert row["resolvable_difference"] == pytest.approx(5.36 * row["se_seeds"], rel=0.1)
 
 
 def test_welch_freedom():
@@ -182,7 +208,7 @@ def test_unlike_texts_never_meet():
     with pytest.raises(InputError, match=r"different text \(sha and other\)"):
         compare([a, b])
     c = run_of("c", noisy(3, 300))
-    table = compare([a, b, c], replicates=99)
+    table = compare([a, b, c])
     assert dict(zip(table["a"] + table["b"], table["note"], strict=True)) == {
         "ac": "",
         "ab": "different text (sha and other)",

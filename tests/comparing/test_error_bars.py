@@ -1,0 +1,133 @@
+"""Error bars for any program's losses: what they hold, what they refuse, how they scale."""
+
+import math
+
+import numpy as np
+import pytest
+
+import lmbench as lb
+from lmbench.comparing.cells import Cells, cut, stream_cells, stream_edges
+from lmbench.errors import InputError
+
+
+def noise(n, seed=0, scale=2.0):
+    return np.random.default_rng(seed).exponential(scale, n)
+
+
+def test_a_stream_of_independent_losses():
+    found = lb.interval(noise(4000), np.ones(4000))
+    # 2/√4000 = 0.0316, and not below it: whether the text has a long memory is not known.
+    assert 0.030 < found.se < 0.07
+    assert found.low < found.estimate < found.high
+    assert math.log(found.high / found.estimate) == pytest.approx(math.log(found.estimate / found.low))
+    assert found.method == "stream"
+    assert math.isnan(found.effective_documents)
+    low, high = found.prediction
+    assert low < found.low < found.high < high
+
+
+def test_documents_are_the_units():
+    losses = np.repeat(noise(40), 50)  # forty documents of fifty pieces that cost the same
+    found = lb.interval(losses, np.ones(2000), documents=np.arange(0, 2000, 50))
+    assert found.method == "documents"
+    assert found.effective_documents == pytest.approx(40)
+    levels = losses[::50]
+    assert found.se == pytest.approx(levels.std(ddof=1) / math.sqrt(40) * 2.0227 / 1.96, rel=1e-3)  # t of 39
+
+
+def test_documents_that_go_together_are_a_stream():
+    # 128 documents in 8 topics: their neighbours know each other.
+    topics = np.repeat(np.random.default_rng(3).normal(3, 0.5, 8), 16)
+    losses = topics + np.random.default_rng(4).normal(0, 0.1, 128)
+    found = lb.interval(losses, np.ones(128), documents=np.arange(128))
+    assert found.method == "stream"
+    assert found.se > 3 * losses.std() / math.sqrt(128)
+    assert "depend on each other" in found.note
+
+
+def test_one_document_that_outweighs_the_rest_has_no_interval():
+    found = lb.interval(noise(1000), np.ones(1000), documents=[0, 10, 20, 30])
+    assert found.method == "none"
+    assert math.isnan(found.low)
+    assert found.effective_documents == pytest.approx(1.06, abs=0.01)
+    assert "4 documents, the longest 97% of the text" in found.note
+    assert lb.paired(noise(1000), noise(1000, 1), np.ones(1000), documents=[0, 10]).p_value == 1
+
+
+def test_short_texts_have_no_interval():
+    found = lb.interval(noise(60), np.ones(60))
+    assert found.method == "none"
+    assert "fewer than 64 tokens" in found.note
+    assert lb.interval(noise(64), np.ones(64)).method == "stream"
+
+
+def test_pairing_takes_out_what_is_common():
+    hard = noise(4096)
+    found = lb.paired(hard + noise(4096, 1, 0.1), hard, np.ones(4096))
+    assert found.difference == pytest.approx(0.1, abs=0.01)
+    assert found.high - found.low < 0.03
+    assert found.p_value < 1e-3
+    back = lb.paired(hard, hard + noise(4096, 1, 0.1), np.ones(4096))
+    assert (back.difference, back.low, back.p_value) == pytest.approx(
+        (-found.difference, -found.high, found.p_value)
+    )
+
+
+def test_p_and_interval_agree():
+    for seed in range(20):
+        a, b = noise(700, seed), noise(700, 100 + seed)
+        found = lb.paired(a, b, np.ones(700))
+        assert (found.p_value <= 0.05) == (not found.low <= 0 <= found.high)
+        assert found.resolvable > 1.15 * (found.high - found.difference)  # t of the test plus t of the power
+
+
+def test_the_unit_scales_along():
+    losses, lengths = noise(900), np.random.default_rng(1).integers(1, 9, 900)
+    one, other = lb.interval(losses, lengths), lb.interval(losses, 8 * lengths)
+    assert one.low == pytest.approx(8 * other.low)
+    assert one.se == pytest.approx(8 * other.se)
+
+
+def test_a_loss_that_follows_the_length_has_no_error():
+    lengths = np.random.default_rng(1).integers(1, 9, 900)
+    found = lb.interval(3.0 * lengths, lengths)
+    assert (found.low, found.high) == pytest.approx((3, 3), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("losses", "lengths", "documents", "said"),
+    [
+        ([1, 2], [1], None, "one length"),
+        ([], [], None, "not all 0"),
+        ([1, np.inf], [1, 1], None, "infinite loss"),
+        ([1, 2], [1, -1], None, "at least 0"),
+        ([1, 2], [0, 0], None, "not all 0"),
+        ([1, 2], [1, 1], [1], "0 first"),
+        ([1, 2], [1, 1], [0, 5], "below 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(losses, lengths, documents, said):
+    with pytest.raises(InputError, match=said):
+        lb.interval(losses, lengths, documents)
+
+
+def test_cutting_loses_nothing():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 6, 300)  # bytes of a character span nothing
+    ends, losses = np.cumsum(lengths), rng.exponential(1, 300)
+    for count in (1, 8, 64):
+        edges = stream_edges(ends[-1], count)
+        cells = cut(losses, ends, edges)
+        assert cells.sum() == pytest.approx(losses.sum())
+        for i in range(count):  # each piece by its share, the obvious way
+            begin = np.append(0, ends[:-1])
+            share = np.clip(np.minimum(ends, edges[i + 1]) - np.maximum(begin, edges[i]), 0, None)
+            spread = np.where(lengths > 0, share / np.maximum(lengths, 1), 0)
+            inside = lengths > 0
+            assert cells[i] == pytest.approx((losses * spread)[inside].sum(), abs=losses[~inside].sum())
+
+
+def test_cells_of_a_stream():
+    assert [stream_cells(n) for n in (1, 15, 16, 63, 64, 2000, 10**7)] == [1, 1, 2, 4, 8, 128, 256]
+    cells = Cells(np.arange(16.0)[:, None], np.ones(16), False).coarser(8)
+    assert cells.losses[:, 0].tolist() == [1, 5, 9, 13, 17, 21, 25, 29]
