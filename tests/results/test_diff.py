@@ -108,8 +108,8 @@ def test_diff_tells_infinite_losses_from_finite_ones(tmp_path, capsys):
 
 def test_scores_of_an_earlier_run_in_the_same_folder_are_left_aside(tmp_path):
     for folder in ("one", "two"):
-        scored(tmp_path / folder, "kept", [-1.0, -2.0] * 20)
-        scored(tmp_path / folder, "earlier", [-1.0, -2.0] * 20)
+        scored(tmp_path / folder, "kept", [-1.0, -2.0] * 40)
+        scored(tmp_path / folder, "earlier", [-1.0, -2.0] * 40)
     told = {"results": [{"corpus": "c", "label": "kept", "seed": 0}], "environment": {}}
     (tmp_path / "two" / "results.json").write_text(json.dumps(told))
     reasons = {row["label"]: row["reason"] for row in diff_runs(tmp_path / "one", tmp_path / "two")["models"]}
