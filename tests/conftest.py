@@ -26,6 +26,13 @@ def data_folder():
 
 
 @pytest.fixture(scope="session")
+def flow():
+    """The same as one document without line feeds, so that nothing stands before it; its test text has words of its own."""
+    files = (GOLDEN / "ferry.train.txt", None, GOLDEN / "ferry.test.txt")
+    return Corpus.from_files(*files, "letters", "stream", "flow").with_held_out()
+
+
+@pytest.fixture(scope="session")
 def ferry():
     """A corpus of sixty lines, its last tenth held out."""
     files = (GOLDEN / "ferry.train.txt", None, GOLDEN / "ferry.test.txt")

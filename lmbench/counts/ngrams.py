@@ -119,8 +119,9 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
     ranks = symbols  # of the n-grams of the order before, by the symbol that they end in
     ends = np.flatnonzero(~is_bos)
     for k in range(2, order + 1):
-        if k > 2:  # the symbol that is now second must not begin the document
-            ends = ends[~is_bos[ends - (k - 2)]]
+        within = k - 2 if tokens.bos >= 0 else k - 1  # so far back no document may begin
+        if within:
+            ends = ends[~is_bos[ends - within]]
         spelt = ranks[ends - 1].astype(np.int64)
         spelt *= vocab_size
         spelt += symbols[ends]

@@ -4,7 +4,7 @@ The n-grams of order k are numbered by lexicographic order of their words: their
 context stand side by side, in the order of their last words; it is enough to keep those words, and where each
 context's begin. Order 0 holds the empty n-gram alone; order 1 holds all V words, seen or not, and a word's rank is its id.
 
-A document begins as if one symbol, ``Tokens.bos``, stood before it. No n-gram crosses from one document into the next.
+A document begins as if one symbol, ``Tokens.bos``, stood before it, or with its first word where there is none. No n-gram crosses from one document into the next.
 
     trie.words[k], trie.begins[k], trie.prefixes(k)    # (N_k,), (N_k + 1,) k < order, (N_k,) rank of the prefix
     walk = trie.walk(tokens)
@@ -153,11 +153,13 @@ class NgramTrie(ABC):
     def descend(self, symbols: np.ndarray, is_bos: np.ndarray) -> Iterator[Step]:
         """Looks up the n-grams of a text from order 2 upwards, all of an order at once.
 
-        symbols: (S,) ids with ``bos`` before each document, is_bos: (S,) bool. A text cut out of a longer one may
+        symbols: (S,) ids with ``bos`` before each document (no context where it is ``NOTHING``), is_bos: (S,) bool. A text cut out of a longer one may
         begin without: its first symbol is then context alone.
         """
         words = np.where(is_bos, self.vocab_size, symbols)  # bos as a word is none: no n-gram ends in it
         ends, contexts = np.arange(1, len(symbols)), symbols[:-1]
+        if contexts.min(initial=0) < 0:
+            ends, contexts = ends[contexts >= 0], contexts[contexts >= 0]
         for k in range(2, self.order + 1):
             ranks, found = self.search(k, contexts, words.take(ends, mode="clip"))
             # Places of what is found, then take: four times as fast as a mask that no processor can foresee.

@@ -1,4 +1,4 @@
-"""N-grams of a text alone, without the symbol as if which documents begin: how frequent they are, and which another has."""
+"""N-grams of a text alone, documents beginning after nothing: how frequent they are, and which another has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, count_ngrams
+from lmbench.counts.ngrams import count_ngrams
 from lmbench.text.tokens import Tokens
 
 
@@ -28,18 +28,10 @@ def ngram_counts(
     kept = ~np.isin(ids, skip)
     before = np.append(0, np.cumsum(kept))  # how many ids are kept before each
     begins = np.unique(before[np.append(0, [] if starts is None else starts).astype(np.int64)])
-    counts = _count(Tokens(ids[kept], begins), max(orders, default=1), int(ids.max(initial=0)) + 1)
-    cut, falling = (
-        counts.vocab_size - 1,
-        {},
-    )  # the n-grams that begin with the symbol before a document come last
-    for k in range(1, counts.order + 1):
-        if k > 1:
-            cut = int(counts.begins[k - 1][cut])
-        if k in orders:
-            inside = counts.counts[k][:cut]
-            falling[k] = np.sort(inside[inside > 0])[::-1].astype(np.int64)
-    return falling
+    counts = count_ngrams(
+        Tokens(ids[kept], begins), max(orders, default=1), int(ids.max(initial=0)) + 1
+    ).counts
+    return {k: np.sort(counts[k][counts[k] > 0])[::-1].astype(np.int64) for k in sorted(orders)}
 
 
 def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 5) -> np.ndarray:
@@ -50,17 +42,10 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
     >>> matched_orders(Tokens.of([1, 2, 3]), Tokens.of([2, 3, 1, 0]), vocab_size=4)
     array([1, 2, 1, 0])
     """
-    walk = _count(train, highest, vocab_size).walk(Tokens(test.ids, test.starts, vocab_size))
-    position = test.positions()
+    counts = count_ngrams(Tokens(train.ids, train.starts), highest, vocab_size)
+    walk = counts.walk(Tokens(test.ids, test.starts))
     matched = np.zeros(len(test), dtype=np.int64)
-    seen = np.bincount(train.ids, minlength=vocab_size)[test.ids] > 0
     for k in range(1, highest + 1):
-        if k > 1:
-            seen = (walk.grams(k) >= 0) & (position >= k - 1)
+        seen = walk.grams(k) >= 0 if k > 1 else counts.counts[1][test.ids] > 0
         matched[seen & (test.ids != 0)] = k
     return matched
-
-
-def _count(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
-    """With a symbol of its own before each document, one more than the vocabulary has."""
-    return count_ngrams(Tokens(tokens.ids, tokens.starts, vocab_size), order, vocab_size + 1)

@@ -23,7 +23,7 @@ from lmbench.models.options import option_fields
 from lmbench.storage.mapped import MappedArray
 from lmbench.text.tokens import Tokens
 from lmbench.text.units import Unit, unit_named
-from lmbench.text.vocab import Vocab
+from lmbench.text.vocab import NOTHING, Vocab
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -210,11 +210,11 @@ class LanguageModel(ABC):
         return self._distributions(tokens)
 
     def next_log_probs(
-        self, context: Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray], bos: int = 0
+        self, context: Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray], bos: int = NOTHING
     ) -> np.ndarray:
         """(V,) float64, nats: the distribution of the token after ``context``, the document so far.
 
-        A list of contexts gives (B, V). bos: the id as if which a document begins (``Tokens.bos``). Raises InputError
+        A list of contexts gives (B, V). bos: the id as if which a document begins, or ``NOTHING`` (``Tokens.bos``). Raises InputError
         as ``log_probs`` does.
         """
         many = len(context) > 0 and np.ndim(context[0]) == 1

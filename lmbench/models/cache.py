@@ -104,6 +104,7 @@ class Cache(LanguageModel):
 
 def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(T,) int64: the distinct pairs numbered."""
+    second = second - second.min()  # of symbols, NOTHING is the least
     pairs = first * (int(second.max()) + 1) + second
     numbers: np.ndarray = np.unique(pairs, return_inverse=True)[1]
     return numbers

@@ -8,6 +8,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel
+from lmbench.text.vocab import NOTHING
 
 
 def shape_distribution(
@@ -59,13 +60,13 @@ def generate(
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
-    bos: int = 0,
+    bos: int = NOTHING,
     end: int | None = None,
     exclude: Sequence[int] = (),
 ) -> np.ndarray:
     """(length,) int32: the ids that continue ``prompt_ids``, each drawn given all of its document so far.
 
-    bos: the id as if which a document begins. end: the id that ends a document, so that the next token
+    bos: the id as if which a document begins, or ``NOTHING``. end: the id that ends a document, so that the next token
     opens a new one (None: one document runs on). exclude: ids never drawn, ``<unk>`` for instance.
     """
     ids = np.empty(len(prompt_ids) + length, dtype=np.int32)

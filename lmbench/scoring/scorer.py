@@ -118,7 +118,7 @@ class Scorer:
         """``length`` tokens that continue the prompt, as text after it; ``<unk>`` is never drawn."""
         ids = self.vocab.encode(self.unit.split(prompt))
         newline = self.vocab.newline
-        end = newline if self.documents == "line" and newline else None
+        end = newline if self.documents == "line" and newline >= 0 else None
         drawn = generate(self.model, rng, length, ids, temperature, top_k, top_p, newline, end, exclude=[0])
         tokens = [*self.unit.split(prompt), *(self.vocab.tokens[i] for i in drawn.tolist())]
         return self.unit.join(tokens)
@@ -214,7 +214,7 @@ class _Header(msgspec.Struct):
     about: dict[str, Any]
 
 
-FORMAT = 2
+FORMAT = 3  # 2 had no symbol but <unk> for the beginning of a text without line feeds
 
 
 def load_model(path: str | Path, check: bool = False) -> Scorer:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import Unit, narrow_points
-from lmbench.text.vocab import Vocab
+from lmbench.text.vocab import NOTHING, Vocab
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class Tokens:
     r"""What a model sees of a text.
 
     ids: (T,) int32, 0 ≤ id < V. starts: (D,) int64, ascending token offsets of documents, the first 0; context
-    does not cross them. bos: the id as if which every document begins (that of ``\n``; 0 where the
-    vocabulary has none).
+    does not cross them. bos: the id as if which every document begins, that of ``\n``; ``NOTHING`` (-1) where the
+    vocabulary has none, so that a document's first token has no context, and no token is read as a beginning.
     """
 
     ids: np.ndarray
     starts: np.ndarray
-    bos: int = 0
+    bos: int = NOTHING
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
-    def of(cls, ids: Tokens | Sequence[int] | np.ndarray, bos: int = 0) -> Tokens:
+    def of(cls, ids: Tokens | Sequence[int] | np.ndarray, bos: int = NOTHING) -> Tokens:
         """One document of the given ids; Tokens pass through."""
         if isinstance(ids, Tokens):
             return ids

@@ -13,6 +13,7 @@ from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import Unit
 
 UNK = "<unk>"
+NOTHING = -1  # in place of an id: no token stands there
 
 
 class Vocab:
@@ -85,8 +86,8 @@ class Vocab:
 
     @property
     def newline(self) -> int:
-        r"""The index of ``\n``, as if which every document begins; 0 where the text has none."""
-        return self._of_text.get("\n", 0)
+        r"""The index of ``\n``, as if which every document begins; ``NOTHING`` where the text has none."""
+        return self._of_text.get("\n", NOTHING)
 
     def encode(self, tokens: Sequence[str]) -> np.ndarray:
         """(T,) int32 indices of tokens of a text; unknown ones are 0."""

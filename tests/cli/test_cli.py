@@ -280,8 +280,8 @@ def test_odd_texts_are_scored(call, tmp_path, unit, train, test):
 def test_an_order_beyond_the_text_is_told_once(call, tmp_path):
     (tmp_path / "train.txt").write_text("a b c")
     for model, longest in (
-        ("kneser-ney", 4),
-        ("absolute-discounting", 4),
+        ("kneser-ney", 3),
+        ("absolute-discounting", 3),
         ("katz", 2),
     ):  # Katz drops what it discounts to 0
         given = ("--model", model, "-o", "order=30", "--train", "train.txt", "--test", str(TEST))
@@ -290,7 +290,7 @@ def test_an_order_beyond_the_text_is_told_once(call, tmp_path):
         assert [line for line in err.splitlines() if "order=" in line] == [
             f"{model}: there are n-grams of order {longest} at most, though order=30 was asked for"
         ]
-        assert "order 5:" not in err
+        assert "order 4:" not in err
 
 
 def test_the_module_and_the_script_are_the_same_command():

@@ -42,7 +42,7 @@ def assert_same(a, b):
 @given(
     st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=30), min_size=1, max_size=8),
     st.integers(1, 4),
-    st.integers(0, V - 1),
+    st.integers(-1, V - 1),
     st.integers(64, 200),
     st.sampled_from(["disk", "memory"]),
 )

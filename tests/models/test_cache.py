@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slow_counts import V, documents_of, tokens_of
+from slow_counts import V, documents_of, symbols_before, tokens_of
 
 from lmbench.errors import InputError
 from lmbench.models import make_model
@@ -33,7 +33,7 @@ def slow(documents, order, window, strength, unigrams, bos):
     return found
 
 
-@given(documents_of, documents_of, st.integers(1, 3), st.integers(0, 6), st.integers(0, V - 1))
+@given(documents_of, documents_of, st.integers(1, 3), st.integers(0, 6), symbols_before)
 def test_probabilities_follow_the_formula(train, test, order, window, bos):
     model = make_model("cache", order=order, window=window, strength=0.7).fit(
         tokens_of(train, bos), vocab_size=V
@@ -44,11 +44,11 @@ def test_probabilities_follow_the_formula(train, test, order, window, bos):
     np.testing.assert_allclose(np.exp(model.log_probs(tokens_of(test, bos))), expected, rtol=1e-12)
 
 
-@given(st.lists(st.integers(0, V - 1), max_size=20), st.integers(1, 3), st.integers(0, 6))
-def test_the_next_distribution_is_the_scored_one(document, order, window):
+@given(st.lists(st.integers(0, V - 1), max_size=20), st.integers(1, 3), st.integers(0, 6), symbols_before)
+def test_the_next_distribution_is_the_scored_one(document, order, window, bos):
     model = make_model("cache", order=order, window=window).fit([0, 1], vocab_size=V)
-    row = model.next_log_probs(document, bos=2)
-    scored = [model.log_probs(tokens_of([[*document, w]], 2))[-1] for w in range(V)]
+    row = model.next_log_probs(document, bos)
+    scored = [model.log_probs(tokens_of([[*document, w]], bos))[-1] for w in range(V)]
     np.testing.assert_allclose(row, scored, rtol=1e-12)
 
 

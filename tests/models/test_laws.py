@@ -1,11 +1,13 @@
 """The contract's laws, on every registered model; and that the laws can be broken."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from paths import GOLDEN
 
+from lmbench.corpora.corpus import load_corpus
 from lmbench.errors import InputError
 from lmbench.models import MODELS, make_model
 from lmbench.models.base import LanguageModel
@@ -13,6 +15,7 @@ from lmbench.models.laws import broken_laws, check_model
 from lmbench.models.uniform import Uniform
 from lmbench.scoring.scorer import Scorer, load_model
 from lmbench.text.tokens import Tokens
+from lmbench.text.vocab import NOTHING
 
 # Options that keep a model small enough for a test, and models that are made of others or of a file.
 SMALL = {
@@ -36,7 +39,10 @@ def fitted(name, ferry, unit="char"):
     return Scorer.fit(model, ferry, unit, components=parts)
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - PRESETS - {"hugging-face"}))  # that one: its own tests
+KINDS = sorted(set(MODELS) - PRESETS - {"hugging-face"})  # that one: its own tests
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_path):
     scorer = fitted(name, ferry, "word" if name == "arpa" else "char")
     assert not any("random" in note for note in scorer.model.notes)  # it says whether it draws
@@ -60,6 +66,37 @@ def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_
     assert np.array_equal(before.spelling, after.spelling)
     rng = [np.random.default_rng(1) for _ in range(2)]
     assert scorer.generate(rng[0], 20, "the ") == again.generate(rng[1], 20, "the ")
+
+
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"arpa", "stupid-backoff"}))
+def test_the_laws_hold_of_a_text_that_begins_after_nothing(name, flow, tmp_path):
+    scorer = fitted(name, flow)
+    tokens = scorer.encode(flow.test).tokens
+    assert (scorer.vocab.newline, tokens.bos) == (NOTHING, NOTHING)
+    assert not broken_laws(scorer.model, tokens.head(300))
+    scorer.save(tmp_path / "model")
+    assert np.array_equal(
+        load_model(tmp_path / "model").model.log_probs(tokens), scorer.model.log_probs(tokens)
+    )
+
+
+@pytest.mark.parametrize("name", ["bigram", "kneser-ney", "witten-bell", "absolute-discounting", "katz"])
+def test_an_unknown_word_is_not_read_as_the_beginning_of_a_document(name, flow):
+    # It says nothing of the next word: what follows it is what follows no word at all.
+    scorer = fitted(name, flow, "word")
+    after_unknown, at_first = scorer.model.next_log_probs([[0], []])
+    np.testing.assert_allclose(after_unknown, at_first, rtol=1e-14)
+    after_known = scorer.model.next_log_probs([scorer.vocab.index("the")])
+    assert np.abs(after_known - at_first).max() > 0.5
+
+
+@pytest.mark.parametrize(("name", "bits"), [("witten-bell", 1.695), ("kneser-ney", 1.599)])
+def test_unknown_words_of_the_time_machine(name, bits, data_folder, monkeypatch):
+    monkeypatch.setenv("LMBENCH_DATA", str(data_folder))
+    corpus = load_corpus("time-machine")
+    scores = Scorer.fit(make_model(name, order=3), corpus, "word").score(corpus.test)
+    # Read as the beginning of the book, they cost 1.710 and 1.601 bits a character.
+    assert -scores.log_prob / math.log(2) / scores.chars == pytest.approx(bits, abs=5e-4)
 
 
 @pytest.mark.parametrize("name", ["uniform", "trigram", "kneser-ney", "rnn-scratch"])

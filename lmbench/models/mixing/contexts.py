@@ -80,7 +80,7 @@ class Contexts:
             before = [symbols[np.maximum(at - k, document[at])] for k in range(1, _REACH + 1)]
             keys += [sum_of({k: before[k - 1] for k in gap}) for gap in _GAPS]
             for bits, whole in _CLASSED:
-                classes = self.classes & ((1 << bits) - 1)
+                classes = np.append(self.classes & ((1 << bits) - 1), 1 << bits)  # the last, NOTHING's
                 keys += [sum_of({k: b if k <= whole else classes[b] for k, b in enumerate(before, 1)})]
         return np.stack(keys), place
 

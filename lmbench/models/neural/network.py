@@ -43,7 +43,8 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """ids: (steps, batch) int64. Gives logits (steps, batch, V) of the tokens that follow, and the state after."""
+        """ids: (steps, batch) int64, -1: nothing is read. Gives logits (steps, batch, V) of the tokens that follow, and
+        the state after."""
 
 
 def generator_of(rng: np.random.Generator) -> torch.Generator:
@@ -62,6 +63,11 @@ def dropped(
         return x
     mask = torch.empty(tuple(x.shape if shape is None else shape), dtype=x.dtype)
     return x * (mask.bernoulli_(1 - share, generator=generator) / (1 - share)).to(x.device)
+
+
+def rows_of(ids: Tensor, table: Tensor) -> Tensor:
+    """(steps, batch, n): the rows of a table (V, n); zeros for the id -1, which stands for nothing."""
+    return nn.functional.embedding(ids.clamp(min=0), table).masked_fill((ids < 0)[..., None], 0.0)
 
 
 def gram_table(vocab_size: int) -> nn.Parameter:

@@ -65,9 +65,10 @@ class PlainCell(nn.Module):
         self.bias_ih_l0 = nn.Parameter(torch.empty(hidden))
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """x: (steps, batch) ids, which stand for one-hot rows and look theirs up, or (steps, batch, inputs)."""
+        """x: (steps, batch) ids, which stand for one-hot rows (-1: for zeros) and look theirs up, or (steps, batch, inputs)."""
         if x.dim() == 2:
-            Z = nn.functional.embedding(x, self.weight_ih_l0 + self.bias_ih_l0)
+            Z = nn.functional.embedding(x.clamp(min=0), self.weight_ih_l0 + self.bias_ih_l0)
+            Z = torch.where((x < 0)[..., None], self.bias_ih_l0, Z)
         else:
             flat = torch.addmm(self.bias_ih_l0, x.flatten(0, 1), self.weight_ih_l0)
             Z = flat.view(*x.shape[:2], -1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lmbench.errors import InputError
 from lmbench.models.neural.model import MOST_LAYERS, TunedModel
-from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table
+from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
 from lmbench.models.neural.plain_cell import PlainCell
 from lmbench.models.options import option
 
@@ -83,11 +83,11 @@ class RecurrentNetwork(DirectNetwork):
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         ids = self._noised(ids)
         if self.embedding is not None:
-            x = nn.functional.embedding(ids, self.embedding)
+            x = rows_of(ids, self.embedding)
         elif isinstance(self.cells[0], PlainCell):
             x = ids
         else:
-            x = nn.functional.one_hot(ids, self.vocab_size).to(self.bias.dtype)
+            x = nn.functional.one_hot(ids + 1, self.vocab_size + 1)[..., 1:].to(self.bias.dtype)
         after: list[Tensor] = []
         for i, cell in enumerate(self.cells):
             parts = tuple(s[None] for s in state[self.parts * i : self.parts * (i + 1)])

@@ -46,7 +46,8 @@ class ScratchNetwork(Network):
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         (H,) = state
         outputs = []
-        for XW_xh in self.W_xh[ids]:  # one_hot(ids, V) @ W_xh
+        looked_up = self.W_xh[ids.clamp(min=0)].masked_fill((ids < 0)[..., None], 0.0)  # nothing read: zeros
+        for XW_xh in looked_up:  # one_hot(ids, V) @ W_xh
             H = torch.tanh(XW_xh + H @ self.W_hh + self.b_h)
             outputs.append(H @ self.W_hq + self.b_q)
         return torch.stack(outputs), (H,)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lmbench.errors import InputError
 from lmbench.models.neural.model import MOST_LAYERS, TunedModel
-from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table
+from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
 from lmbench.models.options import option
 
 
@@ -109,7 +109,7 @@ class TransformerNetwork(DirectNetwork):
         queries = torch.arange(kept, kept + len(ids), device=ids.device)[:, None]
         keys = torch.arange(kept + len(ids), device=ids.device)
         mask = (keys <= queries) & (keys > queries - self.window) & (keys >= kept - seen[0])
-        x = self.embedding(ids)
+        x = rows_of(ids, self.embedding.weight)
         every = torch.cat([before.t(), ids])
         after = [(seen + len(ids)).clamp(max=kept), every[len(ids) :].t()]
         for block, memory in zip(self.blocks, memories, strict=True):

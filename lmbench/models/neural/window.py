@@ -51,7 +51,7 @@ class WindowNetwork(DirectNetwork):
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         (before,) = state
-        every = torch.cat([before.t(), ids])
+        every = torch.cat([before.t(), torch.where(ids < 0, self.vocab_size, ids)])
         windows = nn.functional.embedding(every, self.embedding).unfold(0, self.window, 1)[-len(ids) :]
         hidden = torch.tanh(windows.transpose(-1, -2).flatten(2) @ self.U + self.b)
         if self.training:

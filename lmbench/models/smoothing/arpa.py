@@ -194,7 +194,7 @@ def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
     Raises InputError where the text ran on across ``\n``, which the format cannot say.
     """
     table, newline = model.table, vocab.newline
-    if not newline:
+    if newline < 0:
         raise InputError("an ARPA file needs the ends of sentences; train on --documents line")
     for mark in (UNK, "<s>", "</s>"):
         if mark in vocab.tokens[1:]:

@@ -285,7 +285,8 @@ def _last_from_the_right(counts: NgramCounts, k: int, train: Tokens) -> int:
     seen, first = np.unique(train.ids, return_index=True)
     age = np.full(counts.vocab_size, -1)
     age[seen] = first
-    age[train.bos] = -1  # stands for <s> and </s>, which KenLM numbers before all words
+    if train.bos >= 0:
+        age[train.bos] = -1  # stands for <s> and </s>, which KenLM numbers before all words
     candidates = np.arange(counts.sizes[k])
     ngrams = counts.ngrams(k)
     for column in range(k - 1, -1, -1):

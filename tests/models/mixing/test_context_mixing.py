@@ -1,5 +1,6 @@
 """Context mixing against counting in dictionaries, and what it makes of a book."""
 
+import math
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -17,7 +18,7 @@ from lmbench.models.mixing.sparse_counts import SparseCounts, counts_before, fir
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import Tokens, encode
 from lmbench.text.units import unit_named
-from lmbench.text.vocab import Vocab, build_vocab
+from lmbench.text.vocab import NOTHING, Vocab, build_vocab
 
 V = 4
 documents_of = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=12), min_size=1, max_size=4)
@@ -43,8 +44,9 @@ def slow_contexts(document, t, orders, separator, bos, classes):
     contexts += [now, one + now, (now, two), two + one + now, (one[-4:] + now,), (now, three), (one, place)]
     padded = [bos] * 8 + past
     contexts += [tuple(padded[-k] for k in gap) for gap in ((2, 3, 4), (1, 3, 4), (1, 3, 4, 5), (1, 2, 4, 5))]
-    contexts += [(*padded[:-3:-1], *(classes[s] % 2 for s in padded[-3:-9:-1]))]
-    contexts += [(padded[-1], *(classes[s] for s in padded[-2:-9:-1]))]
+    of = dict(enumerate(classes)) | {NOTHING: math.nan}  # what is no symbol has a class of its own
+    contexts += [(*padded[:-3:-1], *(str(of[s] % 2) for s in padded[-3:-9:-1]))]
+    contexts += [(padded[-1], *(str(of[s]) for s in padded[-2:-9:-1]))]
     return contexts, place
 
 
@@ -104,7 +106,7 @@ class SlowMixing:
     documents_of,
     documents_of,
     st.booleans(),
-    st.integers(0, V - 1),
+    st.integers(NOTHING, V - 1),
     st.sampled_from([(0, 1, 2), (1, 3), (2,)]),
     st.integers(1, 3),
 )

@@ -12,6 +12,7 @@ from cycle import V, small, text
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import check_model
+from lmbench.models.neural.model import _NOTHING_READ
 from lmbench.models.neural.network import Network, dropped, score
 from lmbench.models.neural.plain_cell import PlainRecurrence
 from lmbench.models.neural.recurrent import RecurrentNetwork
@@ -262,8 +263,38 @@ def test_saved_and_restored_scores_are_the_same_bits(options):
 def test_documents_are_scored_each_from_its_start():
     model = small("lstm").fit(text(300), vocab_size=V)
     together = model.log_probs(text(60, starts=(0, 10, 25)))
-    apart = [model.log_probs(Tokens.of(d)) for d in text(60, starts=(0, 10, 25)).documents()]
+    apart = [model.log_probs(Tokens.of(d, 0)) for d in text(60, starts=(0, 10, 25)).documents()]
     np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parameter", "row"),
+    [
+        ("rnn-scratch", {}, "W_xh", 0),
+        ("rnn", {}, "cells.0.weight_ih_l0", 0),
+        ("gru", {}, "cells.0.weight_ih_l0", (slice(None), 0)),
+        ("lstm", {}, "cells.0.weight_ih_l0", (slice(None), 0)),
+        ("lstm", {"embedding": 6}, "embedding", 0),
+        ("transformer", {"heads": 2}, "embedding.weight", 0),
+    ],
+)
+def test_nothing_is_read_as_a_token_whose_numbers_are_zeros(name, options, parameter, row):
+    model = small(name, **options).fit(text(300).ids, vocab_size=V)  # 0 does not occur in it
+    contexts = [[], [2, 3]]
+    after_nothing = model.next_log_probs(contexts)
+    with torch.no_grad():
+        dict(model.network.named_parameters())[parameter][row] = 0
+    model._last_read = _NOTHING_READ
+    np.testing.assert_allclose(model.next_log_probs(contexts, bos=0), after_nothing, atol=1e-6)
+
+
+def test_a_window_reads_nothing_before_a_document_that_begins_after_nothing():
+    net = small("mlp").fit(text(300).ids, vocab_size=V).network
+    (before,) = net.start(1)
+    logits, (after,) = net(torch.tensor([[-1], [3]]), (before,))
+    other, _ = net(torch.tensor([[3]]), (before,))
+    torch.testing.assert_close(logits[1], other[0])
+    assert (after[0, -2:].tolist(), before.unique().tolist()) == ([V, 3], [V])
 
 
 def test_a_large_vocabulary_is_embedded_and_tied():

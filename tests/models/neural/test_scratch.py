@@ -104,14 +104,14 @@ def test_quick_held_out_figure_counts_each_token_once():
 def test_next_distributions_agree_with_scores_and_sum_to_one():
     model = small().fit(text(300), vocab_size=V)
     document = text(30, seed=1)
-    stepwise = [model.next_log_probs(document.ids[:t]) for t in range(30)]
+    stepwise = [model.next_log_probs(document.ids[:t], bos=0) for t in range(30)]
     np.testing.assert_allclose(np.exp(stepwise).sum(axis=1), 1.0, atol=1e-12)
     chosen = np.array(stepwise)[np.arange(30), document.ids]
     np.testing.assert_allclose(chosen, model.log_probs(document), atol=1e-6)
     contexts = [document.ids[:t] for t in (5, 0, 12, 1)]
     together = model.next_log_probs(contexts, bos=0)
     np.testing.assert_allclose(together, [stepwise[t] for t in (5, 0, 12, 1)], atol=1e-6)
-    np.testing.assert_allclose(model.next_log_probs(document.ids[:4]), stepwise[4], atol=1e-6)
+    np.testing.assert_allclose(model.next_log_probs(document.ids[:4], bos=0), stepwise[4], atol=1e-6)
 
 
 def test_generation_reads_each_token_once(monkeypatch):
@@ -149,7 +149,7 @@ def test_a_network_that_amplifies_its_rounding_is_kept_in_double_precision():
     model = small(**wild).fit(text(300), vocab_size=V)
     assert {p.dtype for p in model.network.parameters()} == {torch.float64}
     contexts = [text(200).ids[:t] for t in (3, 60, 199)]
-    chosen = model.next_log_probs(contexts)[np.arange(3), text(200).ids[[3, 60, 199]]]
+    chosen = model.next_log_probs(contexts, bos=0)[np.arange(3), text(200).ids[[3, 60, 199]]]
     np.testing.assert_allclose(chosen, model.log_probs(text(200))[[3, 60, 199]], atol=1e-9)
     again = small(**wild)
     again.restore(model.state(), V)

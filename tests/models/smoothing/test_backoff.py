@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nltk.lm import AbsoluteDiscountingInterpolated, WittenBellInterpolated
 from nltk.util import everygrams
 from scipy.optimize import minimize
-from slow_counts import V, documents_of, tokens_of
+from slow_counts import V, begun, documents_of, symbols_before, tokens_of
 
 from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
@@ -19,7 +19,7 @@ from lmbench.models.smoothing.jelinek_mercer import learn_weights
 from lmbench.text.canonical import canonical_text
 from lmbench.text.tokens import Tokens, encode
 from lmbench.text.units import unit_named
-from lmbench.text.vocab import build_vocab
+from lmbench.text.vocab import NOTHING, build_vocab
 
 
 class Slow:
@@ -29,8 +29,8 @@ class Slow:
         self.order, self.vocab_size = order, vocab_size
         self.grams, self.after = Counter(), defaultdict(Counter)
         for document in documents:
-            symbols = (bos, *document)
-            for t in range(1, len(symbols)):
+            symbols, first = begun(bos, document)
+            for t in range(first, len(symbols)):
                 for k in range(min(order, t + 1)):
                     self.grams[symbols[t - k : t + 1]] += 1
                     self.after[symbols[t - k : t]][symbols[t]] += 1
@@ -49,8 +49,8 @@ class Slow:
 
     def rows(self, documents, bos):
         for document in documents:
-            symbols = (bos, *document)
-            for t in range(1, len(symbols)):
+            symbols, first = begun(bos, document)
+            for t in range(first, len(symbols)):
                 yield self.p(symbols[t], symbols[max(0, t - self.order + 1) : t])
 
 
@@ -125,7 +125,7 @@ SLOW = {
 
 @pytest.mark.parametrize("name", SLOW)
 @settings(deadline=None, max_examples=50)
-@given(documents_of, documents_of, st.integers(1, 4), st.integers(0, V - 1))
+@given(documents_of, documents_of, st.integers(1, 4), symbols_before)
 def test_probabilities_follow_the_formula(name, train, test, order, bos):
     model = make_model(name, order=order).fit(tokens_of(train, bos), vocab_size=V)
     expected = list(SLOW[name](train, order, V, bos).rows(test, bos))
@@ -145,7 +145,7 @@ def test_katz_uses_the_good_turing_ratios_where_it_can():
     text[::2] = rng.integers(0, 5, 20_000)
     model = make_model("katz", order=2, cutoff=5).fit(text, vocab_size=9000)
     assert model.notes == []
-    slow = SlowKatz([text.tolist()], 2, 9000, 0)
+    slow = SlowKatz([text.tolist()], 2, 9000, NOTHING)
     slow.cutoff = 5
     test = text[:40]
     slow.counts = {k: slow.counts(k) for k in (1, 2)}.__getitem__  # counted once
@@ -168,9 +168,14 @@ def test_katz_says_when_the_ratios_are_unusable():
 def test_a_bigram_of_witten_and_bell_by_hand():
     # Train 1 2 1 2 1 after the virtual 0, V = 3. Unigrams: n = 5, t = 2: p(1) = (3 + 2/3)/7, p(2) = (2 + 2/3)/7.
     # After 1: n = 2, t = 1: p(2|1) = (2 + p(2))/3. After 0: n = 1, t = 1: p(1|0) = (1 + p(1))/2.
-    model = make_model("witten-bell", order=2).fit([1, 2, 1, 2, 1], vocab_size=3)
+    model = make_model("witten-bell", order=2).fit(Tokens.of([1, 2, 1, 2, 1], 0), vocab_size=3)
     p1, p2 = (3 + 2 / 3) / 7, (2 + 2 / 3) / 7
-    np.testing.assert_allclose(np.exp(model.log_probs([1, 2])), [(1 + p1) / 2, (2 + p2) / 3], rtol=1e-14)
+    found = model.log_probs(Tokens.of([1, 2], 0))
+    np.testing.assert_allclose(np.exp(found), [(1 + p1) / 2, (2 + p2) / 3], rtol=1e-14)
+    # The same text after nothing: neither its first token nor one after the unknown 0 has a context.
+    model = make_model("witten-bell", order=2).fit([1, 2, 1, 2, 1], vocab_size=3)
+    found = model.log_probs([1, 2, 0, 1])
+    np.testing.assert_allclose(np.exp(found), [p1, (2 + p2) / 3, 2 / 3 / 7 / 3, p1], rtol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +241,7 @@ def test_jelinek_mercer_interpolates_by_its_weights():
     train, valid = zipf_text(500, 10), zipf_text(200, 10, seed=5)
     model = make_model("jelinek-mercer", order=2, buckets=4).fit(train, valid, vocab_size=10)
     weights = learn_weights(count_ngrams(Tokens.of(train), 2, 10), Tokens.of(valid), 4)
-    slow = Slow([train.tolist()], 2, 10, 0)
+    slow = Slow([train.tolist()], 2, 10, NOTHING)
     for context in range(10):
         n = slow.total((context,))
         high = weights[1, min(int(np.log2(n)), 3)] if n else 0.0

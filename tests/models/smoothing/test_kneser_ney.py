@@ -9,7 +9,7 @@ from ferry import encoded, ferry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import GOLDEN
-from slow_counts import V, documents_of, slow_counts, tokens_of
+from slow_counts import V, begun, documents_of, slow_counts, symbols_before, tokens_of
 
 from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
@@ -151,7 +151,8 @@ class SlowKneserNey:
             if len(gram) == order:
                 self.a[gram] = raw[gram]
             else:
-                begins = sum((bos, *d)[: len(gram)] == gram for d in documents) if len(gram) > 1 else 0
+                starting = len(gram) > 1 or bos < 0  # by themselves, without a left neighbour
+                begins = sum(begun(bos, d)[0][: len(gram)] == gram for d in documents) if starting else 0
                 self.a[gram] = sum(len(g) == len(gram) + 1 and g[1:] == gram for g in raw) + begins
         self.kept = {g for g in raw if len(g) == 1 or raw[g] > prune[len(g) - 1]}
 
@@ -177,7 +178,7 @@ class SlowKneserNey:
     documents_of,
     documents_of,
     st.integers(1, 4),
-    st.integers(0, V - 1),
+    symbols_before,
     st.sampled_from([(0,), (0, 0, 1), (0, 1, 2)]),
 )
 def test_probabilities_follow_the_formula(train, test, order, bos, prune):
@@ -194,10 +195,10 @@ def test_probabilities_follow_the_formula(train, test, order, bos, prune):
     slow = SlowKneserNey(train, order, bos, V, discounts, thresholds)
     expected, contexts = [], []
     for document in test:
-        symbols = (bos, *document)
-        for t in range(1, len(symbols)):
+        symbols, first = begun(bos, document)
+        for t in range(first, len(symbols)):
             expected.append(slow.p(symbols[t], symbols[max(0, t - order + 1) : t]))
-            contexts.append(np.array(document[: t - 1], dtype=int))
+            contexts.append(np.array(document[: t - first], dtype=int))
     np.testing.assert_allclose(np.exp(model.log_probs(tokens_of(test, bos))), expected, rtol=1e-12)
     np.testing.assert_allclose(np.exp(single.log_probs(tokens_of(test, bos))), expected, rtol=1e-6)
     rows = np.exp(model.next_log_probs(contexts, bos))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slow_counts import V, documents_of, tokens_of
+from slow_counts import V, begun, documents_of, symbols_before, tokens_of
 
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.text.tokens import Tokens
 
 
 class SlowLaplace:
@@ -19,8 +20,8 @@ class SlowLaplace:
         self.eps, self.vocab_size = eps, vocab_size
         self.grams, self.contexts = Counter(), Counter()
         for document in documents:
-            symbols = (bos, *document)
-            for t in range(1, len(symbols)):
+            symbols, first = begun(bos, document)
+            for t in range(first, len(symbols)):
                 for k in range(min(len(eps), t + 1)):
                     self.grams[symbols[t - k : t + 1]] += 1
                     self.contexts[symbols[t - k : t]] += 1
@@ -37,7 +38,7 @@ class SlowLaplace:
     documents_of,
     documents_of,
     st.lists(st.sampled_from([0.0, 0.1, 1.0, 30.0]), min_size=1, max_size=4),
-    st.integers(0, V - 1),
+    symbols_before,
 )
 def test_probabilities_follow_the_formula(train, test, eps, bos):
     order = len(eps)
@@ -45,11 +46,11 @@ def test_probabilities_follow_the_formula(train, test, eps, bos):
     slow = SlowLaplace(train, eps, V, bos)
     expected, contexts = [], []
     for document in test:
-        symbols = (bos, *document)
-        for t in range(1, len(symbols)):
+        symbols, first = begun(bos, document)
+        for t in range(first, len(symbols)):
             context = symbols[max(0, t - order + 1) : t]
             expected.append(slow.p(symbols[t], context))
-            contexts.append(document[: t - 1])
+            contexts.append(document[: t - first])
     found = np.exp(model.log_probs(tokens_of(test, bos)))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     rows = np.exp(model.next_log_probs([np.array(c, dtype=int) for c in contexts], bos))
@@ -60,10 +61,12 @@ def test_probabilities_follow_the_formula(train, test, eps, bos):
 def test_a_bigram_by_hand():
     # Train 1 2 1 2 after the virtual 0, V = 3, ε = 1, 1.  p(1) = (2 + 1/3)/5, p(2) the same, p(0) = (1/3)/5.
     # 1 is a context twice, followed by 2 twice: p(2|1) = (2 + p(2))/3; 2 is a context once: p(1|2) = (1 + p(1))/2.
-    model = make_model("bigram", eps="1,1").fit([1, 2, 1, 2], vocab_size=3)
+    model = make_model("bigram", eps="1,1").fit(Tokens.of([1, 2, 1, 2], 0), vocab_size=3)
     p1 = (2 + 1 / 3) / 5
     np.testing.assert_allclose(
-        np.exp(model.log_probs([1, 2, 1])), [(1 + p1) / 2, (2 + p1) / 3, (1 + p1) / 2], rtol=1e-14
+        np.exp(model.log_probs(Tokens.of([1, 2, 1], 0))),
+        [(1 + p1) / 2, (2 + p1) / 3, (1 + p1) / 2],
+        rtol=1e-14,
     )
     assert np.exp(model.next_log_probs([1])[0]) == pytest.approx((1 / 3 / 5) / 3)
 
