@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,21 +11,22 @@ import numpy as np
 SCALE = 1 << 30  # frequencies of a distribution sum to about this
 
 
+Cumulative = np.ndarray | Sequence[int]
+
+
 class Coder(Protocol):
     """Encoder and Decoder through one method, so that what drives them is written once and cannot disagree."""
 
-    def code(self, cumulative: np.ndarray, symbol: int | None) -> int:
+    def code(self, cumulative: Cumulative, symbol: int | None) -> int:
         """Codes one symbol and returns it. An encoder is given it; a decoder reads it, and is given None.
 
-        cumulative: (V + 1,) int64, 0 first, ascending; symbol s has frequency cumulative[s + 1] - cumulative[s].
+        cumulative: V + 1 integers, 0 first, ascending; symbol s has frequency cumulative[s + 1] - cumulative[s].
         """
         ...
 
 
-BITS, KEPT = (
-    64,
-    56,
-)  # of the interval: at least 2^56 wide, so that cutting it into 2^30 parts is exact to 2^-26
+# Of the interval, which is at least 2^56 wide, so that cutting it into 2^30 parts is exact to 2^-26.
+BITS, KEPT = 64, 56
 
 
 class Encoder:
@@ -33,7 +36,7 @@ class Encoder:
         self._low, self._width = 0, 1 << BITS
         self._out = bytearray()
 
-    def code(self, cumulative: np.ndarray, symbol: int | None) -> int:
+    def code(self, cumulative: Cumulative, symbol: int | None) -> int:
         if symbol is None:
             raise ValueError("an encoder must be told the symbol")
         unit = self._width // int(cumulative[-1])
@@ -78,16 +81,19 @@ class Decoder:
         for _ in range(BITS // 8):
             self._above = self._above << 8 | next(self._bytes, 0)
 
-    def code(self, cumulative: np.ndarray, symbol: int | None) -> int:
+    def code(self, cumulative: Cumulative, symbol: int | None) -> int:
         unit = self._width // int(cumulative[-1])
-        found = int(np.searchsorted(cumulative, self._above // unit, side="right")) - 1
-        found = min(found, len(cumulative) - 2)
-        self._above -= unit * int(cumulative[found])
-        self._width = unit * int(cumulative[found + 1] - cumulative[found])
+        place = min(self._above // unit, int(cumulative[-1]) - 1)
+        if isinstance(cumulative, np.ndarray):
+            coded = int(np.searchsorted(cumulative, place, side="right")) - 1
+        else:
+            coded = bisect_right(cumulative, place) - 1
+        self._above -= unit * int(cumulative[coded])
+        self._width = unit * int(cumulative[coded + 1] - cumulative[coded])
         while self._width < 1 << KEPT:
             self._above = self._above << 8 | next(self._bytes, 0)
             self._width <<= 8
-        return found
+        return coded
 
 
 def cumulative_frequencies(p: np.ndarray) -> np.ndarray:
@@ -96,3 +102,14 @@ def cumulative_frequencies(p: np.ndarray) -> np.ndarray:
     result = np.zeros((*p.shape[:-1], size + 1), dtype=np.int64)
     np.cumsum((p * (SCALE - size)).astype(np.int64) + 1, axis=-1, out=result[..., 1:])
     return result
+
+
+def code_uniform(coder: Coder, size: int, value: int | None) -> int:
+    """Codes one of 0..size-1, all alike."""
+    return coder.code(range(size + 1), value)
+
+
+def code_choice(coder: Coder, share: float, yes: bool | None) -> bool:
+    """Codes a yes of probability ``share``, or a no."""
+    table = cumulative_frequencies(np.array([1 - share, share]))
+    return bool(coder.code(table, None if yes is None else int(yes)))

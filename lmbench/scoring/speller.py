@@ -9,17 +9,28 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from lmbench.errors import unknown
-from lmbench.text.units import UNITS, code_points
+from lmbench.models.base import LanguageModel
+from lmbench.models.smoothing.witten_bell import WittenBell
+from lmbench.models.uniform import Uniform
+from lmbench.scoring.range_coder import Coder, code_choice, code_uniform, cumulative_frequencies
+from lmbench.text.tokens import Tokens
+from lmbench.text.units import UNITS, ByteUnit, code_points
 from lmbench.text.vocab import Vocab
 
 ORDER = 6  # characters that a prediction rests on, itself included; chosen on held-out words
-NEW, BOUNDARY = 0, 1  # symbols: a character never seen; the end of a word and what stands before it
+NEW, BOUNDARY, FIRST = (
+    0,
+    1,
+    2,
+)  # ids: a character never seen; the end of a word and what stands before it; the alphabet
 FORBIDDEN = np.array([10, 32], dtype=np.uint32)  # no word holds a line feed or a space
 
 
@@ -35,8 +46,11 @@ class Speller(ABC):
         """
 
     @abstractmethod
-    def state(self) -> dict[str, np.ndarray]:
-        """Named arrays from which ``restore`` makes the same speller."""
+    def code(self, coder: Coder, token: str | None) -> str:
+        """Codes a token outside the vocabulary and returns it, in as many bits as ``log_probs`` says.
+
+        An encoder is given it; a decoder reads it, and is given None.
+        """
 
     @staticmethod
     def fit(vocab: Vocab, unit_name: str, train_types: Iterable[str] | None = None) -> Speller:
@@ -44,6 +58,10 @@ class Speller(ABC):
 
         train_types: distinct tokens of the training text (default: the vocabulary). Deterministic: it depends
         on the sets alone, not on their order. Raises InputError for an unknown unit.
+
+        >>> speller = Speller.fit(Vocab(["the", "ferry"]), "word")
+        >>> [round(float(nats), 1) for nats in speller.log_probs(["they", "船"])]
+        [-3.4, -15.1]
         """
         covered = set(vocab.tokens[len(vocab.reserved) :])
         types = covered if train_types is None else set(train_types)
@@ -52,44 +70,61 @@ class Speller(ABC):
         if unit_name == "char":
             return CharSpeller.of(covered, types)
         if unit_name == "byte":
-            return ByteSpeller(np.array(256 - len(covered)))
+            return ByteSpeller(tuple(sorted(set(ByteUnit.symbols) - covered)))
         raise unknown("unit", unit_name, UNITS)
-
-    @staticmethod
-    def restore(state: Mapping[str, np.ndarray]) -> Speller:
-        """The speller that ``state`` was taken of."""
-        for kind in (WordSpeller, CharSpeller, ByteSpeller):
-            if state.keys() == kind.__dataclass_fields__.keys():
-                return kind(**state)
-        raise ValueError(f"not the state of a speller: {sorted(state)}")
 
 
 # Characters never seen -----------------------------------------------------------------------------
 
+_BOUNDS = (0, 0x80, 0x800, 0x10000, 0x110000)  # the code points of one to four bytes in UTF-8
+_SURROGATES = np.arange(0xD800, 0xE000, dtype=np.uint32)
+
 
 def utf8_length(points: np.ndarray) -> np.ndarray:
     """How many UTF-8 bytes each code point takes, less one: 0..3."""
-    return np.searchsorted([0x80, 0x800, 0x10000], points, side="right")
+    return np.searchsorted(_BOUNDS[1:4], points, side="right")
 
 
-def new_character_log_probs(seen: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-    """(4,) float64, nats: ln p of a character never seen, by its length in UTF-8 (one to four bytes).
+@dataclass(frozen=True)
+class NewCharacters:
+    """A character never seen: its length in UTF-8, then one of those of that length, all alike.
 
-    The length is drawn as the lengths of ``seen`` characters fall (each counted once, plus one), then a character
-    evenly among the Unicode scalar values of that length that are not in ``excluded`` (sorted, distinct).
-    Normalised over all scalar values but the excluded; -inf for a length that has none left.
+    The length is drawn as the lengths of the characters seen fall (each counted once, plus one). Normalised over all
+    Unicode scalar values but ``excluded``.
+
+    excluded: sorted, distinct code points, surrogates among them. shares: (4,) float64, sums to 1: of one to four bytes, 0 for a
+    length that has none left. log_probs_by_length: (4,) nats of a single character, -inf where it has none.
     """
-    sizes = np.array([128, 1920, 61440, 1048576])  # scalar values: surrogates are none
-    left = sizes - np.bincount(utf8_length(excluded), minlength=4)
-    weights = np.where(left > 0, np.bincount(utf8_length(seen), minlength=4) + 1.0, 0.0)
-    with np.errstate(divide="ignore"):
-        nats: np.ndarray = np.log(weights / weights.sum()) - np.log(np.maximum(left, 1))
-    return nats
 
+    excluded: np.ndarray
+    shares: np.ndarray
+    log_probs_by_length: np.ndarray
 
-def _of_new(points: np.ndarray, by_length: np.ndarray) -> np.ndarray:
-    surrogate = (points >= 0xD800) & (points < 0xE000)
-    return np.where(surrogate, -np.inf, by_length[utf8_length(points)])
+    @classmethod
+    def beside(cls, seen: np.ndarray, excluded: np.ndarray) -> NewCharacters:
+        """Those that are not in ``excluded``, as long as those ``seen``."""
+        excluded = np.union1d(excluded, _SURROGATES)
+        left = np.diff(_BOUNDS) - np.bincount(utf8_length(excluded), minlength=4)
+        weights = np.where(left > 0, np.bincount(utf8_length(seen), minlength=4) + 1.0, 0.0)
+        shares = weights / weights.sum()
+        with np.errstate(divide="ignore"):
+            return cls(excluded, shares, np.log(shares) - np.log(np.maximum(left, 1)))
+
+    def log_probs(self, points: np.ndarray) -> np.ndarray:
+        """(N,) float64, nats, of code points; -inf of surrogates."""
+        surrogate = (points >= 0xD800) & (points < 0xE000)
+        return np.where(surrogate, -np.inf, self.log_probs_by_length[utf8_length(points)])
+
+    def code(self, coder: Coder, point: int | None) -> int:
+        """Codes a code point that is not excluded and returns it."""
+        length = None if point is None else int(utf8_length(np.array(point)))
+        length = coder.code(cumulative_frequencies(self.shares), length)
+        low, high = _BOUNDS[length], _BOUNDS[length + 1]
+        taken = self.excluded[slice(*np.searchsorted(self.excluded, [low, high]))].astype(np.int64)
+        left_before = taken - low - np.arange(len(taken))
+        rank = None if point is None else point - low - int(np.searchsorted(taken, point))
+        rank = code_uniform(coder, high - low - len(taken), rank)
+        return low + rank + int(np.searchsorted(left_before, rank, side="right"))
 
 
 # Words ---------------------------------------------------------------------------------------------
@@ -97,132 +132,115 @@ def _of_new(points: np.ndarray, by_length: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class WordSpeller(Speller):
-    r"""Interpolated Witten–Bell over the characters of the training types, each type counted once.
+    r"""The Witten–Bell model of the characters of the training types, each a document and counted once.
 
-    p(c|h) = (n(hc) + t(h) p(c|h')) / (n(h) + t(h)), with t(h) the number of distinct symbols after h and a uniform
-    base over the alphabet, the end symbol and the escape to a character never seen (Witten & Bell 1991; Bell,
-    Cleary & Witten 1990, method C). Contexts do not reach beyond the start of the word. The vocabulary's own
-    words are then taken out: their probability is summed exactly and the rest divided by what remains, which
-    is never tiny since every position leaves something for characters never seen. ``\n``, the only
-    token that is no word, counts as one type more where the vocabulary lacks it.
+    A character never seen is a symbol of its own, and then one of ``new``. The vocabulary's own words are taken out:
+    their probability is summed exactly and the rest divided by what remains, which is never tiny since every position
+    leaves something for characters never seen. ``\n``, the only token that is no word, counts as one type more
+    where the vocabulary lacks it.
 
-    alphabet: (A,) uint32, sorted. contexts, grams: sorted keys ``(rank of the shorter context, symbol)`` of all
-    orders laid end to end, ``sizes`` (2, ORDER) of each order; totals, followers: n(h) and t(h); counts: n(hc).
+    alphabet: (A,) uint32, sorted. model: over ``NEW``, ``BOUNDARY`` and the alphabet. newline: nats, ln p of the token
+    ``\n``; -inf where the vocabulary has it. rest: nats, -ln of what is left for words, over what is left of 1.
+    covered: the vocabulary's words of these characters, sorted; masses: (their number,) nats under the model.
     """
 
     alphabet: np.ndarray
-    sizes: np.ndarray
-    contexts: np.ndarray
-    totals: np.ndarray
-    followers: np.ndarray
-    grams: np.ndarray
-    counts: np.ndarray
-    new: np.ndarray  # (4,) nats
-    newline: np.ndarray  # (), nats: ln p of the token "\n"; -inf where the vocabulary has it
-    rest: np.ndarray  # (), nats: ln of what is left for words once "\n" and the vocabulary's are out
+    model: LanguageModel
+    new: NewCharacters
+    newline: float
+    rest: float
+    covered: list[str]
+    masses: np.ndarray
 
     @classmethod
     def of(cls, covered: set[str], types: set[str]) -> WordSpeller:
         words = sorted(types - {"\n"})
         alphabet = np.unique(code_points("".join(words)))
-        symbols, positions, _ = _symbols(words, alphabet)
-        base = len(alphabet) + 2
-        parts: list[tuple[np.ndarray, ...]] = []
-        rank = np.zeros(len(symbols), dtype=np.int64)
-        valid = np.ones(len(symbols), dtype=bool)
-        for order in range(ORDER):
-            contexts = np.zeros(1, dtype=np.int64)
-            if order:
-                valid = positions >= order - 1
-                keys = rank * base + _before(symbols, positions, order)
-                contexts = np.unique(keys[valid])
-                rank = np.searchsorted(contexts, keys)
-            grams, counts = np.unique(rank[valid] * base + symbols[valid], return_counts=True)
-            followers = np.bincount(grams // base, minlength=len(contexts))
-            totals = np.bincount(rank[valid], minlength=len(contexts))
-            parts.append((contexts, totals, followers, grams, counts))
-        sizes = np.array([[len(p[0]) for p in parts], [len(p[3]) for p in parts]])
-        contexts, totals, followers, grams, counts = (np.concatenate(p) for p in zip(*parts, strict=True))
-        new = new_character_log_probs(alphabet, np.union1d(alphabet, FORBIDDEN))
+        size = FIRST + len(alphabet)
+        model: LanguageModel = WittenBell(order=ORDER) if words else Uniform()
+        model.fit(_spelled(words, alphabet)[0] if words else [BOUNDARY], vocab_size=size)
+        new = NewCharacters.beside(alphabet, np.union1d(alphabet, FORBIDDEN))
         share = 0.0 if "\n" in covered else 1 / (len(words) + 2)
-        nothing = np.array(0.0)
-        whole = cls(alphabet, sizes, contexts, totals, followers, grams, counts, new, nothing, nothing)
-        mass = math.fsum(np.exp(whole._words(sorted(covered - {"\n"}))).tolist())
-        newline = np.array(math.log(share) if share else -math.inf)
-        rest = np.array(math.log1p(-share) - math.log1p(-mass))
-        return cls(alphabet, sizes, contexts, totals, followers, grams, counts, new, newline, rest)
+        inside = sorted(covered - {"\n"})
+        masses = _log_probs(model, new, inside, alphabet)
+        rest = math.log1p(-share) - math.log1p(-math.fsum(np.exp(masses).tolist()))
+        foreseen = np.array([not set(word) - set(map(chr, alphabet.tolist())) for word in inside], dtype=bool)
+        kept = [word for word, it in zip(inside, foreseen.tolist(), strict=True) if it]
+        return cls(
+            alphabet, model, new, math.log(share) if share else -math.inf, rest, kept, masses[foreseen]
+        )
 
     def log_probs(self, strings: Sequence[str]) -> np.ndarray:
         newline = np.array([s == "\n" for s in strings], dtype=bool)
         words = ["" if s == "\n" else s for s in strings]
-        return np.where(newline, self.newline, self._words(words) + self.rest)
+        nats = _log_probs(self.model, self.new, words, self.alphabet)
+        return np.where(newline, self.newline, nats + self.rest)
 
-    def _words(self, words: Sequence[str]) -> np.ndarray:
-        """(N,) float64, nats: ln p of words under the character model alone."""
-        if not words:
-            return np.zeros(0)
-        symbols, positions, points = _symbols(words, self.alphabet)
-        nats = np.log(self.symbol_probs(symbols, positions))
-        nats += np.where(symbols == NEW, _of_new(points, self.new), 0.0)
-        starts = np.flatnonzero(positions == 0)
-        return np.add.reduceat(nats, starts)
+    def code(self, coder: Coder, token: str | None) -> str:
+        """Symbol by symbol, with the mass of the vocabulary's own words taken out.
 
-    def symbol_probs(self, symbols: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """(N,) float64: p(symbol | those before it in its word), over ``NEW``, ``BOUNDARY`` and the alphabet.
-
-        symbols: words laid end to end, each closed by ``BOUNDARY``, characters as 2 + their place in the
-        alphabet; positions: (N,) how many symbols of its word stand before each.
+        p(next | beginning) = (P(beginning next) - W(beginning next)) / (P(beginning) - W(beginning)), with P the
+        probability of all words so begun and W that of the vocabulary's among them, both over P(beginning), which for a
+        long word is below any number.
         """
-        base = len(self.alphabet) + 2
-        p = np.full(len(symbols), 1 / base)
-        rank = np.zeros(len(symbols), dtype=np.int64)
-        known = np.full(len(symbols), len(self.counts) > 0)
-        ends = np.cumsum(self.sizes, axis=1)
-        for order in range(ORDER):
-            of_context = slice(ends[0, order] - self.sizes[0, order], ends[0, order])
-            of_gram = slice(ends[1, order] - self.sizes[1, order], ends[1, order])
-            if order:
-                rank, found = _find(
-                    self.contexts[of_context], rank * base + _before(symbols, positions, order)
-                )
-                known &= found & (positions >= order - 1)
-            if not known.any():
-                break
-            place, seen = _find(self.grams[of_gram], rank * base + symbols)
-            count = np.where(seen, self.counts[of_gram][place], 0)
-            total, followers = self.totals[of_context][rank], self.followers[of_context][rank]
-            p = np.where(known, (count + followers * p) / (total + followers), p)
-        return p
+        newline = None if token is None else token == "\n"
+        if self.newline > -math.inf and code_choice(coder, math.exp(self.newline), newline):
+            return "\n"
+        begun, mass = "", 0.0
+        symbols: list[int] = []
+        while True:
+            following = self.model.next_log_probs(symbols[-ORDER:], BOUNDARY)
+            left = np.maximum(np.exp(following) - self._covered(begun, mass), 0)
+            symbol = None if token is None else self._symbol(token, len(begun))
+            symbol = coder.code(cumulative_frequencies(left / left.sum()), symbol)
+            if symbol == BOUNDARY:
+                return begun
+            if symbol == NEW:
+                begun += chr(self.new.code(coder, None if token is None else ord(token[len(begun)])))
+            else:
+                begun += chr(self.alphabet[symbol - FIRST])
+            symbols.append(symbol)
+            mass += float(following[symbol])
 
-    def state(self) -> dict[str, np.ndarray]:
-        return dict(vars(self))
+    def _symbol(self, word: str, place: int) -> int:
+        if place == len(word):
+            return BOUNDARY
+        return self._ids.get(word[place], NEW)
 
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {chr(point): FIRST + i for i, point in enumerate(self.alphabet.tolist())}
 
-def _symbols(words: Sequence[str], alphabet: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Words laid end to end, each closed by BOUNDARY: symbols, positions within the word, code points."""
-    points = code_points("\n".join(words) + "\n" if words else "")
-    place, found = _find(alphabet, points)
-    symbols = np.where(points == 10, BOUNDARY, np.where(found, place + 2, NEW)).astype(np.int64)
-    ends = np.flatnonzero(points == 10)
-    lengths = np.diff(ends, prepend=-1)
-    positions = np.arange(len(points)) - np.repeat(ends + 1 - lengths, lengths)
-    return symbols, positions, points
-
-
-def _before(symbols: np.ndarray, positions: np.ndarray, distance: int) -> np.ndarray:
-    """The symbol ``distance`` places back, BOUNDARY where the word had not begun."""
-    back = np.concatenate([np.full(min(distance, len(symbols)), BOUNDARY), symbols[:-distance]])
-    return np.where(positions >= distance, back, BOUNDARY)
+    def _covered(self, begun: str, mass: float) -> np.ndarray:
+        """(A + 2,): the vocabulary's mass among words that begin with ``begun`` and each next symbol, over e^mass."""
+        place = len(begun)
+        first = bisect_left(self.covered, begun)
+        last = bisect_right(self.covered, begun, lo=first, key=lambda word: word[:place])
+        symbols = [self._symbol(word, place) for word in self.covered[first:last]]
+        shares = np.exp(self.masses[first:last] - mass)
+        return np.bincount(np.array(symbols, dtype=np.int64), shares, FIRST + len(self.alphabet))
 
 
-def _find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each wanted key stands in sorted keys (0 where it does not), and whether it does."""
-    if not len(keys):
-        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
-    place = np.searchsorted(keys, wanted)
-    place[place == len(keys)] = 0
-    found = keys[place] == wanted
-    return np.where(found, place, 0), found
+def _log_probs(
+    model: LanguageModel, new: NewCharacters, words: Sequence[str], alphabet: np.ndarray
+) -> np.ndarray:
+    """(N,) float64, nats: ln p of words under the character model alone."""
+    if not words:
+        return np.zeros(0)
+    tokens, points = _spelled(words, alphabet)
+    nats = model.log_probs(tokens)
+    unseen = tokens.ids == NEW
+    nats[unseen] += new.log_probs(points[unseen])
+    return np.add.reduceat(nats, tokens.starts)
+
+
+def _spelled(words: Sequence[str], alphabet: np.ndarray) -> tuple[Tokens, np.ndarray]:
+    """Words as documents, each closed by BOUNDARY and begun as if after it; and the code points."""
+    points = code_points("\n".join(words) + "\n")
+    place = np.searchsorted(alphabet, points)
+    seen = np.append(alphabet, 0)[place] == points
+    symbols = np.where(points == 10, BOUNDARY, np.where(seen, FIRST + place, NEW)).astype(np.int32)
+    return Tokens(symbols, np.append(0, np.flatnonzero(points == 10)[:-1] + 1), BOUNDARY), points
 
 
 # Single characters and bytes -----------------------------------------------------------------------
@@ -231,37 +249,44 @@ def _find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 @dataclass(frozen=True)
 class CharSpeller(Speller):
     """One character: evenly one of the S training characters that the vocabulary leaves out, or, with
-    probability 1/(S + 1), one never seen (``new_character_log_probs``).
+    probability 1/(S + 1), one never seen.
 
-    left_out: (S,) uint32, sorted; new: (4,) float64, nats.
+    left_out: (S,) uint32, sorted.
     """
 
     left_out: np.ndarray
-    new: np.ndarray
+    new: NewCharacters
 
     @classmethod
     def of(cls, covered: set[str], types: set[str]) -> CharSpeller:
         seen = np.unique(code_points("".join(types | covered)))
-        left_out = np.unique(code_points("".join(types - covered)))
-        return cls(left_out, new_character_log_probs(seen, seen) - math.log(len(left_out) + 1))
+        return cls(np.unique(code_points("".join(types - covered))), NewCharacters.beside(seen, seen))
 
     def log_probs(self, strings: Sequence[str]) -> np.ndarray:
         points = code_points("".join(strings))
-        _, found = _find(self.left_out, points)
-        return np.where(found, -math.log(len(self.left_out) + 1), _of_new(points, self.new))
+        left_out = np.isin(points, self.left_out)
+        return np.where(left_out, 0.0, self.new.log_probs(points)) - math.log(len(self.left_out) + 1)
 
-    def state(self) -> dict[str, np.ndarray]:
-        return dict(vars(self))
+    def code(self, coder: Coder, token: str | None) -> str:
+        count = len(self.left_out)
+        point = None if token is None else ord(token)
+        if count and code_choice(
+            coder, count / (count + 1), None if point is None else point in self.left_out
+        ):
+            place = None if point is None else int(np.searchsorted(self.left_out, point))
+            return chr(int(self.left_out[code_uniform(coder, count, place)]))
+        return chr(self.new.code(coder, point))
 
 
 @dataclass(frozen=True)
 class ByteSpeller(Speller):
-    """One of the ``left`` bytes that the vocabulary lacks, all alike. left: (), int64, 0..256."""
+    """One of the bytes that the vocabulary lacks, all alike."""
 
-    left: np.ndarray
+    left_out: tuple[str, ...]
 
     def log_probs(self, strings: Sequence[str]) -> np.ndarray:
-        return np.full(len(strings), -math.log(max(int(self.left), 1)))
+        return np.full(len(strings), -math.log(max(len(self.left_out), 1)))
 
-    def state(self) -> dict[str, np.ndarray]:
-        return dict(vars(self))
+    def code(self, coder: Coder, token: str | None) -> str:
+        place = None if token is None else self.left_out.index(token)
+        return self.left_out[code_uniform(coder, len(self.left_out), place)]

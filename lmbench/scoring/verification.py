@@ -8,7 +8,6 @@ range coder of Martin 1979, with carries.)
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,15 +19,11 @@ from lmbench.models.laws import broken_laws
 from lmbench.scoring.range_coder import Coder, Decoder, Encoder, cumulative_frequencies
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2
-from lmbench.scoring.speller import BOUNDARY, FORBIDDEN, NEW, CharSpeller, Speller, WordSpeller, utf8_length
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import EncodedText, Tokens, encode
-from lmbench.text.units import ByteUnit, Unit, code_points
+from lmbench.text.units import Unit
 
 LANES = 64  # documents that are coded side by side, one token of each in turn
-
-
-# The coder -----------------------------------------------------------------------------------------
 
 
 # What is coded: tokens, then the spelling of the unknown ones ------------------------------------------
@@ -57,132 +52,6 @@ def code_tokens(
     return ids
 
 
-def _uniform(size: int) -> np.ndarray:
-    return np.arange(size + 1, dtype=np.int64)
-
-
-def _code_share(coder: Coder, share: float, yes: bool | None) -> bool:
-    table = cumulative_frequencies(np.array([1 - share, share]))
-    return bool(coder.code(table, None if yes is None else int(yes)))
-
-
-def _code_new(coder: Coder, by_length: np.ndarray, excluded: np.ndarray, point: int | None) -> int:
-    """A character never seen: its length in UTF-8, then which of those of that length that are not excluded."""
-    table = cumulative_frequencies(np.exp(by_length) * _sizes(excluded))
-    length = coder.code(table, None if point is None else int(utf8_length(np.array(point))))
-    low, high = ((0, 0x80), (0x80, 0x800), (0x800, 0x10000), (0x10000, 0x110000))[length]
-    taken = np.union1d(excluded, np.arange(0xD800, 0xE000))
-    taken = taken[(taken >= low) & (taken < high)]
-    free = np.setdiff1d(np.arange(low, high), taken, assume_unique=True)
-    return int(
-        free[coder.code(_uniform(len(free)), None if point is None else int(np.searchsorted(free, point)))]
-    )
-
-
-def _sizes(excluded: np.ndarray) -> np.ndarray:
-    return np.array([128, 1920, 61440, 1048576]) - np.bincount(utf8_length(excluded), minlength=4)
-
-
-class _Words:
-    """Codes words that a vocabulary lacks, symbol by symbol, with the mass of the vocabulary's own words taken out.
-
-    p(next | beginning) = (P(beginning + next) - W(beginning + next)) / (P(beginning) - W(beginning)), where P is the
-    character model's probability of all words so begun and W that of the vocabulary's among them.
-    """
-
-    def __init__(self, speller: WordSpeller, covered: Sequence[str]) -> None:
-        self._speller = speller
-        self._alphabet = speller.alphabet.tolist()
-        self._words = sorted(w for w in covered if w != "\n")
-        masses = np.exp(speller.log_probs(self._words) - speller.rest) if self._words else np.zeros(0)
-        self._sums = np.concatenate([[0.0], np.cumsum(masses)])
-        self._excluded = np.union1d(speller.alphabet, FORBIDDEN)
-        self._newline = float(np.exp(speller.newline))
-
-    def code(self, coder: Coder, word: str | None) -> str:
-        if self._newline and _code_share(coder, self._newline, None if word is None else word == "\n"):
-            return "\n"
-        begun = ""
-        symbols: list[int] = []
-        mass, known = 1.0, True  # P(begun); no character of it is new
-        while True:
-            following = self._following(symbols)
-            left = mass * following
-            if known:
-                left = np.maximum(left - self._covered(begun), 0)
-            table = cumulative_frequencies(left / left.sum())
-            symbol = coder.code(table, None if word is None else self._symbol(word, len(begun)))
-            if symbol == BOUNDARY:
-                return begun
-            if symbol == NEW:
-                known = False
-                given = None if word is None else ord(word[len(begun)])
-                begun += chr(_code_new(coder, self._speller.new, self._excluded, given))
-            else:
-                begun += chr(self._alphabet[symbol - 2])
-            symbols.append(symbol)
-            mass *= float(following[symbol])
-
-    def _symbol(self, word: str, place: int) -> int:
-        if place == len(word):
-            return BOUNDARY
-        return 2 + self._alphabet.index(ord(word[place])) if ord(word[place]) in self._alphabet else NEW
-
-    def _following(self, symbols: list[int]) -> np.ndarray:
-        """(A + 2,): the next symbol's probabilities under the character model."""
-        size = len(self._alphabet) + 2
-        words = np.tile([*symbols, 0], (size, 1))
-        words[:, -1] = np.arange(size)
-        positions = np.tile(np.arange(len(symbols) + 1), size)
-        return self._speller.symbol_probs(words.ravel(), positions).reshape(size, -1)[:, -1]
-
-    def _covered(self, begun: str) -> np.ndarray:
-        """(A + 2,): the vocabulary's mass among words that begin with ``begun`` and each next symbol."""
-        masses = np.zeros(len(self._alphabet) + 2)
-        start = bisect_left(self._words, begun)
-        if start < len(self._words) and self._words[start] == begun:
-            masses[BOUNDARY] = self._sums[start + 1] - self._sums[start]
-        places = [bisect_left(self._words, begun + chr(c)) for c in self._alphabet]
-        ends = [bisect_left(self._words, begun + chr(c + 1)) for c in self._alphabet]
-        masses[2:] = self._sums[ends] - self._sums[places]
-        return masses
-
-
-class _Chars:
-    """Codes characters that a vocabulary lacks."""
-
-    def __init__(self, speller: CharSpeller, covered: Sequence[str]) -> None:
-        self._speller = speller
-        self._left_out = speller.left_out
-        self._excluded = np.union1d(speller.left_out, code_points("".join(covered)))
-
-    def code(self, coder: Coder, char: str | None) -> str:
-        count = len(self._left_out)
-        seen = None if char is None else ord(char) in self._left_out
-        if count and _code_share(coder, count / (count + 1), seen):
-            place = None if char is None else int(np.searchsorted(self._left_out, ord(char)))
-            return chr(int(self._left_out[coder.code(_uniform(count), place)]))
-        new = self._speller.new + np.log(count + 1)
-        return chr(_code_new(coder, new, self._excluded, None if char is None else ord(char)))
-
-
-class _Bytes:
-    """Codes bytes that a vocabulary lacks."""
-
-    def __init__(self, covered: Sequence[str]) -> None:
-        self._left = sorted(set(ByteUnit.symbols) - set(covered))
-
-    def code(self, coder: Coder, byte: str | None) -> str:
-        place = None if byte is None else self._left.index(byte)
-        return self._left[coder.code(_uniform(len(self._left)), place)]
-
-
-def _spelling(speller: Speller, covered: Sequence[str]) -> _Words | _Chars | _Bytes:
-    if isinstance(speller, WordSpeller):
-        return _Words(speller, covered)
-    return _Chars(speller, covered) if isinstance(speller, CharSpeller) else _Bytes(covered)
-
-
 def code_text(
     coder: Coder, scorer: Scorer, lengths: Sequence[int], given: EncodedText | None
 ) -> tuple[np.ndarray, list[str]]:
@@ -194,10 +63,9 @@ def code_text(
     surface = [entries[i] for i in ids.tolist()]
     unknown = np.flatnonzero(ids == 0).tolist()
     if unknown:
-        spelling = _spelling(scorer.speller, entries[len(scorer.vocab.reserved) :])
-        told = None if given is None else given.surface()
+        spelled = None if given is None else given.surface()
         for place in unknown:
-            surface[place] = spelling.code(coder, None if told is None else told[place])
+            surface[place] = scorer.speller.code(coder, None if spelled is None else spelled[place])
     return ids, surface
 
 

@@ -1,5 +1,6 @@
 """The speller: a distribution over exactly the tokens that a vocabulary lacks."""
 
+import base64
 import itertools
 import math
 import sys
@@ -11,11 +12,12 @@ from paths import GOLDEN
 
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.scoring.range_coder import Decoder, Encoder
 from lmbench.scoring.scorer import Scorer
-from lmbench.scoring.speller import NEW, ORDER, Speller, WordSpeller
+from lmbench.scoring.speller import BOUNDARY, NEW, ORDER, Speller, WordSpeller
 from lmbench.scoring.verification import verify
 from lmbench.text.canonical import canonical_text
-from lmbench.text.tokens import encode
+from lmbench.text.tokens import Tokens, encode
 from lmbench.text.units import unit_named
 from lmbench.text.vocab import Vocab, build_vocab
 
@@ -57,7 +59,7 @@ def test_character_model_is_witten_bell_on_types():
     speller = Speller.fit(Vocab(), "word", TYPES)
     words = ["", "a", "ba", "abab", "abbabb", "a?", "?b?"]
     spelt = [word.replace("?", "\u4e2d") for word in words]
-    new = [word.count("?") * speller.new[2] for word in words]  # three bytes
+    new = [word.count("?") * speller.new.log_probs_by_length[2] for word in words]  # three bytes
     expected = [math.log(word_prob_by_recursion(TYPES, word)) for word in words]
     got = speller.log_probs(spelt)
     # The token "\n" takes 1/(8 + 2) beside the words; the vocabulary covers nothing.
@@ -73,13 +75,13 @@ def test_all_strings_make_one(covered):
     length = 7
     words = ["".join(w) for n in range(length + 1) for w in itertools.product("ab?", repeat=n)]
     words = [w for w in words if w not in covered]
-    share = np.array([w.count("?") * speller.new[2] for w in words])
+    share = np.array([w.count("?") * speller.new.log_probs_by_length[2] for w in words])
     p = np.exp(speller.log_probs([w.replace("?", "\u4e2d") for w in words]) - share)
     # Longer words: the probability of each beginning of length 8, not stopped before.
     symbols = np.array(list(itertools.product([NEW, 2, 3], repeat=length + 1)))
-    positions = np.tile(np.arange(length + 1), len(symbols))
-    steps = speller.symbol_probs(symbols.ravel(), positions).reshape(len(symbols), -1)
-    longer = math.fsum(steps.prod(axis=1)) * math.exp(speller.rest)
+    begun = Tokens(symbols.ravel().astype(np.int32), np.arange(0, symbols.size, length + 1), BOUNDARY)
+    steps = speller.model.log_probs(begun).reshape(symbols.shape)
+    longer = math.fsum(np.exp(steps.sum(axis=1))) * math.exp(speller.rest)
     newline = 0.0 if "\n" in covered else math.exp(speller.log_probs(["\n"])[0])
     assert math.fsum(p) + longer + newline == pytest.approx(1, abs=1e-12)
     assert longer > 1e-6  # so the sum above could have missed it
@@ -122,17 +124,54 @@ def test_any_word_can_be_spelt():
     assert (nats < 0).all()
 
 
-def test_restores_bit_for_bit_and_ignores_order():
+def test_the_order_of_types_changes_nothing():
     vocab = Vocab(Counter(["the", "cat"]))
     for unit, types in [("word", TYPES), ("char", list("hello")), ("byte", list("ab"))]:
         speller = Speller.fit(vocab, unit, types)
         probes = ["q", "h"]
-        again = Speller.restore(speller.state())
-        np.testing.assert_array_equal(again.log_probs(probes), speller.log_probs(probes))
         shuffled = Speller.fit(vocab, unit, types[::-1] + types[:1])
         np.testing.assert_array_equal(shuffled.log_probs(probes), speller.log_probs(probes))
-    with pytest.raises(ValueError):
-        Speller.restore({"something": np.zeros(1)})
+
+
+LONG = base64.b64encode(np.random.default_rng(0).bytes(600)).decode()  # some 4,800 bits
+
+
+@pytest.mark.parametrize(
+    "word", [LONG, "😀" * 300, "中文沒有空格" * 100, "ferry" * 200, "", "\n", LONG[:-1], LONG + "x", "naïve"]
+)
+@pytest.mark.parametrize(
+    "covered", [["the", "ferry"], ["the", "\n", "ferry", LONG], ["the", LONG, LONG[:100]]]
+)
+def test_a_word_is_coded_in_the_bits_that_it_costs(word, covered):
+    # Many cost more than 1,022 bits, so that their probability is below any number; where the vocabulary has LONG, most
+    # of what begins like it is taken out.
+    if word in covered:
+        return
+    speller = Speller.fit(Vocab(Counter(covered)), "word", [*covered, "waits", "old"])
+    encoder = Encoder()
+    assert speller.code(encoder, word) == word
+    data = encoder.finish()
+    assert speller.code(Decoder(data), None) == word
+    claimed = -speller.log_probs([word])[0] / math.log(2)
+    assert claimed - 8 <= 8 * len(data) <= claimed + 16
+
+
+@pytest.mark.parametrize(("unit", "types"), [("char", "abcé中"), ("char", "ab"), ("byte", "ab")])
+def test_a_character_is_coded_in_the_bits_that_it_costs(unit, types):
+    speller = Speller.fit(Vocab(Counter("ab")), unit, list(types))
+    tokens = (
+        ["c", "<0xE2>", "\n"]
+        if unit == "byte"
+        else ["c", "é", "中", "😀", "\n", "\U0010ffff", "\ue000", "\x00"]
+    )
+    encoder = Encoder()
+    for token in tokens:
+        speller.code(encoder, token)
+    data = encoder.finish()
+    decoder = Decoder(data)
+    assert [speller.code(decoder, None) for _ in tokens] == tokens
+    claimed = -speller.log_probs(tokens).sum() / math.log(2)
+    assert claimed - 8 <= 8 * len(data) <= claimed + 16
 
 
 def test_nothing_to_learn_from():
