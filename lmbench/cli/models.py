@@ -83,7 +83,7 @@ def _need(name: str | None) -> str:
     is_flag=False,
     flag_value=-1,
     metavar="[N]",
-    help="Codes the text (its first N tokens) into a file, decodes it, and sets the file beside the claim.",
+    help="Codes the text (its first N tokens) into a file, decodes it, and sets the file beside the claim; exits with 1 where it is longer.",
 )
 @json_option
 @quiet_option
@@ -135,11 +135,13 @@ def score(
         from lmbench.scoring import verification as coder
 
         found = coder.verify(scorer, corpus.text("test"), verify if verify >= 0 else None)
-        result["verified"] = {**asdict(found), "holds": found.holds}
+        result["verified"] = {**asdict(found), "holds": found.holds, "verdict": found.verdict}
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
         click.echo(_score_text(result))
+    if verify is not None and not result["verified"]["holds"]:
+        raise click.exceptions.Exit(1)
 
 
 def _score_text(result: dict[str, Any]) -> str:
@@ -160,9 +162,8 @@ def _score_text(result: dict[str, Any]) -> str:
         ("signature", result["signature"]),
     ]
     if told := result.get("verified"):
-        outcome = "decoded to the same text" if told["identical"] else "DID NOT DECODE to the text"
         bits = f"{told['file_bits']:,} bits in the file, {told['claimed_bits']:,.1f} claimed"
-        lines.append(("verified", f"{told['tokens']:,} tokens, {bits}, {outcome}"))
+        lines.append(("verified", f"{told['tokens']:,} tokens, {bits}, {told['verdict']}"))
     return "\n".join(f"{name:<16} {value}" for name, value in lines)
 
 

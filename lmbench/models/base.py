@@ -100,15 +100,30 @@ class LanguageModel(ABC):
     def _distributions(self, tokens: Tokens) -> np.ndarray:
         """(T, V) float64, nats: the distribution of each token after those before it in its document.
 
-        Asks for one prefix after another. A model that reads a text in one go overrides it, and so does one that reads on
-        from one document to the next.
+        Asks for one prefix after another; a model that reads a text in one go overrides it.
         """
+        if self.traits.adaptive:
+            return np.stack([self._next_after(tokens.before(t)) for t in range(len(tokens))])
         position = tokens.positions()
         rows = np.empty((len(tokens), self.vocab_size))
         for part in np.array_split(np.arange(len(tokens)), -(-len(tokens) // 256)):
             prefixes = [tokens.ids[t - position[t] : t] for t in part]
             rows[part] = self._next_log_probs(prefixes, tokens.bos)
         return rows
+
+    def _next_after(self, tokens: Tokens) -> np.ndarray:
+        """(V,) float64, nats: the distribution of the token that comes after these documents, the last of which goes on.
+
+        An adaptive model is asked for each candidate's score, unless it overrides this.
+        """
+        if not self.traits.adaptive:
+            return self._next_log_probs([tokens.ids[tokens.starts[-1] :]], tokens.bos)[0]
+        ids = np.append(tokens.ids, np.int32(0))
+        row = np.empty(self.vocab_size)
+        for candidate in range(self.vocab_size):
+            ids[-1] = candidate
+            row[candidate] = self._log_probs(Tokens(ids, tokens.starts, tokens.bos))[-1]
+        return row
 
     @abstractmethod
     def _state(self) -> dict[str, np.ndarray]:
@@ -210,13 +225,19 @@ class LanguageModel(ABC):
         return self._distributions(tokens)
 
     def next_log_probs(
-        self, context: Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray], bos: int = NOTHING
+        self,
+        context: Tokens | Sequence[int] | np.ndarray | Sequence[Sequence[int] | np.ndarray],
+        bos: int = NOTHING,
     ) -> np.ndarray:
         """(V,) float64, nats: the distribution of the token after ``context``, the document so far.
 
-        A list of contexts gives (B, V). bos: the id as if which a document begins, or ``NOTHING`` (``Tokens.bos``). Raises InputError
+        A list of contexts gives (B, V). Tokens are documents of which the last goes on (``Tokens.before``), those before it
+        for models that learn while they read. bos: the id as if which a document begins, or ``NOTHING`` (``Tokens.bos``). Raises InputError
         as ``log_probs`` does.
         """
+        if isinstance(context, Tokens):
+            self._check(context)
+            return self._at_most_one(self._next_after(context))
         many = len(context) > 0 and np.ndim(context[0]) == 1
         contexts = [np.asarray(c, dtype=np.int32) for c in (context if many else [context])]
         for ids in contexts:

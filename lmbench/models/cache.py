@@ -72,16 +72,19 @@ class Cache(LanguageModel):
         return np.log(rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        rows = np.tile(self.unigrams, (len(contexts), 1))
-        for row, context in zip(rows, contexts, strict=True):
-            # What is remembered, and the contexts of that.
-            kept = context[max(0, len(context) - self.window - self.order) :]
-            begin = max(0, len(kept) - self.window)
-            for which in self._contexts(Tokens.of(np.append(kept, np.int32(0)), bos)):
-                alike = np.flatnonzero(which[begin:-1] == which[-1]) + begin
-                seen = np.bincount(kept[alike], minlength=self.vocab_size)
-                row[:] = (seen + self.strength * row) / (len(alike) + self.strength)
-        return np.log(rows)
+        return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
+
+    def _next_after(self, tokens: Tokens) -> np.ndarray:
+        # What is remembered, and the contexts of that.
+        first = max(0, len(tokens) - self.window - self.order)
+        kept, begin = tokens.ids[first:], max(0, len(tokens) - first - self.window)
+        starts = np.append(0, tokens.starts[tokens.starts > first] - first)
+        row = self.unigrams
+        for which in self._contexts(Tokens(np.append(kept, np.int32(0)), starts, tokens.bos)):
+            alike = np.flatnonzero(which[begin:-1] == which[-1]) + begin
+            seen = np.bincount(kept[alike], minlength=self.vocab_size)
+            row = (seen + self.strength * row) / (len(alike) + self.strength)
+        return np.log(row)
 
     def _contexts(self, tokens: Tokens) -> list[np.ndarray]:
         """For each order from 1, (T,) int64: a number for the tokens before each token, alike where they are."""

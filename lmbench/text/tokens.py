@@ -42,6 +42,10 @@ class Tokens:
             return self
         return Tokens(self.ids[:length], self.starts[self.starts < max(length, 1)], self.bos)
 
+    def before(self, t: int) -> Tokens:
+        """What stands before token t: the first t tokens, and its document begun, though it may have none of them."""
+        return Tokens(self.ids[:t], self.starts[: np.searchsorted(self.starts, t, side="right")], self.bos)
+
     def documents(self) -> list[np.ndarray]:
         """The ids of each document, as views."""
         return np.split(self.ids, self.starts[1:])

@@ -277,6 +277,17 @@ def test_odd_texts_are_scored(call, tmp_path, unit, train, test):
         assert json.loads(out)["bits_per_char"] > 0
 
 
+def test_a_claim_that_the_file_does_not_keep_exits_with_1(call, tmp_path):
+    (tmp_path / "train.txt").write_text("a b c a b\n" * 50)
+    given = ("--train", "train.txt", "--test", "train.txt", "--documents", "line", "--verify")
+    status, out, _ = call("score", "--model", "odd_models:Peeking", *given)
+    assert (status, "LONGER THAN CLAIMED" in out) == (1, True)
+    status, out, _ = call("score", "--model", "odd_models:Peeking", *given, "--json")
+    assert (status, json.loads(out)["verified"]["holds"]) == (1, False)
+    status, out, _ = call("score", "--model", "cache", *given)  # it reads on from line to line
+    assert (status, out.splitlines()[-1].endswith("decoded to the same text")) == (0, True)
+
+
 def test_an_order_beyond_the_text_is_told_once(call, tmp_path):
     (tmp_path / "train.txt").write_text("a b c")
     for model, longest in (

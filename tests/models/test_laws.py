@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from odd_models import LateCheat
 from paths import GOLDEN
 
 from lmbench.corpora.corpus import load_corpus
 from lmbench.errors import InputError
 from lmbench.models import MODELS, make_model
 from lmbench.models.base import LanguageModel
-from lmbench.models.laws import broken_laws, check_model
+from lmbench.models.laws import LAWS, broken_laws, check_model
 from lmbench.models.uniform import Uniform
 from lmbench.scoring.scorer import Scorer, load_model
+from lmbench.scoring.verification import certify
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import NOTHING
 
@@ -146,6 +148,51 @@ def test_a_model_that_breaks_a_law_is_found_out(how, law):
     model = Broken(how=how).fit(np.arange(12).repeat(20) % 12, vocab_size=12)
     tokens = Tokens.of(np.random.default_rng(0).integers(0, 12, 100))
     assert law in broken_laws(model, tokens)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_model_that_breaks_a_law_after_300_tokens_is_found_out(law):
+    ids = np.random.default_rng(0).integers(0, 12, 2000).astype(np.int32)
+    model = LateCheat(how=law).fit(ids, vocab_size=12)
+    starts = np.array([0, 700]) if law == "documents apart" else np.zeros(1, dtype=np.int64)
+    assert law in broken_laws(model, Tokens(ids, starts))
+    if law != "documents apart":
+        assert not broken_laws(model, Tokens.of(ids[:290]))
+
+
+def test_an_adaptive_model_that_reads_ahead_is_found_out():
+    ids = np.random.default_rng(0).integers(0, 12, 2000).astype(np.int32)
+    model = LateCheat(how="reads ahead").fit(ids, vocab_size=12)
+    assert "causal" in broken_laws(model, Tokens(ids, np.array([0, 500, 900])))
+
+
+@pytest.mark.parametrize("how", ["one distribution", "causal"])
+def test_a_late_cheat_is_not_certified(how, flow):
+    scorer = Scorer.fit(LateCheat(how=how), flow)
+    assert certify(scorer, flow)
+    assert certify(Scorer.fit(Uniform(), flow), flow) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cache", {}),
+        ("context-mixing", {"adaptive": True}),
+        ("lstm", SMALL["lstm"] | {"dynamic": 0.01}),
+        ("odd_models:Counting", {}),
+    ],
+)
+def test_an_adaptive_model_foretells_what_it_scores_over_documents(name, options, ferry):
+    scorer = Scorer.fit(make_model(name, **options), ferry)
+    tokens = scorer.encode(ferry.test).tokens.head(240)
+    assert len(tokens.starts) > 3
+    scores, rows = scorer.model.log_probs(tokens), scorer.model.distributions(tokens)
+    np.testing.assert_allclose(rows[np.arange(len(tokens)), tokens.ids], scores, atol=1e-6)
+    for t in (0, int(tokens.starts[1]), int(tokens.starts[2]) + 21, len(tokens) - 1):
+        np.testing.assert_allclose(scorer.model.next_log_probs(tokens.before(t)), rows[t], atol=1e-6)
+    assert (
+        np.abs(scores - np.concatenate([scorer.model.log_probs(d) for d in tokens.documents()])).max() > 1e-3
+    )
 
 
 def test_wrong_numbers_are_refused_and_rounding_is_not():

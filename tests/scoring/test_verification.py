@@ -73,6 +73,31 @@ def test_file_is_as_long_as_claimed(unit, documents, keep):
     assert abs(found.file_bits - found.claimed_bits) <= 10
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cache", {}),
+        ("context-mixing", {"adaptive": True}),
+        ("lstm", {"dynamic": 0.01, "hidden": 8, "epochs": 1}),
+    ],
+)
+def test_an_adaptive_model_reads_on_from_document_to_document(name, options):
+    scorer = scorer_of(make_model(name, **options), "char")
+    text = canonical_text([TEST, TRAIN[:200]], "none", "line")
+    proof = verify(scorer, text)
+    assert proof.holds
+    assert abs(proof.file_bits - proof.claimed_bits) <= 10
+
+
+def test_words_of_thousands_of_bits():
+    scorer = scorer_of(make_model("trigram", eps="1,1,1"), "word")
+    text = canonical_text([f"the {'qZ9+/' * 90} runs\n{'😀' * 130}\n{'中文沒有空格' * 60}\n"], "none", "line")
+    proof = verify(scorer, text)
+    assert proof.claimed_bits > 3 * 1022
+    assert proof.holds
+    assert abs(proof.file_bits - proof.claimed_bits) <= 10
+
+
 def test_word_vocabulary_without_line_feed():
     scorer = scorer_of(Uniform(), "word")
     vocab = Vocab(Counter(["the", "ferry"]))
@@ -132,6 +157,9 @@ def test_extract_of_the_first_tokens():
 
 
 def test_what_holds_means():
+    assert Verification(10, 1064, 1000.0, True).verdict == "decoded to the same text"
+    assert "LONGER" in Verification(10, 1066, 1000.0, True).verdict
+    assert "NOT DECODE" in Verification(10, 900, 1000.0, False).verdict
     assert Verification(10, 1064, 1000.0, True).holds
     assert not Verification(10, 1066, 1000.0, True).holds
     assert not Verification(10, 900, 1000.0, False).holds

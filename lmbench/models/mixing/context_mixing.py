@@ -126,20 +126,22 @@ class ContextMixing(LanguageModel):
             yield part, self._mix(counts, place[part])
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        rows = np.empty((len(contexts), self.vocab_size))
-        for row, context in zip(rows, contexts, strict=True):
-            keys, place = self.contexts.keys(Tokens.of(np.append(context, np.int32(0)), bos))
-            counts = np.stack([c.rows(k[-1:]) for c, k in zip(self.counts, keys, strict=True)])
-            if self.adaptive:
-                for i, k in enumerate(keys):
-                    alike = np.flatnonzero(k[:-1] == k[-1])
-                    if self._shorter(i):
-                        longer, symbols = keys[i + 1][alike], context[alike]
-                        known = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
-                        alike = alike[first_pairs(longer, symbols) & ~known]
-                    counts[i, 0] += self.times * np.bincount(context[alike], minlength=self.vocab_size)
-            row[:] = self._mix(counts, place[-1:])[0]
-        return rows
+        return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
+
+    def _next_after(self, tokens: Tokens) -> np.ndarray:
+        ids = tokens.ids
+        keys, place = self.contexts.keys(Tokens(np.append(ids, np.int32(0)), tokens.starts, tokens.bos))
+        counts = np.stack([c.rows(k[-1:]) for c, k in zip(self.counts, keys, strict=True)])
+        if self.adaptive:
+            for i, k in enumerate(keys):
+                alike = np.flatnonzero(k[:-1] == k[-1])
+                if self._shorter(i):
+                    longer, symbols = keys[i + 1][alike], ids[alike]
+                    known = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
+                    alike = alike[first_pairs(longer, symbols) & ~known]
+                counts[i, 0] += self.times * np.bincount(ids[alike], minlength=self.vocab_size)
+        row: np.ndarray = self._mix(counts, place[-1:])[0]
+        return row
 
     def _mix(self, counts: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(T, V) float64, nats: the mixture, given (contexts, T, V) counts and (T,) positions in the word."""

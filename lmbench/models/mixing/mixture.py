@@ -94,6 +94,9 @@ class Mixture(LanguageModel):
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return self._mix(np.stack([c.next_log_probs(contexts, bos) for c in self.components]))
 
+    def _next_after(self, tokens: Tokens) -> np.ndarray:
+        return self._mix(np.stack([c.next_log_probs(tokens) for c in self.components]))
+
     def _mix(self, log_probs: np.ndarray) -> np.ndarray:
         """ln Σ_i w_i exp(log_probs[i]); or the normalised Σ_i w_i log_probs[i], for which the last axis is the vocabulary."""
         if self.pooling == "geometric":

@@ -14,11 +14,16 @@ from lmbench.text.tokens import Tokens
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """How far a document has been read: its ids, the weights learnt from them, and the state after them."""
+    """How far a text has been read, to a whole segment: the weights learnt from it, and the state after it."""
 
-    ids: np.ndarray
+    tokens: Tokens
     weights: list[Tensor]
     state: State
+
+    def is_before(self, tokens: Tokens) -> bool:
+        """Whether the text goes on as this one began."""
+        same = tokens.before(len(self.tokens))
+        return np.array_equal(same.ids, self.tokens.ids) and np.array_equal(same.starts, self.tokens.starts)
 
 
 class DynamicEvaluation:
@@ -57,21 +62,31 @@ class DynamicEvaluation:
         self._load(self.trained)
         return np.minimum(result, 0.0)
 
-    def next(self, context: np.ndarray, bos: int) -> np.ndarray:
-        """(V,) float64, nats: the distribution after a document's beginning."""
-        inputs = np.append(bos, context)
-        whole = len(context) // self.segment * self.segment
+    def next(self, tokens: Tokens) -> np.ndarray:
+        """(V,) float64, nats: the distribution of the token after these documents, of which the last goes on."""
+        inputs, targets = inputs_and_targets(
+            Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
+        )
         place = self.place
-        if place is None or not np.array_equal(place.ids, context[: len(place.ids)]):
-            place = Place(context[:0], self.trained, self.network.start(1))
+        if place is None or not place.is_before(tokens):
+            place = Place(tokens.before(0), self.trained, self.network.start(1))
         self._load(place.weights)
-        state = place.state
-        for at in range(len(place.ids), whole, self.segment):
-            piece = slice(at, at + self.segment)
-            _, state = self._read(inputs[piece], context[piece], state)
-        self.place = Place(context[:whole].copy(), [p.detach().clone() for p in self.parameters], state)
+        state, at = place.state, len(place.tokens)
+        for end in [*tokens.starts[tokens.starts > at], len(tokens)]:
+            whole = at + (end - at) // self.segment * self.segment
+            for begin in range(at, whole, self.segment):
+                piece = slice(begin, begin + self.segment)
+                _, state = self._read(inputs[piece], targets[piece], state)
+            if end < len(tokens) or end == tokens.starts[-1]:  # what is left of a document teaches nothing
+                at, state = end, self.network.start(1)
+            else:
+                at = whole
+        weights = [p.detach().clone() for p in self.parameters]
+        self.place = Place(
+            Tokens(tokens.ids[:at].copy(), tokens.before(at).starts, tokens.bos), weights, state
+        )
         with torch.no_grad():
-            logits, _ = self.network(self._tensor(inputs[whole:]), state)
+            logits, _ = self.network(self._tensor(inputs[at:]), state)
         self._load(self.trained)
         row: np.ndarray = torch.log_softmax(logits[-1, 0].double(), dim=-1).cpu().numpy()
         return row

@@ -196,7 +196,7 @@ class NeuralModel(LanguageModel):
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         if self.dynamic:
-            return np.stack([self._dynamic.next(context, bos) for context in contexts])
+            return np.stack([self._dynamic.next(Tokens.of(context, bos)) for context in contexts])
         texts = [np.append(bos, context) for context in contexts]
         if self.context == "reset":
             texts = [text[(len(text) - 1) // self.steps * self.steps :] for text in texts]
@@ -211,6 +211,9 @@ class NeuralModel(LanguageModel):
             rows, state = read(self.network, [text[len(known) :]], state)
         self._last_read = (text, state, rows)  # generation token by token then costs one step a token
         return np.array(rows)
+
+    def _next_after(self, tokens: Tokens) -> np.ndarray:
+        return self._dynamic.next(tokens) if self.dynamic else super()._next_after(tokens)
 
     def _state(self) -> dict[str, np.ndarray]:
         named = list(self.network.named_parameters())
