@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.comparing.hashing import hashes_of_windows, hashes_of_words, word_hashes
-from lmbench.comparing.overlap import Filter, cover
+from lmbench.comparing.overlap import Filter, cover, holds
 from lmbench.comparing.words import LONG_WORDS
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import narrow_points
@@ -75,17 +75,13 @@ def copies(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -
     if letters:
         words = narrow_points(test.text)
         spans = np.stack([np.arange(test.chars), np.arange(1, test.chars + 1)], axis=1)
-    parts = []
+    parts = [np.zeros((0, 4), dtype=np.int64)]
     for number, text in enumerate(texts):
         source = narrow_points(text.text) if letters else _words(text.text)
-        found = _aligned(words, source, scale)
-        places = _places(text.text, found[:, 2], letters)
-        parts.append(np.column_stack([found[:, :2], np.full(len(found), number), places]))
-    return (
-        _joined(np.concatenate(parts), spans, test.chars)
-        if parts
-        else _joined(np.zeros((0, 4), int), spans, test.chars)
-    )
+        passages = _aligned(words, source, scale)
+        places = _places(text.text, passages[:, 2], letters)
+        parts.append(np.column_stack([passages[:, :2], np.full(len(passages), number), places]))
+    return _joined(np.concatenate(parts), spans, test.chars)
 
 
 def inside(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -> str | None:
@@ -97,14 +93,14 @@ def inside(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -
     return reason(copies(seen, test))
 
 
-def reason(found: Copies) -> str | None:
+def reason(passages: Copies) -> str | None:
     """The same, of copies that were looked for before."""
-    if found.share < INSIDE:
+    if passages.share < INSIDE:
         return None
-    longest = int(np.argmax(found.spans[:, 1] - found.spans[:, 0]))
-    (begin, end), (_, place) = found.spans[longest].tolist(), found.sources[longest].tolist()
+    longest = int(np.argmax(passages.spans[:, 1] - passages.spans[:, 0]))
+    (begin, end), (_, place) = passages.spans[longest].tolist(), passages.sources[longest].tolist()
     return (
-        f"{found.share:.0%} of the test text stands in the text that the model has seen "
+        f"{passages.share:.0%} of the test text stands in the text that the model has seen "
         f"(characters {begin:,} to {end:,} from character {place:,} of it on)"
     )
 
@@ -148,7 +144,7 @@ def _aligned(words: np.ndarray, source: np.ndarray, scale: int) -> np.ndarray:
     """
     run, passage, gap, drift = (scale * length for length in (RUN, PASSAGE, GAP, DRIFT))
     here, there = _runs(words, source, run)
-    found = []
+    passages = []
     for shift in (
         0,
         drift,
@@ -163,8 +159,8 @@ def _aligned(words: np.ndarray, source: np.ndarray, scale: int) -> np.ndarray:
         long = i[last] + run - i[first] >= passage
         for a, b in zip(first[long].tolist(), last[long].tolist(), strict=True):
             if _same(words, source, i[a : b + 1], d[a : b + 1], run) >= SAME:
-                found.append((i[a], i[b] + run - 1, i[a] + d[a]))
-    return np.array(found, dtype=np.int64).reshape(-1, 3)
+                passages.append((i[a], i[b] + run - 1, i[a] + d[a]))
+    return np.array(passages, dtype=np.int64).reshape(-1, 3)
 
 
 def _same(words: np.ndarray, source: np.ndarray, i: np.ndarray, d: np.ndarray, run: int) -> float:
@@ -173,12 +169,12 @@ def _same(words: np.ndarray, source: np.ndarray, i: np.ndarray, d: np.ndarray, r
     i: (R,) ascending, where runs of words begin that both have; d: (R,) how much further on in the source. A word's place
     is as far on as that of the run before it, or of the next.
     """
-    at = np.arange(i[0], i[-1] + run)
-    before = np.searchsorted(i, at, side="right") - 1
-    same = np.zeros(len(at), dtype=bool)
+    numbers = np.arange(i[0], i[-1] + run)
+    before = np.searchsorted(i, numbers, side="right") - 1
+    same = np.zeros(len(numbers), dtype=bool)
     for of_run in (before, np.minimum(before + 1, len(i) - 1)):
-        place = at + d[of_run]
-        same |= (source.take(place, mode="clip") == words[at]) & (place >= 0) & (place < len(source))
+        place = numbers + d[of_run]
+        same |= (source.take(place, mode="clip") == words[numbers]) & (place >= 0) & (place < len(source))
     return float(same.mean())
 
 
@@ -189,17 +185,16 @@ def _runs(words: np.ndarray, source: np.ndarray, run: int) -> tuple[np.ndarray, 
     """
     hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_of_windows(words, run)])
     order = np.argsort(hashes, kind="stable")
-    known, first, times = np.unique(hashes[order], return_index=True, return_counts=True)
-    rare = times <= OFTEN
-    known, first, times = known[rare], first[rare], times[rare]
-    filter_, number, place, begin = Filter(len(known)), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
-    filter_.add(known)
+    distinct, first, times = np.unique(hashes[order], return_index=True, return_counts=True)
+    seldom = times <= OFTEN
+    distinct, first, times = distinct[seldom], first[seldom], times[seldom]
+    wanted, number, place, begin = Filter(len(distinct)), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    wanted.add(distinct)
     for windows in hashes_of_windows(source, run):
-        maybe = np.flatnonzero(filter_.may_hold(windows))
-        which = np.searchsorted(known, windows[maybe])
-        true = known.take(which, mode="clip") == windows[maybe] if len(known) else which < 0
-        number.append(which[true])
-        place.append(maybe[true] + begin)
+        maybe = np.flatnonzero(wanted.may_hold(windows))
+        maybe = maybe[holds(distinct, windows[maybe])]
+        number.append(np.searchsorted(distinct, windows[maybe]))
+        place.append(maybe + begin)
         begin += len(windows)
     which, there = np.concatenate(number), np.concatenate(place)
     by_run = np.argsort(which, kind="stable")

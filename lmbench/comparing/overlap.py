@@ -22,20 +22,20 @@ class Contamination:
     """Stretches of ``length`` units of the test text, and which of them the training text has word for word.
 
     unit: ``word`` (maximal runs of non-blank characters; blanks and line ends between them do not matter) or ``char``.
-    stretches: how many there are in the test text; found: how many of them stand in the training text. covered:
+    stretches: how many there are in the test text; matches: how many of them stand in the training text. covered:
     (chars,) bool, the characters of the test text that lie in such a stretch.
     """
 
     unit: str
     length: int
     stretches: int
-    found: int
+    matches: int
     covered: np.ndarray
 
     @property
     def share(self) -> float:
         """Of the test stretches, 0..1; 0 where the text is shorter than a stretch."""
-        return self.found / self.stretches if self.stretches else 0.0
+        return self.matches / self.stretches if self.stretches else 0.0
 
     def bits_per_char(self, scores: Scores) -> tuple[float, float]:
         """What a model pays on the covered characters and on the clean ones; nan where there are none.
@@ -70,10 +70,12 @@ def contamination(
     length = WORDS if unit == "word" else CHARS
     values, spans = word_hashes(test.text) if unit == "word" else (narrow_points(test.text), None)
     windows = chain.from_iterable(hashes_of_windows(_values(text.text, unit), length) for text in texts)
-    found = _stand_in(values, length, windows)
-    at = np.flatnonzero(found)
-    begins, ends = (at, at + length) if spans is None else (spans[at, 0], spans[at + length - 1, 1])
-    return Contamination(unit, length, len(found), len(at), cover(begins, ends, test.chars))
+    matched = _stand_in(values, length, windows)
+    first = np.flatnonzero(matched)
+    begins, ends = (
+        (first, first + length) if spans is None else (spans[first, 0], spans[first + length - 1, 1])
+    )
+    return Contamination(unit, length, len(matched), len(first), cover(begins, ends, test.chars))
 
 
 def _values(text: str, unit: str) -> np.ndarray:
@@ -107,20 +109,20 @@ def _stand_in(values: np.ndarray, length: int, windows: Iterable[np.ndarray]) ->
         hashes = np.unique(hashes[wanted.may_hold(hashes)])
         offered.add(hashes)
         shared.append(hashes)
-    known, found = np.unique(np.concatenate(shared)), np.zeros(size, dtype=bool)
+    of_both, matched = np.unique(np.concatenate(shared)), np.zeros(size, dtype=bool)
     begin = 0
     for hashes in hashes_of_windows(values, length):
         maybe = np.flatnonzero(offered.may_hold(hashes))
-        found[begin + maybe] = holds(known, hashes[maybe])
+        matched[begin + maybe] = holds(of_both, hashes[maybe])
         begin += len(hashes)
-    return found
+    return matched
 
 
-def holds(known: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """(N,) bool: which of some hashes are known. known: (K,) sorted."""
-    if not len(known):
+def holds(members: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """(N,) bool: which of some hashes are among the members (K,), which are sorted."""
+    if not len(members):
         return np.zeros(len(hashes), dtype=bool)
-    return np.asarray(known.take(np.searchsorted(known, hashes), mode="clip") == hashes)
+    return np.asarray(members.take(np.searchsorted(members, hashes), mode="clip") == hashes)
 
 
 class Filter:

@@ -36,29 +36,29 @@ def test_characters_against_plain_search():
     train = "".join(letters[rng.integers(0, 7, 2000)])
     fresh = ["".join(letters[rng.integers(0, 7, 100)]) for _ in range(3)]
     test = fresh[0] + train[300:345] + fresh[1] + train[1000:1030] + fresh[2] + train[5:34]
-    found = contamination(text_of(train), text_of(test), "char")
+    result = contamination(text_of(train), text_of(test), "char")
     count, covered = slow(train, test)
-    assert found.found == count >= 16 + 1  # 45 characters hold 16 runs of 30, 29 hold none
-    np.testing.assert_array_equal(found.covered, covered)
-    assert found.stretches == len(test) - 29
-    assert found.share == count / (len(test) - 29)
+    assert result.matches == count >= 16 + 1  # 45 characters hold 16 runs of 30, 29 hold none
+    np.testing.assert_array_equal(result.covered, covered)
+    assert result.stretches == len(test) - 29
+    assert result.share == count / (len(test) - 29)
 
 
 def test_runs_across_chunks_of_training_text():
     train = "".join(map(chr, np.random.default_rng(1).integers(97, 123, 2 * CHUNK + 100)))
     seam = train[CHUNK - 20 : CHUNK + 20]
-    found = contamination(text_of(train), text_of(seam), "char")
-    assert found.share == 1
+    result = contamination(text_of(train), text_of(seam), "char")
+    assert result.share == 1
 
 
 def test_words_across_line_ends_and_blanks():
     train = "zero one two three\nfour five six  seven eight nine"
     test = "fresh one two three four\n\nfive six seven eight end"
-    found = contamination(text_of(train), text_of(test), "word")
+    result = contamination(text_of(train), text_of(test), "word")
     # Ten words hold three runs of eight; "one … eight" stands in train.
-    assert (found.stretches, found.found) == (3, 1)
-    assert test[found.covered.argmax() :].startswith("one")
-    assert found.covered.sum() == len("one two three four\n\nfive six seven eight")
+    assert (result.stretches, result.matches) == (3, 1)
+    assert test[result.covered.argmax() :].startswith("one")
+    assert result.covered.sum() == len("one two three four\n\nfive six seven eight")
 
 
 def test_bits_on_both_sides():
@@ -76,9 +76,9 @@ def test_bits_on_both_sides():
 
 
 def test_short_texts():
-    found = contamination(text_of("a b"), text_of("a b"))
-    assert found.share == 0
-    assert not found.covered.any()
+    result = contamination(text_of("a b"), text_of("a b"))
+    assert result.share == 0
+    assert not result.covered.any()
 
 
 def test_what_models_were_chosen_by_has_been_seen_too():
@@ -99,11 +99,11 @@ def test_pieces_of_texts_against_sets_of_strings(seed, chunk):
         patch.setattr(hashing, "CHUNK", chunk)
         by_word, by_char = (contamination(text_of(train), text_of(test), unit) for unit in ("word", "char"))
     count, covered = slow(train, test)
-    assert by_char.found == count
+    assert by_char.matches == count
     np.testing.assert_array_equal(by_char.covered, covered)
     runs = [set(), []]
     for text, of_text in ((train, runs[0].add), (test, runs[1].append)):
         split = text.split()
         for i in range(len(split) - 7):
             of_text(tuple(split[i : i + 8]))
-    assert by_word.found == sum(run in runs[0] for run in runs[1])
+    assert by_word.matches == sum(run in runs[0] for run in runs[1])
