@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lmbench.bench.cells import Cell, cells_of
 from lmbench.bench.suite import CorpusSpec, Suite
 from lmbench.bench.suite_file import to_toml
 from lmbench.bench.workers import side_by_side
+from lmbench.comparing.copies import inside
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
@@ -186,8 +187,20 @@ def run_suite(
     outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
     for run in external:
         save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")
-    outcome.runs += external
+    outcome.runs = without_copied_texts(outcome.runs + external, outcome.corpora)
     return outcome
+
+
+def without_copied_texts(runs: Sequence[Run], corpora: Mapping[str, Corpus]) -> list[Run]:
+    """The runs, of which none has a rank on a test text that is a copy of what the models have seen."""
+    reasons = {
+        name: inside([t for t in (corpus.train, corpus.valid) if t is not None], corpus.text("test"))
+        for name, corpus in corpora.items()
+    }
+    return [
+        run.with_facts(unranked_reason=reasons[run.corpus]) if run.ranked and reasons[run.corpus] else run
+        for run in runs
+    ]
 
 
 def external_runs(suite: Suite, corpora: Mapping[str, Corpus]) -> list[Run]:
