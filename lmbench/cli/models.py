@@ -225,8 +225,15 @@ def generate(
     import numpy as np
 
     from lmbench.scoring.scorer import Scorer
+    from lmbench.text.canonical import canonical_text
 
     scorer = Scorer.load(saved)
+    usual = canonical_text([prompt], scorer.normalise, "stream").text
+    if usual.strip() != prompt.strip():
+        click.echo(
+            f"the model's texts were normalised ({scorer.normalise}): this prompt would read {usual!r}; it is taken as it stands",
+            err=True,
+        )
     click.echo(scorer.generate(np.random.default_rng(seed), length, prompt, temperature, top_k, top_p))
 
 

@@ -21,8 +21,10 @@ def shape_distribution(
     probabilities, after the temperature, reach top_p (nucleus sampling, Holtzman et al. 2020).
     Raises InputError for settings out of range, or where no token has p > 0.
     """
-    if not temperature >= 0:
-        raise InputError(f"temperature {temperature} is below 0; 0 is greedy, 1 leaves the model as it is")
+    if not 0 <= temperature < np.inf:
+        raise InputError(
+            f"temperature {temperature} is not a number of 0 or more; 0 is greedy, 1 leaves the model as it is"
+        )
     if top_k < 0:
         raise InputError(f"top_k {top_k} is below 0; 0 keeps every token")
     if not 0 < top_p <= 1:

@@ -277,6 +277,16 @@ def test_odd_texts_are_scored(call, tmp_path, unit, train, test):
         assert json.loads(out)["bits_per_char"] > 0
 
 
+def test_a_prompt_that_the_model_s_texts_could_not_hold_is_said(call, tmp_path):
+    (tmp_path / "train.txt").write_text("the old ferry waits and the river runs " * 20)
+    given = ("--train", "train.txt", "--normalise", "letters", "--save", "m", "-o", "eps=1,1,1")
+    assert call("fit", "--model", "trigram", *given)[0] == 0
+    status, _, err = call("generate", "--load", "m", "--prompt", "The", "--length", "3")
+    assert (status, "would read 'the'" in err) == (0, True)
+    assert call("generate", "--load", "m", "--prompt", "the", "--length", "3")[2] == ""
+    assert call("generate", "--load", "m", "--temperature", "inf")[0] == 2
+
+
 def test_a_claim_that_the_file_does_not_keep_exits_with_1(call, tmp_path):
     (tmp_path / "train.txt").write_text("a b c a b\n" * 50)
     given = ("--train", "train.txt", "--test", "train.txt", "--documents", "line", "--verify")

@@ -73,7 +73,14 @@ def test_scores_that_do_not_sum_to_one_are_renormalised() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"temperature": -1.0}, {"temperature": float("nan")}, {"top_k": -1}, {"top_p": 0.0}]
+    "bad",
+    [
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"top_k": -1},
+        {"top_p": 0.0},
+    ],
 )
 def test_settings_out_of_range(bad: dict) -> None:
     with pytest.raises(InputError):
