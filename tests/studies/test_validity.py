@@ -5,7 +5,16 @@ import pytest
 
 from lmbench.corpora.sources import HiddenMarkov, even_process
 from lmbench.models.monitor import Monitor
-from lmbench.studies.validity import CASES, CONTEXT, NOMINAL, Laboratory, Tally, passages, run, trials
+from lmbench.studies.truths import (
+    CONTEXT,
+    MADE,
+    Laboratory,
+    of_documents,
+    of_stretches,
+    of_topics,
+    passages,
+)
+from lmbench.studies.validity import Tally, family, rates, run
 
 
 def test_stated_loss_is_the_loss_of_a_long_text():
@@ -47,19 +56,55 @@ def test_share_with_its_interval():
     assert tally.interval() == pytest.approx((0.8, 0.490, 0.943), abs=1e-3)
 
 
-def test_error_bars_hold_where_tokens_depend():
-    found = trials("passages", 60, 6000, np.random.default_rng(0), Monitor(), 0, 1)
-    share = {key: tally.interval()[0] for key, (tally, _) in found.items()}
-    assert share["coverage, blocks"] >= 0.87  # 0.95 less three standard errors of 60 texts
-    assert share["coverage, independent"] < 0.7
-    assert share["false positives, blocks"] <= 0.15
-    assert share["power, blocks"] >= 0.6
+@pytest.mark.parametrize("make", MADE, ids=lambda make: make().name)
+def test_means_of_many_texts_are_the_truth(make):
+    case, rng = make(), np.random.default_rng(0)
+    draws = [case.draw(3000, rng) for _ in range(80)]
+    means = np.array([draw.losses.sum(axis=0) / draw.lengths.sum() for draw in draws])
+    error = means.std(axis=0) / 80**0.5
+    assert (np.abs(means.mean(axis=0) - draws[0].truth) <= 4 * error).all()
 
 
-def test_study_is_whole():
-    study = run(None, monitor=Monitor(), texts=3, length=800)
-    assert len(study.table) == len(CASES) * len(NOMINAL) * 2
-    assert len(study.charts[0].panels) == 3
-    assert len(study.sentences) == 3
-    again = run(None, monitor=Monitor(), texts=3, length=800)
+def test_stretches_of_a_text_have_the_whole_as_truth(ferry):
+    case = of_stretches(ferry, False)
+    draw = case.draw(300, np.random.default_rng(0))
+    assert draw.losses.shape == (300, 2)
+    whole = case.draw(ferry.whole().chars - 1, np.random.default_rng(0))
+    np.testing.assert_allclose(whole.losses.mean(axis=0), whole.truth, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("case", "naive"),
+    [
+        (of_topics("topics", 1.5, True), 0.6),
+        (of_documents("documents", 10, 1.5, True), 0.5),
+    ],
+    ids=lambda x: getattr(x, "name", ""),
+)
+def test_error_bars_hold_where_tokens_depend(case, naive):
+    found = rates(case, 80, 10_000, np.random.default_rng(0))
+    share = {key: tally.interval()[0] for key, tally in found.items()}
+    assert share["coverage", "lmbench"] >= 0.87  # 0.95 less three standard errors of 80 texts
+    assert share["coverage", "independent"] < naive
+    assert share["false positives", "lmbench"] <= 0.13
+    assert share["power", "lmbench"] >= 0.6
+
+
+def test_equal_models_are_rarely_told_apart_however_many():
+    found = family(15, 60, 2000, np.random.default_rng(0))
+    assert found.hits <= 8  # 5% of 60 and three standard errors
+
+
+def test_study_is_whole(ferry):
+    study = run(ferry, monitor=Monitor(), texts=3, length=400)
+    assert set(study.table["what"]) == {
+        "coverage",
+        "prediction",
+        "false positives",
+        "power",
+        "family-wise error",
+    }
+    assert "ferry" in set(study.table["case"])
+    assert len(study.sentences) == 5
+    again = run(ferry, monitor=Monitor(), texts=3, length=400)
     assert study.table.equals(again.table)
