@@ -11,16 +11,19 @@ from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells
 from lmbench.comparing.error_bars import around, resolvable
 from lmbench.comparing.memory import effective_documents
 from lmbench.scoring.scores import Scores
+from lmbench.text.canonical import CanonicalText
 
 
-def summary(scores: Scores, *, lines: bool = False) -> dict[str, Any]:
+def summary(scores: Scores, *, lines: bool = False, text: CanonicalText | None = None) -> dict[str, Any]:
     """The numbers of one model on one text, ready for JSON.
 
     JSON knows neither infinity nor nan: a number that is infinite (the model gave ``infinite_tokens`` > 0 tokens
     probability 0, or exp overflows) or not defined (no tokens, no error bar to be had) is None. An interval
     of an infinite loss is [low, None]; both ends are None where nothing can be said, and ``ci95_note`` says why.
 
-    lines: the documents are lines of running text, neighbours of each other, and not the units of an error.
+    lines: the documents are lines of running text, neighbours of each other, and not the units of an error. text: that was
+    scored; with it, intervals of bits a word and a byte are of words and bytes as they lie in the text, and without, of its
+    characters, in the unit of words and bytes.
 
     Beside the totals: ``ci95``, the 95% interval of bits_per_char, of the mean over all text of the same documents or process
     (and ``ci95_bits_per_byte``, ``ci95_bits_per_word``, ``ci95_perplexity``); never below 0 bits or perplexity 1.
@@ -47,7 +50,7 @@ def summary(scores: Scores, *, lines: bool = False) -> dict[str, Any]:
         "bits_per_word": _json(scores.bits_per_word),
         "infinite_tokens": int((~finite).sum()),
     }
-    return result | _errors(scores, lines)
+    return result | _errors(scores, lines, text)
 
 
 def _json(x: float) -> float | None:
@@ -64,7 +67,7 @@ def _cells(scores: Scores, losses: np.ndarray, lengths: np.ndarray, lines: bool)
     return Cells(columns[0][:, None], columns[1], False)
 
 
-def _errors(scores: Scores, lines: bool) -> dict[str, Any]:
+def _errors(scores: Scores, lines: bool, text: CanonicalText | None) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ci95": [None, None],
         "ci95_bits_per_byte": [None, None],
@@ -105,7 +108,24 @@ def _errors(scores: Scores, lines: bool) -> dict[str, Any]:
         if error > 1e-9 * ratio:  # else every token costs the same but for rounding
             independent = float(np.sqrt(np.sum((bits - ratio * widths) ** 2)) / scores.chars)
             result["n_eff"] = len(scores) * (independent / error) ** 2
-    for key, size in (("", scores.chars), ("_bits_per_byte", scores.bytes), ("_bits_per_word", scores.words)):
-        result[f"ci95{key}"] = [_json(x * scores.chars / size) if size else None for x in (low, high)]
+    result["ci95"] = [_json(low), _json(high)]
+    for unit, size in (("byte", scores.bytes), ("word", scores.words)):
+        ends = [x * scores.chars / size for x in (low, high)] if size else [math.nan, math.nan]
+        if text is not None and size and not infinite:
+            per = _cells(scores, bits, _units_a_token(scores, text, unit), lines)
+            ends = list(around(float(per.ratios[0]), per.errors(per.losses)[0]))
+        result[f"ci95_bits_per_{unit}"] = [_json(x) for x in ends]
     result["ci95_perplexity"] = [_json(math.exp(x)) if x < 700 else None for x in (token_low, token_high)]
     return result
+
+
+def _units_a_token(scores: Scores, text: CanonicalText, unit: str) -> np.ndarray:
+    """(T,) int64: how many words, or bytes, of the text begin in each token."""
+    if unit == "word":
+        before = np.searchsorted(text.word_starts, scores.ends)
+    else:
+        widths = np.fromiter(
+            (len(c.encode("utf-8", "surrogatepass")) for c in text.text), np.int64, text.chars
+        )
+        before = np.append(0, np.cumsum(widths))[scores.ends]
+    return np.diff(before, prepend=0)

@@ -19,6 +19,7 @@ from lmbench.errors import unknown
 from lmbench.text.units import Unit, narrow_points
 
 DOCUMENTS = ("stream", "line")
+BLANKS = [point for point in range(0x3001) if chr(point).isspace()]  # the highest is the ideographic space
 
 
 # Normalisers ---------------------------------------------------------------------------------------
@@ -104,6 +105,12 @@ class CanonicalText:
     def words(self) -> int:
         """Number of maximal runs of non-blank characters."""
         return len(self.text.split())
+
+    @cached_property
+    def word_starts(self) -> np.ndarray:
+        """(W,) int64: the characters at which these words begin, W = ``words``."""
+        blank = np.isin(narrow_points(self.text), BLANKS)
+        return np.flatnonzero(~blank & np.append(True, blank[:-1]))
 
     def types(self, unit: Unit) -> tuple[list[str], np.ndarray]:
         """The distinct tokens by first appearance, and (T,) int32: which of them each token is.

@@ -8,6 +8,7 @@ import pytest
 
 from lmbench.comparing.metrics import summary
 from lmbench.scoring.scores import Scores
+from lmbench.text.canonical import CanonicalText
 
 
 def scores_of(log_probs, widths=None, starts=(0,), spelling=None, oov=None, bytes_=None, words=None):
@@ -137,3 +138,18 @@ def test_hopeless_model_overflows_quietly():
 def test_deterministic():
     scores = scores_of(-np.random.default_rng(9).exponential(1, 300))
     assert summary(scores) == summary(scores)
+
+
+def test_intervals_a_word_are_of_words_as_they_lie_in_the_text():
+    # Every word costs four bits, however long: no error at all a word, but one a character.
+    rng = np.random.default_rng(1)
+    words = ["x" * n for n in rng.integers(1, 12, 400)]
+    text = CanonicalText.of([" ".join(words)])
+    widths = [len(w) + (i > 0) for i, w in enumerate(words)]
+    scores = scores_of(-4 * math.log(2) * np.ones(400), widths, words=400)
+    s = summary(scores, text=text)
+    np.testing.assert_allclose(s["ci95_bits_per_word"], 4, rtol=1e-6)
+    low, high = s["ci95"]
+    assert high - low > 0.02
+    np.testing.assert_allclose(s["ci95_bits_per_byte"], s["ci95"])
+    assert summary(scores)["ci95_bits_per_word"][0] < 3.99

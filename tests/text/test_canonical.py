@@ -181,3 +181,11 @@ def test_plain_blanks_are_treated_as_all_blanks_are(text):
         " ".join(line.split()) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     )
     assert NORMALISERS["whitespace"](text) == expected
+
+
+@given(st.text(alphabet="ab \n\t\u00a0\u3000\u2028é", max_size=30))
+def test_words_begin_where_split_finds_them(text):
+    canonical = CanonicalText.of([text])
+    starts = canonical.word_starts.tolist()
+    assert [text[at:].split()[0] for at in starts] == text.split()
+    assert len(starts) == canonical.words
