@@ -326,6 +326,7 @@ def test_tying_needs_an_embedding_of_the_hidden_size():
         make_model("lstm", tied=True, embedding=10)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_scores_on_the_gpu_agree():
     net, tokens = network("lstm").float(), text(300)
