@@ -41,9 +41,11 @@ def beginning(text: CanonicalText, chars: int) -> CanonicalText:
     return text.head(cut)
 
 
-def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText:
-    """Of the training text that the model has learnt from, as much as there is of the test text."""
+def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText | None:
+    """Of the training text that the model has learnt from, as much as there is of the test text; None of one that needs none."""
     text, most = corpus.train, scorer.model.traits.learns_from
+    if most == 0:
+        return None
     if most is not None:
         ends = scorer.encode(text).ends
         if most < len(ends):
@@ -64,10 +66,11 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     monitor = monitor or Monitor()
     monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
     scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
-    head = scorer.score(learnt_text(scorer, corpus))
+    learnt = learnt_text(scorer, corpus)
+    head = None if learnt is None else scorer.score(learnt)
     run = run.with_facts(
-        train_bits_per_char=head.bits_per_char,
-        train_perplexity=head.perplexity,
+        train_bits_per_char=None if head is None else head.bits_per_char,
+        train_perplexity=None if head is None else head.perplexity,
         parts=parts_of(cell, folder),
         unranked_reason=certify(scorer, corpus, suite.verify),
         samples=list(_samples(scorer, suite, cell.seed)),

@@ -151,7 +151,7 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         "A small Transformer that remembers: attention to a fixed number of tokens before.",
     ),
     "hugging-face": (
-        "lmbench.models.hugging_face:HuggingFace",
+        "lmbench.models.outside.hugging_face:HuggingFace",
         {},
         "A causal model in a folder that the transformers library reads, scored on the same text.",
     ),

@@ -33,7 +33,7 @@ class Traits:
     held_out: whether ``_fit`` uses held-out text: "no", "wanted" (callers who have none hold some out), or "needed".
     seeded: a fit draws from ``rng``, so that another seed makes another model.
     adaptive: ``log_probs`` learns from the text that it has scored, which every signature declares.
-    learns_from: so many of the first training tokens are all that a fit learns from; None: all of them.
+    learns_from: so many of the first training tokens are all that a fit learns from; None: all of them; 0: it needs none.
     normalised: false where the scores are no probabilities, so that the model has no place in a ranking.
     precision: how far Σ p may be from 1, and two ways to the same probability from each other.
     components: the labels of the models that this one combines, which are fitted before it.
@@ -176,7 +176,7 @@ class LanguageModel(ABC):
         """
         train = Tokens.of(train)
         held_out = None if valid is None else Tokens.of(valid)
-        if len(train) == 0:
+        if len(train) == 0 and self.traits.learns_from != 0:
             raise InputError("the training text has no tokens; give more text")
         self.vocab_size = int(train.ids.max()) + 1 if vocab_size is None else vocab_size
         self._check(train)
@@ -286,6 +286,10 @@ class LanguageModel(ABC):
     def options(self) -> dict[str, Any]:
         """The options as set, defaults included."""
         return {name: getattr(self, f.name) for name, f in option_fields(type(self)).items()}
+
+    def saved_options(self) -> dict[str, Any]:
+        """The options from which a saved model is made again, wherever that is done."""
+        return self.options()
 
     def _check(self, tokens: Tokens) -> None:
         if not self.vocab_size:

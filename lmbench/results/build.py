@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -64,12 +65,16 @@ def results_of(
     suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
     """
     from lmbench.comparing.grouping import groups
-    from lmbench.comparing.pairs import compare
+    from lmbench.comparing.pairs import compare, unlike
     from lmbench.comparing.ranks import across
 
     rows = [result_of(run) for run in runs]
     here = {name: [run for run in runs if run.corpus == name] for name in corpora}
-    several = [name for name in corpora if len({run.label for run in here[name]}) > 1]
+    several = [
+        name
+        for name in corpora
+        if any(a.label != b.label and not unlike(a, b) for a, b in itertools.combinations(here[name], 2))
+    ]
     table = compare([run for name in several for run in here[name]]) if several else None
     comparisons: list[Any] = [] if table is None else table.to_dict(orient="records")
     for name in corpora:

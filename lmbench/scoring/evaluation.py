@@ -38,10 +38,12 @@ def score_run(
     """Scores a corpus's held-out text with a fitted model. fit_seconds: what the caller has measured of the fit."""
     model = scorer.model
     began = time.perf_counter()
-    scores = scorer.score(corpus.text("test"))
+    read = scorer.encode(corpus.text("test"))
+    scores = scorer.score(read)
     seconds = time.perf_counter() - began
     train, valid = (scorer.about.get(split, "") for split in ("train", "valid"))
     signature = Signature.of(corpus, scorer.unit.name, model.context_policy, seed, train, valid)
+    signature = msgspec.structs.replace(signature, text=read.canonical.fingerprint)
     facts = Facts(
         model=model.name,
         options=model.options(),

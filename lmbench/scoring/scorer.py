@@ -19,7 +19,7 @@ from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import EncodedText, encode
+from lmbench.text.tokens import EncodedText, Tokens, encode
 from lmbench.text.units import Unit
 from lmbench.text.vocab import Vocab
 
@@ -58,20 +58,22 @@ class Scorer:
         vocab = model.vocabulary(types)
         cut = model.unit(unit)
         own = vocab is not types
+        learns = model.traits.learns_from != 0  # else its training text need not even suit it
         encoded = {
             split: encode(corpus.text(split), cut, vocab) if own else corpus.encoded(unit, split)
             for split in ("train", "valid")
-            if split == "train" or corpus.valid is not None
+            if learns and (split == "train" or corpus.valid is not None)
         }
         for component in components:
             if component.vocab.tokens != vocab.tokens:
                 raise InputError(f"{component.model.name} has a vocabulary of its own; it cannot be combined")
         valid = encoded["valid"].tokens if "valid" in encoded else None
+        train = encoded["train"].tokens if learns else Tokens.of(())
         rng, parts = np.random.default_rng(seed), [component.model for component in components]
-        model.fit(encoded["train"].tokens, valid, len(vocab), rng, monitor, parts)
+        model.fit(train, valid, len(vocab), rng, monitor, parts)
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
-        about |= {"train": corpus.train.fingerprint}
-        about |= {"valid": "" if corpus.valid is None else corpus.valid.fingerprint}
+        about |= {"train": corpus.train.fingerprint if learns else ""}
+        about |= {"valid": corpus.valid.fingerprint if learns and corpus.valid is not None else ""}
         return cls(model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:], about)
 
     @cached_property
@@ -141,7 +143,7 @@ class Scorer:
         header = {
             "format": FORMAT,
             "model": self.model.name,
-            "options": {k: v for k, v in self.model.options().items() if k not in fixed},
+            "options": {k: v for k, v in self.model.saved_options().items() if k not in fixed},
             "vocab_size": self.model.vocab_size,
             "notes": self.model.notes,
             "history": self.model.history,

@@ -15,6 +15,7 @@ from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.files import read_text, whole_file, write_whole
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.tokens import read_by, surface
 from lmbench.text.units import Unit
 from lmbench.text.vocab import Vocab
 
@@ -25,15 +26,16 @@ def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) ->
     r"""Writes a row a token of the text that ``run`` scored: ``start end token log_prob oov``.
 
     token: without the blank before a word; of a tokenizer with an alphabet of its own (Ġ), the text that it stands for.
-    start, end: its characters in the canonical text, end exclusive. log_prob: nats. A name that ends in ``.parquet``
+    start, end: its characters in the canonical text (as the unit reads it), end exclusive. log_prob: nats. A name that ends in ``.parquet``
     gets the types int64, string, float64 and bool, a column ``spelling`` (nats beyond ``<unk>``) and the signature as
     metadata; any other is tab-separated with tabs, newlines and backslashes in a token as \t \n \\. Raises InputError where pyarrow is
     not installed or the file cannot be written.
     """
+    text = read_by(text, unit)
     ends = run.scores.ends
     starts = np.append(0, ends[:-1])
     spans = [text.text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    told = zip(unit.split(text.text), spans, strict=True)
+    told = zip(surface(text, unit), spans, strict=True)
     tokens = [token if token in span or token.startswith("<0x") else span for token, span in told]
     columns: dict[str, Any] = {"start": starts, "end": ends, "token": tokens}
     columns |= {"log_prob": run.scores.log_probs, "oov": run.scores.oov}

@@ -8,6 +8,7 @@ range coder of Martin 1979, with carries.)
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import EncodedText, Tokens, encode
+from lmbench.text.tokens import ends as ends_in
 from lmbench.text.units import Unit
 
 LANES = 64  # documents that are coded side by side, one token of each in turn
@@ -118,13 +120,15 @@ def verify(scorer: Scorer, text: CanonicalText, limit: int | None = None) -> Ver
     code_text(encoder, scorer, lengths, encoded)
     data = encoder.finish()
     _, surface = code_text(Decoder(data), scorer, lengths, None)
-    identical = scorer.unit.join(surface) == encoded.canonical.text
+    bounds = itertools.pairwise([0, *itertools.accumulate(lengths)])
+    decoded = "".join(scorer.unit.join(surface[a:b]) for a, b in bounds)
+    identical = decoded == encoded.canonical.text
     return Verification(len(scores), 8 * len(data), -float(scores.nats.sum()) / LN2, identical)
 
 
 def extract(text: CanonicalText, unit: Unit, limit: int | None) -> CanonicalText:
     """The first ``limit`` tokens of a text, all of it where it has no more."""
-    ends = unit.ends(text.text)
+    ends = ends_in(text, unit)
     if limit is None or len(ends) <= limit:
         return text
     return text.head(int(ends[limit - 1]))
@@ -135,9 +139,15 @@ def certify(scorer: Scorer, corpus: Corpus, verified: int = 0) -> str | None:
 
     verified: so many tokens are also coded into a file and decoded from it; the file must be as short as claimed.
     """
-    broken = broken_laws(scorer.model, scorer.encode(corpus.text("test")).tokens)
+    text, read = corpus.text("test"), scorer.encode(corpus.text("test"))
+    if read.canonical.text != text.text:
+        return (
+            f"the text is scored as its tokenizer reads it, {read.canonical.chars:,} characters in place of "
+            f"{text.chars:,}, which is another text"
+        )
+    broken = broken_laws(scorer.model, read.tokens)
     if verified and not broken:
-        proof = verify(scorer, corpus.text("test"), verified)
+        proof = verify(scorer, text, verified)
         if not proof.holds:
             broken["verified"] = (
                 f"{proof.claimed_bits:.0f} bits claimed, the file of {proof.file_bits} {proof.verdict}"

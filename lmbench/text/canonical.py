@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lmbench.errors import unknown
+from lmbench.text.cut import Cut
 from lmbench.text.units import Unit, narrow_points
 
 DOCUMENTS = ("stream", "line")
@@ -120,6 +121,16 @@ class CanonicalText:
         if unit not in self._types:
             self._types[unit] = unit.types(self.text)
         return self._types[unit]
+
+    def cut(self, unit: Unit) -> Cut | None:
+        """What ``unit.cut`` says of this text; kept, because ids, spans and names are all taken from it."""
+        if unit not in self._cuts:
+            self._cuts[unit] = unit.cut(self)
+        return self._cuts[unit]
+
+    @cached_property
+    def _cuts(self) -> dict[Unit, Cut | None]:
+        return {}
 
     @cached_property
     def _types(self) -> dict[Unit, tuple[list[str], np.ndarray]]:

@@ -68,7 +68,7 @@ class EncodedText:
     @cached_property
     def ends(self) -> np.ndarray:
         """(T,) int64: where each token's span of characters ends; the spans partition the text."""
-        return self.unit.ends(self.canonical.text)
+        return ends(self.canonical, self.unit)
 
     @cached_property
     def oov(self) -> np.ndarray:
@@ -77,11 +77,33 @@ class EncodedText:
 
     def surface(self) -> list[str]:
         """(T,) the tokens as they stand in the text."""
-        return self.unit.split(self.canonical.text)
+        return surface(self.canonical, self.unit)
+
+
+def read_by(text: CanonicalText, unit: Unit) -> CanonicalText:
+    """The text that a unit reads: the same, unless its tokenizer normalises and may."""
+    cut = text.cut(unit)
+    return text if cut is None else cut.text
+
+
+def ends(text: CanonicalText, unit: Unit) -> np.ndarray:
+    """(T,) int64: where the span of characters of each token of a text ends."""
+    cut = text.cut(unit)
+    return unit.ends(text.text) if cut is None else cut.ends
+
+
+def surface(text: CanonicalText, unit: Unit) -> list[str]:
+    """(T,) the tokens of a text as they stand in it."""
+    cut = text.cut(unit)
+    return unit.split(text.text) if cut is None else cut.surface()
 
 
 def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
-    """Looks a text's tokens up."""
+    """Looks a text's tokens up. The canonical text of what is returned is what the unit reads: nearly always the same."""
+    cut = canonical.cut(unit)
+    if cut is not None:
+        ids = vocab.encode(cut.types)[cut.which]
+        return EncodedText(cut.text, unit, vocab, Tokens(ids, cut.starts, vocab.newline))
     types, which = canonical.types(unit)
     ids = vocab.encode(types)[which]
     starts = canonical.starts

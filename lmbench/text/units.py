@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from lmbench.errors import unknown
 from lmbench.text.interning import distinct_words
+
+if TYPE_CHECKING:
+    from lmbench.text.canonical import CanonicalText
+    from lmbench.text.cut import Cut
 
 
 class Unit(Protocol):
@@ -34,8 +38,12 @@ class Unit(Protocol):
         """(T,) int64: where each token's span ends; spans partition the text and start where the last ended."""
         ...
 
+    def cut(self, text: CanonicalText) -> Cut | None:
+        """A text's tokens, its documents cut apart; None of a unit that cuts any piece of a text as it cuts the whole."""
+        return None
 
-class CharUnit:
+
+class CharUnit(Unit):
     """One token a character."""
 
     name = "char"
@@ -57,7 +65,7 @@ class CharUnit:
         return np.arange(1, len(text) + 1, dtype=np.int64)
 
 
-class WordUnit:
+class WordUnit(Unit):
     r"""Tokens between single spaces; ``\n`` is a token. A word's span includes the space before it.
 
     Two spaces in a row enclose an empty word, so that nothing is lost; an empty line holds no word.
@@ -98,7 +106,7 @@ class WordUnit:
         return ends
 
 
-class ByteUnit:
+class ByteUnit(Unit):
     """One token a UTF-8 byte: ASCII by its character, others as ``<0xE2>``. A character ends at its last byte."""
 
     name = "byte"
