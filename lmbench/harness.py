@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from lmbench.errors import InputError
+from lmbench.scoring.generation import draw, shape_distribution
 from lmbench.scoring.scorer import Scorer
 from lmbench.text.canonical import CanonicalText, canonical_text
 
@@ -28,13 +29,16 @@ LONGEST = 256  # tokens written where a request names no limit
 class HarnessModel(LM):  # type: ignore[misc]
     """What the harness asks of a model, answered by a fitted one of ours.
 
-    Texts are normalised as the model's training text was, and charged in full: an unknown word costs its spelling.
-    A token that begins in a context and ends in its continuation is charged to the continuation.
+    Texts are normalised as the model's training text was, and charged in full: an unknown word costs its spelling. The
+    harness divides by the length of its own text, so one that normalising changes is not charged as a whole. A token that
+    begins in a context and ends in its continuation is charged to the continuation. Pretrained networks answer as the
+    harness's own class for them does.
     """
 
     def __init__(self, scorer: Scorer, seed: int = 0) -> None:
         super().__init__()
         self.scorer, self.seed = scorer, seed
+        self._view = scorer.model.harness_view()
 
     @classmethod
     def load(cls, path: str | Path, seed: int = 0) -> Self:
@@ -43,11 +47,30 @@ class HarnessModel(LM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """ln p(continuation | context) of each request, and whether each of its tokens is the likeliest."""
+        if self._view is not None:
+            answers: list[tuple[float, bool]] = self._view.loglikelihood([r.args for r in requests])
+            return answers
         return [self._continuation(*request.args) for request in requests]
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
-        """ln p of each request's text, its documents as the model was trained on them."""
-        return [float(self.scorer.score(self._canonical(r.args[0])).nats.sum()) for r in requests]
+        """ln p of each request's text, its documents as the model was trained on them.
+
+        Raises InputError where the model reads another text than is given: the harness divides by that one's length.
+        """
+        texts = [request.args[0] for request in requests]
+        if self._view is not None:
+            answers: list[float] = self._view.rolling(texts)
+            return answers
+        return [self._whole(text) for text in texts]
+
+    def _whole(self, text: str) -> float:
+        read = self._canonical(text)
+        if read.text != text:
+            raise InputError(
+                f"the model reads {read.chars:,} characters (normalised by {self.scorer.normalise!r}) of a text of "
+                f"{len(text):,}, by whose length the harness divides; fit it with --normalise none"
+            )
+        return float(self.scorer.score(read).nats.sum())
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
         """Text after each context, up to the first of the strings in ``until`` or ``max_gen_toks`` tokens."""
@@ -78,6 +101,8 @@ class HarnessModel(LM):  # type: ignore[misc]
             "top_k": int(settings.get("top_k", 0)),
             "top_p": float(settings.get("top_p", 1.0)),
         }
+        if self._view is not None:
+            return self._written(context, until, most, shape)
         prompt = self._canonical(context).text
         length = min(32, most)
         while True:  # the same seed writes the same beginning, so that longer tries go on from shorter ones
@@ -87,6 +112,20 @@ class HarnessModel(LM):  # type: ignore[misc]
             if stops or length >= most:
                 return text[: min(stops, default=len(text))]
             length = min(2 * length, most)
+
+    def _written(self, context: str, until: Sequence[str], most: int, shape: dict[str, Any]) -> str:
+        given = self._view.begin(context, most)
+        written: list[int] = []
+        rng = np.random.default_rng(self.seed)
+        while len(written) < most:
+            token = draw(shape_distribution(self._view.after([*given, *written]), **shape), rng)
+            if token in self._view.ends:
+                break
+            written.append(token)
+            text = self._view.text(written)
+            if stops := [at for stop in until if stop and (at := text.find(stop)) >= 0]:
+                return text[: min(stops)]
+        return self._view.text(written)
 
     def _canonical(self, raw: str) -> CanonicalText:
         found = canonical_text([raw], self.scorer.normalise, self.scorer.documents)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import lmbench as lb
+from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.scoring.scorer import Scorer
 from lmbench.text.canonical import canonical_text
@@ -100,3 +101,89 @@ def test_it_loads_what_fit_saved_and_the_harness_knows_it(words, tmp_path):
     assert isinstance(again, LM)
     request = [asked("a b", " c")]
     assert np.array_equal(again.loglikelihood(request), words.loglikelihood(request))
+
+
+def test_a_text_that_the_model_normalises_is_not_charged_as_a_whole():
+    model = model_of(unit="char", documents="stream", normalise="letters")
+    assert model.loglikelihood_rolling([asked("a b c")])[0] < 0
+    with pytest.raises(
+        InputError, match=r"reads 5 characters .* of a text of 6, by whose length the harness divides"
+    ):
+        model.loglikelihood_rolling([asked("A b c!")])
+
+
+# Pretrained networks, beside the harness's own class for them -----------------------------------------
+
+
+@pytest.fixture(scope="module", params=["gpt2", "qwen", "llama2", "unigram"])
+def both(request, tmp_path_factory):
+    """A model by the harness and by this program, and whether its tokenizer puts a bos before texts."""
+    from lm_eval.models.huggingface import HFLM
+    from tiny_transformers import FAMILIES, gpt2, llama, save
+
+    folder = tmp_path_factory.mktemp(request.param)
+    tokenizer = FAMILIES[request.param]()
+    save(folder, tokenizer, gpt2 if tokenizer.bos_token is None else llama)
+    text = canonical_text(["a\n"], "none", "stream")
+    corpus = lb.Corpus("small", text, None, None, "none", "stream")
+    ours = HarnessModel(Scorer.fit(make_model("hugging-face", path=str(folder)), corpus))
+    theirs = {
+        puts: HFLM(pretrained=str(folder), device="cpu", batch_size=2, add_bos_token=puts)
+        for puts in (None, False)
+    }
+    return ours, theirs
+
+
+def instance(kind, *args):
+    from lm_eval.api.instance import Instance
+
+    return Instance(request_type=kind, doc={}, arguments=args, idx=0)
+
+
+def test_continuations_are_those_of_the_harness_s_own_class(both):
+    ours, theirs = both
+    pairs = [
+        ("The ferry", " left"),
+        ("The ferry ", "left at nine"),
+        ("Where is it?\n", "It was gone"),
+        ("", "Gone"),
+        ("The ferry left at nine and when he came back, the river was gone", " and it was here"),
+    ]
+    requests = [instance("loglikelihood", *pair) for pair in pairs]
+    found, expected = ours.loglikelihood(requests), theirs[None].loglikelihood(requests, disable_tqdm=True)
+    assert [value for value, _ in found] == pytest.approx([value for value, _ in expected], abs=1e-4)
+    assert [greedy for _, greedy in found] == [greedy for _, greedy in expected]
+
+
+def test_whole_texts_are_those_of_the_harness_s_own_class(both):
+    ours, theirs = both
+    texts = [
+        "Go.",
+        "The ferry left at nine; the ferryman did not.\nWhen he came back, the river was gone...\n" * 3,
+    ]
+    requests = [instance("loglikelihood_rolling", text) for text in texts]
+    # Where a tokenizer puts bos before a text, the harness's class by default charges that bos after another one.
+    expected = theirs[False].loglikelihood_rolling(requests, disable_tqdm=True)
+    assert ours.loglikelihood_rolling(requests) == pytest.approx(expected, abs=1e-4 * len(texts[1]))
+
+
+def test_what_is_written_is_what_the_harness_s_own_class_writes(both):
+    ours, theirs = both
+    requests = [
+        instance("generate_until", context, {"until": until, "max_gen_toks": 8})
+        for context, until in (
+            ("The ferry", ["zzz"]),
+            ("A:\nB:\nWhere is", ["\n"]),
+            ("The ferry left " * 9, ["e", "a"]),
+        )
+    ]
+    assert ours.generate_until(requests) == theirs[None].generate_until(requests, disable_tqdm=True)
+
+
+def test_a_token_across_the_cut_is_charged_and_a_long_continuation_refused(both):
+    ours, _ = both
+    (value, _), (nothing, greedy) = ours.loglikelihood([asked("The fer", "ry left"), asked("The", "")])
+    assert value < 0
+    assert (nothing, greedy) == (0.0, True)
+    with pytest.raises(InputError, match="does not fit the window, 16 tokens"):
+        ours.loglikelihood([asked("a", " ferry left at nine and the ferryman did not go back, not at nine")])

@@ -64,6 +64,31 @@ def _held_out(name: str, options: Sequence[str], corpus: Corpus) -> Corpus:
     return corpus
 
 
+def _corpus(
+    name: str,
+    options: Sequence[str],
+    train: Sequence[str],
+    valid: str | None,
+    test: str | None,
+    normalise: str | None,
+    documents: str | None,
+    field: str | None,
+) -> Corpus:
+    """The corpus that the command line describes; the text to score alone, for a model that learns from none."""
+    import numpy as np
+
+    from lmbench.corpora.corpus import Corpus, canonical
+    from lmbench.models import make_model
+    from lmbench.text.canonical import CanonicalText
+
+    if train or make_model(name, **key_values(options)).traits.learns_from != 0:
+        return _held_out(name, options, corpus_of(train, valid, test, normalise, documents, field))
+    modes = normalise or "none", documents or "stream"
+    text = None if test is None else canonical(test, *modes, field)
+    nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
+    return Corpus(Path(test or "text").stem, nothing, None, text, *modes)
+
+
 def _need(name: str | None) -> str:
     if name is None:
         raise InputError("--model is missing; `lmbench models` lists the names")
@@ -123,9 +148,8 @@ def score(
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
     else:
-        corpus = corpus_of(train, valid, test, normalise, documents, field)
+        corpus = _corpus(_need(name), options, train, valid, test, normalise, documents, field)
         corpus.text("test")
-        corpus = _held_out(_need(name), options, corpus)
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
     if tokens_file is not None:
@@ -198,12 +222,14 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     check_place(place)
-    corpus = _held_out(_need(name), options, corpus_of(train, valid, None, normalise, documents, field))
+    corpus = _corpus(_need(name), options, train, valid, None, normalise, documents, field)
     checkpoint = Path(f"{place}.checkpoint")
     scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)
     scorer.save(place)
     checkpoint.unlink(missing_ok=True)
-    click.echo(f"{place}: {name} by {unit}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s")
+    click.echo(
+        f"{place}: {name} by {scorer.unit.name}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s"
+    )
 
 
 @click.command()

@@ -287,6 +287,10 @@ class LanguageModel(ABC):
         """The options as set, defaults included."""
         return {name: getattr(self, f.name) for name, f in option_fields(type(self)).items()}
 
+    def harness_view(self) -> Any:
+        """How lm-evaluation-harness asks this model, where it has conventions of its own for such; None: as any other."""
+        return None
+
     def saved_options(self) -> dict[str, Any]:
         """The options from which a saved model is made again, wherever that is done."""
         return self.options()

@@ -52,9 +52,10 @@ class Scorer:
         """Trains a model on a corpus's training text; valid, where there is one, is for its settings.
 
         components: the fitted scorers that the model combines, in the order of its ``traits.components``.
-        Raises InputError where the model does not suit the text.
+        A model that learns from none may be given a corpus whose training text is empty. Raises InputError where the model does
+        not suit the text.
         """
-        types = corpus.vocab(unit)
+        types = corpus.vocab(unit) if corpus.train.text or model.traits.learns_from != 0 else Vocab()
         vocab = model.vocabulary(types)
         cut = model.unit(unit)
         own = vocab is not types
@@ -74,7 +75,9 @@ class Scorer:
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
         about |= {"train": corpus.train.fingerprint if learns else ""}
         about |= {"valid": corpus.valid.fingerprint if learns and corpus.valid is not None else ""}
-        return cls(model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:], about)
+        return cls(
+            model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:] or vocab.tokens[1:], about
+        )
 
     @cached_property
     def speller(self) -> Speller:

@@ -15,6 +15,7 @@ from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Traits
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
+from lmbench.models.outside.harness_view import HarnessView
 from lmbench.models.outside.network import Network, load
 from lmbench.models.outside.subword import SubwordUnit
 from lmbench.text.tokens import Tokens
@@ -99,15 +100,19 @@ class HuggingFace(LanguageModel):
         return Network(self.path, self.device, self.dtype, **self._source)
 
     @functools.cached_property
+    def _put(self) -> tuple[int, ...]:
+        """What the tokenizer itself puts before a text: nothing, bos, or more."""
+        alone: list[int] = self._tokenizer("a", add_special_tokens=False, verbose=False)["input_ids"]
+        whole: list[int] = self._tokenizer("a", verbose=False)["input_ids"]
+        before = next(n for n in range(len(whole)) if whole[n : n + len(alone)] == alone)
+        return tuple(whole[:before])
+
+    @functools.cached_property
     def _bos(self) -> tuple[int, ...]:
         """What stands before a document, one token or more."""
         tokenizer = self._tokenizer
-        if self.bos is None:
-            alone: list[int] = tokenizer("a", add_special_tokens=False, verbose=False)["input_ids"]
-            whole: list[int] = tokenizer("a", verbose=False)["input_ids"]
-            before = next(n for n in range(len(whole)) if whole[n : n + len(alone)] == alone)
-            if before:
-                return tuple(whole[:before])
+        if self.bos is None and self._put:
+            return self._put
         name = self.bos or tokenizer.bos_token or tokenizer.eos_token
         found = None if name is None else tokenizer.get_vocab().get(name)
         if found is None:
@@ -134,7 +139,16 @@ class HuggingFace(LanguageModel):
             )
         return window, stride
 
+    def harness_view(self) -> HarnessView:
+        window = self.window or self._network.positions or LONGEST
+        ends = {self._tokenizer.eos_token_id} - {None}
+        return HarnessView(self._network, self._unit, self._bos, bool(self._put), ends, window, self.batch)
+
     def unit(self, name: str) -> Unit:
+        return self._unit
+
+    @functools.cached_property
+    def _unit(self) -> SubwordUnit:
         return SubwordUnit(
             self._tokenizer, self.path, lambda: self._network.outputs, self.special, self.as_read
         )
@@ -198,7 +212,7 @@ class HuggingFace(LanguageModel):
         for batch in self._batches(jobs):
             rows, first, wanted, places = zip(*batch, strict=True)
             known = [np.maximum(t, 0) for t in wanted]
-            for place, nats in zip(places, self._network.of_targets(rows, first, known), strict=True):
+            for place, (nats, _) in zip(places, self._network.of_targets(rows, first, known), strict=True):
                 result[place : place + len(nats)] = nats
         result[tokens.ids == 0] = -np.inf
         return np.minimum(result, 0.0)

@@ -131,8 +131,11 @@ class Network:
 
     def of_targets(
         self, rows: Sequence[np.ndarray], first: Sequence[int], targets: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
-        """Of each row, (n,) nats of its n targets: entry k is that of targets[k] after row[: first + k + 1]."""
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each row, (n,) nats of its n targets, and (n,) bool, whether each is the likeliest.
+
+        Entry k is that of targets[k] after row[: first + k + 1].
+        """
         states = self._states(rows)
         chosen = [torch.from_numpy(t.astype(np.int64)).to(self.device) for t in targets]
         found = []
@@ -142,8 +145,9 @@ class Network:
                 torch.split(wanted, self._piece),
                 strict=True,
             )
-            nats = [_of(logits, y) for logits, y in pieces]
-            found.append(torch.cat(nats).cpu().numpy() if nats else np.zeros(0))
+            parts = [_of(logits, y) for logits, y in pieces]
+            nats, best = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+            found.append((nats, best))
         return found
 
     def distributions(self, rows: Sequence[np.ndarray], first: Sequence[int]) -> list[np.ndarray]:
@@ -252,10 +256,11 @@ def _probe(outputs: int) -> torch.Tensor:
     return ((torch.arange(9) * 7 + 3) % outputs)[None, :]
 
 
-def _of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """(n,) float64: ln p of targets."""
+def _of(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n,) float64: ln p of targets; (n,) bool: whether each is the likeliest."""
+    best = logits.argmax(-1) == targets
     logits = logits.double()
-    return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+    return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1), best
 
 
 def _refuse_encoders(path: str, config: Any) -> None:

@@ -50,7 +50,7 @@ class SubwordUnit:
         # Whether a blank is put before a text, and before one that begins with a blank, too: then also after added tokens.
         self._puts_another = False
         self._puts_blank, self._puts_another = (
-            any(self._read(self._ids(begin + letter)) == f" {begin}{letter}" for letter in ("a", "A", "的"))
+            any(self._read(self.ids(begin + letter)) == f" {begin}{letter}" for letter in ("a", "A", "的"))
             for begin in ("", " ")
         )
 
@@ -62,6 +62,10 @@ class SubwordUnit:
     def join(self, tokens: Iterable[str]) -> str:
         """The document that tokens stand for; bytes that are no UTF-8 (a model may write them) become U+FFFD."""
         return self._without_blank(self._read(self._tokenizer.convert_tokens_to_ids(list(tokens))))
+
+    def shown(self, ids: Sequence[int]) -> str:
+        """Tokens as the tokenizer itself shows them, special ones left out."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
     def _without_blank(self, read: str) -> str:
         """What is read, less a blank that the tokenizer puts before texts that do not begin with one."""
@@ -107,7 +111,7 @@ class SubwordUnit:
 
         begin: the characters before the document in its text; errors count from 1.
         """
-        ids = self._ids(text)
+        ids = self.ids(text)
         self._check_known(ids, begin)
         read, blank = self._read(ids), False
         if read != text and read == " " + text:
@@ -115,7 +119,7 @@ class SubwordUnit:
         if read != text:
             self._lost(text, read, ids, begin)
             return self._document_as_read(read)
-        if self._puts_blank and not blank and text.startswith(" ") and self._ids(text[1:]) == ids:
+        if self._puts_blank and not blank and text.startswith(" ") and self.ids(text[1:]) == ids:
             raise InputError(
                 f"the tokenizer of {self.source} reads the blank with which the document at character {begin + 1} begins "
                 "as the one that it puts before any text, so that with and without it the text is the same to the model; "
@@ -126,7 +130,7 @@ class SubwordUnit:
     def _document_as_read(self, read: str) -> tuple[str, Sequence[int], np.ndarray]:
         """Of a text that the tokenizer has changed: that one, which it is to leave as it is."""
         read = self._without_blank(read)
-        ids = self._ids(read)
+        ids = self.ids(read)
         again = self._read(ids)
         if again not in (read, " " + read):
             raise InputError(
@@ -134,7 +138,8 @@ class SubwordUnit:
             )
         return read, ids, self._ends(read, ids, again != read)
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
+        """The network's own ids of a document's tokens, whether or not they hold all of it."""
         try:
             text.encode()
         except UnicodeEncodeError as error:

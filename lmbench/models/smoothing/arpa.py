@@ -46,7 +46,7 @@ class ArpaModel(BackoffModel):
     @property
     def traits(self) -> Traits:
         # Such files hold seven digits, and a sum has many terms.
-        return Traits(precision=1e-4, sources=(Path(self.file),))
+        return Traits(learns_from=0, precision=1e-4, sources=(Path(self.file),))
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         r"""``<unk>``, ``\n``, then the file's words in its order."""

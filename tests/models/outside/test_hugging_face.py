@@ -1,5 +1,6 @@
 """Causal models of the Hugging Face library: scores beside those of plain transformers, and what is refused."""
 
+import json
 import math
 
 import numpy as np
@@ -237,13 +238,20 @@ def test_without_the_library_it_says_what_to_install(folders, monkeypatch):
         run_of(folders / "gpt2")
 
 
-def test_the_command_line_scores_it(folders, tmp_path):
-    (tmp_path / "train.txt").write_text("Some other text.\n")
+def test_the_command_line_scores_it_without_a_training_text(folders, tmp_path):
     (tmp_path / "test.txt").write_text(TEXT)
-    arguments = ["score", "--model", "hugging-face", "-o", f"path={folders / 'llama2'}", "--json"]
-    arguments += ["--train", str(tmp_path / "train.txt"), "--test", str(tmp_path / "test.txt")]
-    found = CliRunner().invoke(lmbench, arguments, catch_exceptions=False)
-    assert f'"chars": {len(TEXT)}' in found.output
+    model = ["--model", "hugging-face", "-o", f"path={folders / 'llama2'}"]
+    saved, test = ["--save", str(tmp_path / "m")], ["--test", str(tmp_path / "test.txt"), "--json"]
+    told = CliRunner().invoke(lmbench, ["fit", *model, *saved], catch_exceptions=False)
+    assert "hugging-face by subword" in told.output
+    first = CliRunner().invoke(lmbench, ["score", *model, *test], catch_exceptions=False)
+    second = CliRunner().invoke(
+        lmbench, ["score", "--load", str(tmp_path / "m"), *test], catch_exceptions=False
+    )
+    one, other = (json.loads(run.stdout.splitlines()[-1]) for run in (first, second))
+    assert one["chars"] == len(TEXT)
+    assert one["bits_per_char"] == other["bits_per_char"]
+    assert "train:" not in one["signature"]
 
 
 def test_a_suite_scores_it_among_others(folders, tmp_path):

@@ -81,21 +81,24 @@ def test_log_probabilities_are_those_of_all_logits_at_once(name, tmp_path, monke
     firsts, targets = [4, 0, 0], [rng.integers(0, SIZE - 1, n) for n in (16, 13, 1)]
     found = network.of_targets(rows, firsts, targets)
     whole = network.distributions(rows, firsts)
-    for row, first, wanted, nats, distributions in zip(rows, firsts, targets, found, whole, strict=True):
+    for row, first, wanted, (nats, best), distributions in zip(
+        rows, firsts, targets, found, whole, strict=True
+    ):
         with torch.no_grad():
             logits = torch.log_softmax(plain(torch.from_numpy(row)[None]).logits[0].double(), -1).numpy()
         assert nats == pytest.approx(logits[np.arange(first, len(row)), wanted], abs=1e-5)
         assert distributions == pytest.approx(logits[first:], abs=1e-5)
+        assert best.tolist() == (logits[first:].argmax(-1) == wanted).tolist()
 
 
 def test_logits_that_cannot_be_had_apart_are_computed_at_once(tmp_path, monkeypatch):
     gpt2(SIZE).save_pretrained(tmp_path)
     network = Network(str(tmp_path), "cpu", "auto")
     row, targets = np.arange(10), np.arange(10)
-    (expected,) = network.of_targets([row], [0], [targets])
+    ((expected, _),) = network.of_targets([row], [0], [targets])
     other = Network(str(tmp_path), "cpu", "auto")
     monkeypatch.setattr(other._network, "get_output_embeddings", lambda: None)
-    (found,) = other.of_targets([row], [0], [targets])
+    ((found, _),) = other.of_targets([row], [0], [targets])
     assert found == pytest.approx(expected, abs=1e-6)
 
 
@@ -105,8 +108,8 @@ def test_the_type_of_the_arithmetic(tmp_path):
     network = Network(str(tmp_path), "cpu", "bfloat16")
     assert network.dtype == "bfloat16"
     assert network.model_bytes == 2 * network.parameters
-    (rough,) = network.of_targets([np.arange(9)], [0], [np.arange(9)])
-    (exact,) = Network(str(tmp_path), "cpu", "float32").of_targets([np.arange(9)], [0], [np.arange(9)])
+    ((rough, _),) = network.of_targets([np.arange(9)], [0], [np.arange(9)])
+    ((exact, _),) = Network(str(tmp_path), "cpu", "float32").of_targets([np.arange(9)], [0], [np.arange(9)])
     assert rough.dtype == np.float64
     assert rough == pytest.approx(exact, rel=0.05)
     assert (rough != exact).any()
