@@ -23,6 +23,11 @@ def option(default: Any, help: str, name: str = "") -> Any:
     return dataclasses.field(default=default, metadata={"help": help, "name": name})
 
 
+def fixed(value: Any) -> Any:
+    """A dataclass field that is no option; a subclass may make it one."""
+    return dataclasses.field(init=False, default=value, repr=False)
+
+
 def option_fields(model: type[Any]) -> dict[str, dataclasses.Field]:
     """The options of a model by the names that users give them."""
     return {f.metadata.get("name") or f.name: f for f in dataclasses.fields(model) if f.init}

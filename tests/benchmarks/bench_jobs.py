@@ -21,11 +21,12 @@ def worker(pipe: Any, name: str) -> None:
     import torch
 
     from lmbench.models import make_model
+    from lmbench.models.neural.network import multiplies_bfloat16
     from lmbench.models.neural.training import clip_gradients
 
     model: Any = make_model(name)
     model.vocab_size = V
-    rounded = model._recipe().arithmetic == "bfloat16"
+    rounded = model.arithmetic == "auto" and multiplies_bfloat16(torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     network = model._network(generator)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)

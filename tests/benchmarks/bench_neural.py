@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from lmbench.models import make_model
 from lmbench.models.neural.network import matmul_peak, score
 from lmbench.models.neural.recurrent import RecurrentNetwork
 from lmbench.models.neural.scratch import ScratchNetwork, one_hot
@@ -27,20 +28,10 @@ def generator() -> torch.Generator:
 
 
 def recurrent(cell: str, hidden: int) -> RecurrentNetwork:
-    return RecurrentNetwork(
-        cell,
-        V,
-        hidden,
-        layers=1,
-        embedding=0,
-        dropout=0.0,
-        weight_drop=0.0,
-        noise=0.0,
-        direct=0,
-        input_scale=0.5,
-        tied=False,
-        generator=generator(),
-    )
+    options = {"dropout": 0.0, "weight_drop": 0.0, "direct": 0, "input_scale": 0.5, "tied": False}
+    model = make_model(cell, hidden=hidden, embedding=0, **options)
+    model.vocab_size = V
+    return model._network(generator())
 
 
 class BookNetwork(ScratchNetwork):

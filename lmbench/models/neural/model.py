@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,13 +21,12 @@ from lmbench.models.neural.network import (
     State,
     generator_of,
     machine_peak,
-    multiplies_bfloat16,
     read,
     rounding,
     score,
 )
-from lmbench.models.neural.training import Recipe, Trainer
-from lmbench.models.options import option
+from lmbench.models.neural.training import Trainer
+from lmbench.models.options import fixed, option
 from lmbench.text.tokens import Tokens
 
 MOST_LAYERS = 1000  # more would only take time to be made
@@ -37,7 +35,7 @@ _NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=
 
 @dataclass(kw_only=True, eq=False)
 class NeuralModel(LanguageModel):
-    """A network trained by gradients. A subclass says what network, and what else the recipe holds.
+    """A network trained by gradients. A subclass says what network, and what else may be chosen.
 
     context: what a token is scored with. ``carry``: the state runs through the document; ``reset``: it begins
     afresh every ``steps`` tokens; ``fixed:N``: from the N tokens before it alone (N times the work).
@@ -49,13 +47,13 @@ class NeuralModel(LanguageModel):
     as it was trained, dropout included) and valid_bits (where held-out text was given), bits a token.
     """
 
-    hidden: int = option(256, "hidden units a layer")
+    hidden: int = option(MISSING, "hidden units a layer")
     batch: int = option(32, "rows of a minibatch")
     steps: int = option(35, "tokens of a row; gradients go no further back")
     sampling: Literal["sequential", "random"] = option("sequential", "how rows are drawn from the text")
-    lr: float = option(1.0, "learning rate")
+    lr: float = option(MISSING, "learning rate")
     clip: float = option(1.0, "radius of the ball that gradients are clipped to")
-    epochs: int = option(10, "passes over the training text at most")
+    epochs: int = option(MISSING, "passes over the training text at most")
     patience: int | None = option(
         3, "epochs without a better held-out figure before stopping; none: never stop"
     )
@@ -66,6 +64,15 @@ class NeuralModel(LanguageModel):
     )
     dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0005; 0: the weights stay")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "auto: a GPU where there is one")
+
+    # How the book trains, where a subclass makes no options of them (Dive into Deep Learning, 8.5).
+    bptt: Literal["truncated", "randomised", "full"] = fixed("truncated")
+    optimizer: Literal["sgd", "adamw"] = fixed("sgd")
+    schedule: Literal["constant", "cosine"] = fixed("constant")
+    warmup: float = fixed(0.0)
+    weight_decay: float = fixed(0.0)
+    arithmetic: Literal["auto", "float32", "bfloat16"] = fixed("float32")
+    average: float = fixed(0.0)
 
     network: Network = learned()
     squares: list[torch.Tensor] = learned()  # mean squared gradients, for dynamic evaluation
@@ -111,30 +118,21 @@ class NeuralModel(LanguageModel):
     def _network(self, generator: torch.Generator) -> Network:
         """A network with fresh weights for ``self.vocab_size``; all its randomness comes from the generator."""
 
-    def _recipe(self) -> Recipe:
-        """How this model is trained: the options of the same names, and Recipe's own defaults."""
-        known = {f.name for f in dataclasses.fields(Recipe)}
-        chosen = {name: value for name, value in self.options().items() if name in known}
-        if chosen.get("arithmetic") == "auto":
-            chosen["arithmetic"] = "bfloat16" if multiplies_bfloat16(self._device()) else "float32"
-        return Recipe(**chosen)
-
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         if self.max_tokens is not None:
             train = train.head(self.max_tokens)
         generator = generator_of(rng)
         self._begin(generator)
-        recipe = self._recipe()
-        trainer = Trainer(self.network, recipe, train, valid, rng, generator, monitor)
+        trainer = Trainer(self.network, self, train, valid, rng, generator, monitor)
         peak = machine_peak(next(self.network.parameters()).device)
         trainer.run()
-        self.history, self.notes = trainer.history, trainer.notes
+        self.history, self.notes = trainer.done.history, trainer.done.notes
         self.costs = {
             "training_flops": self.training_flops,
-            "training_tokens": trainer.tokens,
-            "training_seconds": trainer.seconds,
+            "training_tokens": trainer.done.tokens,
+            "training_seconds": trainer.done.seconds,
             "peak_flops": peak,
-            "arithmetic": recipe.arithmetic,
+            "arithmetic": trainer.arithmetic,
         }
         if (
             rounding(self.network, valid if valid is not None and len(valid) else train)
@@ -274,7 +272,6 @@ class TunedModel(NeuralModel):
     )
     dropout: float = option(0.5, "share of a layer's outputs dropped")
     optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
-    lr: float = option(0.004, "learning rate at its highest")
     schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
     warmup: float = option(0.02, "share of the training during which the learning rate rises")
     weight_decay: float = option(0.1, "AdamW's, on matrices alone")
@@ -282,7 +279,6 @@ class TunedModel(NeuralModel):
         "float32", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
     )
     average: float = option(0.98, "decay of the running mean of the weights, which is what is kept; 0: none")
-    epochs: int = option(20, "passes over the training text at most")
     patience: int | None = option(
         5, "epochs without a better held-out figure before stopping; none: never stop"
     )
@@ -296,6 +292,6 @@ class TunedModel(NeuralModel):
             raise InputError(f"direct={self.direct} must be at least 0")
 
     @property
-    def _longest(self) -> int:
+    def longest(self) -> int:
         """``direct``, or the default."""
         return (5 if self.vocab_size <= 1000 else 0) if self.direct is None else self.direct

@@ -27,33 +27,20 @@ class RecurrentNetwork(DirectNetwork):
     ±1/sqrt(hidden), as torch's cells do, but those that a token is read by in ±input_scale.
     """
 
-    def __init__(
-        self,
-        cell: str,
-        vocab_size: int,
-        hidden: int,
-        layers: int,
-        embedding: int,
-        dropout: float,
-        weight_drop: float,
-        noise: float,
-        direct: int,
-        input_scale: float,
-        tied: bool,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, model: Recurrent, generator: torch.Generator) -> None:
         super().__init__()
+        cell, vocab_size, hidden, embedding = model.cell, model.vocab_size, model.hidden, model.width
         self.vocab_size, self.hidden, self.generator = vocab_size, hidden, generator
-        self.dropout, self.weight_drop, self.noise = dropout, weight_drop, noise
+        self.dropout, self.weight_drop, self.noise = model.dropout, model.weight_drop, model.noise
         self.parts = 2 if cell == "lstm" else 1
         self.embedding = nn.Parameter(torch.empty(vocab_size, embedding)) if embedding else None
-        widths = [embedding or vocab_size] + [hidden] * (layers - 1)
+        widths = [embedding or vocab_size] + [hidden] * (model.layers - 1)
         self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
         by_columns = torch.empty(vocab_size, hidden).t()  # its gradient then takes half the time
-        self.output = nn.Parameter(by_columns) if not tied or not embedding else None
+        self.output = nn.Parameter(by_columns) if not model.ties or not embedding else None
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.direct = direct
-        self.grams = gram_table(vocab_size) if direct else None
+        self.direct = model.longest
+        self.grams = gram_table(vocab_size) if self.direct else None
         first = "cells.0.weight_ih_l0"
         self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
         if cell == "rnn" and not embedding:
@@ -63,7 +50,7 @@ class RecurrentNetwork(DirectNetwork):
                 if name == "grams":
                     continue  # they begin as nothing
                 read = name == ("embedding" if embedding else first)
-                bound = hidden**-0.5 if not read or tied else input_scale
+                bound = hidden**-0.5 if not read or model.ties else model.input_scale
                 p.uniform_(-bound, bound, generator=generator)
                 if cell == "lstm" and name.endswith("bias_hh_l0"):
                     p[hidden : 2 * hidden] += 1.0  # remember at first (Gers, Schmidhuber & Cummins 2000)
@@ -129,6 +116,7 @@ class Recurrent(TunedModel):
         "auto", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
     )
     lr: float = option(0.008, "learning rate at its highest")
+    epochs: int = option(20, "passes over the training text at most")
     weight_decay: float = option(0.2, "AdamW's, on matrices alone")
 
     def __post_init__(self) -> None:
@@ -145,24 +133,19 @@ class Recurrent(TunedModel):
         if self.tied and self.embedding not in (None, self.hidden):
             raise InputError(f"tied=true needs embedding={self.hidden}, the hidden size; leave embedding out")
 
-    def _network(self, generator: torch.Generator) -> Network:
+    @property
+    def width(self) -> int:
+        """``embedding``, or the default."""
         usual = 0 if self.vocab_size <= 1000 and not self.tied else self.hidden
-        embedding = usual if self.embedding is None else self.embedding
-        tied = embedding == self.hidden if self.tied is None else self.tied
-        return RecurrentNetwork(
-            self.cell,
-            self.vocab_size,
-            self.hidden,
-            self.layers,
-            embedding,
-            self.dropout,
-            self.weight_drop,
-            self.noise,
-            self._longest,
-            self.input_scale,
-            tied,
-            generator,
-        )
+        return usual if self.embedding is None else self.embedding
+
+    @property
+    def ties(self) -> bool:
+        """``tied``, or the default."""
+        return self.width == self.hidden if self.tied is None else self.tied
+
+    def _network(self, generator: torch.Generator) -> Network:
+        return RecurrentNetwork(self, generator)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -9,61 +9,59 @@ import json
 import math
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lmbench.models.monitor import Monitor
-from lmbench.models.neural.network import Network, State, held_out_bits, inputs_and_targets
+from lmbench.models.neural.network import (
+    Network,
+    State,
+    held_out_bits,
+    inputs_and_targets,
+    multiplies_bfloat16,
+)
 from lmbench.storage.files import whole_file
 from lmbench.text.batches import jittered_batches, random_batches, sequential_batches
 from lmbench.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from lmbench.models.neural.model import NeuralModel
 
 CHECKPOINT_SECONDS = 20.0
 REPORT_SECONDS = 0.25
 PADDING = -1
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to train: the defaults are those of Dive into Deep Learning, 8.5.
+@dataclasses.dataclass
+class Progress:
+    """How far a training has come: with weights, moments and state, all that a checkpoint holds."""
 
-    patience: epochs without a better held-out figure before training stops, the best weights being kept; None
-    trains to the end and keeps the last. time_limit: seconds; the schedule ends with the limit or the
-    epochs, whichever comes first (what is learnt then depends on the machine's speed).
-    """
+    epoch_rng: Mapping[str, Any]  # numpy's generator, as the present epoch began
+    epoch: int = 0  # epochs finished
+    minibatch: int = 0  # minibatches of the present epoch done
+    updates: int = 0
+    tokens: int = 0  # predicted so far, over all epochs
+    seconds: float = 0.0
+    nats: float = 0.0  # training loss of the present epoch, over ``counted`` tokens
+    counted: int = 0
+    best_bits: float = math.inf  # held out, a token
+    since_best: int = 0  # epochs
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
-    batch: int = 32
-    steps: int = 35
-    sampling: Literal["sequential", "random"] = "sequential"
-    bptt: Literal["truncated", "randomised", "full"] = (
-        "truncated"  # rows of steps tokens, of lengths around it, all
-    )
-    epochs: int = 500
-    lr: float = 1.0
-    clip: float = 1.0
-    patience: int | None = None
-    time_limit: float | None = None
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: float = 0.0  # share of the training during which the rate rises from 0
-    weight_decay: float = 0.0
-    average: float = 0.0  # decay of the running mean of the weights; 0: none
-    arithmetic: Literal["float32", "bfloat16"] = (
-        "float32"  # of the network; weights, their steps and the loss are float32
-    )
 
-    def rate(self, progress: float) -> float:
-        """The learning rate after ``progress`` (0..1) of the training."""
-        if progress < self.warmup:
-            return self.lr * max(progress, 0.01 * self.warmup) / self.warmup
-        if self.schedule == "constant":
-            return self.lr
-        through = min(1.0, (progress - self.warmup) / (1.0 - self.warmup))
-        return self.lr * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * through)))
+def rate(options: NeuralModel, progress: float) -> float:
+    """The learning rate after ``progress`` (0..1) of the training."""
+    if progress < options.warmup:
+        return options.lr * max(progress, 0.01 * options.warmup) / options.warmup
+    if options.schedule == "constant":
+        return options.lr
+    through = min(1.0, (progress - options.warmup) / (1.0 - options.warmup))
+    return options.lr * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * through)))
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], radius: float) -> float:
@@ -77,7 +75,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], radius: float) -> float:
 
 
 def minibatches(
-    tokens: Tokens, recipe: Recipe, rng: np.random.Generator
+    tokens: Tokens, options: NeuralModel, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
     """One epoch: (X, Y, continues), X and Y (rows, steps) ids, Y padded with -1.
 
@@ -87,34 +85,34 @@ def minibatches(
     """
     inputs, targets = inputs_and_targets(tokens)
     total = len(tokens)
-    if len(tokens.starts) > 1 and total / len(tokens.starts) < 2 * recipe.steps:
-        yield from _documents(tokens, inputs, targets, recipe, rng)
+    if len(tokens.starts) > 1 and total / len(tokens.starts) < 2 * options.steps:
+        yield from _documents(tokens, inputs, targets, options, rng)
         return
-    steps = recipe.steps if recipe.steps <= total - recipe.steps + 1 else (total + 1) // 2
-    if recipe.bptt == "full":
-        steps = max(1, total // (recipe.batch + 1))
-    batch = min(recipe.batch, (total - steps + 1) // steps)
+    steps = options.steps if options.steps <= total - options.steps + 1 else (total + 1) // 2
+    if options.bptt == "full":
+        steps = max(1, total // (options.batch + 1))
+    batch = min(options.batch, (total - steps + 1) // steps)
     places = np.arange(total + 1)
-    if recipe.sampling == "random":
+    if options.sampling == "random":
         chosen = random_batches(places, batch, steps, rng)
-    elif recipe.bptt == "randomised":
+    elif options.bptt == "randomised":
         chosen = jittered_batches(places, batch, steps, rng)
     else:
         chosen = sequential_batches(places, batch, steps, rng)
     for number, (at, _) in enumerate(chosen):
-        yield inputs[at], targets[at], recipe.sampling == "sequential" and number > 0
+        yield inputs[at], targets[at], options.sampling == "sequential" and number > 0
 
 
 def _documents(
-    tokens: Tokens, inputs: np.ndarray, targets: np.ndarray, recipe: Recipe, rng: np.random.Generator
+    tokens: Tokens, inputs: np.ndarray, targets: np.ndarray, options: NeuralModel, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
     """Whole documents side by side; those over eight rows long are cut, and their later pieces begin afresh."""
     stops = np.append(tokens.starts[1:], len(tokens))
-    cuts = [np.arange(a, b, 8 * recipe.steps) for a, b in zip(tokens.starts, stops, strict=True)]
+    cuts = [np.arange(a, b, 8 * options.steps) for a, b in zip(tokens.starts, stops, strict=True)]
     begins = np.concatenate(cuts)
     lengths = np.diff(np.append(begins, len(tokens)))
     order = np.lexsort((rng.random(len(lengths)), lengths))  # like lengths together, equal ones in any order
-    filled = np.cumsum(lengths[order]) // (recipe.batch * recipe.steps)
+    filled = np.cumsum(lengths[order]) // (options.batch * options.steps)
     groups = np.split(order, np.flatnonzero(np.diff(filled)) + 1)
     for index in rng.permutation(len(groups)):
         rows = groups[index]
@@ -125,97 +123,96 @@ def _documents(
 
 
 class Trainer:
-    """Trains a network; what it knows is in ``snapshot()``, so that a run which was killed goes on bit for bit."""
+    """Trains a network as a model's options say; a run that was killed goes on bit for bit from its checkpoint.
+
+    patience: epochs without a better held-out figure before training stops, the best weights being kept; None
+    trains to the end and keeps the last. time_limit: seconds; the schedule ends with the limit or the
+    epochs, whichever comes first (what is learnt then depends on the machine's speed).
+    """
 
     def __init__(
         self,
         network: Network,
-        recipe: Recipe,
+        options: NeuralModel,
         train: Tokens,
         valid: Tokens | None,
         rng: np.random.Generator,
         generator: torch.Generator,
         monitor: Monitor,
     ) -> None:
-        self.network, self.recipe, self.train = network, recipe, train
+        self.network, self.options, self.train = network, options, train
         self.valid = valid if valid is not None and len(valid) else None
         self.rng, self.generator, self.monitor = rng, generator, monitor
         self.parameters = list(network.parameters())
+        self.device = self.parameters[0].device
+        self.arithmetic = options.arithmetic  # of the network; weights, their steps and the loss are float32
+        if self.arithmetic == "auto":
+            self.arithmetic = "bfloat16" if multiplies_bfloat16(self.device) else "float32"
         self.optimizer: torch.optim.Optimizer = (
-            torch.optim.SGD(self.parameters, lr=recipe.lr)
-            if recipe.optimizer == "sgd"
+            torch.optim.SGD(self.parameters, lr=options.lr)
+            if options.optimizer == "sgd"
             else torch.optim.AdamW(
-                _decayed(network, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.99), fused=True
+                _decayed(network, options.weight_decay), lr=options.lr, betas=(0.9, 0.99), fused=True
             )
         )
-        self.mean = [p.detach().clone() for p in self.parameters] if recipe.average else None
+        self.mean = [p.detach().clone() for p in self.parameters] if options.average else None
         self.best = [p.detach().clone() for p in self.parameters]
-        self.best_bits = math.inf
-        self.since_best = 0
-        self.epoch = 0  # epochs finished
-        self.minibatch = 0  # minibatches of the present epoch done
-        self.updates = 0
-        self.tokens = 0  # predicted so far, over all epochs
-        self.seconds = 0.0
-        self.nats, self.counted = 0.0, 0  # training loss of the present epoch
         self.state: State | None = None
-        self.epoch_rng = rng.bit_generator.state  # as the present epoch began
-        self.history: list[dict[str, float]] = []
-        self.notes: list[str] = []
+        self.done = Progress(rng.bit_generator.state)
 
     def run(self) -> None:
         """Trains to the end and leaves the chosen weights in the network."""
         self._resume()
-        self.clock = time.monotonic() - self.seconds
+        self.clock = time.monotonic() - self.done.seconds
         self.reported = self.saved = time.monotonic()
         healthy = True
-        while healthy and self.epoch < self.recipe.epochs and not self._out_of_time():
-            if self.recipe.patience is not None and self.since_best >= max(1, self.recipe.patience):
+        while healthy and self.done.epoch < self.options.epochs and not self._out_of_time():
+            if self.options.patience is not None and self.done.since_best >= max(1, self.options.patience):
                 break
             healthy = self._epoch() and not self._worse_than_guessing()
             if healthy:
                 self._evaluate()
                 self._save()
-        choosing = self.recipe.patience is not None and self.valid is not None
+        choosing = self.options.patience is not None and self.valid is not None
         self._load(self.best if choosing or not healthy else self._weights())
         self.network.eval()
 
     def _epoch(self) -> bool:
         """One pass over the text, or what is left of it; False where the loss is no longer finite."""
         self.network.train()
-        self.rng.bit_generator.state = self.epoch_rng
-        for number, (x, y, continues) in enumerate(minibatches(self.train, self.recipe, self.rng)):
-            if number < self.minibatch:
+        self.rng.bit_generator.state = self.done.epoch_rng
+        for number, (x, y, continues) in enumerate(minibatches(self.train, self.options, self.rng)):
+            if number < self.done.minibatch:
                 continue  # done before the run was killed
             loss = self._step(x, y, continues)
             if not math.isfinite(loss):
-                self._give_up(self.epoch + 1, "the loss is not finite")
+                self._give_up(self.done.epoch + 1, "the loss is not finite")
                 return False
             self._report()
             if self._out_of_time():
                 break
-        self.epoch, self.minibatch, self.state = self.epoch + 1, 0, None
-        self.epoch_rng = self.rng.bit_generator.state
+        self.done.epoch, self.done.minibatch, self.state = self.done.epoch + 1, 0, None
+        self.done.epoch_rng = self.rng.bit_generator.state
         return True
 
     def _worse_than_guessing(self) -> bool:
         worst = math.log2(self.network.vocab_size) + 1.0
-        diverged = self.nats / max(1, self.counted) / math.log(2) > worst
+        diverged = self.done.nats / max(1, self.done.counted) / math.log(2) > worst
         if diverged:
-            self._give_up(self.epoch, "the loss is worse than guessing")
+            self._give_up(self.done.epoch, "the loss is worse than guessing")
         return diverged
 
     def _give_up(self, epoch: int, reason: str) -> None:
-        kept = "the best weights so far are kept" if self.history else "the first weights are kept"
-        advice = f"try lr={self.recipe.lr / 4:g} or clip={self.recipe.clip / 4:g}"
-        self.notes.append(f"training stopped in epoch {epoch}, {reason}; {kept}; {advice}")
+        kept = "the best weights so far are kept" if self.done.history else "the first weights are kept"
+        advice = f"try lr={self.options.lr / 4:g} or clip={self.options.clip / 4:g}"
+        self.done.notes.append(f"training stopped in epoch {epoch}, {reason}; {kept}; {advice}")
 
     def _step(self, x: np.ndarray, y: np.ndarray, continues: bool) -> float:
         """One update; gives the minibatch's mean loss in nats a token."""
-        device = self.parameters[0].device
+        device = self.device
         targets = torch.from_numpy(y.T).long().to(device)
         state = self.state if continues and self.state is not None else self.network.start(len(x))
-        rounded = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.arithmetic == "bfloat16")
+        rounded = torch.autocast(device.type, torch.bfloat16, enabled=self.arithmetic == "bfloat16")
         with rounded:
             logits, state = self.network(torch.from_numpy(x.T).long().to(device), state)
         loss = nn.functional.cross_entropy(
@@ -223,47 +220,47 @@ class Trainer:
         )
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = clip_gradients(self.parameters, self.recipe.clip)
+        norm = clip_gradients(self.parameters, self.options.clip)
         if not math.isfinite(norm):
             return math.nan
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self._progress())
+            group["lr"] = rate(self.options, self._share_done())
         self.optimizer.step()
         # The value is carried on, the gradient is not.
         self.state = tuple(_unrounded(s.detach()) for s in state)
-        self.updates += 1
+        self.done.updates += 1
         if self.mean is not None:
-            share = 1 - min(self.recipe.average, (1 + self.updates) / (10 + self.updates))
+            share = 1 - min(self.options.average, (1 + self.done.updates) / (10 + self.done.updates))
             torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], share)
         count = int((y != PADDING).sum())
-        self.minibatch += 1
-        self.tokens += count
-        self.nats += float(loss.detach()) * count
-        self.counted += count
+        self.done.minibatch += 1
+        self.done.tokens += count
+        self.done.nats += float(loss.detach()) * count
+        self.done.counted += count
         return float(loss.detach())
 
     def _evaluate(self) -> None:
         weights = self._weights()
         record = {
-            "epoch": float(self.epoch),
-            "tokens": float(self.tokens),
-            "train_bits": self.nats / max(1, self.counted) / math.log(2),
+            "epoch": float(self.done.epoch),
+            "tokens": float(self.done.tokens),
+            "train_bits": self.done.nats / max(1, self.done.counted) / math.log(2),
         }
-        self.nats, self.counted = 0.0, 0
+        self.done.nats, self.done.counted = 0.0, 0
         if self.valid is not None:
             present = [p.detach().clone() for p in self.parameters]
             self._load(weights)
             bits = held_out_bits(self.network, self.valid)
             self._load(present)
             record["valid_bits"] = bits
-            self.since_best += 1
-            if bits < self.best_bits:
-                self.best_bits, self.since_best = bits, 0
+            self.done.since_best += 1
+            if bits < self.done.best_bits:
+                self.done.best_bits, self.done.since_best = bits, 0
                 self.best = [w.clone() for w in weights]
         else:
             self.best = [w.clone() for w in weights]
-        record["seconds"] = self.seconds = time.monotonic() - self.clock
-        self.history.append(record)
+        record["seconds"] = self.done.seconds = time.monotonic() - self.clock
+        self.done.history.append(record)
 
     def _weights(self) -> list[Tensor]:
         """What would be kept now: the running mean, or the weights themselves."""
@@ -274,41 +271,40 @@ class Trainer:
             for p, w in zip(self.parameters, weights, strict=True):
                 p.copy_(w)
 
-    def _progress(self) -> float:
+    def _share_done(self) -> float:
         """0..1, by tokens or by time, whichever is further."""
-        done = self.tokens / (self.recipe.epochs * len(self.train))
-        if self.recipe.time_limit is not None:
-            done = max(done, (time.monotonic() - self.clock) / self.recipe.time_limit)
+        done = self.done.tokens / (self.options.epochs * len(self.train))
+        if self.options.time_limit is not None:
+            done = max(done, (time.monotonic() - self.clock) / self.options.time_limit)
         return min(1.0, done)
 
     def _out_of_time(self) -> bool:
-        return self.recipe.time_limit is not None and time.monotonic() - self.clock >= self.recipe.time_limit
+        return (
+            self.options.time_limit is not None and time.monotonic() - self.clock >= self.options.time_limit
+        )
 
     def _report(self) -> None:
         now = time.monotonic()
-        self.seconds = now - self.clock
+        self.done.seconds = now - self.clock
         if now - self.reported > REPORT_SECONDS:
             self.reported = now
-            bits = self.nats / self.counted / math.log(2)
-            rate = self.tokens / max(self.seconds, 1e-9)
-            held_out = f", held out {self.best_bits:.3f}" if math.isfinite(self.best_bits) else ""
-            note = f"epoch {self.epoch + 1}, {bits:.3f} bits a token{held_out}, {rate:,.0f} tokens/s"
-            self.monitor.progress(self._progress(), 1.0, note)
+            bits = self.done.nats / self.done.counted / math.log(2)
+            rate = self.done.tokens / max(self.done.seconds, 1e-9)
+            held_out = f", held out {self.done.best_bits:.3f}" if math.isfinite(self.done.best_bits) else ""
+            note = f"epoch {self.done.epoch + 1}, {bits:.3f} bits a token{held_out}, {rate:,.0f} tokens/s"
+            self.monitor.progress(self._share_done(), 1.0, note)
         if now - self.saved > CHECKPOINT_SECONDS:
             self._save()
 
     # Checkpoints ------------------------------------------------------------------------------------
 
-    _facts = (
-        *("epoch", "minibatch", "updates", "tokens", "seconds", "nats", "counted", "epoch_rng"),
-        *("best_bits", "since_best", "history", "notes"),
-    )
-
     def _fingerprint(self) -> str:
         """What must be the same for a checkpoint to be gone on with."""
         shapes = [(name, list(p.shape)) for name, p in self.network.named_parameters()]
-        told = json.dumps([dataclasses.asdict(self.recipe), shapes, repr(self.network)], sort_keys=True)
-        digest = hashlib.sha256(told.encode())
+        settings = json.dumps(
+            [self.options.options(), self.arithmetic, shapes, repr(self.network)], sort_keys=True
+        )
+        digest = hashlib.sha256(settings.encode())
         for tokens in (self.train, self.valid or self.train):
             digest.update(tokens.ids.tobytes() + tokens.starts.tobytes())
         return digest.hexdigest()
@@ -329,8 +325,7 @@ class Trainer:
         self.saved = time.monotonic()
         if self.monitor.checkpoint is None:
             return
-        facts: dict[str, Any] = {name: getattr(self, name) for name in self._facts}
-        facts["fingerprint"] = self._fingerprint()
+        facts = dataclasses.asdict(self.done) | {"fingerprint": self._fingerprint()}
         arrays: dict[str, Any] = {
             f"{kind}.{i}": t.cpu().numpy() for kind, ts in self._tensors().items() for i, t in enumerate(ts)
         }
@@ -347,18 +342,16 @@ class Trainer:
                 arrays = {name: archive[name] for name in archive.files}
             facts = json.loads(str(arrays.pop("facts")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            self.notes.append(f"the checkpoint {path.name} is damaged; training began anew")
+            self.done.notes.append(f"the checkpoint {path.name} is damaged; training began anew")
             return
         if facts.pop("fingerprint", None) != self._fingerprint():
             return
-        for name in self._facts:
-            setattr(self, name, facts[name])
-        device = self.parameters[0].device
+        self.done = Progress(**facts)
         kinds: dict[str, list[Tensor]] = {}
         for name, array in arrays.items():
             kind = name.partition(".")[0]
             kinds.setdefault(kind, []).append(
-                torch.from_numpy(array).to("cpu" if kind == "generator" else device)
+                torch.from_numpy(array).to("cpu" if kind == "generator" else self.device)
             )
         self._load(kinds["weights"])
         self.best = kinds["best"]
@@ -366,7 +359,7 @@ class Trainer:
         self.state = tuple(kinds["state"]) if "state" in kinds else None
         self.generator.set_state(kinds["generator"][0])
         moments = iter(kinds.get("moments", []))
-        if "moments" in kinds and self.recipe.optimizer == "adamw":
+        if "moments" in kinds and self.options.optimizer == "adamw":
             for p in self.parameters:
                 with contextlib.suppress(StopIteration):
                     self.optimizer.state[p] = {

@@ -68,24 +68,17 @@ class TransformerNetwork(DirectNetwork):
 
     looked_up = ("embedding.weight", "grams")
 
-    def __init__(
-        self,
-        vocab_size: int,
-        width: int,
-        layers: int,
-        heads: int,
-        window: int,
-        dropout: float,
-        direct: int,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, model: Transformer, generator: torch.Generator) -> None:
         super().__init__()
-        self.vocab_size, self.width, self.window = vocab_size, width, window
-        self.dropout, self.direct, self.generator = dropout, direct, generator
+        vocab_size, width, layers = model.vocab_size, model.hidden, model.layers
+        self.vocab_size, self.width, self.window = vocab_size, width, model.window
+        self.dropout, self.direct, self.generator = model.dropout, model.longest, generator
         self.embedding = nn.Embedding(vocab_size, width)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout, generator) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(width, model.heads, model.dropout, generator) for _ in range(layers)
+        )
         self.norm, self.output = nn.LayerNorm(width), nn.Linear(width, vocab_size)
-        self.grams = gram_table(vocab_size) if direct else None
+        self.grams = gram_table(vocab_size) if self.direct else None
         with torch.no_grad():
             for name, p in self.named_parameters():
                 if name == "embedding.weight":
@@ -143,13 +136,4 @@ class Transformer(TunedModel):
             raise InputError(f"hidden={self.hidden} must be a multiple of twice heads={self.heads}")
 
     def _network(self, generator: torch.Generator) -> Network:
-        return TransformerNetwork(
-            self.vocab_size,
-            self.hidden,
-            self.layers,
-            self.heads,
-            self.window,
-            self.dropout,
-            self._longest,
-            generator,
-        )
+        return TransformerNetwork(self, generator)

@@ -22,25 +22,18 @@ class WindowNetwork(DirectNetwork):
 
     looked_up = ("embedding", "grams")
 
-    def __init__(
-        self,
-        vocab_size: int,
-        hidden: int,
-        window: int,
-        embedding: int,
-        dropout: float,
-        direct: int,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, model: WindowPerceptron, generator: torch.Generator) -> None:
         super().__init__()
-        self.vocab_size, self.window, self.dropout, self.generator = vocab_size, window, dropout, generator
-        self.direct, self.kept = direct, max(window - 1, direct)
-        self.embedding = nn.Parameter(torch.empty(vocab_size + 1, embedding))
-        self.U = nn.Parameter(torch.empty(window * embedding, hidden))
+        vocab_size, hidden = model.vocab_size, model.hidden
+        self.vocab_size, self.window, self.dropout = vocab_size, model.window, model.dropout
+        self.generator, self.direct = generator, model.longest
+        self.kept = max(self.window - 1, self.direct)
+        self.embedding = nn.Parameter(torch.empty(vocab_size + 1, model.embedding))
+        self.U = nn.Parameter(torch.empty(self.window * model.embedding, hidden))
         self.b = nn.Parameter(torch.zeros(hidden))
         self.output = nn.Parameter(torch.empty(hidden, vocab_size))
         self.c = nn.Parameter(torch.zeros(vocab_size))
-        self.grams = gram_table(vocab_size) if direct else None
+        self.grams = gram_table(vocab_size) if self.direct else None
         with torch.no_grad():
             self.embedding.normal_(0.0, 1.0, generator=generator)
             for matrix in (self.U, self.output):
@@ -80,6 +73,4 @@ class WindowPerceptron(TunedModel):
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1")
 
     def _network(self, generator: torch.Generator) -> Network:
-        return WindowNetwork(
-            self.vocab_size, self.hidden, self.window, self.embedding, self.dropout, self._longest, generator
-        )
+        return WindowNetwork(self, generator)

@@ -15,10 +15,8 @@ from lmbench.models.laws import check_model
 from lmbench.models.neural.model import _NOTHING_READ
 from lmbench.models.neural.network import Network, dropped, score
 from lmbench.models.neural.plain_cell import PlainRecurrence
-from lmbench.models.neural.recurrent import RecurrentNetwork
 from lmbench.models.neural.scratch import ScratchNetwork
-from lmbench.models.neural.transformer import TransformerNetwork, rotate
-from lmbench.models.neural.window import WindowNetwork
+from lmbench.models.neural.transformer import rotate
 from lmbench.text.tokens import Tokens
 
 
@@ -26,19 +24,13 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def network(cell: str, **options) -> RecurrentNetwork:
-    settings = {
-        "hidden": 6,
-        "layers": 1,
-        "embedding": 0,
-        "dropout": 0.0,
-        "weight_drop": 0.0,
-        "noise": 0.0,
-        "direct": 0,
-        "input_scale": 0.5,
-        "tied": False,
-    } | options
-    return RecurrentNetwork(cell, V, generator=generator(), **settings).double()
+def network(name: str, **options) -> Network:
+    usual = {"hidden": 6, "dropout": 0.0, "direct": 0}
+    if name in ("rnn", "gru", "lstm"):
+        usual |= {"layers": 1, "embedding": 0, "weight_drop": 0.0, "input_scale": 0.5, "tied": False}
+    model = make_model(name, **usual | options)
+    model.vocab_size = V
+    return model._network(generator()).double()
 
 
 # Gradients -------------------------------------------------------------------------------------------
@@ -127,17 +119,16 @@ def filled(net: Network) -> Network:
     return net
 
 
+SMALL_TRANSFORMER = {"hidden": 8, "layers": 2, "heads": 2, "window": 5}
 NETWORKS = {
     "rnn": lambda: network("rnn", layers=2),
     "gru": lambda: network("gru", layers=2),
     "lstm": lambda: network("lstm", layers=2),
     "lstm with direct n-grams": lambda: filled(network("lstm", direct=3)),
-    "transformer": lambda: TransformerNetwork(V, 8, 2, 2, 5, 0.0, 0, generator()).double(),
-    "transformer with direct n-grams": lambda: filled(
-        TransformerNetwork(V, 8, 2, 2, 5, 0.0, 3, generator()).double()
-    ),
-    "mlp": lambda: WindowNetwork(V, 6, 4, 3, 0.0, 0, generator()).double(),
-    "mlp with direct n-grams": lambda: filled(WindowNetwork(V, 6, 2, 3, 0.0, 4, generator()).double()),
+    "transformer": lambda: network("transformer", **SMALL_TRANSFORMER),
+    "transformer with direct n-grams": lambda: filled(network("transformer", **SMALL_TRANSFORMER, direct=3)),
+    "mlp": lambda: network("mlp", window=4, embedding=3),
+    "mlp with direct n-grams": lambda: filled(network("mlp", window=2, embedding=3, direct=4)),
 }
 
 

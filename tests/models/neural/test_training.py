@@ -13,15 +13,15 @@ from cycle import V, small, text
 from lmbench.models import Monitor, make_model
 from lmbench.models.laws import check_model
 from lmbench.models.neural.scratch import ScratchNetwork
-from lmbench.models.neural.training import Recipe, Trainer, clip_gradients, minibatches
+from lmbench.models.neural.training import Trainer, clip_gradients, minibatches
 from lmbench.text.tokens import Tokens
 
 
 def test_sequential_minibatches_carry_the_state_and_random_ones_do_not():
     tokens = text(200)
     for sampling, carried in [("sequential", True), ("random", False)]:
-        recipe = Recipe(batch=3, steps=8, sampling=sampling)
-        goes_on = [c for _, _, c in minibatches(tokens, recipe, np.random.default_rng(0))]
+        options = make_model("rnn-scratch", batch=3, steps=8, sampling=sampling)
+        goes_on = [c for _, _, c in minibatches(tokens, options, np.random.default_rng(0))]
         assert goes_on == [False] + [carried] * (len(goes_on) - 1)
 
 
@@ -30,7 +30,7 @@ def test_training_on_one_lane_in_pieces_carries_values_but_no_gradient():
     net, tokens = ScratchNetwork(V, 5, 0.5, 0.5, torch.Generator().manual_seed(0)).double(), text(41)
     trainer = Trainer(
         net,
-        Recipe(lr=1e-12, steps=5, batch=1),
+        make_model("rnn-scratch", lr=1e-12, steps=5, batch=1),
         tokens,
         None,
         np.random.default_rng(0),
@@ -50,9 +50,9 @@ def test_training_on_one_lane_in_pieces_carries_values_but_no_gradient():
 def test_short_documents_are_rows_that_begin_with_bos_and_every_token_is_predicted_once():
     starts = (0, 3, 10, 11, 20, 28, 33, 39)
     tokens = text(45, starts=starts)
-    recipe = Recipe(batch=2, steps=8)
+    options = make_model("rnn-scratch", batch=2, steps=8)
     seen = []
-    for x, y, continues in minibatches(tokens, recipe, np.random.default_rng(0)):
+    for x, y, continues in minibatches(tokens, options, np.random.default_rng(0)):
         assert not continues
         assert (x[:, 0] == tokens.bos).all()
         for row, target in zip(x, y, strict=True):
