@@ -31,7 +31,8 @@ _MAX_RANK = 2**31 - 1
 class NgramCounts(NgramTrie):
     """How often each n-gram occurs.
 
-    counts: for each order, (N_k,) int32 (int64 for texts of more than 2^31 tokens); counts[0] is the number of tokens; words that never occur have count 0.
+    counts: for each order, (N_k,) int32 (int64 for texts of more than 2^31 tokens); counts[0] is the number of tokens;
+    words that never occur have count 0.
     suffixes: for each order k, (N_k,) int32: the rank, in order k-1, of each n-gram without its first word (order 0: 0).
     store: where these columns are kept, and those that are made of them.
     """
@@ -84,10 +85,10 @@ class NgramCounts(NgramTrie):
 
 def values_at(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """(T,): the value of each rank, 0 where the rank is -1."""
-    found = np.zeros(len(ranks), dtype=values.dtype)
-    known = ranks >= 0
-    found[known] = values[ranks[known]]
-    return found
+    chosen = np.zeros(len(ranks), dtype=values.dtype)
+    present = ranks >= 0
+    chosen[present] = values[ranks[present]]
+    return chosen
 
 
 def sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:
@@ -122,14 +123,16 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
         within = k - 2 if tokens.bos >= 0 else k - 1  # so far back no document may begin
         if within:
             ends = ends[~is_bos[ends - within]]
-        spelt = ranks[ends - 1].astype(np.int64)
-        spelt *= vocab_size
-        spelt += symbols[ends]
+        keys = ranks[ends - 1].astype(np.int64)
+        keys *= vocab_size
+        keys += symbols[ends]
         contexts = len(words[k - 1])
-        spelt, sorted_ends = sort_keys(spelt, ends, contexts * vocab_size)
-        first = first_of_runs(spelt)
-        number = np.diff(first, append=len(spelt))
-        for columns, column in zip((words, begins), unspelt(spelt[first], contexts, vocab_size), strict=True):
+        keys, sorted_ends = sort_keys(keys, ends, contexts * vocab_size)
+        first = first_of_runs(keys)
+        number = np.diff(first, append=len(keys))
+        for columns, column in zip(
+            (words, begins), split_keys(keys[first], contexts, vocab_size), strict=True
+        ):
             columns.append(column)
         counts.append(number.astype(kind))
         suffixes.append(ranks[sorted_ends[first]])
@@ -145,7 +148,7 @@ def count_type(tokens: int) -> type:
     return np.int32 if tokens < 2**31 else np.int64
 
 
-def unspelt(keys: np.ndarray, contexts: int, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
+def split_keys(keys: np.ndarray, contexts: int, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
     """``words`` and, for the order before with its (contexts) n-grams, ``begins`` of ascending keys."""
     prefixes = keys // vocab_size
     begins = np.zeros(contexts + 1, dtype=np.uint32)
@@ -166,22 +169,24 @@ def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
     suffixes = [a.suffixes[0], a.suffixes[1]]
     new_a = new_b = np.arange(vocab_size)  # the merged rank of each n-gram of the order before
     for k in range(2, a.order + 1):
-        spelt_a = new_a[a.prefixes(k)] * vocab_size + a.words[k]
-        spelt_b = new_b[b.prefixes(k)] * vocab_size + b.words[k]
-        spelt = np.concatenate([spelt_a, spelt_b])
+        keys_a = new_a[a.prefixes(k)] * vocab_size + a.words[k]
+        keys_b = new_b[b.prefixes(k)] * vocab_size + b.words[k]
+        keys = np.concatenate([keys_a, keys_b])
         contexts = len(words[k - 1])
-        spelt, where = sort_keys(spelt, np.arange(len(spelt)), contexts * vocab_size, runs=True)
-        first = first_of_runs(spelt)
+        keys, where = sort_keys(keys, np.arange(len(keys)), contexts * vocab_size, runs=True)
+        first = first_of_runs(keys)
         check_size(k, len(first))
-        for columns, column in zip((words, begins), unspelt(spelt[first], contexts, vocab_size), strict=True):
+        for columns, column in zip(
+            (words, begins), split_keys(keys[first], contexts, vocab_size), strict=True
+        ):
             columns.append(column)
         number = np.concatenate([a.counts[k], b.counts[k]])[where]
         counts.append(np.add.reduceat(number, first, dtype=kind) if len(first) else number.astype(kind))
         suffix = np.concatenate([new_a[a.suffixes[k]], new_b[b.suffixes[k]]])
         suffixes.append(suffix[where[first]].astype(np.int32))
-        new = np.empty(len(spelt), dtype=np.int64)
-        new[where] = np.repeat(np.arange(len(first)), np.diff(first, append=len(spelt)))
-        new_a, new_b = np.split(new, [len(spelt_a)])
+        new = np.empty(len(keys), dtype=np.int64)
+        new[where] = np.repeat(np.arange(len(first)), np.diff(first, append=len(keys)))
+        new_a, new_b = np.split(new, [len(keys_a)])
     return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes))
 
 

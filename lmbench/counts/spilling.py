@@ -44,27 +44,27 @@ def count_spilled(tokens: Tokens, order: int, vocab_size: int, store: Memory) ->
         merged = [
             store.column(column_type) for column_type in (word_type(vocab_size), np.uint32, kind, np.int32)
         ]
-        size = known = 0  # n-grams so far, and contexts of which it is known where theirs begin
-        for spelt, number, suffix in _merged(run, cuts, contexts * vocab_size, store, ranks_of_run):
-            prefix = spelt // vocab_size
+        size = begun = 0  # n-grams so far, and contexts of which it is known where theirs begin
+        for in_order, number, suffix in _merged(run, cuts, contexts * vocab_size, store, ranks_of_run):
+            prefix = in_order // vocab_size
             following = int(prefix[-1]) + 1
-            begin = np.searchsorted(prefix, np.arange(known, following)) + size
+            begin = np.searchsorted(prefix, np.arange(begun, following)) + size
             for column, piece in zip(
-                merged, (spelt - prefix * vocab_size, begin, number, suffix), strict=True
+                merged, (in_order - prefix * vocab_size, begin, number, suffix), strict=True
             ):
                 column.append(piece)
-            size, known = size + len(spelt), following
-        merged[1].append(np.full(contexts + 1 - known, size))
+            size, begun = size + len(in_order), following
+        merged[1].append(np.full(contexts + 1 - begun, size))
         check_size(k, size)
         for columns, column in zip((words, begins, counts, suffixes), merged, strict=True):
             columns.append(column.array())
         if ranks_of_run is not None:
             of_symbols = store.column(np.int32)
             for block, cut in zip(store.blocks(len(symbols)), cuts, strict=False):
-                at = place[block].copy()
-                known_at = at >= 0
-                at[known_at] = ranks_of_run[cut:][at[known_at]]
-                of_symbols.append(at)
+                numbers = place[block].copy()
+                numbered = numbers >= 0
+                numbers[numbered] = ranks_of_run[cut:][numbers[numbered]]
+                of_symbols.append(numbers)
             ranks = of_symbols.array()
     return NgramCounts(vocab_size, tuple(words), tuple(begins), tuple(counts), tuple(suffixes), store)
 
@@ -101,18 +101,18 @@ def _runs(
         before = np.full(block.stop - block.start, -1, dtype=np.int32)
         before[block.start == 0 :] = ranks[max(block.start - 1, 0) : block.stop - 1]
         ends = np.flatnonzero((before >= 0) & ~is_bos[block])
-        spelt = before[ends].astype(np.int64)
-        spelt *= vocab_size
-        spelt += symbols[block][ends]
-        spelt, ends = sort_keys(spelt, ends, bound)
-        first = first_of_runs(spelt)
-        number = np.diff(first, append=len(spelt))
-        for column, piece in zip(columns, (spelt[first], number, ranks[block][ends[first]]), strict=True):
+        in_order = before[ends].astype(np.int64)
+        in_order *= vocab_size
+        in_order += symbols[block][ends]
+        in_order, ends = sort_keys(in_order, ends, bound)
+        first = first_of_runs(in_order)
+        number = np.diff(first, append=len(in_order))
+        for column, piece in zip(columns, (in_order[first], number, ranks[block][ends[first]]), strict=True):
             column.append(piece)
         if placed:
-            at = np.full(len(before), -1, dtype=np.int32)
-            at[ends] = np.repeat(np.arange(len(first), dtype=np.int32), number)
-            place.append(at)
+            numbers = np.full(len(before), -1, dtype=np.int32)
+            numbers[ends] = np.repeat(np.arange(len(first), dtype=np.int32), number)
+            place.append(numbers)
         cuts.append(cuts[-1] + len(first))
     return tuple(column.array() for column in columns), place.array(), cuts
 
@@ -139,15 +139,17 @@ def _merged(
             reach = min(going_on)
             pieces = [piece[: np.searchsorted(piece, reach, side="right")] for piece in pieces]
         taken = [slice(begin, begin + len(piece)) for begin, piece in zip(begins, pieces, strict=True)]
-        spelt = np.concatenate(pieces)
-        spelt, where = sort_keys(spelt, np.arange(len(spelt)), bound, runs=True)
-        first = first_of_runs(spelt)
+        in_order = np.concatenate(pieces)
+        in_order, where = sort_keys(in_order, np.arange(len(in_order)), bound, runs=True)
+        first = first_of_runs(in_order)
         number = np.concatenate([counts[s] for s in taken])[where]
         suffix = np.concatenate([suffixes[s] for s in taken])[where[first]]
-        yield spelt[first], np.add.reduceat(number, first, dtype=np.int64), suffix
+        yield in_order[first], np.add.reduceat(number, first, dtype=np.int64), suffix
         if ranks is not None:
-            rank = np.empty(len(spelt), dtype=np.int32)
-            rank[where] = np.repeat(np.arange(total, total + len(first)), np.diff(first, append=len(spelt)))
+            rank = np.empty(len(in_order), dtype=np.int32)
+            rank[where] = np.repeat(
+                np.arange(total, total + len(first)), np.diff(first, append=len(in_order))
+            )
             for s, of_run in zip(
                 taken, np.split(rank, np.cumsum([len(p) for p in pieces])[:-1]), strict=True
             ):

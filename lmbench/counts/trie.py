@@ -85,9 +85,9 @@ class NgramTrie(ABC):
         if k == 1:
             return np.zeros(self.sizes[1], dtype=np.int32)
         shorter = self.find_suffixes(k - 1)[self.prefixes(k)]
-        known = np.flatnonzero(shorter >= 0)
+        present = np.flatnonzero(shorter >= 0)
         suffixes = np.full(len(shorter), -1, dtype=np.int32)
-        suffixes[known] = self.find(k - 1, shorter[known], self.words[k][known])
+        suffixes[present] = self.find(k - 1, shorter[present], self.words[k][present])
         return suffixes
 
     def search(self, k: int, contexts: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,15 +96,15 @@ class NgramTrie(ABC):
             return self._look_up(k, contexts, words)
         first, beyond = self.children(k - 1, contexts)
         ranks = first.copy()
-        at = np.flatnonzero(first < beyond)
-        low, high, wanted = first[at], beyond[at], words[at]
-        while len(at):  # bisection of all ranges at once; the short ones are soon done
+        places = np.flatnonzero(first < beyond)
+        low, high, wanted = first[places], beyond[places], words[places]
+        while len(places):  # bisection of all ranges at once; the short ones are soon done
             middle = (low + high) >> 1
             below = self.words_at(k, middle) < wanted
             low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
-            ranks[at] = low
+            ranks[places] = low
             open_ = low < high
-            at, low, high, wanted = at[open_], low[open_], high[open_], wanted[open_]
+            places, low, high, wanted = places[open_], low[open_], high[open_], wanted[open_]
         found = ranks < beyond
         inside = np.flatnonzero(found)
         found[inside] = self.words_at(k, ranks[inside]) == words[inside]
@@ -116,7 +116,7 @@ class NgramTrie(ABC):
         first = begins.take(contexts, mode="clip")
         number = begins[1:].take(contexts, mode="clip")
         number -= first
-        one, two = self.index[k].candidates(_spelt(contexts, words, self.vocab_size))
+        one, two = self.index[k].candidates(_keys(contexts, words, self.vocab_size))
         few = number <= _FEW
         one, two = np.where(few, first, one), np.where(few, first + np.uint32(1), two)
         is_one = one - first < number  # unsigned: also false where one < first
@@ -137,7 +137,7 @@ class NgramTrie(ABC):
             many = number > _FEW
             contexts = np.repeat(np.flatnonzero(many), number[many])
             ranks = np.flatnonzero(np.repeat(many, number))
-            self.index[k] = TwoPlaces(_spelt(contexts, self.words[k][ranks], self.vocab_size), ranks)
+            self.index[k] = TwoPlaces(_keys(contexts, self.words[k][ranks], self.vocab_size), ranks)
 
     def walk(self, tokens: Tokens) -> Walk:
         """Looks up every n-gram of a text that ends in each of its tokens."""
@@ -187,20 +187,20 @@ class Walk:
 
     ranks: (order+1, S) int32: entry k, s is the rank of the n-gram of order k that ends in symbol s, -1 where it is
     not in the trie or would begin before its document. The symbols are the T tokens and a ``bos`` before each
-    document. at: (T,) int64, the symbols that are tokens.
+    document. places: (T,) int64, the symbols that are tokens.
     """
 
     ranks: np.ndarray
-    at: np.ndarray
+    places: np.ndarray
 
     def grams(self, k: int) -> np.ndarray:
         """(T,) int32: the n-gram of order k that ends in each token."""
-        ranks: np.ndarray = self.ranks[k][self.at]
+        ranks: np.ndarray = self.ranks[k][self.places]
         return ranks
 
     def contexts(self, k: int) -> np.ndarray:
         """(T,) int32: the n-gram of order k that ends just before each token."""
-        ranks: np.ndarray = self.ranks[k][self.at - 1]
+        ranks: np.ndarray = self.ranks[k][self.places - 1]
         return ranks
 
 
@@ -224,7 +224,7 @@ def with_bos(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
     return symbols, is_bos
 
 
-def _spelt(contexts: np.ndarray, words: np.ndarray, vocab_size: int) -> np.ndarray:
+def _keys(contexts: np.ndarray, words: np.ndarray, vocab_size: int) -> np.ndarray:
     """(Q,) uint64: keys of contexts (ranks ≥ 0) continued by words."""
     keys = np.multiply(contexts, np.uint64(vocab_size), dtype=np.uint64, casting="unsafe")
     np.add(keys, words, out=keys, casting="unsafe")

@@ -180,24 +180,24 @@ def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
     path, fixed, _ = MODELS.get(name, (name, {}, ""))
     module, _, attribute = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, SyntaxError) as error:
         raise InputError(f"cannot load model {name}: {error}") from None
-    if not (isinstance(found, type) and issubclass(found, LanguageModel)):
+    if not (isinstance(kind, type) and issubclass(kind, LanguageModel)):
         raise InputError(f"{name} is not a subclass of lmbench.LanguageModel")
-    if found.__abstractmethods__:
-        raise InputError(f"model {name} lacks {', '.join(sorted(found.__abstractmethods__))}; write them")
-    return found, fixed
+    if kind.__abstractmethods__:
+        raise InputError(f"model {name} lacks {', '.join(sorted(kind.__abstractmethods__))}; write them")
+    return kind, fixed
 
 
 def make_model(name: str, /, **options: Any) -> LanguageModel:
     """A model that is not fitted yet. Options may be typed values or strings; raises InputError for wrong ones."""
-    found, fixed = model_class(name)
+    kind, fixed = model_class(name)
     clash = [key for key in options if key in fixed]
     if clash:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
-    fields = option_fields(found)
-    chosen = {fields[key].name: value for key, value in typed_options(found, name, options).items()}
-    model = found(**fixed, **chosen)
+    fields = option_fields(kind)
+    chosen = {fields[key].name: value for key, value in typed_options(kind, name, options).items()}
+    model = kind(**fixed, **chosen)
     model.registered = name
     return model

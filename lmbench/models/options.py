@@ -57,15 +57,15 @@ def typed_options(model: type[Any], name: str, given: Mapping[str, Any]) -> dict
     return {key: typed(f"option of {name}", key, value, kinds) for key, value in given.items()}
 
 
-def typed(what: str, key: str, value: Any, known: Mapping[str, Any]) -> Any:
-    """``value`` as the type that ``known`` (key -> annotation) gives; raises InputError that names all of it."""
-    if key not in known:
-        raise unknown(what, key, known)
+def typed(what: str, key: str, value: Any, kinds: Mapping[str, Any]) -> Any:
+    """``value`` as the type that ``kinds`` (key -> annotation) gives; raises InputError that names all of it."""
+    if key not in kinds:
+        raise unknown(what, key, kinds)
     try:
-        return _convert(value, known[key])
+        return _convert(value, kinds[key])
     except ValueError:  # msgspec's is one
-        said = str(value) if len(str(value)) <= 60 else f"{str(value)[:60]}…"
-        raise InputError(f"{what} {key}={said} is not {_describe(known[key])}") from None
+        shown = str(value) if len(str(value)) <= 60 else f"{str(value)[:60]}…"
+        raise InputError(f"{what} {key}={shown} is not {_describe(kinds[key])}") from None
 
 
 def _convert(value: Any, kind: Any) -> Any:

@@ -20,14 +20,14 @@ def saved_array(
 
     shape: None where any length will do. kinds: numpy's letters for the kinds of numbers allowed.
     """
-    found = state.get(name)
-    if found is None:
+    array = state.get(name)
+    if array is None:
         raise InputError(f"the array {name} is missing")
-    fits = len(found.shape) == len(shape) and all(
-        n in (None, m) for n, m in zip(shape, found.shape, strict=True)
+    fits = len(array.shape) == len(shape) and all(
+        n in (None, m) for n, m in zip(shape, array.shape, strict=True)
     )
-    if not fits or found.dtype.kind not in kinds:
+    if not fits or array.dtype.kind not in kinds:
         raise InputError(
-            f"the array {name} is {found.dtype} {found.shape}, not what the model's options ask for"
+            f"the array {name} is {array.dtype} {array.shape}, not what the model's options ask for"
         )
-    return found
+    return array

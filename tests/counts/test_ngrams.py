@@ -81,7 +81,7 @@ def test_walk_finds_every_ngram_and_stays_in_the_document(train, test, order, bo
                 context = symbols[end - k : end - 1] if k <= end else None
                 assert walk.contexts(k - 1)[t] == rank_of[k - 1].get(context, -1)
             t += 1
-    assert t == len(walk.at)
+    assert t == len(walk.places)
 
 
 @given(documents_of, st.integers(2, 4), symbols_before)

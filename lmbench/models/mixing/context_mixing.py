@@ -111,10 +111,10 @@ class ContextMixing(LanguageModel):
     # Scoring ---------------------------------------------------------------------------------------
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        found = np.empty(len(tokens))
+        log_probs = np.empty(len(tokens))
         for part, rows in self._rows(tokens):
-            found[part] = rows[np.arange(len(rows)), tokens.ids[part]]
-        return found
+            log_probs[part] = rows[np.arange(len(rows)), tokens.ids[part]]
+        return log_probs
 
     def _distributions(self, tokens: Tokens) -> np.ndarray:
         return np.concatenate([rows for _, rows in self._rows(tokens)])
@@ -137,8 +137,8 @@ class ContextMixing(LanguageModel):
                 alike = np.flatnonzero(k[:-1] == k[-1])
                 if self._shorter(i):
                     longer, symbols = keys[i + 1][alike], ids[alike]
-                    known = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
-                    alike = alike[first_pairs(longer, symbols) & ~known]
+                    counted = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
+                    alike = alike[first_pairs(longer, symbols) & ~counted]
                 counts[i, 0] += self.times * np.bincount(ids[alike], minlength=self.vocab_size)
         row: np.ndarray = self._mix(counts, place[-1:])[0]
         return row
@@ -146,9 +146,7 @@ class ContextMixing(LanguageModel):
     def _mix(self, counts: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(T, V) float64, nats: the mixture, given (contexts, T, V) counts and (T,) positions in the word."""
         features, evidence = self._features(counts, place)
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # a damaged file's weights; what comes of them is refused
+        with np.errstate(all="ignore"):  # a damaged file's weights; what comes of them is refused
             return log_softmax(np.matmul(self.gate.weights(evidence)[:, None], features)[:, 0])
 
     def _features(self, counts: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

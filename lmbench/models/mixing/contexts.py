@@ -45,7 +45,7 @@ class Contexts:
         is_bos = np.zeros(size, dtype=bool)
         is_bos[begin] = True
         symbols[~is_bos] = tokens.ids
-        at = np.flatnonzero(~is_bos)
+        ends_here = np.flatnonzero(~is_bos)
         document = np.repeat(begin, np.diff(np.append(begin, size)))
         # The last word boundary before each symbol.
         boundary = np.where(is_bos | (symbols == self.separator), np.arange(size), 0)
@@ -65,19 +65,24 @@ class Contexts:
             hashes: np.ndarray = (sums[end] - sums[first]) * inverses[first]
             return hashes
 
-        keys = [stretch(np.maximum(at - k, document[at]), at) for k in self.orders]
-        ends = [boundary[at]]  # where the last words ended, the latest first
+        keys = [stretch(np.maximum(ends_here - k, document[ends_here]), ends_here) for k in self.orders]
+        ends = [boundary[ends_here]]  # where the last words ended, the latest first
         for _ in range(3):
             ends.append(np.where(is_bos[ends[-1]], ends[-1], boundary[ends[-1]]))
         now, one, two, three = (end + 1 for end in ends)
-        place = np.minimum(at - now, FAR)
+        place = np.minimum(ends_here - now, FAR)
         if self.words:
-            word = stretch(now, at)
-            keys += [word, stretch(one, at), word + scramble(stretch(two, one)), stretch(two, at)]
-            keys += [stretch(np.maximum(now - 4, one), at), word + scramble(stretch(three, two))]
+            word = stretch(now, ends_here)
+            keys += [
+                word,
+                stretch(one, ends_here),
+                word + scramble(stretch(two, one)),
+                stretch(two, ends_here),
+            ]
+            keys += [stretch(np.maximum(now - 4, one), ends_here), word + scramble(stretch(three, two))]
             keys += [scramble(stretch(one, now)) + place.astype(np.uint64)]
         if self.gaps:
-            before = [symbols[np.maximum(at - k, document[at])] for k in range(1, _REACH + 1)]
+            before = [symbols[np.maximum(ends_here - k, document[ends_here])] for k in range(1, _REACH + 1)]
             keys += [sum_of({k: before[k - 1] for k in gap}) for gap in _GAPS]
             for bits, whole in _CLASSED:
                 classes = np.append(self.classes & ((1 << bits) - 1), 1 << bits)  # the last, NOTHING's

@@ -37,12 +37,12 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 def newton(features: np.ndarray, ids: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
     """(K,) the w that minimises Σ_t -ln softmax(w · f_t)[x_t] + strength/2 |w - prior|², which is convex."""
-    said = np.take_along_axis(features, ids[:, None, None], axis=2)[:, :, 0].sum(axis=0, dtype=np.float64)
+    observed = np.take_along_axis(features, ids[:, None, None], axis=2)[:, :, 0].sum(axis=0, dtype=np.float64)
     blocks = np.array_split(features, max(1, features.size // (1 << 22)))
 
     def measure(w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient and curvature at w."""
-        value, gradient, curvature = 0.0, -said, np.zeros((len(w), len(w)))
+        value, gradient, curvature = 0.0, -observed, np.zeros((len(w), len(w)))
         for f in blocks:
             scores = np.einsum("k,tkv->tv", w.astype(f.dtype), f)
             top = scores.max(axis=1, keepdims=True)
@@ -55,7 +55,7 @@ def newton(features: np.ndarray, ids: np.ndarray, prior: np.ndarray, strength: f
             gradient = gradient + mean.sum(axis=0)
             spread = spread.transpose(1, 0, 2).reshape(len(w), -1)
             curvature += spread @ spread.T
-        value -= float(w @ said)
+        value -= float(w @ observed)
         value += strength / 2 * float(((w - prior) ** 2).sum())
         return (
             value,
@@ -70,9 +70,9 @@ def newton(features: np.ndarray, ids: np.ndarray, prior: np.ndarray, strength: f
             break
         size = 1.0
         while size > 1e-3:
-            at = measure(w - size * step)
-            if at[0] < value:
-                w, (value, gradient, curvature) = w - size * step, at
+            trial = measure(w - size * step)
+            if trial[0] < value:
+                w, (value, gradient, curvature) = w - size * step, trial
                 break
             size /= 2
         else:
@@ -99,8 +99,8 @@ class Gate:
 
     def weights(self, evidence: np.ndarray) -> np.ndarray:
         """(T, K) float64, of any sign, given (T, E)."""
-        found: np.ndarray = np.tanh((evidence - self.mean) / self.spread @ self.A + self.a) @ self.B + self.b
-        return found
+        raw: np.ndarray = np.tanh((evidence - self.mean) / self.spread @ self.A + self.a) @ self.B + self.b
+        return raw
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {f.name: getattr(self, f.name) for f in fields(self)}

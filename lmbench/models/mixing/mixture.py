@@ -85,8 +85,8 @@ class Mixture(LanguageModel):
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         if self.pooling == "linear":
             return self._mix(np.stack([c.log_probs(tokens) for c in self.components]))
-        found: np.ndarray = self._distributions(tokens)[np.arange(len(tokens)), tokens.ids]
-        return found
+        log_probs: np.ndarray = self._distributions(tokens)[np.arange(len(tokens)), tokens.ids]
+        return log_probs
 
     def _distributions(self, tokens: Tokens) -> np.ndarray:
         return self._mix(np.stack([c.distributions(tokens) for c in self.components]))

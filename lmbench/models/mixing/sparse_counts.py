@@ -91,9 +91,9 @@ def counts_before(keys: np.ndarray, symbols: np.ndarray, chosen: np.ndarray, voc
     np.cumsum(counts, axis=0, out=counts)
     begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
     counts -= np.repeat(counts[begins], np.diff(begins, append=len(keys)), axis=0)
-    found = np.empty_like(counts)
-    found[order] = counts
-    return found
+    in_text_order = np.empty_like(counts)
+    in_text_order[order] = counts
+    return in_text_order
 
 
 def first_pairs(keys: np.ndarray, symbols: np.ndarray) -> np.ndarray:

@@ -55,8 +55,8 @@ class DynamicEvaluation:
         result = np.empty((len(tokens), self.network.vocab_size) if whole else len(tokens))
         for begin, end in zip(tokens.starts, [*tokens.starts[1:], len(tokens)], strict=True):
             state = self.network.start(1)
-            for at in range(begin, end, self.segment):
-                piece = slice(at, min(end, at + self.segment))
+            for offset in range(begin, end, self.segment):
+                piece = slice(offset, min(end, offset + self.segment))
                 rows, state = self._read(inputs[piece], targets[piece], state)
                 result[piece] = rows if whole else rows[np.arange(len(rows)), targets[piece]]
         self._load(self.trained)
@@ -123,14 +123,16 @@ def mean_squares(
     sums = [torch.zeros_like(p) for p in parameters]
     network.eval()
     for _ in range(samples):
-        at = int(rng.integers(max(1, len(tokens) - segment)))
-        run_up = torch.from_numpy(inputs[max(0, at - 2 * segment) : at].astype(np.int64)[:, None])
+        offset = int(rng.integers(max(1, len(tokens) - segment)))
+        run_up = torch.from_numpy(inputs[max(0, offset - 2 * segment) : offset].astype(np.int64)[:, None])
         state = network.start(1)
         if len(run_up):
             with torch.no_grad():
                 _, state = network(run_up.to(sums[0].device), state)
-        piece = torch.from_numpy(inputs[at : at + segment].astype(np.int64)[:, None]).to(sums[0].device)
-        chosen = torch.from_numpy(targets[at : at + segment].astype(np.int64)).to(sums[0].device)
+        piece = torch.from_numpy(inputs[offset : offset + segment].astype(np.int64)[:, None]).to(
+            sums[0].device
+        )
+        chosen = torch.from_numpy(targets[offset : offset + segment].astype(np.int64)).to(sums[0].device)
         logits, _ = network(piece, state)
         loss = nn.functional.cross_entropy(logits[:, 0], chosen)
         for total, g in zip(sums, torch.autograd.grad(loss, parameters), strict=True):

@@ -202,11 +202,11 @@ class NeuralModel(LanguageModel):
             texts = [text[-self._span :] for text in texts]
         if len(texts) != 1:
             return read(self.network, texts)[0]
-        text, (known, state, rows) = texts[0], self._last_read
-        if state is None or len(text) < len(known) or not np.array_equal(text[: len(known)], known):
-            known, state = text[:0], None
-        if len(text) > len(known):
-            rows, state = read(self.network, [text[len(known) :]], state)
+        text, (before, state, rows) = texts[0], self._last_read
+        if state is None or len(text) < len(before) or not np.array_equal(text[: len(before)], before):
+            before, state = text[:0], None
+        if len(text) > len(before):
+            rows, state = read(self.network, [text[len(before) :]], state)
         self._last_read = (text, state, rows)  # generation token by token then costs one step a token
         return np.array(rows)
 
@@ -222,10 +222,8 @@ class NeuralModel(LanguageModel):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         try:
-            with (
-                torch.device("meta"),
-                _Undrawn(),
-            ):  # shapes alone: options that do not fit may ask for any size
+            # Shapes alone: options that do not fit may ask for any size.
+            with torch.device("meta"), _Undrawn():
                 named = dict(self._network(torch.Generator()).named_parameters())
         except RuntimeError as error:
             raise InputError(f"its options are beyond any network ({str(error).splitlines()[0]})") from None

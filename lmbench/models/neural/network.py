@@ -18,9 +18,8 @@ from lmbench.text.tokens import Tokens
 CHUNK_LOGITS = 2**22  # about so many logits are held at once
 GRAM_WEIGHTS = 2**21  # of a table of n-grams, at most
 
-State = tuple[
-    Tensor, ...
-]  # rows of the minibatch in the last dimension but one, so that rows can be selected
+# Rows of the minibatch are in the last dimension but one, so that rows can be selected.
+State = tuple[Tensor, ...]
 
 
 class Network(nn.Module, ABC):
@@ -90,8 +89,8 @@ def from_grams(
         begin = len(ids) - steps - back
         place = (place * 1_000_003 + ids[begin : begin + steps] + 1 + back) % 2_147_483_647
         rows.append(place % len(table))
-    found = nn.functional.embedding(torch.stack(rows), table)
-    return dropped(found, dropout, generator, (*found.shape[:3], 1)).sum(0)
+    of_grams = nn.functional.embedding(torch.stack(rows), table)
+    return dropped(of_grams, dropout, generator, (*of_grams.shape[:3], 1)).sum(0)
 
 
 class DirectNetwork(Network):
@@ -157,13 +156,13 @@ def score(
                 chunk = min(
                     longest - done, max(16, CHUNK_LOGITS // (len(rows) * max(1024, network.vocab_size)))
                 )
-                at = begins[rows] + np.arange(done, done + chunk)[:, None]
-                inside = at < ends[rows]
-                at = np.where(inside, at, 0)
-                logits, state = network(torch.from_numpy(inputs[at]).long().to(device), state)
+                index = begins[rows] + np.arange(done, done + chunk)[:, None]
+                inside = index < ends[rows]
+                index = np.where(inside, index, 0)
+                logits, state = network(torch.from_numpy(inputs[index]).long().to(device), state)
                 nats = logits.double().log_softmax(-1)
                 if not whole:
-                    chosen = torch.from_numpy(targets[at]).long().to(device)
+                    chosen = torch.from_numpy(targets[index]).long().to(device)
                     nats = nats.gather(-1, chosen[..., None])[..., 0]
                 here = places[rows] + np.arange(done, done + chunk)[:, None]
                 result[here[inside]] = nats.cpu().numpy()[inside]

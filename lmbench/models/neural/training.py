@@ -99,8 +99,8 @@ def minibatches(
         chosen = jittered_batches(places, batch, steps, rng)
     else:
         chosen = sequential_batches(places, batch, steps, rng)
-    for number, (at, _) in enumerate(chosen):
-        yield inputs[at], targets[at], options.sampling == "sequential" and number > 0
+    for number, (index, _) in enumerate(chosen):
+        yield inputs[index], targets[index], options.sampling == "sequential" and number > 0
 
 
 def _documents(
@@ -114,12 +114,12 @@ def _documents(
     order = np.lexsort((rng.random(len(lengths)), lengths))  # like lengths together, equal ones in any order
     filled = np.cumsum(lengths[order]) // (options.batch * options.steps)
     groups = np.split(order, np.flatnonzero(np.diff(filled)) + 1)
-    for index in rng.permutation(len(groups)):
-        rows = groups[index]
-        at = begins[rows][:, None] + np.arange(int(lengths[rows].max()))
-        inside = at < (begins + lengths)[rows][:, None]
-        at = np.where(inside, at, 0)
-        yield inputs[at], np.where(inside, targets[at], PADDING), False
+    for group in rng.permutation(len(groups)):
+        rows = groups[group]
+        index = begins[rows][:, None] + np.arange(int(lengths[rows].max()))
+        inside = index < (begins + lengths)[rows][:, None]
+        index = np.where(inside, index, 0)
+        yield inputs[index], np.where(inside, targets[index], PADDING), False
 
 
 class Trainer:

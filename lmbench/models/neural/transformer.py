@@ -44,10 +44,10 @@ class Block(nn.Module):
         every = torch.cat([memory, self.norm_a(x)])
         q = rotate(self._heads(self.query(every[len(memory) :])), len(memory))
         keys, values = self.key_value(every).chunk(2, dim=-1)
-        found = nn.functional.scaled_dot_product_attention(
+        attended = nn.functional.scaled_dot_product_attention(
             q, rotate(self._heads(keys), 0), self._heads(values), mask
         )
-        x = x + self._dropped(self.project(found.permute(2, 0, 1, 3).flatten(2)))
+        x = x + self._dropped(self.project(attended.permute(2, 0, 1, 3).flatten(2)))
         x = x + self._dropped(self.narrow(nn.functional.gelu(self.widen(self.norm_b(x)))))
         return x, every[len(x) :]
 

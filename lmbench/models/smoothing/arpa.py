@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmbench.counts.ngrams import unspelt
+from lmbench.counts.ngrams import split_keys
 from lmbench.counts.trie import roots
 from lmbench.errors import InputError, shown
 from lmbench.models.base import LanguageModel, Traits
@@ -142,7 +142,7 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
         if number.max() > 1:
             twice = _named(arpa, k, number[ranks[0]] > 1)
             raise InputError(f"{name} has the {k}-gram {twice} twice; one of the two must go")
-        of_order = unspelt(needed, table.sizes[-1], size)
+        of_order = split_keys(needed, table.sizes[-1], size)
         longer = Backoff(
             size,
             (*table.words, of_order[0]),

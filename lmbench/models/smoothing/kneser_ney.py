@@ -165,8 +165,8 @@ class KneserNey(CountModel):
             if fault:
                 d = np.array([0.0, *self.fallback])
                 if len(adjusted[k]):
-                    told = ", ".join(f"{x:g}" for x in self.fallback)
-                    self.notes.append(f"order {k}: discounts unusable because {fault}; used {told}")
+                    values = ", ".join(f"{x:g}" for x in self.fallback)
+                    self.notes.append(f"order {k}: discounts unusable because {fault}; used {values}")
             discounts.append(d)
         return discounts
 
@@ -212,9 +212,8 @@ def tune(
     Given those of the other orders, p is affine in the three of one order, so its logarithm is concave: Newton's
     method on one order after the other, until a round gains next to nothing. 0 < D_j ≤ j throughout.
     """
-    longest = max(
-        k for k, size in enumerate(counts.sizes) if size
-    )  # longer n-grams than the text has change nothing
+    # Longer n-grams than the text has change nothing.
+    longest = max(k for k, size in enumerate(counts.sizes) if size)
     walk = counts.walk(valid)
     orders = [_held_out(counts, adjusted[k], walk, k) for k in range(1, longest + 1)]
     lowest, highest = np.full(3, 1e-4), np.array([1.0, 2.0, 3.0])

@@ -81,9 +81,8 @@ def unpack_trie(
         if begin[-1] != len(words[-1]):
             raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
         rises = words[-1][1:] > words[-1][:-1]
-        rises[begin[(begin > 0) & (begin < len(words[-1]))] - 1] = (
-            True  # from one context to the next they may fall
-        )
+        # From one context to the next they may fall.
+        rises[begin[(begin > 0) & (begin < len(words[-1]))] - 1] = True
         if not rises.all():
             raise InputError(f"the n-grams of order {k} are out of order; fit the model anew")
         begins.append(begin.astype(np.uint32))
@@ -141,5 +140,5 @@ def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """(N,) float32 or float64: what ``pack_column`` packed."""
-    found = np.array(state[name]) if name in state else state[f"{name}.values"][state[f"{name}.codes"]]
-    return found if found.dtype == np.float32 else found.astype(np.float64)
+    column = np.array(state[name]) if name in state else state[f"{name}.values"][state[f"{name}.codes"]]
+    return column if column.dtype == np.float32 else column.astype(np.float64)

@@ -117,7 +117,7 @@ class Backoff(Table):
     @property
     def nbytes(self) -> int:
         columns = (*self.words[2:], *self.begins[1:], *self.probs[1:], *self.backoffs[1:])
-        return sum(column.nbytes for column in columns) + sum(found.nbytes for found in self.index.values())
+        return sum(column.nbytes for column in columns) + sum(lookup.nbytes for lookup in self.index.values())
 
     def select(self, keep: Sequence[np.ndarray]) -> Backoff:
         """The table with only some n-grams of its highest orders.
