@@ -66,11 +66,6 @@ class NgramCounts(NgramTrie):
         """
         return sum_by(self.prefixes(k + 1), self.sizes[k], self.counts[k + 1])
 
-    def followers(self, k: int) -> np.ndarray:
-        """(N_k,) int64, k < order: how many distinct words have been seen after each n-gram."""
-        seen = self.counts[k + 1] > 0
-        return np.bincount(self.prefixes(k + 1)[seen], minlength=self.sizes[k])
-
     def left_types(self, k: int) -> np.ndarray:
         """(N_k,) integers, k < order: the number of distinct left neighbours of each n-gram.
 
@@ -106,7 +101,14 @@ def counts_of_counts(counts: np.ndarray, highest: int, store: Memory) -> np.ndar
 
 
 def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
-    """Counts the n-grams of orders 1..order inside each document. Raises InputError where order < 1 or too many."""
+    """Counts the n-grams of orders 1..order inside each document. Raises InputError where order < 1 or too many.
+
+    >>> counts = count_ngrams(Tokens.of([1, 2, 1, 2], bos=0), order=2, vocab_size=3)
+    >>> counts.counts[1]
+    array([0, 2, 2], dtype=int32)
+    >>> list(zip(counts.ngrams(2).tolist(), counts.counts[2].tolist(), strict=True))  # 0 stands before the document
+    [([0, 1], 1), ([1, 2], 2), ([2, 1], 1)]
+    """
     if order < 1:
         raise InputError(f"the order of n-grams must be at least 1, not {order}")
     symbols, is_bos = with_bos(tokens)
@@ -159,7 +161,12 @@ def split_keys(keys: np.ndarray, contexts: int, vocab_size: int) -> tuple[np.nda
 
 
 def merge(a: NgramCounts, b: NgramCounts) -> NgramCounts:
-    """The counts of two texts together. Raises ValueError where orders or vocabulary sizes differ."""
+    """The counts of two texts together. Raises ValueError where orders or vocabulary sizes differ.
+
+    >>> one, other = (count_ngrams(Tokens.of(ids), order=1, vocab_size=3) for ids in ([1, 2], [2, 2]))
+    >>> merge(one, other).counts[1]
+    array([0, 1, 3], dtype=int32)
+    """
     if (a.order, a.vocab_size) != (b.order, b.vocab_size):
         raise ValueError("counts to merge must have the same order and vocabulary size")
     vocab_size = a.vocab_size

@@ -191,7 +191,11 @@ def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
 
 
 def make_model(name: str, /, **options: Any) -> LanguageModel:
-    """A model that is not fitted yet. Options may be typed values or strings; raises InputError for wrong ones."""
+    """A model that is not fitted yet. Options may be typed values or strings; raises InputError for wrong ones.
+
+    >>> make_model("kneser-ney", order="3").options()["order"]
+    3
+    """
     kind, fixed = model_class(name)
     clash = [key for key in options if key in fixed]
     if clash:

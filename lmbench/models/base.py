@@ -217,6 +217,10 @@ class LanguageModel(ABC):
         """(T, V) float64, nats: row t is the distribution that entry t of ``log_probs`` is taken from.
 
         It needs 8 T V bytes. Raises InputError as ``log_probs`` does.
+
+        >>> from lmbench.models import make_model
+        >>> np.exp(make_model("uniform").fit([1, 2], vocab_size=4).distributions([1])).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)

@@ -192,6 +192,9 @@ def chen_goodman(n: np.ndarray) -> tuple[np.ndarray, str]:
     """(4,) the discounts of a = 0, 1, 2 and 3 or more, D_j = j − (j+1) Y n_{j+1} / n_j with Y = n_1 / (n_1 + 2 n_2).
 
     n: how many n-grams have a = 0, 1, 2, 3, 4. Also what makes them unusable, in words; empty where nothing does.
+
+    >>> chen_goodman(np.array([0, 40, 20, 10, 6]))  # Y = 1/2
+    (array([0.  , 0.5 , 1.25, 1.8 ]), '')
     """
     for j in (1, 2, 3):
         if n[j] == 0:
