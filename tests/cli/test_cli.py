@@ -289,7 +289,8 @@ def test_a_prompt_that_the_model_s_texts_could_not_hold_is_said(call, tmp_path):
 
 def test_a_claim_that_the_file_does_not_keep_exits_with_1(call, tmp_path):
     (tmp_path / "train.txt").write_text("a b c a b\n" * 50)
-    given = ("--train", "train.txt", "--test", "train.txt", "--documents", "line", "--verify")
+    (tmp_path / "test.txt").write_text("a b b a c\n" * 50)
+    given = ("--train", "train.txt", "--test", "test.txt", "--documents", "line", "--verify")
     status, out, _ = call("score", "--model", "odd_models:Peeking", *given)
     assert (status, "LONGER THAN CLAIMED" in out) == (1, True)
     status, out, _ = call("score", "--model", "odd_models:Peeking", *given, "--json")
