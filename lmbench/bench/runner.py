@@ -16,11 +16,14 @@ from lmbench.bench.cells import Cell, cells_of
 from lmbench.bench.suite import CorpusSpec, Suite
 from lmbench.bench.suite_file import to_toml
 from lmbench.bench.workers import side_by_side
+from lmbench.charts.chart import Chart
 from lmbench.comparing.copies import inside
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
-from lmbench.scoring.evaluation import fit_run
+from lmbench.results.build import results_of
+from lmbench.results.schema import Result, Results
+from lmbench.scoring.evaluation import fit_run, verified
 from lmbench.scoring.run import Run, Sample, load_run, save_run
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.token_file import external_run
@@ -68,11 +71,17 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
     learnt = learnt_text(scorer, corpus)
     head = None if learnt is None else scorer.score(learnt)
+    reason, claim = certify(scorer, corpus), None
+    if suite.verify and reason is None:
+        claim = verified(scorer, corpus.text("test"), suite.verify)
+        if not claim.holds:
+            reason = f"{claim.claimed_bits:.0f} bits claimed, the file of {claim.file_bits} {claim.verdict}"
     run = run.with_facts(
         train_bits_per_char=None if head is None else head.bits_per_char,
         train_perplexity=None if head is None else head.perplexity,
         parts=parts_of(cell, folder),
-        unranked_reason=certify(scorer, corpus, suite.verify),
+        unranked_reason=reason,
+        verified=claim,
         samples=list(_samples(scorer, suite, cell.seed)),
     )
     scorer.save(cell.model_file(folder))
@@ -127,20 +136,27 @@ class Outcome:
     failures: list[tuple[Cell, str]] = field(default_factory=list)
     interrupted: bool = False
 
-    def failed_rows(self) -> list[dict[str, Any]]:
+    def failed_rows(self) -> list[Result]:
         """The rows of results.json for the cells that have no scores."""
         return [
-            {
-                "corpus": cell.corpus.name,
-                "label": cell.label,
-                "model": cell.spec.model,
-                "unit": cell.spec.unit,
-                "options": cell.spec.options,
-                "seed": cell.seed,
-                "status": f"failed: {why}",
-            }
+            Result(
+                corpus=cell.corpus.name,
+                label=cell.label,
+                model=cell.spec.model,
+                unit=cell.spec.unit,
+                options=cell.spec.options,
+                seed=cell.seed,
+                status=f"failed: {why}",
+            )
             for cell, why in self.failures
         ]
+
+    def results(self) -> tuple[Results, list[Chart]]:
+        """What results.json holds, and the figures that only the texts can give."""
+        suite = self.suite
+        return results_of(
+            self.corpora, self.runs, self.failed_rows(), suite.name, suite.title, suite.zipf_orders
+        )
 
     def scorer_of(self, run: Run) -> Scorer:
         """A ranked run's fitted model, read from disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ from lmbench.storage.files import check_place
 
 if TYPE_CHECKING:
     from lmbench.corpora.corpus import Corpus
+    from lmbench.results.schema import Result
     from lmbench.scoring.scorer import Scorer
 
 
@@ -130,14 +131,14 @@ def score(
     quiet: bool,
 ) -> None:
     """Scores a text with one model, trained on the spot or loaded."""
-    from dataclasses import asdict
+    import msgspec
 
     from lmbench.corpora.corpus import Corpus, canonical
     from lmbench.results.build import result_of
-    from lmbench.scoring.evaluation import score_run
+    from lmbench.results.file import row_json
+    from lmbench.scoring.evaluation import score_run, verified
     from lmbench.scoring.scorer import Scorer
     from lmbench.scoring.token_file import write_tokens
-    from lmbench.storage.plain import plain
 
     if saved is not None:
         if name or train:
@@ -154,40 +155,38 @@ def score(
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
-    result = plain(result_of(run))
+    result = result_of(run)
     if verify is not None:
-        from lmbench.scoring import verification as coder
-
-        found = coder.verify(scorer, corpus.text("test"), verify if verify >= 0 else None)
-        result["verified"] = {**asdict(found), "holds": found.holds, "verdict": found.verdict}
+        claim = verified(scorer, corpus.text("test"), verify if verify >= 0 else None)
+        result = msgspec.structs.replace(result, verified=claim)
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(row_json(result))
     else:
         click.echo(_score_text(result))
-    if verify is not None and not result["verified"]["holds"]:
+    if result.verified is not None and not result.verified.holds:
         raise click.exceptions.Exit(1)
 
 
-def _score_text(result: dict[str, Any]) -> str:
-    low, high = result["ci95"]
+def _score_text(result: Result) -> str:
+    low, high = result.ci95 or (None, None)
     interval = f"  (95%: {_number(low)} to {_number(high)})" if low is not None else ""
     lines = [
-        ("model", f"{result['model']} by {result['unit']}, {result['vocab_size']:,} types"),
+        ("model", f"{result.model} by {result.unit}, {result.vocab_size:,} types"),
         (
             "text",
-            f"{result['chars']:,} characters, {result['tokens']:,} tokens, {result['oov']:,} out of vocabulary",
+            f"{result.chars:,} characters, {result.tokens:,} tokens, {result.oov:,} out of vocabulary",
         ),
-        ("bits per char", f"{_number(result['bits_per_char'])}{interval}"),
-        ("bits per byte", _number(result["bits_per_byte"])),
-        ("bits per word", _number(result["bits_per_word"])),
-        ("perplexity", f"{_number(result['perplexity'])}  (within this vocabulary alone)"),
-        ("without unknown", _number(result["perplexity_excluding_oov"])),
-        ("size", f"{result['parameters']:,} numbers, {result['model_bytes']:,} bytes"),
-        ("signature", result["signature"]),
+        ("bits per char", f"{_number(result.bits_per_char)}{interval}"),
+        ("bits per byte", _number(result.bits_per_byte)),
+        ("bits per word", _number(result.bits_per_word)),
+        ("perplexity", f"{_number(result.perplexity)}  (within this vocabulary alone)"),
+        ("without unknown", _number(result.perplexity_excluding_oov)),
+        ("size", f"{result.parameters:,} numbers, {result.model_bytes:,} bytes"),
+        ("signature", result.signature),
     ]
-    if told := result.get("verified"):
-        bits = f"{told['file_bits']:,} bits in the file, {told['claimed_bits']:,.1f} claimed"
-        lines.append(("verified", f"{told['tokens']:,} tokens, {bits}, {told['verdict']}"))
+    if told := result.verified:
+        bits = f"{told.file_bits:,} bits in the file, {told.claimed_bits:,.1f} claimed"
+        lines.append(("verified", f"{told.tokens:,} tokens, {bits}, {told.verdict}"))
     return "\n".join(f"{name:<16} {value}" for name, value in lines)
 
 

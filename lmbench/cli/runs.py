@@ -68,21 +68,19 @@ def run(
     from rich.console import Console
 
     from lmbench import report
-    from lmbench.results.build import results_of
     from lmbench.results.file import write_results
+    from lmbench.results.schema import StudyResult
     from lmbench.results.views import views_of
     from lmbench.studies.answers import answer_all
 
-    told = msgspec.to_builtins(chosen)
-    results, charts = results_of(told, outcome.corpora, outcome.runs, outcome.failed_rows())
-    results["studies"] = []
+    results, charts = outcome.results()
     if chosen.studies and not outcome.interrupted:
         with fit_monitor("studies", quiet) as monitor:
             for answer in answer_all(
                 chosen.studies, outcome.corpora, folder, chosen.seeds[0], fresh, monitor
             ):
-                told_of_study, figures = answer.reported()
-                results["studies"].append(told_of_study)
+                reported, figures = answer.reported()
+                results.studies.append(msgspec.convert(reported, StudyResult))
                 charts += figures
     write_results(results, folder)
     report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
@@ -103,9 +101,9 @@ def _worse(baseline: Path, folder: Path) -> list[str]:
     from lmbench.results.diff import diff_runs
 
     return [
-        f"{row['corpus']} {row['label']} by {row['difference_bits_per_char']:.4f} bits per character"
-        for row in diff_runs(baseline, folder)["models"]
-        if row["beyond_noise"] and row["difference_bits_per_char"] > 0
+        f"{row.corpus} {row.label} by {row.difference_bits_per_char:.4f} bits per character"
+        for row in diff_runs(baseline, folder).models
+        if row.moved > 0
     ]
 
 
@@ -197,11 +195,10 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
     """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
     from lmbench import report
     from lmbench.report.columns import columns_named
-    from lmbench.report.ranking import corpora
     from lmbench.results.file import read_results
 
     results = read_results(folder)
-    known = [corpus["name"] for corpus in corpora(results)]
+    known = [corpus.name for corpus in results.corpora]
     for name in chosen:
         if name not in known:
             raise unknown(f"corpus of {folder}", name, known)
@@ -210,9 +207,7 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
         raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
     told = columns_named(columns or "leaderboard")
     if form == "csv":
-        tables = ("results", "over_seeds")
-        kept = {t: [row for row in results.get(t, ()) if row["corpus"] in names] for t in tables}
-        text = report.leaderboard_csv({**results, **kept})
+        text = report.leaderboard_csv(results, names)
     elif form == "latex":
         text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name, told)}" for name in names)
     else:
@@ -244,24 +239,25 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
         write_changes(page, found)
         click.echo(f"page: {page}", err=True)
     if as_json:
-        from lmbench.storage.plain import plain
+        import msgspec
 
-        click.echo(json.dumps(plain(found), ensure_ascii=False))
+        click.echo(msgspec.json.encode(found).decode())
         return
+    from lmbench.report.numbers import bits_text, finite_interval
+
+    if found.trained_otherwise:
+        names = ", ".join(dict.fromkeys(row.label for row in found.trained_otherwise))
+        click.echo(f"trained on different texts, which alone may move them: {names}")
     click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
-    for row in found["models"]:
-        one, other = (_bits(row[key]) for key in ("before", "after"))
-        line = f"{row['corpus']:<16} {row['label']:<24} {one:>8} {other:>8}"
-        if row["reason"] is not None:
-            click.echo(f"{line}  {row['reason']}")
+    for row in found.models:
+        one, other = (bits_text(value, 4) for value in (row.before, row.after))
+        line = f"{row.corpus:<16} {row.label:<24} {one:>8} {other:>8}"
+        if row.reason is not None:
+            click.echo(f"{line}  {row.reason}")
             continue
-        low, high = row["ci95"] or (None, None)
-        interval = "" if low is None else f"{low:+.4f} to {high:+.4f}"
-        mark = "  beyond noise" if row["beyond_noise"] else ""
-        click.echo(f"{line} {row['difference_bits_per_char']:>+9.4f}  {interval}{mark}")
-    for key, (one, other) in found["environment"].items():
-        click.echo(f"{key}: {one} -> {other}", err=True)
-
-
-def _bits(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+        ends = finite_interval(row.ci95)
+        interval = "" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
+        mark = "  beyond noise" if row.beyond_noise else ""
+        click.echo(f"{line} {row.difference_bits_per_char:>+9.4f}  {interval}{mark}")
+    for key, (before_it, after_it) in found.environment.items():
+        click.echo(f"{key}: {before_it} -> {after_it}", err=True)

@@ -33,9 +33,9 @@ WORTHWHILE = 0.005  # bits per character: a difference that is less is of no pra
 class Comparison:
     """Two labels on one corpus. Bits are per character of its test text; None where a number cannot be had.
 
-    difference_bits_per_char: a less b; ci95: its 95% interval. p_value: two-sided, of equal models. p_holm: corrected for all
-    pairs of the corpus that are compared together (step-down max-|t|, ``comparing.family``). standard_error² = se_text² +
-    se_seeds². resolvable_difference: what would be found, after the correction, four times in five. percent: of b's bits;
+    corpus, a, b: the labels compared. difference_bits_per_char: a less b; ci95: its 95% interval. p_value: two-sided, of equal models. p_holm: corrected for all
+    pairs of the corpus that are compared together (step-down max-|t|, ``comparing.family``). standard_error, se_text, se_seeds: of
+    the difference, the first squared is the sum of the others squared. resolvable_difference: what would be found, after the correction, four times in five. percent: of b's bits;
     bytes: the difference over the whole test text. p_equivalence: of two one-sided tests (TOST; Schuirmann 1987) that the difference
     is beyond ± worthwhile. verdict: ``a`` or ``b`` is better (p_holm ≤ 0.05), ``same`` (p_equivalence ≤ 0.05: as good as
     the other, for any practical purpose), or ``open`` (the text is too short to tell). method: ``documents`` or ``stream``;

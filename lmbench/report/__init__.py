@@ -6,13 +6,14 @@ Nothing here computes a statistic, and importing this loads neither matplotlib n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lmbench.charts.chart import Chart
-from lmbench.report.ranking import Results, labels
+from lmbench.report.ranking import labels
 from lmbench.report.tables import leaderboard_csv, leaderboard_latex, leaderboard_markdown, terminal_table
+from lmbench.results.diff import Changes
+from lmbench.results.schema import Results
 from lmbench.results.views import Views
 from lmbench.storage.files import write_whole
 
@@ -71,7 +72,7 @@ def write(
     return written
 
 
-def write_changes(path: str | Path, found: Mapping[str, Any]) -> None:
+def write_changes(path: str | Path, found: Changes) -> None:
     """Writes what ``diff_runs`` found as one self-contained page. Raises InputError where it cannot be written."""
     from lmbench.report.diff_page import changes_html
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from lmbench.report.columns import bits_text, interval_text
-from lmbench.report.ranking import Row, interval, number
+from lmbench.report.numbers import bits_text, finite_interval, interval_text
+from lmbench.report.ranking import Row
 
 WIDTH, HEIGHT, MARGIN = 190, 22, 12
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -24,7 +24,10 @@ class Axis:
         bits = [row.bits for row in rows if row.bits is not None]
         near = [row for row in rows if row.bits is not None and row.bits <= 1.35 * min(bits)]
         ends = [
-            e for row in near for e in interval(row.entry) or (row.bits,) if e is not None and e < math.inf
+            e
+            for row in near
+            for e in finite_interval(row.result.ci95) or (row.bits,)
+            if e is not None and e < math.inf
         ]
         ends += [] if truth is None else [truth]
         self.low, self.high = min(ends, default=0.0), max(ends, default=1.0)
@@ -54,7 +57,7 @@ class Axis:
         if self.truth is not None:
             parts.append(upright.format(self.at(self.truth), "truth", HEIGHT))
         y = HEIGHT / 2
-        train, bits = number(row.entry, "train_bits_per_char"), row.bits
+        train, bits = row.result.train_bits_per_char, row.bits
         if train is not None and self.low <= train <= self.high:
             parts.append(Markup('<circle class="train" cx="{}" cy="{}" r="3.2"/>').format(self.at(train), y))
         elif train is not None and train < self.low:
@@ -62,12 +65,12 @@ class Axis:
         if bits is None or bits > self.high:
             parts.append(Markup('<path class="dot" d="M{} {}l6 4l-6 4z"/>').format(WIDTH - 8, y - 4))
         else:
-            low, high = interval(row.entry) or (bits, bits)
+            low, high = finite_interval(row.result.ci95) or (bits, bits)
             line = Markup('<line class="ci" x1="{}" x2="{}" y1="{y}" y2="{y}"/>')
             parts.append(line.format(self.at(low), self.at(min(high, self.high)), y=y))
             parts.append(Markup('<circle class="dot" cx="{}" cy="{}" r="3.6"/>').format(self.at(bits), y))
         whole = Markup(
             '<svg class="interval" viewBox="0 0 {} {}" role="img" aria-label="{}" style="color:{}">{}</svg>'
         )
-        label = f"{bits_text(bits)}, 95% interval {interval_text(row.entry)}"
+        label = f"{bits_text(bits)}, 95% interval {interval_text(row.result.ci95)}"
         return whole.format(WIDTH, HEIGHT, label, colour, Markup("").join(parts))

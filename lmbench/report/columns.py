@@ -1,93 +1,34 @@
-"""The columns of every table of models: head, meaning, text and order; and numbers as text."""
+"""The columns of every table of models: head, meaning, text and order."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lmbench.errors import unknown
-from lmbench.report.ranking import Entry, Row, interval, number
+from lmbench.report.numbers import (
+    MISSING,
+    bits_text,
+    bytes_text,
+    count_text,
+    giga_text,
+    interval_text,
+    perplexity_text,
+    seconds_text,
+    share_text,
+)
+from lmbench.report.ranking import Row
 
-# Numbers as text -------------------------------------------------------------------------------------
-
-MISSING = "-"
-
-
-def bits_text(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return MISSING
-    return "inf" if math.isinf(value) else f"{value:.3f}"
-
-
-def perplexity_text(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return MISSING
-    if math.isinf(value):
-        return "inf"
-    return (
-        f"{value:.2e}"
-        if value >= 1e6
-        else f"{value:,.0f}"
-        if value >= 1000
-        else f"{value:.3f}"
-        if value < 100
-        else f"{value:.1f}"
-    )
-
-
-def count_text(value: float | None) -> str:
-    return MISSING if value is None else f"{value:,.0f}"
-
-
-def seconds_text(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if value < 0.00095:
-        return f"{value * 1e6:.0f} µs"
-    if value < 0.0995:
-        return f"{value * 1000:.0f} ms"
-    if value < 99.5:
-        return f"{value:.2g} s" if value < 9.95 else f"{value:.0f} s"
-    minutes, seconds = divmod(round(value), 60)
-    return f"{minutes} min {seconds:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def bytes_text(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return MISSING
-    for unit in ("B", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
-
-
-def interval_text(entry: Entry) -> str:
-    ends = interval(entry)
-    return MISSING if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
-
-
-def spread_text(row: Row) -> str:
-    return "" if row.spread is None else f" ± {row.spread:.3f}"
-
-
-def signed_bits(value: float) -> str:
-    """With a true minus sign, for pages."""
-    return f"{value:+.3f}".replace("-", "−") if math.isfinite(value) else ("∞" if value > 0 else "−∞")
-
-
-def number_text(value: object, digits: int = 4) -> str:
-    """A number in so many digits; what is no number (an absent field, None) is missing."""
-    return f"{value:,.{digits}g}" if isinstance(value, (int, float)) else MISSING
-
-
-# Columns ---------------------------------------------------------------------------------------------
+ADAPTIVE = "goes on learning from the text that it scores, an easier task than standing still"
+MARK = "*"  # after the name of such a model, in tables without room for a word
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the leaderboard: its head, what it means, its text in a row, and what to sort a row by."""
+    """A column of the leaderboard: its head, what it means, its text in a row, and what to sort a row by.
+
+    key: rows without one (None) stay last, whichever way they are sorted.
+    """
 
     title: str
     help: str
@@ -96,27 +37,30 @@ class Column:
     numeric: bool = True
 
 
-def _numbers(title: str, key: str, text: Callable[[float | None], str], help: str) -> Column:
-    return Column(title, help, lambda row: text(number(row.entry, key)), lambda row: number(row.entry, key))
+def _numbers(title: str, name: str, text: Callable[[float | None], str], help: str) -> Column:
+    """Of a field of ``Result``, by its name."""
+    return Column(title, help, lambda row: text(row.result.value(name)), lambda row: row.result.value(name))
+
+
+def marked(row: Row) -> str:
+    """A row's name, with a mark where the model learns from the test text."""
+    return f"{row.name} {MARK}" if row.adaptive else row.name
+
+
+def spread_text(row: Row) -> str:
+    spread = row.result.bits_per_char_sd
+    return "" if spread is None else f" ± {bits_text(spread)}"
 
 
 def _perplexity(row: Row) -> str:
-    text = perplexity_text(number(row.entry, "perplexity"))
-    return text if text == MISSING else f"{text} a {row.entry.get('unit', 'token')}"
+    text = perplexity_text(row.result.value("perplexity"))
+    return text if text == MISSING else f"{text} a {row.result.unit}"
 
 
-def _to_train(row: Row) -> float | None:
-    """Seconds, those of the models that it combines included."""
-    total = number(row.entry, "total_fit_seconds")
-    return number(row.entry, "fit_seconds") if total is None else total
-
-
-def share_text(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.0%}" if value >= 0.0995 else f"{value:.1%}"
-
-
-def _giga(value: float | None) -> str:
-    return MISSING if value is None else f"{value / 1e9:.3g}"
+def _by_unit(row: Row) -> str | None:
+    """Perplexities of one unit beside one another: those of two do not compare."""
+    value = row.result.value("perplexity")
+    return None if value is None else f"{row.result.unit} {min(value, 1e15):024.6f}"
 
 
 BEST_FOR = {
@@ -127,7 +71,7 @@ BEST_FOR = {
 
 
 def _best_for(row: Row) -> str:
-    return ", ".join(BEST_FOR[cost] for cost in row.entry.get("best_for") or () if cost in BEST_FOR)
+    return ", ".join(BEST_FOR[cost] for cost in row.result.best_for if cost in BEST_FOR)
 
 
 def _rank(row: Row) -> str:
@@ -136,12 +80,14 @@ def _rank(row: Row) -> str:
 
 COLUMNS: dict[str, Column] = {
     "rank": Column("#", "place by bits per character", _rank, lambda row: row.rank),
-    "label": Column("model", "the model's label", lambda row: row.name, lambda row: row.name, numeric=False),
+    "label": Column(
+        "model", f"the model's label; {MARK}: it {ADAPTIVE}", marked, lambda row: row.name, numeric=False
+    ),
     "groups": Column(
         "group",
         "models that share a letter cannot be told apart on this text",
-        lambda row: str(row.entry.get("groups") or ""),
-        lambda row: str(row.entry.get("groups") or "~"),
+        lambda row: row.result.groups,
+        lambda row: row.result.groups or None,
         numeric=False,
     ),
     "bits": Column(
@@ -151,7 +97,10 @@ COLUMNS: dict[str, Column] = {
         lambda row: row.bits,
     ),
     "interval": Column(
-        "95% interval", "of bits per character", lambda row: interval_text(row.entry), lambda row: row.bits
+        "95% interval",
+        "of bits per character",
+        lambda row: interval_text(row.result.ci95),
+        lambda row: row.bits,
     ),
     "train": _numbers(
         "on training", "train_bits_per_char", bits_text, "bits per character of the training text"
@@ -160,18 +109,27 @@ COLUMNS: dict[str, Column] = {
         "perplexity",
         "compares only models of the same unit and vocabulary",
         _perplexity,
-        lambda row: number(row.entry, "perplexity"),
+        _by_unit,
     ),
     "vocabulary": _numbers(
         "vocabulary", "vocab_size", count_text, "tokens that the model knows, <unk> among them"
     ),
     "byte": _numbers("bits/byte", "bits_per_byte", bits_text, "the same bits over the text's UTF-8 bytes"),
     "word": _numbers("bits/word", "bits_per_word", bits_text, "the same bits over the text's words"),
-    "fit": Column(
-        "to train",
-        "time to train, with the models that it combines",
-        lambda row: seconds_text(_to_train(row)),
-        _to_train,
+    "seen": _numbers(
+        "on seen",
+        "bits_per_char_seen",
+        bits_text,
+        "bits per character where the test text repeats 30 characters or more of the training text",
+    ),
+    "unseen": _numbers(
+        "on unseen",
+        "bits_per_char_unseen",
+        bits_text,
+        "bits per character where the test text does not repeat 30 characters of the training text",
+    ),
+    "fit": _numbers(
+        "to train", "total_fit_seconds", seconds_text, "time to train, with the models that it combines"
     ),
     "score": _numbers("to score", "score_seconds", seconds_text, "time to score the unseen text"),
     "parameters": _numbers("parameters", "parameters", count_text, "numbers that training sets"),
@@ -184,7 +142,9 @@ COLUMNS: dict[str, Column] = {
     ),
     "passes": _numbers("tokens learnt", "training_tokens", count_text, "over all passes"),
     "rate": _numbers("tokens/s", "tokens_per_second", count_text, "tokens learnt a second of training"),
-    "speed": _numbers("GFLOP/s", "flops_per_second", _giga, "of matrix products, over all of the training"),
+    "speed": _numbers(
+        "GFLOP/s", "flops_per_second", giga_text, "of matrix products, over all of the training"
+    ),
     "share": _numbers(
         "of peak",
         "share_of_peak",
@@ -220,17 +180,8 @@ PLAIN = (
     *("rank", "label", "groups", "bits", "interval", "train"),
     *("perplexity", "vocabulary", "fit", "parameters"),
 )
-BOARD = (
-    "train",
-    "perplexity",
-    "vocabulary",
-    "byte",
-    "word",
-    "fit",
-    "score",
-    "parameters",
-    "size",
-)  # of the page
+# Of the page, beside rank, name, group and bits; what more a model costs stands in a table of its own.
+BOARD = ("train", "unseen", "perplexity", "vocabulary", "byte", "word", "fit", "parameters")
 COST = ("label", "bits", "fit", "score", "parameters", "size", "flops", "rate", "speed", "share", "best")
 
 

@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from lmbench.report.numbers import finite_interval
 from lmbench.report.page import legal, page_environment, template
+from lmbench.results.diff import Change, Changes
 
 WIDTH, HEIGHT = 170, 20
+KINDS = {-1: "fewer", 0: "tie", 1: "more"}
 
 
-def changes_html(found: Mapping[str, Any]) -> str:
+def changes_html(found: Changes) -> str:
     """One self-contained page of what ``diff_runs`` found."""
-    compared = [row for row in found["models"] if row["reason"] is None]
-    ends = [abs(e) for row in compared for e in (*(row["ci95"] or ()), row["difference_bits_per_char"])]
-    furthest = max(filter(math.isfinite, ends), default=0.0) or 1.0
-    rows = [{**row, "drawn": _interval(row, furthest), "kind": _kind(row)} for row in found["models"]]
+    ends = [
+        abs(end)
+        for row in found.models
+        for end in (*(finite_interval(row.ci95) or ()), row.difference_bits_per_char)
+        if end is not None and math.isfinite(end)
+    ]
+    furthest = max(ends, default=0.0) or 1.0
+    rows = [(row, KINDS[row.moved], _interval(row, furthest)) for row in found.models]
     page = page_environment().get_template("diff.html")
-    told = {"found": found, "answer": changes_answer(found), "rows": rows, "furthest": furthest}
+    told = {
+        "found": found,
+        "answer": changes_answer(found),
+        "warning": trained_otherwise(found),
+        "rows": rows,
+    }
     return legal(page.render(told, js=Markup(template("page.js"))))
 
 
-def changes_answer(found: Mapping[str, Any]) -> str:
+def trained_otherwise(found: Changes) -> str:
+    """What is to be said before anything that moved: models that learnt from different texts; '' where none did."""
+    names = list(dict.fromkeys(row.label for row in found.trained_otherwise))
+    if not names:
+        return ""
+    few = ", ".join(names) if len(names) <= 3 else f"{len(names)} models"
+    return f"The two runs trained on different texts ({few}): what moved there may be the text's doing."
+
+
+def changes_answer(found: Changes) -> str:
     """What moved, in one sentence."""
-    compared = [row for row in found["models"] if row["reason"] is None]
+    compared = [row for row in found.models if row.reason is None]
     if not compared:
         return "No model of the two runs compares."
-    better = _named([row for row in compared if _kind(row) == "fewer"], compared)
-    worse = _named([row for row in compared if _kind(row) == "more"], compared)
+    better = _named([row for row in compared if row.moved < 0], compared)
+    worse = _named([row for row in compared if row.moved > 0], compared)
     if not better and not worse:
         return f"Nothing moved beyond noise ({_count(len(compared))} compared)."
     said = [f"{better} better" if better else "", f"{worse} worse" if worse else ""]
     return f"Beyond noise, {' and '.join(filter(None, said))} ({_count(len(compared))} compared)."
 
 
-def _named(rows: Sequence[Mapping[str, Any]], compared: Sequence[Mapping[str, Any]]) -> str:
+def _named(rows: Sequence[Change], compared: Sequence[Change]) -> str:
     """Up to three of the rows by name, or how many they are, with the verb."""
-    several = len({row["corpus"] for row in compared}) > 1
-    names = [f"{row['label']} on {row['corpus']}" if several else str(row["label"]) for row in rows]
+    several = len({row.corpus for row in compared}) > 1
+    names = [f"{row.label} on {row.corpus}" if several else row.label for row in rows]
     if len(names) > 3:
         return f"{len(names)} models got"
     return f"{', '.join(names)} got" if names else ""
@@ -50,26 +70,18 @@ def _count(models: int) -> str:
     return "1 model" if models == 1 else f"{models} models"
 
 
-def _kind(row: Mapping[str, Any]) -> str:
-    """The style of a row's difference: fewer bits, more, or none that noise does not explain."""
-    if row["reason"] is not None or not row["beyond_noise"]:
-        return "tie"
-    return "fewer" if row["difference_bits_per_char"] < 0 else "more"
-
-
-def _interval(row: Mapping[str, Any], furthest: float) -> Markup:
+def _interval(row: Change, furthest: float) -> Markup:
     """A row's difference and interval to the left (better) or right of nothing."""
-    if row["reason"] is not None or row["ci95"] is None:
+    ends, difference = finite_interval(row.ci95), row.difference_bits_per_char
+    if row.reason is not None or ends is None or difference is None:
         return Markup("")
 
     def at(value: float) -> float:
         return round(WIDTH / 2 + value / furthest * (WIDTH / 2 - 8), 1)
 
-    difference = row["difference_bits_per_char"]
-    low, high = row["ci95"]
     drawn = Markup(
         '<svg class="interval" viewBox="0 0 {w} {h}" aria-hidden="true"><line class="tick" x1="{zero}" x2="{zero}" y1="0" '
         'y2="{h}"/><line class="ci" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/><circle class="dot" cx="{x}" cy="{y}" r="3.6"/></svg>'
     )
-    places = {"zero": at(0), "low": at(low), "high": at(high), "x": at(difference)}
+    places = {"zero": at(0), "low": at(ends[0]), "high": at(ends[1]), "x": at(difference)}
     return drawn.format(w=WIDTH, h=HEIGHT, y=HEIGHT / 2, **places)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -14,24 +15,34 @@ from markupsafe import Markup
 from lmbench.charts import draw as figures
 from lmbench.charts.chart import Chart
 from lmbench.comparing.where import Difference
-from lmbench.report import columns
-from lmbench.report import ranking as lines
-from lmbench.report import tables as lead
+from lmbench.report.columns import ADAPTIVE, COST
+from lmbench.report.headline import answer, listed
 from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
-from lmbench.report.page_tables import board, costs_told, swatch
-from lmbench.report.ranking import Results
+from lmbench.report.numbers import (
+    bits_text,
+    count_text,
+    number_text,
+    share_text,
+    signed_bits,
+    signed_interval,
+)
+from lmbench.report.page_tables import board, costs_known, swatch
+from lmbench.report.ranking import Row, labels, ranked, rows
+from lmbench.report.tables import leaderboard_markdown, markdown_text
+from lmbench.results.schema import Baseline, CorpusResult, Results
 from lmbench.results.views import Views
+from lmbench.scoring.run import Sample
 
 
 def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     """The whole page as one self-contained text: styles, script, figures and data inside."""
-    colours = lines.labels(results)
+    colours = labels(results)
     environment = page_environment()
     environment.filters["swatch"] = lambda label: swatch(str(label), colours)
     page = environment.get_template("report.html").render(
         _context(results, views),
         figures=_inline_figures(charts, colours, _figures_of_studies(results)),
-        boards=[board(results, corpus, colours) for corpus in lines.corpora(results)],
+        boards=[board(results, corpus, colours) for corpus in results.corpora],
         data=Markup(_script_json([_extract(e, colours) for e in views.extracts])),
         js=Markup(template("page.js") + template("report.js")),
     )
@@ -42,6 +53,7 @@ def page_environment() -> jinja2.Environment:
     """What every page is made in: escaping, with the styles and both themes' colours at hand."""
     environment = _environment(autoescape=True)
     environment.globals["palette"] = list(zip(figures.PALETTE, DARK, strict=True))
+    environment.globals["adaptive"] = ADAPTIVE
     environment.globals["css"] = Markup(template("report.css"))
     return environment
 
@@ -54,9 +66,9 @@ def legal(page: str) -> str:
 def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart], views: Views) -> str:
     """The same tables for a terminal or a code-review page. files: chart name -> the figure's relative path."""
     environment = _environment(autoescape=False)
-    environment.filters["md"] = lambda text: lead.markdown_text(str(text))
-    environment.globals["leaderboard"] = lambda corpus: lead.leaderboard_markdown(results, corpus)
-    environment.globals["costs"] = lambda corpus: lead.leaderboard_markdown(results, corpus, columns.COST)
+    environment.filters["md"] = lambda text: markdown_text(str(text))
+    environment.globals["leaderboard"] = lambda corpus: leaderboard_markdown(results, corpus)
+    environment.globals["costs"] = lambda corpus: leaderboard_markdown(results, corpus, COST)
     context = _context(results, views)
     asked = _figures_of_studies(results)
     apart = {
@@ -66,24 +78,6 @@ def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart]
         context, charts=[c for c in charts if c.name not in asked], of_question=apart, files=files
     )
     return re.sub(r"\n{3,}", "\n\n", text)
-
-
-def answer(results: Results, corpus: Mapping[str, Any]) -> str:
-    """What a corpus's results say, in one sentence."""
-    ranked = [row for row in lines.rows(results, corpus["name"]) if row.rank is not None]
-    if not ranked:
-        return f"No model has a ranked result on {corpus['name']}."
-    best = ranked[0]
-    said = f"On {corpus['name']}, {best.label} predicts unseen text best"
-    said += f", with {columns.bits_text(best.bits)} bits per character"
-    others = [row for row in ranked[1:] if row.label != best.label]
-    peers = list(dict.fromkeys(row.label for row in others if set(best.groups) & set(row.groups)))
-    if peers:
-        return f"{said}; the text is too short to tell {_listed(peers)} from it."
-    if others:
-        gap = (others[0].bits or math.nan) - (best.bits or math.nan)
-        return f"{said}, {columns.bits_text(gap)} fewer than {others[0].label}, the next."
-    return f"{said}."
 
 
 # What the templates share ----------------------------------------------------------------------------
@@ -97,11 +91,12 @@ def _environment(autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "bits": columns.bits_text,
-        "signed": columns.signed_bits,
-        "count": columns.count_text,
-        "number": columns.number_text,
-        "facts": _facts,
+        "bits": bits_text,
+        "signed": signed_bits,
+        "count": count_text,
+        "number": number_text,
+        "share": share_text,
+        "interval": signed_interval,
         "short": lambda text: _short(text, PASSAGE),
     }
     return environment
@@ -113,30 +108,19 @@ def template(name: str) -> str:
 
 
 def _context(results: Results, views: Views) -> dict[str, Any]:
-    found = lines.corpora(results)
+    facts = [corpus_facts(results, corpus) for corpus in results.corpora]
+    named = [(r.corpus, r.label, r) for r in results.results]
     return {
-        **_suite(results.get("suite")),
-        "signature": results.get("signature"),
-        "environment": results.get("environment") or {},
-        "corpora": [corpus | _corpus_facts(results, corpus) for corpus in found],
-        "answers": [answer(results, corpus) for corpus in found],
-        "comparisons": [
-            c for c in results.get("comparisons", ()) if c.get("difference_bits_per_char") is not None
-        ],
-        "zipf": [_zipf_row(z) for z in results.get("zipf", ())],
-        "notes": [
-            (r["corpus"], str(r["label"]), str(note))
-            for r in results.get("results", ())
-            for note in r.get("notes") or ()
-        ],
-        "studies": list(results.get("studies") or ()),
-        "priced": any(costs_told(row) for c in found for row in lines.rows(results, c["name"])),
-        "samples": any(r.get("samples") for r in results.get("results", ())),
-        "signatures": [
-            (r["corpus"], str(r["label"]), r["signature"])
-            for r in results.get("results", ())
-            if r.get("signature")
-        ],
+        "results": results,
+        "title": results.title or results.suite,
+        "corpora": facts,
+        "answers": [answer(results, corpus) for corpus in results.corpora],
+        "comparisons": [c for c in results.comparisons if c.difference_bits_per_char is not None],
+        "notes": [(corpus, label, note) for corpus, label, r in named for note in r.notes],
+        "verified": [(corpus, label, r.verified) for corpus, label, r in named if r.verified is not None],
+        "signatures": [(corpus, label, r.signature) for corpus, label, r in named if r.signature],
+        "priced": any(costs_known(row) for facts_of in facts for row in facts_of.rows),
+        "samples": any(r.samples for r in results.results),
         "differences": _differences(views.differences),
         "extracts": views.extracts,
     }
@@ -144,82 +128,81 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
 
 def _figures_of_studies(results: Results) -> dict[str, str]:
     """A study's figure, by name -> the section of the question that it answers."""
-    studies = enumerate(results.get("studies") or ())
-    return {name: f"question-{number}" for number, study in studies for name in study.get("figures") or ()}
+    studies = enumerate(results.studies)
+    return {name: f"question-{number}" for number, study in studies for name in study.figures}
 
 
-def _corpus_facts(results: Results, corpus: Mapping[str, Any]) -> dict[str, Any]:
-    """A corpus's rows, what its text can resolve, and the sizes of its parts as far as they are told."""
-    found = lines.rows(results, corpus["name"])
-    ranked = [row.entry for row in found if row.rank is not None]
-    split = corpus.get("split")
-    parts = []
-    if isinstance(split, Mapping):
-        for name, part in split.items():
-            parts.append((name, part if isinstance(part, Mapping) else {"": part}))
-    shown = ("sha256", "licence", "homepage", "source", "normalise", "documents", "language")
-    return {
-        "rows": found,
-        "seeds": [
-            {"name": row.name, "each": list(zip(seeds, row.entry["bits_per_char_of_seeds"], strict=True))}
-            for row in found
-            if (seeds := row.entry.get("seeds"))
-        ],
-        "reasons": [(row.name, row.reason) for row in found if row.reason and row.bits is not None],
-        "samples": [
-            (row, list(map(_sample, row.entry["samples"]))) for row in found if row.entry.get("samples")
-        ],
-        "resolvable": _resolvable(results, corpus["name"], ranked),
-        "n_eff": next((n for entry in ranked if (n := lines.number(entry, "n_eff"))), None),
-        "truth": lines.truth(corpus),
-        "baselines": _baselines(corpus),
-        "parts": parts,
-        "split_text": None if parts or split is None else _facts(split),
-        "facts": [(key, _facts(corpus[key])) for key in shown if corpus.get(key)],
-        "contamination": corpus.get("contamination"),
-    }
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What the page says of a corpus beside its tables.
+
+    resolvable: the smallest difference that the text can show between the two best, in bits per character. n_eff: what the test text is
+    worth in independent tokens, for the best model.
+    """
+
+    told: CorpusResult
+    rows: Sequence[Row]
+    resolvable: float | None
+    n_eff: float | None
+
+    @property
+    def name(self) -> str:
+        return self.told.name
+
+    @property
+    def seeds(self) -> list[tuple[str, list[tuple[int, float | None]]]]:
+        """The rows that are means over seeds, with what each seed reached."""
+        several = [row for row in self.rows if row.result.seeds]
+        return [
+            (row.name, list(zip(row.result.seeds, row.result.bits_per_char_of_seeds, strict=True)))
+            for row in several
+        ]
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """Why some rows that have scores have no rank."""
+        return [(row.name, row.reason) for row in self.rows if row.reason and row.bits is not None]
+
+    @property
+    def samples(self) -> list[tuple[Row, list[tuple[str, str, float]]]]:
+        """What each model wrote: prompt, text after it, temperature."""
+        return [(row, list(map(_sample, row.result.samples))) for row in self.rows if row.result.samples]
+
+    @property
+    def baselines(self) -> list[Baseline]:
+        """What well-known programs pay for the text, fewest bits first."""
+        return sorted(self.told.baselines, key=lambda b: b.bits_per_char)
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Where the text is from and how it was made, as far as it is told."""
+        shown = ("sha256", "licence", "homepage", "division", "normalise", "documents")
+        return [(name, value) for name in shown if (value := getattr(self.told, name))]
+
+    @property
+    def contamination(self) -> str:
+        """How much of the test text stands in the training text, in words; '' where it is not known."""
+        shares = [
+            f"{share_text(o.share)} of its runs of {o.length} {'words' if o.unit == 'word' else 'characters'}"
+            for o in self.told.contamination
+        ]
+        return f"{listed(shares)} stand in the training text word for word" if shares else ""
 
 
-def _suite(told: Any) -> dict[str, str]:
-    """The suite's name and title; results hold its name alone or all of it."""
-    facts = told if isinstance(told, Mapping) else {"name": told or "run"}
-    return {"suite": str(facts.get("name", "run")), "title": str(facts.get("title") or "")}
+def corpus_facts(results: Results, corpus: CorpusResult) -> CorpusFacts:
+    """A corpus's rows and what its text can resolve."""
+    found = rows(results, corpus.name)
+    best = ranked(found)
+    labels = list(dict.fromkeys(row.label for row in best))[:2]
+    pairs = (c for c in results.comparisons if c.corpus == corpus.name and {c.a, c.b} == set(labels))
+    resolvable = next((c.resolvable_difference for c in pairs), None)
+    worth = next((n for row in best if (n := row.result.n_eff)), None)
+    return CorpusFacts(corpus, found, resolvable, worth)
 
 
-def _resolvable(results: Results, corpus: str, ranked: Sequence[Mapping[str, Any]]) -> float | None:
-    """The smallest difference that the text can show between the two best, in bits per character."""
-    best = list(dict.fromkeys(entry["label"] for entry in ranked))[:2]
-    for c in results.get("comparisons", ()):
-        if c["corpus"] == corpus and len(best) == 2 and {c["a"], c["b"]} == set(best):
-            return lines.number(c, "resolvable_difference")
-    return None
-
-
-def _baselines(corpus: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """What well-known programs pay for the text, fewest bits first: told as a mapping or a list."""
-    told = corpus.get("baselines") or {}
-    pairs = told.items() if isinstance(told, Mapping) else [(b["name"], b["bits_per_char"]) for b in told]
-    return sorted(((str(k), float(v)) for k, v in pairs if v is not None), key=lambda pair: pair[1])
-
-
-def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
+def _sample(sample: Sample) -> tuple[str, str, float]:
     """A sample with its prompt apart from what the model added."""
-    prompt, text = str(sample.get("prompt") or ""), str(sample.get("text") or "")
-    return {**sample, "prompt": prompt, "text": _short(text.removeprefix(prompt), SAMPLE)}
-
-
-def _zipf_row(entry: Mapping[str, Any]) -> dict[str, Any]:
-    def fit(name: str, key: str) -> float | None:
-        return lines.number(entry.get(name) or {}, key)
-
-    laws = {"ols": fit("ols", "alpha"), "rank": fit("rank_mle", "alpha")}
-    laws |= {"mandelbrot": fit("zipf_mandelbrot", "alpha"), "b": fit("zipf_mandelbrot", "b")}
-    laws |= {key: fit("frequency_mle", key) for key in ("gamma", "xmin", "p_value")}
-    return {
-        **laws,
-        "gamma_se": fit("frequency_mle", "se"),
-        **{k: entry.get(k) for k in ("corpus", "unit", "order")},
-    } | {k: lines.number(entry, k) for k in ("tokens", "types", "hapaxes")}
+    return sample.prompt, _short(sample.text.removeprefix(sample.prompt), SAMPLE), sample.temperature
 
 
 def _differences(found: Sequence[Difference]) -> list[dict[str, Any]]:
@@ -240,19 +223,3 @@ def _difference(found: Difference) -> dict[str, Any]:
         largest = max((abs(line[-1]) for line in kinds if math.isfinite(line[-1])), default=0.0) or 1.0
         tables.append({"title": table.title, "lines": kinds, "largest": largest})
     return {"found": found, "tables": tables}
-
-
-def _facts(value: Any) -> str:
-    """Facts in words: pairs as ``key value``, separated by commas."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_facts(v)}" for key, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_facts, value))
-    return columns.number_text(value) if isinstance(value, float) else str(value)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-# What only the page has ------------------------------------------------------------------------------

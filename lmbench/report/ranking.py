@@ -1,129 +1,81 @@
-"""Reading results: corpora, labels, and the lines of a leaderboard in their order. Nothing is computed but the order."""
+"""The lines of a leaderboard in their order. Nothing is computed but the order."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Results = Mapping[str, Any]  # what results.json holds
-Entry = Mapping[str, Any]  # one of its results
-
-
-# Reading results -------------------------------------------------------------------------------------
-
-LOSSES = ("perplexity", "bits_per_char", "bits_per_byte", "bits_per_word")
-
-
-def number(entry: Entry, key: str) -> float | None:
-    """A number of an entry; inf where JSON could not say it: ``"inf"``, or null beside ``infinite_tokens``."""
-    value = entry.get(key)
-    if value is None:
-        infinite = entry.get("infinite") or entry.get("infinite_tokens")
-        return math.inf if infinite and key in LOSSES and failure(entry) is None else None
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return float(value)
-
-
-def failure(entry: Entry) -> str | None:
-    """Why a result is missing, or None where it is there."""
-    status = entry.get("status", "ok")
-    return None if status == "ok" else str(status)
-
-
-def interval(entry: Entry) -> tuple[float, float] | None:
-    """The 95% interval of an entry, where it has one."""
-    ends = entry.get("ci95")
-    if not ends or any(not isinstance(e, (int, float)) or not math.isfinite(e) for e in ends):
-        return None
-    return float(ends[0]), float(ends[1])
-
-
-def corpora(results: Results) -> list[dict[str, Any]]:
-    """The corpora, in the order of the suite; those that only results name come last."""
-    known = {c["name"]: dict(c) for c in results.get("corpora", ())}
-    for entry in results.get("results", ()):
-        known.setdefault(entry["corpus"], {"name": entry["corpus"]})
-    return list(known.values())
-
-
-def labels(results: Results) -> list[str]:
-    """All models' labels, in the order of the suite: their places give their colours."""
-    return list(dict.fromkeys(str(entry["label"]) for entry in results.get("results", ())))
+from lmbench.results.schema import Result, Results
 
 
 @dataclass(frozen=True)
 class Row:
     """A line of a corpus's leaderboard. rank: 1 for the fewest bits; None where the model is not ranked.
 
-    label: the model's. name: what the line is called; with its seed, where a label has several lines.
+    name: what the line is called: the model's label, with its seed where a label has several lines.
     """
 
-    entry: Entry
+    result: Result
     rank: int | None
     name: str
 
     @property
     def label(self) -> str:
-        return str(self.entry["label"])
+        return self.result.label
 
     @property
     def groups(self) -> list[str]:
         """The letters that the model shares with those that cannot be told from it."""
-        return re.findall(r"\w'*", str(self.entry.get("groups") or ""))
+        return re.findall(r"\w'*", self.result.groups)
 
     @property
     def bits(self) -> float | None:
-        return number(self.entry, "bits_per_char")
+        """Bits per character; inf where the model gave some token probability 0."""
+        return self.result.value("bits_per_char")
 
     @property
-    def spread(self) -> float | None:
-        """Standard deviation of ``bits`` over the seeds of training, where there are several."""
-        return number(self.entry, "bits_per_char_sd")
+    def adaptive(self) -> bool:
+        """Whether the model goes on learning from the text that it scores, which is an easier task."""
+        return self.result.adaptive
 
     @property
     def reason(self) -> str | None:
         """Why the row has no rank."""
-        return failure(self.entry) or self.entry.get("unranked_reason")
+        return self.result.reason
+
+
+def labels(results: Results) -> list[str]:
+    """All models' labels, in the order of the suite: their places give their colours."""
+    return list(dict.fromkeys(result.label for result in results.results))
 
 
 def rows(results: Results, corpus: str) -> list[Row]:
     """A corpus's results: ranked ones by bits per character, then those without a rank, then failures.
 
-    A label of several seeds is one row, of their means, where the results tell them.
+    A label of several seeds is one row, of their means.
     """
-    meant = [entry for entry in results.get("over_seeds") or () if entry["corpus"] == corpus]
-    over = {entry["label"] for entry in meant}
-    entries = [
-        entry
-        for entry in results.get("results", ())
-        if entry["corpus"] == corpus and (entry["label"] not in over or failure(entry))
-    ] + meant
-
-    def place(entry: Entry) -> tuple[int, float]:
-        bits = number(entry, "bits_per_char")
-        kind = 2 if failure(entry) else 1 if entry.get("unranked_reason") or bits is None else 0
-        return kind, math.inf if bits is None else bits
-
-    entries.sort(key=place)
-    times = Counter(entry["label"] for entry in entries)
+    means = [result for result in results.over_seeds if result.corpus == corpus]
+    over = {result.label for result in means}
+    here = [r for r in results.results if r.corpus == corpus and (r.label not in over or not r.scored)]
+    ordered = sorted([*here, *means], key=_place)
+    times = Counter(result.label for result in ordered)
     found = []
-    for i, entry in enumerate(entries, 1):
-        alone = times[entry["label"]] == 1 or "seeds" in entry
-        seed = "" if alone else f" (seed {entry.get('seed')})"
-        found.append(Row(entry, i if place(entry)[0] == 0 else None, f"{entry['label']}{seed}"))
+    for place, result in enumerate(ordered, 1):
+        alone = times[result.label] == 1 or result.seeds
+        name = result.label if alone else f"{result.label} (seed {result.seed})"
+        found.append(Row(result, place if _place(result)[0] == 0 else None, name))
     return found
 
 
-def truth(corpus: Mapping[str, Any]) -> float | None:
-    """A source's entropy rate, bits a character, where it is known: the middle of what holds it."""
-    told = corpus.get("entropy_rate")
-    values = [float(v) for v in (told if isinstance(told, (list, tuple)) else [told]) if v is not None]
-    return sum(values) / len(values) if values else None
+def _place(result: Result) -> tuple[int, float]:
+    bits = result.value("bits_per_char")
+    kind = 2 if not result.scored else 1 if result.reason is not None or bits is None else 0
+    return kind, math.inf if bits is None else bits
+
+
+def ranked(found: Sequence[Row]) -> list[Row]:
+    """The lines that have a rank."""
+    return [row for row in found if row.rank is not None]

@@ -6,59 +6,65 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from lmbench.report.columns import COLUMNS, LEAST, PLAIN
-from lmbench.report.ranking import Results, Row, corpora, interval, number, rows
+from lmbench.report.columns import ADAPTIVE, COLUMNS, LEAST, MARK, PLAIN
+from lmbench.report.numbers import finite_interval
+from lmbench.report.ranking import Row, rows
+from lmbench.results.schema import Result, Results
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.table import Table
 
 
-CSV_FIELDS = (
-    *("corpus", "label", "model", "unit", "seed", "status", "rank", "groups", "bits_per_char", "ci95_low"),
-    *("ci95_high", "bits_per_byte", "bits_per_word", "perplexity", "perplexity_excluding_oov"),
-    *("train_bits_per_char", "tokens", "oov"),
-    *("vocab_size", "chars", "bytes", "words", "fit_seconds", "score_seconds", "parameters", "model_bytes"),
-    *("total_fit_seconds", "training_flops", "training_tokens", "tokens_per_second", "flops_per_second"),
-    *(
-        "bits_per_char_sd",
-        "seeds",
-        "peak_flops",
-        "share_of_peak",
-        "train_perplexity",
-        "last_epoch_perplexity",
-    ),
-    *("unranked_reason",),
+# Beside a result's fields that are one number or word; the others need a file with room for lists.
+BEFORE = (
+    *("corpus", "label", "model", "unit", "seed", "status", "rank", "groups"),
+    *("bits_per_char", "ci95_low", "ci95_high"),
 )
-NUMBERS = {*CSV_FIELDS[8:]} - {"unranked_reason", "ci95_low", "ci95_high", "seeds"}
 
 
-def leaderboard_csv(results: Results) -> str:
-    """All corpora's leaderboards as CSV: a header, a row a result, full precision, ``inf`` for infinity."""
+def csv_fields() -> list[str]:
+    """The columns of results.csv: every field of ``Result`` that is one number or word, and the seeds."""
+    scalar = {str, int, float, bool}
+    hints = get_type_hints(Result)
+    single = [name for name, hint in hints.items() if {hint, *get_args(hint)} & scalar and not _holds(hint)]
+    return [*BEFORE, *(name for name in single if name not in BEFORE), "seeds"]
+
+
+def _holds(hint: Any) -> bool:
+    """Whether a type is a list, tuple or dictionary."""
+    return any(get_origin(kind) in (list, tuple, dict) for kind in (hint, *get_args(hint)))
+
+
+def leaderboard_csv(results: Results, chosen: Sequence[str] | None = None) -> str:
+    """Leaderboards as CSV: a header, a row a result, full precision, ``inf`` for infinity. chosen: corpora, default all."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_FIELDS)
-    for corpus in corpora(results):
-        for row in rows(results, corpus["name"]):
-            ends = interval(row.entry) or ("", "")
-            extra = {"rank": row.rank, "ci95_low": ends[0], "ci95_high": ends[1]}
-            cells = {**row.entry, **extra, "seeds": " ".join(map(str, row.entry.get("seeds") or ()))}
-            cells |= {
-                key: number(row.entry, key)
-                for key in NUMBERS
-                if isinstance(row.entry.get(key), (str, type(None)))
-            }
-            writer.writerow(["" if (v := cells.get(field)) is None else v for field in CSV_FIELDS])
+    fields = csv_fields()
+    writer.writerow(fields)
+    for corpus in results.corpora:
+        for row in rows(results, corpus.name) if chosen is None or corpus.name in chosen else ():
+            low, high = finite_interval(row.result.ci95) or (None, None)
+            beside: dict[str, Any] = {"rank": row.rank, "ci95_low": low, "ci95_high": high}
+            beside["seeds"] = " ".join(map(str, row.result.seeds))
+            cells = (beside[name] if name in beside else row.result.value(name) for name in fields)
+            writer.writerow(["" if cell is None else cell for cell in cells])
     return stream.getvalue()
 
 
 def leaderboard_markdown(results: Results, corpus: str, names: Sequence[str] = PLAIN) -> str:
-    """A corpus's leaderboard as a Markdown table. names: of ``COLUMNS``."""
+    """A corpus's leaderboard as a Markdown table; after it what the mark says, where one stands. names: of ``COLUMNS``."""
     columns = [COLUMNS[name] for name in names]
     body = [[markdown_text(c.text(row)) for c in columns] for row in rows(results, corpus)]
-    return markdown_table([c.title for c in columns], body, [c.numeric for c in columns])
+    table = markdown_table([c.title for c in columns], body, [c.numeric for c in columns])
+    return table + (f"\n{markdown_text(note)}\n" if (note := mark_note(rows(results, corpus))) else "")
+
+
+def mark_note(found: Sequence[Row]) -> str:
+    """What the mark beside some names says; '' where there is none."""
+    return f"{MARK} {ADAPTIVE}." if any(row.adaptive for row in found) else ""
 
 
 def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
@@ -111,15 +117,17 @@ class TerminalTable:
         from rich.text import Text
 
         unbounded = options.update(max_width=10_000)
-        for corpus in corpora(self.results):
-            shown = rows(self.results, corpus["name"])
+        for corpus in self.results.corpora:
+            shown = rows(self.results, corpus.name)
             names = list(PLAIN)
             for least in (*LEAST, None):
-                table = self._table(corpus["name"], shown, names)
+                table = self._table(corpus.name, shown, names)
                 if least is None or console.measure(table, options=unbounded).maximum <= options.max_width:
                     break
                 names.remove(least)
             yield table
+            if note := mark_note(shown):
+                yield Text(f"  {note}", style="dim")
             for row in shown:
                 if row.reason:
                     yield Text(f"  {row.name}: {row.reason}", style="yellow")

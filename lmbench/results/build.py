@@ -1,178 +1,190 @@
-"""results.json: all numbers of a run as plain values, from finished runs; nothing is trained here."""
+"""Finished runs -> ``Results``: every number of a report, computed once; nothing is trained here."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baseline_bits_per_char
 from lmbench.comparing.metrics import summary
-from lmbench.comparing.overlap import contamination
+from lmbench.comparing.overlap import Contamination, contamination
+from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
-from lmbench.results.costs import mark_fronts
+from lmbench.results.costs import best_for
 from lmbench.results.environment import environment
-from lmbench.results.file import SCHEMA_VERSION
-from lmbench.scoring.run import Epoch, Run
+from lmbench.results.schema import (
+    Baseline,
+    CorpusResult,
+    Overlap,
+    Ranks,
+    Result,
+    Results,
+    ZipfResult,
+)
+from lmbench.scoring.run import Facts, Run
 from lmbench.storage.plain import plain
 from lmbench.version import __version__
 from lmbench.zipf.table import zipf_rows
 
-if TYPE_CHECKING:
-    pass
-
 FEW_TYPES = 10  # of a run's n-grams of words, fewer show no law
 
 
-def result_of(run: Run) -> dict[str, Any]:
-    """One finished row of results.json, and what ``score --json`` prints."""
-    return {
-        "corpus": run.corpus,
-        "label": run.label,
-        "seed": run.seed,
-        "status": "ok",
-        "unranked_reason": None,
-        "signature": str(run.signature),
-        "normalise": run.signature.normalise,
-        "documents": run.signature.documents,
-        **msgspec.to_builtins(run.facts),
-        "total_fit_seconds": run.facts.total_fit_seconds,
-        "last_epoch_perplexity": _last_epoch(run.facts.history),
-        **summary(run.scores, lines=run.signature.documents == "line"),
-    }
-
-
-def _last_epoch(history: Sequence[Epoch]) -> float | None:
-    """Perplexity of the training text while it was learnt for the last time, which is what tutorials print."""
-    return 2.0 ** history[-1].train_bits if history and history[-1].train_bits is not None else None
-
-
 def results_of(
-    suite: dict[str, Any],
-    corpora: dict[str, Corpus],
+    corpora: Mapping[str, Corpus],
     runs: Sequence[Run],
-    failures: Sequence[dict[str, Any]],
-) -> tuple[dict[str, Any], list[Chart]]:
-    """The dict that results.json holds, and the figures that only the texts can give.
+    failures: Sequence[Result] = (),
+    suite: str = "run",
+    title: str = "",
+    zipf_orders: Sequence[int] = (1, 2, 3),
+) -> tuple[Results, list[Chart]]:
+    """What results.json holds, and the figures that only the texts can give.
 
-    suite: its plain values (``zipf_orders`` among them). failures: rows of cells that have no scores.
+    corpora: by the names that the runs give them. failures: rows of models that have no scores.
     """
-    from lmbench.comparing.grouping import groups
-    from lmbench.comparing.pairs import compare, unlike
     from lmbench.comparing.ranks import across
 
-    rows = [result_of(run) for run in runs]
-    here = {name: [run for run in runs if run.corpus == name] for name in corpora}
-    several = [
-        name
-        for name in corpora
-        if any(a.label != b.label and not unlike(a, b) for a, b in itertools.combinations(here[name], 2))
+    comparisons = compared(runs)
+    stretches = {name: overlaps(corpus) for name, corpus in corpora.items()}
+    letters = {name: groups_of(name, runs, comparisons) for name in corpora}
+    rows = [
+        finished(run, letters[run.corpus], stretches[run.corpus]["char"])
+        for run in runs
+        if run.corpus in corpora
     ]
-    table = compare([run for name in several for run in here[name]]) if several else None
-    comparisons: list[Any] = [] if table is None else table.to_dict(orient="records")
-    for name in corpora:
-        letters = groups([run for run in here[name] if run.ranked], table)
-        for row in rows:
-            if row["corpus"] == name:
-                row["groups"] = letters.get(row["label"], "")
-    zipf: list[dict[str, Any]] = []
-    charts: list[Chart] = []
-    for name, corpus in corpora.items():
-        try:
-            found, chart = zipf_rows(name, corpus.whole(), "word", suite["zipf_orders"], FEW_TYPES)
-        except InputError:
-            continue
-        zipf += found
-        charts.append(chart)
-    meant = over_seeds(runs, rows)
-    shown = [*rows, *meant]
-    for name in corpora:
-        several_seeds = {row["label"] for row in meant if row["corpus"] == name}
-        mark_fronts(
-            [
-                row
-                for row in shown
-                if row["corpus"] == name
-                and row["unranked_reason"] is None
-                and ("seeds" in row or row["label"] not in several_seeds)
-            ]
-        )
+    means = [
+        finished(mean_run(seeds), letters[corpus], stretches[corpus]["char"], seeds)
+        for (corpus, _), seeds in by_label(runs).items()
+        if len(seeds) > 1
+    ]
+    rows, means = best_for(rows, means)
+    zipf, charts = zipf_of(corpora, zipf_orders)
     ranking = across([run for run in runs if run.ranked])
-    if ranking is not None:
-        charts.append(ranking.chart())
-    results = {
-        "schema_version": SCHEMA_VERSION,
-        "suite": suite["name"],
-        "title": suite["title"],
-        "signature": f"lmbench:{__version__}|corpora:"
-        + ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items()),
-        "environment": environment(),
-        "corpora": [
-            corpus.describe() | beside(corpus, runs, rows, comparisons) for corpus in corpora.values()
+    texts = ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items())
+    found = Results(
+        suite=suite,
+        title=title,
+        signature=f"lmbench:{__version__}|corpora:{texts}",
+        environment=environment(),
+        corpora=[
+            corpus_result(name, corpus, stretches[name].values(), comparisons)
+            for name, corpus in corpora.items()
         ],
-        "results": [*rows, *failures],
-        "over_seeds": meant,
-        "comparisons": comparisons,
-        "ranks": None if ranking is None else asdict(ranking),
-        "zipf": zipf,
-    }
-    return plain(results), charts
+        results=[*rows, *failures],
+        over_seeds=means,
+        comparisons=comparisons,
+        ranks=None if ranking is None else Ranks(**asdict(ranking)),
+        zipf=zipf,
+    )
+    return found, charts if ranking is None else [*charts, ranking.chart()]
 
 
-def over_seeds(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a label that was trained with several seeds on a corpus: means over seeds, and their spread.
+def result_of(run: Run) -> Result:
+    """One finished row of results.json, and what ``score --json`` prints."""
+    last = run.facts.history[-1].train_bits if run.facts.history else None
+    facts: dict[str, Any] = {name: getattr(run.facts, name) for name in Facts.__struct_fields__}
+    return Result(
+        corpus=run.corpus,
+        label=run.label,
+        seed=run.seed,
+        signature=str(run.signature),
+        normalise=run.signature.normalise,
+        documents=run.signature.documents,
+        total_fit_seconds=run.facts.total_fit_seconds,
+        last_epoch_perplexity=None if last is None else 2.0**last,
+        **facts,
+        **summary(run.scores, lines=run.signature.documents == "line"),
+    )
 
-    Beside the keys of a single row: ``seeds``; ``bits_per_char_of_seeds``; ``bits_per_char_sd``, their standard deviation
-    (over n - 1). The interval is that of the mean over seeds and speaks of the text alone; history and samples are the
-    first seed's. rows: of the runs, from ``result_of`` and filled in.
+
+def finished(
+    run: Run, letters: Mapping[str, str], stretches: Contamination, seeds: Sequence[Run] = ()
+) -> Result:
+    """A run's row with what other runs and the training text say of it.
+
+    seeds: the runs of which this is the mean. Its interval is that of the mean over seeds and speaks of the text alone; history and
+    samples are the first seed's; one seed that may not be ranked keeps the mean from it.
     """
-    found: list[dict[str, Any]] = []
-    labels = dict.fromkeys((run.corpus, run.label) for run in runs)
-    for corpus, label in labels:
-        pairs = [(n, r) for n, r in zip(runs, rows, strict=True) if (n.corpus, n.label) == (corpus, label)]
-        if len(pairs) < 2:
-            continue
-        run, each = mean_run([n for n, _ in pairs]), [r for _, r in pairs]
-        reasons = [row["unranked_reason"] for row in each if row["unranked_reason"] is not None]
-        told = {"groups": each[0]["groups"], "unranked_reason": reasons[0] if reasons else None}
-        row = (
-            {key: each[0].get(key) for key in each[0]} | result_of(run) | told | spread([n for n, _ in pairs])
-        )
-        found.append(row)
+    seen, unseen = (None if np.isnan(x) else x for x in stretches.bits_per_char(run.scores))
+    told: dict[str, Any] = {"bits_per_char_seen": seen, "bits_per_char_unseen": unseen}
+    if seeds:
+        reasons = [run.facts.unranked_reason for run in seeds if not run.ranked]
+        told |= {"unranked_reason": reasons[0] if reasons else None, **spread(seeds)}
+    return replace(result_of(run), groups=letters.get(run.label, ""), **told)
+
+
+def by_label(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    """The runs of each corpus and label: one a seed."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.corpus, run.label), []).append(run)
     return found
 
 
-def beside(
-    corpus: Corpus, runs: Sequence[Run], rows: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """What the report says beside a corpus: compressors, stretches seen in training, what the test text resolves.
+def compared(runs: Sequence[Run]) -> list[Comparison]:
+    """Every pair of labels on every corpus that has two on the same text."""
+    from lmbench.comparing.pairs import comparisons, unlike
 
-    resolvable: the median over pairs of models of the difference that is found four times in five. The rows of the
-    runs learn what each pays on 30-grams of characters that were seen in training and elsewhere
-    (``bits_per_char_seen``, ``bits_per_char_unseen``).
-    """
+    here: dict[str, list[Run]] = {}
+    for run in runs:
+        here.setdefault(run.corpus, []).append(run)
+    several = [
+        run
+        for of_corpus in here.values()
+        if any(a.label != b.label and not unlike(a, b) for a, b in itertools.combinations(of_corpus, 2))
+        for run in of_corpus
+    ]
+    return comparisons(several) if several else []
+
+
+def groups_of(corpus: str, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Label -> the letters that it shares with those that cannot be told from it."""
+    from lmbench.comparing.grouping import groups
+    from lmbench.comparing.table import Table
+
+    table = Table([asdict(c) for c in comparisons]) if comparisons else None
+    return groups([run for run in runs if run.corpus == corpus and run.ranked], table)
+
+
+def overlaps(corpus: Corpus) -> dict[str, Contamination]:
+    """Stretches of words and of characters of the test text that stand in the training text."""
     train, test = corpus.text("train"), corpus.text("test")
-    resolvable = [c["resolvable_difference"] for c in comparisons if c["corpus"] == corpus.name]
-    resolvable = [x for x in resolvable if np.isfinite(x)]
-    stretches = [contamination(train, test, unit) for unit in ("word", "char")]
-    for run, row in zip(runs, rows, strict=True):
-        if run.corpus == corpus.name:
-            row["bits_per_char_seen"], row["bits_per_char_unseen"] = stretches[1].bits_per_char(run.scores)
-    return {
-        "baselines": [
-            {"name": name, "bits_per_char": bits}
-            for name, bits in baseline_bits_per_char(train, test).items()
-        ],
-        "contamination": {
-            f"share_of_test_{found.length}_grams_of_{found.unit}s_seen_in_train": found.share
-            for found in stretches
-        },
-        "resolvable": float(np.median(resolvable)) if resolvable else None,
-    }
+    return {unit: contamination(train, test, unit) for unit in ("word", "char")}
+
+
+def corpus_result(
+    name: str, corpus: Corpus, stretches: Iterable[Contamination], comparisons: Sequence[Comparison]
+) -> CorpusResult:
+    """What the report says of a corpus: its texts, compressors, stretches seen in training, what the test text resolves."""
+    programs = baseline_bits_per_char(corpus.text("train"), corpus.text("test"))
+    resolvable = [c.resolvable_difference for c in comparisons if c.corpus == name]
+    finite = [x for x in resolvable if x is not None and np.isfinite(x)]
+    return replace(
+        msgspec.convert(corpus.describe(), CorpusResult),
+        name=name,
+        baselines=[Baseline(name=program, bits_per_char=bits) for program, bits in programs.items()],
+        contamination=[Overlap(unit=s.unit, length=s.length, share=s.share) for s in stretches],
+        resolvable=float(np.median(finite)) if finite else None,
+    )
+
+
+def zipf_of(corpora: Mapping[str, Corpus], orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:
+    """The laws of each corpus's words and a figure a corpus; nothing of texts too short for them."""
+    found: list[ZipfResult] = []
+    charts: list[Chart] = []
+    for name, corpus in corpora.items():
+        try:
+            rows, chart = zipf_rows(name, corpus.whole(), "word", orders, FEW_TYPES)
+        except InputError:
+            continue
+        found += msgspec.convert(plain(rows), list[ZipfResult])
+        charts.append(chart)
+    return found, charts

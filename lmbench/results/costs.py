@@ -1,24 +1,47 @@
-"""What quality costs: rates of training from what a model has measured, and the models that are the best for their cost."""
+"""What quality costs: the models that are the best for their cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+from msgspec.structs import replace
+
+from lmbench.results.schema import Result
 
 COSTS = ("total_fit_seconds", "score_seconds", "parameters")
 
 
-def mark_fronts(rows: Sequence[dict[str, Any]]) -> None:
-    """Sets ``best_for`` of one corpus's ranked rows: the costs for which no row with fewer bits costs less or the same.
+def best_for(rows: Sequence[Result], means: Sequence[Result] = ()) -> tuple[list[Result], list[Result]]:
+    """The rows, and those that are means over seeds, with ``best_for`` told: the costs at which no other row beats them.
 
-    Of rows that cost the same, that with the fewest bits; each of ``COSTS`` where a row has that cost.
+    Of a label of several seeds the mean stands beside the others, not its single seeds; what is not ranked stands beside none.
     """
-    for row in rows:
-        row["best_for"] = []
-    for cost in COSTS:
-        priced = [row for row in rows if row.get(cost) is not None and row.get("bits_per_char") is not None]
-        best = float("inf")
-        for row in sorted(priced, key=lambda row: (row[cost], row["bits_per_char"])):
-            if row["bits_per_char"] < best:
-                best = row["bits_per_char"]
-                row["best_for"].append(cost)
+    over = {(row.corpus, row.label) for row in means}
+    shown = [*(row for row in rows if (row.corpus, row.label) not in over), *means]
+    best: dict[int, list[str]] = {}
+    for corpus in {row.corpus for row in shown}:
+        here = [row for row in shown if row.corpus == corpus and row.reason is None]
+        for cost in COSTS:
+            for row in front(here, cost):
+                best.setdefault(id(row), []).append(cost)
+    first, second = ([replace(row, best_for=best.get(id(row), [])) for row in some] for some in (rows, means))
+    return first, second
+
+
+def front(rows: Sequence[Result], cost: str) -> list[Result]:
+    """The rows for which none with fewer bits costs less or the same, the cheapest first.
+
+    Of rows that cost the same, that with the fewest bits; of equal ones, the first.
+    """
+    priced = [
+        (paid, bits, row)
+        for row in rows
+        if (paid := getattr(row, cost)) is not None and (bits := row.bits_per_char) is not None
+    ]
+    kept: list[Result] = []
+    least = float("inf")
+    for _, bits, row in sorted(priced, key=lambda p: p[:2]):
+        if bits < least:
+            least = bits
+            kept.append(row)
+    return kept

@@ -2,92 +2,122 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from lmbench.comparing.pairs import compare, unlike
+from lmbench.comparing.pairs import comparisons, unlike
 from lmbench.errors import InputError
+from lmbench.results.file import read_results
+from lmbench.results.schema import Interval, Results
 from lmbench.scoring.run import Run, load_run
 
+Changed = dict[str, tuple[Any, Any]]  # what differs -> before, after
 
-def diff_runs(before: Path, after: Path) -> dict[str, Any]:
-    """What changed from one run directory to another.
 
-    ``models``: a row a model (corpus, label, seed): bits per character ``before`` and ``after``, their difference
-    (after less before: negative is better) with interval and p-value from the same resampled blocks,
-    ``beyond_noise`` (p ≤ 0.05), or the ``reason`` why the two do not compare. ``signatures`` in a row: the fields that
-    differ. ``environment``: versions and machine where they differ. Raises InputError for what is no run.
+class Change(Struct, frozen=True, kw_only=True):
+    """What became of one model on one corpus with one seed.
+
+    before, after: bits per character. difference_bits_per_char: after less before, negative is better, with its interval ``ci95`` and
+    ``p_value`` from the same resampled blocks. beyond_noise: p ≤ 0.05. signatures: the fields that differ. trained_alike: both learnt
+    from the same texts, as far as their signatures tell. reason: why the two do not compare.
     """
-    one, other = _runs(before), _runs(after)
-    return {
-        "before": str(before),
-        "after": str(after),
-        "models": [_row(key, one.get(key), other.get(key)) for key in dict.fromkeys([*one, *other])],
-        "environment": _changed(*(_results(folder).get("environment", {}) for folder in (before, after))),
-    }
+
+    corpus: str
+    label: str
+    seed: int
+    before: float | None = None
+    after: float | None = None
+    difference_bits_per_char: float | None = None
+    ci95: Interval | None = None
+    p_value: float | None = None
+    beyond_noise: bool = False
+    signatures: Changed = {}
+    trained_alike: bool = True
+    reason: str | None = None
+
+    @property
+    def moved(self) -> int:
+        """-1 where the model got better beyond noise, 1 where it got worse, else 0."""
+        difference = self.difference_bits_per_char or 0.0
+        return 0 if self.reason is not None or not self.beyond_noise else 1 if difference > 0 else -1
 
 
-def _runs(folder: Path) -> dict[tuple[str, str, int], Run]:
+class Changes(Struct, frozen=True, kw_only=True):
+    """What changed from one run directory to another. models: a row a model. environment: versions and machine where they differ."""
+
+    before: str
+    after: str
+    models: list[Change]
+    environment: Changed = {}
+
+    @property
+    def trained_otherwise(self) -> list[Change]:
+        """The rows that compare, of models that learnt from different texts: what moved may be the text's doing."""
+        return [row for row in self.models if row.reason is None and not row.trained_alike]
+
+
+def diff_runs(before: Path, after: Path) -> Changes:
+    """What changed from one run directory to another. Raises InputError for what is no run."""
+    told = [_results(folder) for folder in (before, after)]
+    one, other = (_runs(folder, results) for folder, results in zip((before, after), told, strict=True))
+    return Changes(
+        before=str(before),
+        after=str(after),
+        models=[_change(key, one.get(key), other.get(key)) for key in dict.fromkeys([*one, *other])],
+        environment=_changed(*(results.environment if results else {} for results in told)),
+    )
+
+
+def _results(folder: Path) -> Results | None:
+    """The folder's results.json, where there is one yet."""
+    return read_results(folder) if (folder / "results.json").exists() else None
+
+
+def _runs(folder: Path, results: Results | None) -> dict[tuple[str, str, int], Run]:
     """The runs that the folder's results tell of; where there are no results yet, all that were scored."""
-    told = {
-        (row.get("corpus"), row.get("label"), row.get("seed")) for row in _results(folder).get("results", [])
-    }
+    told = None if results is None else {(row.corpus, row.label, row.seed) for row in results.results}
     found = {}
     for path in sorted((folder / "scores").glob("*/*.npz")):
         run = load_run(path)
-        if run is not None and (not told or (run.corpus, run.label, run.seed) in told):
+        if run is not None and (told is None or (run.corpus, run.label, run.seed) in told):
             found[run.corpus, run.label, run.seed] = run
     if not found:
         raise InputError(f"{folder} holds no scores; name a run directory, such as reports/default")
     return found
 
 
-def _results(folder: Path) -> dict[str, Any]:
-    import json
-
-    try:
-        return dict(json.loads((folder / "results.json").read_bytes()))
-    except (OSError, TypeError, ValueError):
-        return {}
-
-
-def _changed(one: dict[str, Any], other: dict[str, Any]) -> dict[str, list[Any]]:
+def _changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> Changed:
     keys = dict.fromkeys([*one, *other])
-    return {key: [one.get(key), other.get(key)] for key in keys if one.get(key) != other.get(key)}
+    return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
-def _row(key: tuple[str, str, int], one: Run | None, other: Run | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "corpus": key[0],
-        "label": key[1],
-        "seed": key[2],
-        "before": one and one.scores.bits_per_char,
-        "after": other and other.scores.bits_per_char,
-        "difference_bits_per_char": None,
-        "ci95": None,
-        "p_value": None,
-        "beyond_noise": False,
-        "signatures": {},
-        "reason": None,
-    }
+def _change(key: tuple[str, str, int], one: Run | None, other: Run | None) -> Change:
+    row = Change(
+        corpus=key[0],
+        label=key[1],
+        seed=key[2],
+        before=None if one is None else one.scores.bits_per_char,
+        after=None if other is None else other.scores.bits_per_char,
+    )
     if one is None or other is None:
-        return {**row, "reason": "only after" if one is None else "only before"}
-    row["signatures"] = _changed(*(msgspec.structs.asdict(run.signature) for run in (one, other)))
+        return msgspec.structs.replace(row, reason="only after" if one is None else "only before")
+    signatures = _changed(*(msgspec.structs.asdict(run.signature) for run in (one, other)))
+    learnt = [pair for key, pair in signatures.items() if key in ("train", "valid") and all(pair)]
+    row = msgspec.structs.replace(row, signatures=signatures, trained_alike=not learnt)
     if reason := unlike(one, other):
-        return {**row, "reason": f"not comparable: {reason}"}
-    pair = [replace(other, label="after"), replace(one, label="before")]
-    found = compare(pair).to_dict(orient="records")[0]
-    difference = float(found["difference_bits_per_char"])
-    if math.isnan(difference):
-        return {**row, "reason": f"not comparable: {found['note']}"}
-    return {
-        **row,
-        "difference_bits_per_char": difference,
-        "ci95": [float(e) for e in found["ci95"]] if math.isfinite(difference) else None,
-        "p_value": float(found["p_value"]),
-        "beyond_noise": bool(found["p_value"] <= 0.05),
-    }
+        return msgspec.structs.replace(row, reason=f"not comparable: {reason}")
+    (pair,) = comparisons([replace(other, label="after"), replace(one, label="before")])
+    if pair.difference_bits_per_char is None or pair.p_value is None:
+        return msgspec.structs.replace(row, reason=f"not comparable: {pair.note}")
+    return msgspec.structs.replace(
+        row,
+        difference_bits_per_char=pair.difference_bits_per_char,
+        ci95=pair.ci95,
+        p_value=pair.p_value,
+        beyond_noise=pair.p_value <= 0.05,
+    )

@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from lmbench.errors import InputError
-from lmbench.storage.files import write_whole
+from lmbench.results.schema import SCHEMA_VERSION, Result, Results
+from lmbench.storage.files import read_bytes, write_whole
 
-if TYPE_CHECKING:
-    pass
-
-
-SCHEMA_VERSION = 1
+NAMES = ("corpus", "label", "seed", "status")  # of a row, written first
 
 
-def write_results(results: dict[str, Any], folder: Path) -> None:
-    """results.json, whole or not at all."""
-    write_whole(
-        folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+def write_results(results: Results, folder: Path) -> None:
+    """results.json, whole or not at all; infinity and nan are null."""
+    document = msgspec.to_builtins(results)
+    for rows in (document["results"], document["over_seeds"]):
+        rows[:] = [_names_first(row) for row in rows]
+    text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
+    write_whole(folder / "results.json", text + "\n")
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """A run directory's results.json; raises InputError where it is missing or of another kind."""
+def row_json(result: Result) -> str:
+    """One row of results.json on a line of its own: what ``score --json`` prints."""
+    document = _names_first(msgspec.to_builtins(result))
+    return msgspec.json.format(msgspec.json.encode(document), indent=0).decode()
+
+
+def _names_first(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in NAMES} | row
+
+
+def read_results(folder: Path) -> Results:
+    """A run directory's results.json, or that file itself; also one of an earlier version.
+
+    Raises InputError where it is missing, is no results.json, or something in it is not what the schema says.
+    """
     path = folder / "results.json" if folder.is_dir() else folder
+    if not path.exists():
+        raise InputError(f"{path} is not there; `lmbench run` makes a run directory with one")
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        if found["schema_version"] != SCHEMA_VERSION:
-            raise InputError(
-                f"{path} has schema {found['schema_version']}, this lmbench reads {SCHEMA_VERSION}"
-            )
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there; `lmbench run` makes a run directory with one") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not a results.json of lmbench ({error})") from None
-    return found
+        document = msgspec.json.decode(read_bytes(path))
+        version = document["schema_version"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise InputError(f"{path} is not a results.json of lmbench; name a run directory") from None
+    if version not in (1, SCHEMA_VERSION):
+        raise InputError(
+            f"{path} has schema {str(version)[:20]}, this lmbench reads 1 and {SCHEMA_VERSION}; run the suite again"
+        )
+    try:
+        return msgspec.convert(_upgraded(document) if version == 1 else document, Results)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at `")
+        place = place.rstrip("`").removeprefix("$.") or "the document"
+        raise InputError(f"{path}: {place}: {what}; run the suite again, its scores are kept") from None
+
+
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of version 1 as one of today: contamination was told in the names of its keys."""
+    corpora = document.get("corpora", [])
+    if isinstance(corpora, list):
+        corpora = [_with_overlaps(corpus) if isinstance(corpus, dict) else corpus for corpus in corpora]
+    return document | {"corpora": corpora, "schema_version": SCHEMA_VERSION}
+
+
+def _with_overlaps(corpus: dict[str, Any]) -> dict[str, Any]:
+    told = corpus.get("contamination")
+    if not isinstance(told, dict):
+        return corpus
+    pattern = re.compile(r"share_of_test_(\d+)_grams_of_(\w+)s_seen_in_train")
+    keys = [(match, share) for key, share in told.items() if (match := pattern.fullmatch(key))]
+    found = [{"unit": match[2], "length": int(match[1]), "share": share} for match, share in keys]
+    return corpus | {"contamination": found}

@@ -11,8 +11,8 @@ from lmbench.scoring.run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-
-LEADERBOARD = (
+# Of a result's fields, those that a notebook has room for.
+SHOWN = (
     *(
         "corpus",
         "rank",
@@ -24,12 +24,12 @@ LEADERBOARD = (
         "perplexity",
         "unit",
     ),
-    *("vocab_size", "oov", "fit_seconds", "score_seconds", "parameters", "unranked_reason"),
+    *("vocab_size", "oov", "fit_seconds", "score_seconds", "parameters", "adaptive", "unranked_reason"),
 )
 
 
 def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
-    """Runs as a table, a row a run, of each corpus the best first, with the columns ``LEADERBOARD``.
+    """Runs as a table, a row a run, of each corpus the best first; its columns are fields of ``results.schema.Result``.
 
     groups: labels that share a letter cannot be told apart (``compare.groups``). rank: missing where a run is not
     ranked. Raises InputError where runs of one corpus name different texts.
@@ -37,15 +37,14 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     from lmbench.comparing.grouping import groups
     from lmbench.comparing.table import Table
 
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for corpus in dict.fromkeys(run.corpus for run in runs):
         here = [run for run in runs if run.corpus == corpus]
         ranked = [run for run in here if run.ranked]
         letters = groups(ranked)
-        here.sort(key=lambda run: (run not in ranked, run.scores.bits_per_char))
+        here.sort(key=lambda run: (not run.ranked, run.scores.bits_per_char))
         for place, run in enumerate(here, 1):
-            row = result_of(run)
-            row |= {key: getattr(run.scores, key) for key in ("bits_per_char", "perplexity")}
-            told = {"rank": place if place <= len(ranked) else None, "groups": letters.get(run.label, "")}
-            found.append(row | told)
-    return Table(found, columns=list(LEADERBOARD)).astype({"rank": "Int64"})
+            result = result_of(run)
+            told = {"rank": place if run.ranked else None, "groups": letters.get(run.label, "")}
+            rows.append({name: told[name] if name in told else result.value(name) for name in SHOWN})
+    return Table(rows, columns=list(SHOWN)).astype({"rank": "Int64"})

@@ -10,8 +10,10 @@ import msgspec
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.models import LanguageModel, Monitor
-from lmbench.scoring.run import Epoch, Facts, Run, Signature
+from lmbench.scoring.run import Epoch, Facts, Run, Signature, Verified
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.verification import verify
+from lmbench.text.canonical import CanonicalText
 
 
 def costs_of(measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +60,12 @@ def score_run(
         **costs_of(model.costs),
     )
     return Run(corpus.name, label, scores, signature, facts)
+
+
+def verified(scorer: Scorer, text: CanonicalText, tokens: int | None = None) -> Verified:
+    """What the model claims of a text's first tokens (default: all) beside the file that it codes them into."""
+    found = verify(scorer, text, tokens)
+    return Verified(**{name: getattr(found, name) for name in Verified.__struct_fields__})
 
 
 def fit_run(

@@ -80,7 +80,10 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that a model wrote. text: with the prompt before it. temperature: > 0; 1 draws from the model as it is."""
+    """A text that a model wrote.
+
+    prompt: what it was to go on with. text: with the prompt before it. temperature: > 0; 1 draws from the model as it is.
+    """
 
     prompt: str = ""
     temperature: float = 1.0
@@ -88,10 +91,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim held against a file: the text's first ``tokens`` coded by the model, and decoded again.
+    """A claim held against a file: a text coded by the model, and decoded again.
 
-    file_bits: of the file. claimed_bits: what the scores say. identical: the decoded text is the text. holds: identical, and the file
-    is as short as claimed.
+    tokens: of the text's beginning. file_bits: of the file. claimed_bits: what the scores say. identical: the decoded text is the text. holds: identical, and the file
+    is as short as claimed. verdict: what came of it, in words.
     """
 
     tokens: int
@@ -99,6 +102,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     claimed_bits: float
     identical: bool
     holds: bool
+    verdict: str = ""
 
 
 EACH_SEED = Meta(extra={"each seed": True})  # measured anew with each seed of training; over seeds, the mean

@@ -138,10 +138,10 @@ def test_the_key_knows_every_file_that_a_score_depends_on():
 
 def test_uniform_has_the_known_answer(tmp_path):
     _, found = results_in(tmp_path, suite_of(("uniform",)))
-    row = found["results"][0]
-    assert row["perplexity"] == pytest.approx(row["vocab_size"])
-    assert row["bits_per_char"] == pytest.approx(np.log2(row["vocab_size"]))
-    assert row["train_bits_per_char"] == pytest.approx(row["bits_per_char"])
+    row = found.results[0]
+    assert row.perplexity == pytest.approx(row.vocab_size)
+    assert row.bits_per_char == pytest.approx(np.log2(row.vocab_size))
+    assert row.train_bits_per_char == pytest.approx(row.bits_per_char)
 
 
 def test_side_by_side_gives_the_same_as_one_after_another(tmp_path):
@@ -164,7 +164,7 @@ def test_side_by_side_gives_the_same_as_one_after_another(tmp_path):
 def test_a_model_that_fails_leaves_its_reason_and_the_rest_goes_on(tmp_path):
     outcome, found = results_in(tmp_path, suite_of(failing("error"), failing("memory"), ("bigram",)))
     assert [run.label for run in outcome.runs] == ["bigram"]
-    said = {row["label"]: row["status"] for row in found["results"]}
+    said = {row.label: row.status for row in found.results}
     assert said["bigram"] == "ok"
     assert "ZeroDivisionError: by design" in said["error"]
     assert "memory" in said["memory"]
@@ -175,13 +175,13 @@ def test_a_model_that_fails_leaves_its_reason_and_the_rest_goes_on(tmp_path):
 def test_a_worker_that_is_killed_costs_its_own_row_alone(tmp_path):
     outcome, found = results_in(tmp_path, suite_of(failing("killed"), ("uniform",), ("bigram",)), jobs=2)
     assert sorted(run.label for run in outcome.runs) == ["bigram", "uniform"]
-    assert "its process ended" in {r["label"]: r["status"] for r in found["results"]}["killed"]
+    assert "its process ended" in {r.label: r.status for r in found.results}["killed"]
 
 
 def test_an_interrupt_keeps_what_is_done(tmp_path):
     outcome, found = results_in(tmp_path, suite_of(("uniform",), failing("interrupt"), ("bigram",)))
     assert outcome.interrupted
-    assert [row["label"] for row in found["results"]] == ["uniform"]
+    assert [row.label for row in found.results] == ["uniform"]
 
 
 def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path):
@@ -210,6 +210,19 @@ def test_a_model_that_breaks_a_law_is_shown_unranked(tmp_path):
     assert rows["bigram"].rank == 1
 
 
+def test_what_was_verified_stands_in_the_results_and_the_report(tmp_path):
+    _, found = results_in(tmp_path, suite_of(("bigram",), ("odd_models:Peeking", "peeking"), verify=20))
+    claims = {row.label: row.verified for row in found.results}
+    assert claims["peeking"] is None  # it breaks a law, and is not asked further
+    assert (claims["bigram"].tokens, claims["bigram"].identical, claims["bigram"].holds) == (20, True, True)
+    assert claims["bigram"].file_bits <= claims["bigram"].claimed_bits + 64
+    shown = page.html(found, [], Views())
+    assert "bits in the file" in shown
+    assert f"{claims['bigram'].file_bits}</td>" in shown
+    assert "decoded to the same text" in page.markdown(found, {}, [], Views())
+    assert load_run(tmp_path / "scores" / "ferry" / "bigram.npz").facts.verified == claims["bigram"]
+
+
 def test_what_every_ranked_model_writes_stands_in_the_report(tmp_path):
     models = [
         ("bigram",),
@@ -223,11 +236,11 @@ def test_what_every_ranked_model_writes_stands_in_the_report(tmp_path):
     rows = [row for row in ranked(found, "ferry") if row.rank]
     assert {row.label for row in rows} == {"bigram", "words", "lstm", "rnn", "mix"}
     for row in rows:
-        texts = row.entry["samples"]
-        assert [sample["temperature"] for sample in texts] == [0.5, 1.0]
+        texts = row.result.samples
+        assert [sample.temperature for sample in texts] == [0.5, 1.0]
         for sample in texts:
-            assert len(sample["text"]) > 100
-            assert sample["text"].removeprefix(sample["prompt"]) in shown
+            assert len(sample.text) > 100
+            assert sample.text.removeprefix(sample.prompt) in shown
 
 
 def test_results_are_json_without_nan_and_a_table(tmp_path):
@@ -240,7 +253,7 @@ def test_results_are_json_without_nan_and_a_table(tmp_path):
     rows = {row["label"]: row for row in again["results"]}
     assert rows["certain"]["perplexity"] is None  # some p = 0: infinite, shown and not crashed
     assert rows["certain"]["infinite_tokens"] > 0
-    assert again["schema_version"] == 1
+    assert again["schema_version"] == 2
     lines = report.leaderboard_csv(found).splitlines()
     assert len(lines) == 3
     assert lines[1].split(",")[1] == "bigram"
@@ -255,7 +268,7 @@ def test_a_text_without_blanks(tmp_path):
     outcome, found = results_in(tmp_path / "run", suite)
     for sample in outcome.runs[0].facts.samples:
         assert len(sample.text) == len(sample.prompt) + suite.samples.chars
-    assert found["zipf"] == []  # two types are no Zipf's law
+    assert found.zipf == []  # two types are no Zipf's law
 
 
 def test_evaluate_from_python(ferry):
@@ -323,26 +336,22 @@ def test_an_interrupted_command_leaves_a_usable_run(tmp_path):
 
 def test_a_model_alone_compares_with_nothing(tmp_path):
     _, found = results_in(tmp_path, suite_of(("uniform",)))
-    assert found["comparisons"] == []
-    assert found["results"][0]["groups"] == "a"
-    assert found["ranks"] is None
-    corpus = found["corpora"][0]
-    assert corpus["resolvable"] is None
-    assert {b["name"] for b in corpus["baselines"]} >= {"bz2", "xz"}
-    assert set(corpus["contamination"]) == {
-        "share_of_test_8_grams_of_words_seen_in_train",
-        "share_of_test_30_grams_of_chars_seen_in_train",
-    }
-    json.dumps(found, allow_nan=False)
+    assert found.comparisons == []
+    assert found.results[0].groups == "a"
+    assert found.ranks is None
+    corpus = found.corpora[0]
+    assert corpus.resolvable is None
+    assert {b.name for b in corpus.baselines} >= {"bz2", "xz"}
+    assert [(o.unit, o.length) for o in corpus.contamination] == [("word", 8), ("char", 30)]
 
 
 def test_resolvable_is_the_median_over_pairs(tmp_path):
     _, found = results_in(tmp_path, suite_of(("uniform",), ("unigram",), ("laplace",)))
-    pairs = sorted(c["resolvable_difference"] for c in found["comparisons"])
-    assert found["corpora"][0]["resolvable"] == pairs[1] > 0
-    for row in found["results"]:
-        seen, unseen = row["bits_per_char_seen"], row["bits_per_char_unseen"]
-        assert seen is None or min(seen, unseen) - 1e-9 <= row["bits_per_char"] <= max(seen, unseen) + 1e-9
+    pairs = sorted(c.resolvable_difference for c in found.comparisons)
+    assert found.corpora[0].resolvable == pairs[1] > 0
+    for row in found.results:
+        seen, unseen = row.bits_per_char_seen, row.bits_per_char_unseen
+        assert seen is None or min(seen, unseen) - 1e-9 <= row.bits_per_char <= max(seen, unseen) + 1e-9
 
 
 # Texts of a suite ------------------------------------------------------------------------------------
@@ -360,7 +369,7 @@ def test_descriptions_files_and_shares_stand_where_corpora_do(tmp_path, monkeypa
     suite = load_suite("suite.toml")
     outcome, found = results_in(tmp_path / "run", suite)
     assert [run.corpus for run in outcome.runs] == ["told", "plain", "own"]
-    assert found["corpora"][2]["chars"] == pytest.approx(0.3 * len(text), rel=0.01)
+    assert found.corpora[2].chars == pytest.approx(0.3 * len(text), rel=0.01)
     assert load_suite(str(tmp_path / "run" / "suite.toml")).corpus_specs() == suite.corpus_specs()
     assert [spec.name for spec in suite.narrowed(["told.toml"], [], None).corpus_specs()] == ["told"]
 

@@ -1,4 +1,4 @@
-"""A results dictionary as results.json holds it, made up: numbers for the eye, awkward cases for the tests."""
+"""Results as a run leaves them, made up: numbers for the eye, awkward cases for the tests."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.comparing.extracts import extract
+from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.where import difference
 from lmbench.report import charts as selection
 from lmbench.report import page
-from lmbench.results.costs import mark_fronts
+from lmbench.results.costs import best_for
+from lmbench.results.schema import (
+    Baseline,
+    CorpusResult,
+    Overlap,
+    Part,
+    Result,
+    Results,
+    ZipfResult,
+)
 from lmbench.results.views import Views
+from lmbench.scoring.run import Epoch, Sample
 from lmbench.scoring.scores import Scores
 from lmbench.text.units import unit_named
 
@@ -33,206 +45,175 @@ LABELS = {  # label: (model, unit, bits per character, training bits per charact
 GROUPS = dict(zip(LABELS, ["h", "g", "f", "e", "a", "b", "d", "c", "a"], strict=True))
 
 
-def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> dict[str, Any]:
+def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> Result:
     model, unit, bits, train, seconds, parameters = LABELS[label]
     bits += shift
     chars = 17343
     tokens = chars if unit == "char" else 3270
-    entry: dict[str, Any] = {
-        "corpus": corpus,
-        "label": label,
-        "model": model,
-        "unit": unit,
-        "options": {"order": 5} if "-5" in label else {},
-        "seed": 0,
-        "status": "ok",
-        "perplexity": 2.0 ** (bits * chars / tokens),
-        "bits_per_char": bits,
-        "bits_per_byte": bits,
-        "bits_per_word": bits * 5.3,
-        "ci95": [bits - 0.031, bits + 0.034],
-        "tokens": tokens,
-        "oov": 241 if unit == "word" else 0,
-        "vocab_size": 28 if unit == "char" else 4100,
-        "chars": chars,
-        "bytes": chars,
-        "words": 3270,
-        "fit_seconds": seconds,
-        "total_fit_seconds": seconds,
-        "score_seconds": seconds / 20,
-        "parameters": parameters,
-        "model_bytes": parameters * 8,
-        "train_bits_per_char": train + shift,
-        "groups": {"lstm": "a", "kneser-ney-5": "a", "witten-bell-5": "b", "rnn-scratch": "c"}.get(
-            label, "d"
-        ),
-        "history": [],
-        "samples": [
-            {"prompt": "the time ", "text": "traveller came to the morlocks and the", "temperature": 0.8},
-            {"prompt": "", "text": "whe tin s ther of i was a litt", "temperature": 1.0},
-        ],
-        "notes": [],
-        "unranked_reason": None,
-        "resolvable": 0.021,
-        "n_eff": 812.0,
-        "signature": f"corpus={corpus}|unit={unit}|documents=stream|seed=0|v=0.1.0",
-    }
+    costs: dict[str, Any] = {}
     if model == "rnn-scratch":
-        entry |= {"training_flops": 436_224, "training_tokens": 2_760_000, "training_seconds": 55.2}
-        entry |= {"tokens_per_second": 50_000.0, "flops_per_second": 2.18112e10}
-        entry |= {"peak_flops": 4e10, "share_of_peak": 0.55}
+        costs = {"training_flops": 436_224, "training_tokens": 2_760_000, "training_seconds": 55.2}
+        costs |= {"tokens_per_second": 50_000.0, "flops_per_second": 2.18112e10}
+        costs |= {"peak_flops": 4e10, "share_of_peak": 0.55}
     if model in ("rnn-scratch", "lstm"):
-        entry["history"] = [
-            {
-                "epoch": e,
-                "tokens": e * 138_000,
-                "seconds": seconds * e / 20,
-                "train_bits": train + 2.3 * math.exp(-e / 5),
-                "valid_bits": bits + 2.1 * math.exp(-e / 4) + 0.002 * e,
-            }
+        costs["history"] = [
+            Epoch(
+                epoch=e,
+                tokens=e * 138_000,
+                seconds=seconds * e / 20,
+                train_bits=train + 2.3 * math.exp(-e / 5),
+                valid_bits=bits + 2.1 * math.exp(-e / 4) + 0.002 * e,
+            )
             for e in range(1, 21)
         ]
-    return entry | changed
+    made = Result(
+        corpus=corpus,
+        label=label,
+        model=model,
+        unit=unit,
+        options={"order": 5} if "-5" in label else {},
+        perplexity=2.0 ** (bits * chars / tokens),
+        bits_per_char=bits,
+        bits_per_byte=bits,
+        bits_per_word=bits * 5.3,
+        ci95=(bits - 0.031, bits + 0.034),
+        tokens=tokens,
+        oov=241 if unit == "word" else 0,
+        vocab_size=28 if unit == "char" else 4100,
+        chars=chars,
+        bytes=chars,
+        words=3270,
+        fit_seconds=seconds,
+        total_fit_seconds=seconds,
+        score_seconds=seconds / 20,
+        parameters=parameters,
+        model_bytes=parameters * 8,
+        train_bits_per_char=train + shift,
+        bits_per_char_seen=bits - 1,
+        bits_per_char_unseen=bits + 0.01,
+        groups={"lstm": "a", "kneser-ney-5": "a", "witten-bell-5": "b", "rnn-scratch": "c"}.get(label, "d"),
+        samples=[
+            Sample(prompt="the time ", text="traveller came to the morlocks and the", temperature=0.8),
+            Sample(prompt="", text="whe tin s ther of i was a litt", temperature=1.0),
+        ],
+        n_eff=812.0,
+        signature=f"corpus:{corpus}|unit:{unit}|documents:stream|seed:0|lmbench:0.1.0",
+        **costs,
+    )
+    return replace(made, **changed)
 
 
-def comparisons(corpus: str, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    rows = []
-    scored = [r for r in results if r["corpus"] == corpus and r["status"] == "ok" and r["ci95"]]
+def comparisons(corpus: str, results: list[Result]) -> list[Comparison]:
+    made = []
+    scored = [r for r in results if r.corpus == corpus and r.scored and r.ci95]
     for i, a in enumerate(scored):
         for b in scored[i + 1 :]:
-            d = a["bits_per_char"] - b["bits_per_char"]
+            d = (a.bits_per_char or 0) - (b.bits_per_char or 0)
             p = math.exp(-abs(d) * 90)
-            rows.append(
-                {
-                    "corpus": corpus,
-                    "a": a["label"],
-                    "b": b["label"],
-                    "difference_bits_per_char": d,
-                    "ci95": [d - 0.02, d + 0.02],
-                    "p_value": p,
-                    "p_holm": min(1.0, p * 20),
-                }
-            )
-    return rows
+            pair = {"corpus": corpus, "a": a.label, "b": b.label, "ci95": (d - 0.02, d + 0.02)}
+            made.append(Comparison(**pair, difference_bits_per_char=d, p_value=p, p_holm=min(1.0, p * 20)))
+    return made
 
 
-def corpus_entry(name: str, **changed: Any) -> dict[str, Any]:
-    entry = {
-        "name": name,
-        "title": name.replace("-", " ").title(),
-        "sha256": "5f" * 32,
-        "licence": "public domain",
-        "source": "https://example.org/a.txt",
-        "normalise": "letters",
-        "documents": "stream",
-        "chars": 173427,
-        "bytes": 173427,
-        "words": 32775,
-        "split": {
-            "train": {"chars": 138741, "words": 26220, "documents": 1},
-            "valid": {"chars": 17343, "words": 3285, "documents": 1},
-            "test": {"chars": 17343, "words": 3270, "documents": 1},
+def corpus_entry(name: str, **changed: Any) -> CorpusResult:
+    sizes = {"train": (138741, 26220), "valid": (17343, 3285), "test": (17343, 3270)}
+    made = CorpusResult(
+        name=name,
+        title=name.replace("-", " ").title(),
+        sha256="5f" * 32,
+        licence="public domain",
+        homepage="https://example.org/a.txt",
+        normalise="letters",
+        documents="stream",
+        chars=17343,
+        bytes=17343,
+        words=3270,
+        split={
+            part: Part(chars=chars, bytes=chars, words=words, documents=1)
+            for part, (chars, words) in sizes.items()
         },
-        "baselines": [{"name": "xz", "bits_per_char": 2.353}, {"name": "bzip2", "bits_per_char": 2.119}],
-        "contamination": {"share_of_test_13_grams_seen_in_train": 0.0004},
-    }
-    return entry | changed
+        baselines=[Baseline(name="xz", bits_per_char=2.353), Baseline(name="bzip2", bits_per_char=2.119)],
+        contamination=[
+            Overlap(unit="word", length=8, share=0.0004),
+            Overlap(unit="char", length=30, share=0.03),
+        ],
+    )
+    return replace(made, **changed)
 
 
-def example() -> dict[str, Any]:
+def example() -> Results:
     """Two corpora, nine models, one failure, one p = 0, one unranked."""
     first = [result("time-machine", label) for label in LABELS]
     second = [
         result("tiny-shakespeare", label, 0.15) for label in ("uniform", "trigram", "kneser-ney-5", "lstm")
     ]
-    broken = result(
-        "tiny-shakespeare",
-        "rnn-scratch",
-        status="the loss became NaN at epoch 3; lower lr",
-        perplexity=None,
-        bits_per_char=None,
-        bits_per_byte=None,
-        bits_per_word=None,
-        ci95=None,
-        groups=None,
-        history=[],
-        samples=[],
+    without = dict.fromkeys(("perplexity", "bits_per_char", "bits_per_byte", "bits_per_word", "ci95"))
+    broken = Result(
+        corpus="tiny-shakespeare",
+        label="rnn-scratch",
+        model="rnn-scratch",
+        unit="char",
+        status="failed: the loss became NaN at epoch 3; lower lr",
     )
     infinite = result(
         "tiny-shakespeare",
         "bigram",
-        perplexity=None,
-        infinite=True,
-        bits_per_char="inf",
-        bits_per_byte="inf",
-        bits_per_word="inf",
-        ci95=None,
-        groups=None,
+        **without,
+        infinite_tokens=3,
+        groups="",
         train_bits_per_char=2.1,
         unranked_reason="it gives some test token probability 0",
         notes=["eps=0 leaves unseen pairs without probability"],
     )
-    mark_fronts(first)
-    mark_fronts(second)
-    results = [*first, *second, broken, infinite]
-    return {
-        "schema_version": 1,
-        "suite": "default",
-        "signature": "lmbench 0.1.0, seed 0",
-        "environment": {"python": "3.11.9", "numpy": "2.4.0", "processor": "2 cores", "threads": 2},
-        "corpora": [
+    results, _ = best_for([*first, *second, broken, infinite])
+    laws = (
+        (1, 4579, 2397, 1.035, 0.974, 1.949, 3),
+        (2, 20234, 16221, 0.464, 0.605, 2.43, 2),
+        (3, 29882, 28211, 0.164, 0.259, 4.30, 1),
+    )
+    return Results(
+        suite="default",
+        signature="lmbench:0.1.0|corpora:time-machine:5f5f5f5f5f5f",
+        environment={"python": "3.11.9", "numpy": "2.4.0", "processor": "2 cores", "threads": 2},
+        corpora=[
             corpus_entry("time-machine"),
-            corpus_entry("tiny-shakespeare", entropy_rate=1.31, documents="line"),
+            corpus_entry("tiny-shakespeare", entropy_rate=(1.30, 1.32), documents="line"),
         ],
-        "results": results,
-        "comparisons": [
-            c for name in ("time-machine", "tiny-shakespeare") for c in comparisons(name, results)
-        ],
-        "zipf": [
-            {
-                "corpus": "time-machine",
-                "unit": "word",
-                "order": order,
-                "tokens": 32776 - order,
-                "types": types,
-                "hapaxes": hapaxes,
-                "ols": {"alpha": ols, "c": 8.4},
-                "rank_mle": {"alpha": rank, "se": 0.004},
-                "zipf_mandelbrot": {"alpha": rank + 0.1, "b": 2.1},
-                "frequency_mle": {"gamma": gamma, "xmin": xmin, "se": 0.02, "p_value": 0.21},
-            }
-            for order, types, hapaxes, ols, rank, gamma, xmin in (
-                (1, 4579, 2397, 1.035, 0.974, 1.949, 3),
-                (2, 20234, 16221, 0.464, 0.605, 2.43, 2),
-                (3, 29882, 28211, 0.164, 0.259, 4.30, 1),
+        results=results,
+        comparisons=[c for name in ("time-machine", "tiny-shakespeare") for c in comparisons(name, results)],
+        zipf=[
+            ZipfResult(
+                corpus="time-machine",
+                unit="word",
+                order=order,
+                tokens=32776 - order,
+                types=types,
+                hapaxes=hapaxes,
+                ols={"alpha": ols, "c": 8.4},
+                rank_mle={"alpha": rank},
+                zipf_mandelbrot={"alpha": rank + 0.1, "b": 2.1},
+                frequency_mle={"gamma": gamma, "xmin": xmin, "se": 0.02, "p_value": 0.21},
             )
+            for order, types, hapaxes, ols, rank, gamma, xmin in laws
         ],
-    }
+    )
 
 
-def hostile() -> dict[str, Any]:
+def hostile() -> Results:
     """One model with a name that attacks, in a suite that has nothing else."""
-    name = "<script>alert('x')</script> 模型 🙂 | $\\frac{1}$ _&%"
-    entry = result("time-machine", "lstm") | {
-        "corpus": "语料</script><img src=x onerror=alert(1)>",
-        "label": name,
-        "samples": [{"prompt": "</pre><b>", "text": "人人生而自由 🙂\n<i>\x00\u202e", "temperature": 1.0}],
-        "notes": ["a note with <b>tags</b> and a | bar"],
-        "groups": "a",
-    }
-    return {
-        "schema_version": 1,
-        "suite": "<b>suite</b>",
-        "signature": "x",
-        "environment": {},
-        "corpora": [{"name": entry["corpus"], "sha256": "0" * 64, "chars": 10, "bytes": 30, "words": 2}],
-        "results": [entry],
-        "comparisons": [],
-        "zipf": [],
-    }
+    entry = replace(
+        result("time-machine", "lstm"),
+        corpus="语料</script><img src=x onerror=alert(1)>",
+        label="<script>alert('x')</script> 模型 🙂 | $\\frac{1}$ _&%",
+        samples=[Sample(prompt="</pre><b>", text="人人生而自由 🙂\n<i>\x00\u202e", temperature=1.0)],
+        notes=["a note with <b>tags</b> and a | bar"],
+        groups="a",
+    )
+    corpus = CorpusResult(name=entry.corpus, sha256="0" * 64, chars=10, bytes=30, words=2)
+    return Results(suite="<b>suite</b>", signature="x", corpora=[corpus], results=[entry])
 
 
-def page_file(folder: Path, results: dict[str, Any], views: Views) -> Path:
+def page_file(folder: Path, results: Results, views: Views) -> Path:
     """report.html alone, without the figures' own files, which take longer."""
     file = folder / "report.html"
     file.write_text(page.html(results, [*selection.charts(results), zipf_chart()], views), "utf-8")

@@ -1,11 +1,9 @@
 """Suites of a few small models on the ferry, and what running them left."""
 
-import msgspec
 from paths import GOLDEN
 
 from lmbench.bench.runner import Watch, run_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
-from lmbench.results.build import results_of
 
 TINY = {"hidden": 4, "epochs": 1, "batch": 4, "steps": 8}
 
@@ -20,8 +18,7 @@ def suite_of(*models, **more):
 
 def results_in(folder, suite, **more):
     outcome = run_suite(suite, folder, **more)
-    found, _ = results_of(msgspec.to_builtins(suite), outcome.corpora, outcome.runs, outcome.failed_rows())
-    return outcome, found
+    return outcome, outcome.results()[0]
 
 
 def failing(how):

@@ -195,7 +195,7 @@ def test_theme_button_switches(open_page: Any, report_file: Path) -> None:
 def test_hostile_page_runs_no_script_of_the_text(open_page: Any, tmp_path: Path) -> None:
     results = example.hostile()
     text = example.TEXT.replace("ferry", "<img src=x onerror=alert(1)>🙂")
-    views = example.views(results["results"][0]["corpus"], text)
+    views = example.views(results.results[0].corpus, text)
     page = open_page(example.page_file(tmp_path, results, views), 360)
     assert page.locator("img").count() == 0
     assert "🙂" in page.locator("#view-text").text_content()

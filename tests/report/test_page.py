@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import json
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import report_example as example
+from msgspec.structs import replace
 from paths import HELPERS
 from rich.console import Console
 
@@ -22,10 +22,14 @@ from lmbench import report
 from lmbench.charts.chart import Chart
 from lmbench.errors import InputError
 from lmbench.report import charts as selection
-from lmbench.report import columns, page
+from lmbench.report import columns, numbers, page
 from lmbench.report import page_tables as board
 from lmbench.report import ranking as lines
 from lmbench.report import tables as leaderboard
+from lmbench.report.headline import answer
+from lmbench.results.schema import CorpusResult, Result, Results
+from lmbench.results.views import Views
+from lmbench.scoring.run import Sample
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return example.page_file(tmp_path_factory.mktemp("report"), example.example(), example.views())
 
 
-def terminal(results: dict[str, Any], **options: Any) -> str:
+def terminal(results: Results, **options: Any) -> str:
     stream = io.StringIO()
     Console(file=stream, width=140, **options).print(report.terminal_table(results))
     return stream.getvalue()
@@ -41,7 +45,7 @@ def terminal(results: dict[str, Any], **options: Any) -> str:
 
 def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
     results = example.example()
-    results["results"] = results["results"][:1]
+    results = replace(results, results=results.results[:1])
     paths = report.write(tmp_path, results, [example.zipf_chart()])
     assert {p for p in tmp_path.rglob("*") if p.is_file()} == set(paths)
     names = {p.relative_to(tmp_path).as_posix() for p in paths}
@@ -124,90 +128,149 @@ def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
 
 def test_answer_names_the_best_and_what_cannot_be_told_from_it() -> None:
     results = example.example()
-    said = page.answer(results, results["corpora"][0])
+    said = answer(results, results.corpora[0])
     assert said == (
         "On time-machine, lstm predicts unseen text best, with 1.981 bits per character; "
         "the text is too short to tell kneser-ney-5 from it."
     )
-    for entry in results["results"]:
-        entry["groups"] = None
+    results = replace(results, results=[replace(r, groups="") for r in results.results])
     # 2.132 - 2.131 = 0.001
-    said = page.answer(results, results["corpora"][1])
+    said = answer(results, results.corpora[1])
     assert said.endswith("with 2.131 bits per character, 0.001 fewer than kneser-ney-5, the next.")
+
+
+def standing_out(*told: tuple[str, float, bool, str]) -> Results:
+    """A corpus with one result each: label, bits, adaptive, groups."""
+    rows = [
+        Result(corpus="c", label=name, bits_per_char=bits, adaptive=adaptive, groups=groups, unit="char")
+        for name, bits, adaptive, groups in told
+    ]
+    return Results(corpora=[CorpusResult(name="c")], results=rows)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            [("cache", 1.5, True, "a"), ("kn", 1.75, False, "b"), ("bigram", 2.0, False, "c")],
+            "On c, cache, which goes on learning from the unseen text, predicts it best, with 1.500 bits per character; "
+            "of the models that stand still kn does, with 1.750, 0.250 fewer than bigram, the next.",
+        ),
+        (
+            [("kn", 1.5, False, "a"), ("lstm", 1.5 + 4e-6, False, "b")],
+            "On c, kn predicts unseen text best, with 1.500 bits per character, less than 0.001 fewer than lstm, the next.",
+        ),
+        (
+            [("cache", 1.5, True, "a")],
+            "On c, cache, which goes on learning from the unseen text, predicts it best, with 1.500 bits per character.",
+        ),
+    ],
+)
+def test_the_headline_names_a_winner_that_stands_still_and_no_gap_of_nothing(
+    told: list[tuple[str, float, bool, str]], said: str
+) -> None:
+    results = standing_out(*told)
+    assert answer(results, results.corpora[0]) == said
+
+
+def test_a_model_that_learns_from_the_test_text_is_marked_wherever_it_stands() -> None:
+    results = standing_out(("cache", 1.5, True, "a"), ("kn", 1.75, False, "b"))
+    html = page.html(results, [], Views())
+    assert re.search(r'cache <span class="adaptive"', html)
+    assert not re.search(r'kn <span class="adaptive"', html)
+    for text in (report.leaderboard_markdown(results, "c"), terminal(results)):
+        assert re.search(r"cache \\?\*", text)
+        assert "goes on learning from the text that it scores" in text
+        assert not re.search(r"kn \\?\*", text)
+    assert r"cache *" in report.leaderboard_latex(results, "c")
+    lines = list(csv.DictReader(io.StringIO(report.leaderboard_csv(results))))
+    assert [line["adaptive"] for line in lines] == ["True", "False"]
+
+
+def test_the_suite_s_title_and_what_is_seen_in_training_stand_on_the_page() -> None:
+    results = replace(example.example(), title="Two texts, <nine> models")
+    html = page.html(results, [], Views())
+    assert html.count("Two texts, &lt;nine&gt; models") == 2  # the tab and the head
+    assert page.markdown(results, {}, [], Views()).startswith("# Two texts, \\<nine\\> models")
+    seen = "less than 0.1% of its runs of 8 words and 3.0% of its runs of 30 characters stand in the training text word for word"
+    assert seen in html
+    assert "on unseen" in html
+
+
+def test_what_has_no_key_sorts_last_and_perplexities_by_unit() -> None:
+    rows = {row.label: row for row in lines.rows(example.example(), "time-machine")}
+    key = columns.COLUMNS["perplexity"].key
+    assert (
+        sorted(rows.values(), key=key)[-1].result.unit == "word"
+    )  # a word's perplexity is no worse character's
+    assert str(key(rows["lstm"])) < str(key(rows["uniform"]))
+    none = lines.Row(Result(corpus="c", label="x"), None, "x")
+    assert [column.key(none) for column in (columns.COLUMNS["groups"], columns.COLUMNS["perplexity"])] == [
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
     "spelling",
     [
-        {"bits_per_char": "inf"},
         {"bits_per_char": None, "infinite_tokens": 3},
         {"bits_per_char": float("inf")},
     ],
 )
 def test_infinity_is_shown_however_json_spells_it(spelling: dict[str, Any]) -> None:
-    row = lines.Row(example.result("c", "bigram") | spelling, None, "bigram")
+    row = lines.Row(replace(example.result("c", "bigram"), **spelling), None, "bigram")
     assert row.bits == float("inf")
     assert columns.COLUMNS["bits"].text(row) == "inf"
 
 
 def test_matrix_is_antisymmetric() -> None:
     results = example.example()
-    matrix = board.matrix(results, "time-machine", lines.rows(results, "time-machine"))
-    cells = [[c["text"].replace("−", "-") for c in line["cells"]] for line in matrix]
+    matrix = board.matrix(results.comparisons, "time-machine", lines.rows(results, "time-machine"))
+    cells = [[cell.text.replace("−", "-") for cell in line.cells] for line in matrix]
     for i in range(9):
         assert cells[i][i] == ""
         for j in range(i):
             assert float(cells[i][j]) == -float(cells[j][i])
     # lstm 1.981 - rnn-scratch 2.214 = -0.233: lstm spends fewer
-    assert (matrix[0]["cells"][3]["text"], matrix[0]["cells"][3]["kind"]) == ("−0.233", "fewer")
-    assert matrix[3]["cells"][0]["kind"] == "more"
-    assert matrix[0]["cells"][1]["kind"] == "tie"
+    assert (matrix[0].cells[3].text, matrix[0].cells[3].kind) == ("−0.233", "fewer")
+    assert matrix[3].cells[0].kind == "more"
+    assert matrix[0].cells[1].kind == "tie"
 
 
-def less(results: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in results.items() if key not in keys}
-
-
-def bare(results: dict[str, Any]) -> dict[str, Any]:
+def bare(results: Results) -> Results:
     kept = ("corpus", "label", "status", "bits_per_char")
-    return {"results": [{key: r[key] for key in kept} for r in results["results"]]}
+    rows = [Result(**{key: getattr(r, key) for key in kept}) for r in results.results]
+    return Results(corpora=[CorpusResult(name=c.name) for c in results.corpora], results=rows)
 
 
 MINIMAL = {
-    "nothing at all": lambda r: {},
-    "no results": lambda r: less(r, "results", "comparisons"),
-    "one model": lambda r: less(r, "comparisons", "zipf") | {"results": r["results"][:1]},
-    "no zipf": lambda r: less(r, "zipf"),
-    "no corpora": lambda r: less(r, "corpora"),
+    "nothing at all": lambda r: Results(),
+    "no results": lambda r: replace(r, results=[], comparisons=[]),
+    "one model": lambda r: replace(r, comparisons=[], zipf=[], results=r.results[:1]),
+    "no zipf": lambda r: replace(r, zipf=[]),
     "bare entries": bare,
-    "only failures": lambda r: (
-        r | {"results": [e for e in r["results"] if e["status"] != "ok"], "comparisons": []}
-    ),
-    "signature as facts": lambda r: r | {"signature": {"suite": "x", "seed": 0}},
-    "split in words": lambda r: r | {"corpora": [c | {"split": "80/10/10"} for c in r["corpora"]]},
-    "split in numbers": lambda r: (
-        r | {"corpora": [c | {"split": {"train": 0.8, "test": "rest"}} for c in r["corpora"]]}
-    ),
+    "only failures": lambda r: replace(r, results=[e for e in r.results if not e.scored], comparisons=[]),
     "hostile": lambda r: example.hostile(),
 }
 
 
 @pytest.mark.parametrize("case", MINIMAL)
 def test_no_results_break_the_report(case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    results = json.loads(json.dumps(MINIMAL[case](copy.deepcopy(example.example()))))
+    results = MINIMAL[case](example.example())
     monkeypatch.setattr("lmbench.charts.draw.draw", lambda *a, **k: (b"", "<svg/>"))
     monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda chart, *a: ["<svg/>"] * len(chart.panels))
     report.write(tmp_path, results)
     terminal(results)
     report.leaderboard_csv(results)
-    for corpus in lines.corpora(results):
-        report.leaderboard_latex(results, corpus["name"])
+    for corpus in results.corpora:
+        report.leaderboard_latex(results, corpus.name)
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     results = example.hostile()
     text = example.TEXT.replace("ferry", "</script><script>alert(2)</script>🙂")
-    report.write(tmp_path, results, views=example.views(results["results"][0]["corpus"], text))
+    report.write(tmp_path, results, views=example.views(results.results[0].corpus, text))
     html = (tmp_path / "report.html").read_text("utf-8")
     assert "<script>alert" not in html
     assert "<img" not in html
@@ -226,7 +289,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 def test_what_models_say_at_length_is_cut(tmp_path: Path) -> None:
     results = example.hostile()
-    results["results"][0]["samples"] = [{"prompt": "ab", "text": "ab" + "x" * 5_000_000}]
+    results.results[0].samples[:] = [Sample(prompt="ab", text="ab" + "x" * 5_000_000)]
     text = "ab" * 50_000
     file = example.page_file(tmp_path, results, example.views("c", text))
     assert file.stat().st_size < 1_000_000
@@ -258,7 +321,7 @@ def test_markdown_text_cannot_leave_its_cell() -> None:
 
 
 def test_latex_is_escaped() -> None:
-    table = report.leaderboard_latex(example.hostile(), example.hostile()["results"][0]["corpus"])
+    table = report.leaderboard_latex(example.hostile(), example.hostile().results[0].corpus)
     assert r"\$\textbackslash{}frac\{1\}\$" in table
     assert r"\_\&\%" in table
     assert table.count("&") - table.count(r"\&") == 2 * 9  # ten columns, two lines
@@ -289,17 +352,17 @@ def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
 
 
 def test_formats_of_numbers() -> None:
-    assert columns.seconds_text(0.0123) == "12 ms"
-    assert columns.seconds_text(0.0999) == "0.1 s"
-    assert columns.seconds_text(9.96) == "10 s"
-    assert columns.seconds_text(119.7) == "2 min 00 s"
-    assert columns.seconds_text(7260) == "2 h 01 min"
-    assert columns.bytes_text(999) == "999 B"
-    assert columns.bytes_text(999_600) == "1 MB"
-    assert columns.perplexity_text(5022.4) == "5,022"
-    assert columns.perplexity_text(3.95) == "3.950"
-    assert columns.bits_text(None) == "-"
-    assert columns.signed_bits(-0.5) == "−0.500"
+    assert numbers.seconds_text(0.0123) == "12 ms"
+    assert numbers.seconds_text(0.0999) == "0.1 s"
+    assert numbers.seconds_text(9.96) == "10 s"
+    assert numbers.seconds_text(119.7) == "2 min 00 s"
+    assert numbers.seconds_text(7260) == "2 h 01 min"
+    assert numbers.bytes_text(999) == "999 B"
+    assert numbers.bytes_text(999_600) == "1 MB"
+    assert numbers.perplexity_text(5022.4) == "5,022"
+    assert numbers.perplexity_text(3.95) == "3.950"
+    assert numbers.bits_text(None) == "-"
+    assert numbers.signed_bits(-0.5) == "−0.500"
 
 
 def test_charts_select_what_results_hold() -> None:
@@ -313,16 +376,15 @@ def test_charts_select_what_results_hold() -> None:
 
 def test_the_stair_and_the_rings_are_those_marked_as_best() -> None:
     results = example.example()
-    chart = selection.quality_chart(results, results["corpora"][0])
+    chart = selection.quality_chart(results, results.corpora[0])
     assert chart is not None
     stair, ring = chart.panels[0].series[:2]
     # By time: uniform .01 s, unigram, bigram, trigram, witten-bell .81 s, kneser-ney .92 s, lstm 61.7 s.
     assert list(ring.y) == [4.755, 4.081, 3.369, 2.721, 2.013, 1.982, 1.981]
     assert list(ring.x) == [0.01, 0.05, 0.11, 0.23, 0.81, 0.92, 61.7]
     assert (list(stair.x), list(stair.y)) == ([*ring.x, 61.7], [*ring.y, 1.981])
-    for entry in results["results"]:
-        entry.pop("best_for", None)
-    unmarked = selection.quality_chart(results, results["corpora"][0])
+    results = replace(results, results=[replace(r, best_for=[]) for r in results.results])
+    unmarked = selection.quality_chart(results, results.corpora[0])
     assert unmarked is not None
     assert {series.kind for series in unmarked.panels[0].series} == {"points"}
 
@@ -331,8 +393,8 @@ def test_a_row_of_several_seeds_tells_their_spread_and_each() -> None:
     results = example.example()
     extra = example.result("time-machine", "lstm", 0.02, seed=1)
     told = {"seeds": [0, 1], "bits_per_char_of_seeds": [1.981, 2.001], "bits_per_char_sd": 0.0141}
-    results["results"].append(extra)
-    results["over_seeds"] = [example.result("time-machine", "lstm", 0.01) | told]
+    results.results.append(extra)
+    results.over_seeds.append(example.result("time-machine", "lstm", 0.01, **told))
     names = [row.name for row in lines.rows(results, "time-machine")]
     assert sorted(names) == sorted(example.LABELS)
     for text in (
@@ -344,9 +406,9 @@ def test_a_row_of_several_seeds_tells_their_spread_and_each() -> None:
     html = page.html(results, [], example.views())
     assert "1.981 (seed 0), 2.001 (seed 1)" in html
     assert "how it would move with another seed" in html
-    del results["over_seeds"]  # as an older file has it
+    results.over_seeds.clear()
     assert "lstm (seed 1)" in [row.name for row in lines.rows(results, "time-machine")]
-    curves = selection.learning_chart(results, results["corpora"][0])
+    curves = selection.learning_chart(results, results.corpora[0])
     assert curves is not None
     assert [s.label for s in curves.panels[0].series if s.key == "lstm"] == ["lstm", "", "", ""]
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lmbench.models import make_model
-from lmbench.results.costs import mark_fronts
+from lmbench.results.costs import best_for
+from lmbench.results.schema import Result
 from lmbench.scoring.evaluation import costs_of, fit_run
 from lmbench.scoring.run import Facts
 
@@ -51,17 +52,26 @@ def test_the_time_of_a_mixture_is_that_of_its_parts_too() -> None:
 
 def test_the_front_against_every_pair() -> None:
     rng = np.random.default_rng(0)
-    rows = [
-        {"bits_per_char": float(b), "total_fit_seconds": float(s), "score_seconds": None}
-        for b, s in rng.integers(0, 12, (60, 2))
+    made = [
+        Result(corpus="c", label=str(i), bits_per_char=float(b), total_fit_seconds=float(s))
+        for i, (b, s) in enumerate(rng.integers(0, 12, (60, 2)))
     ]
-    mark_fronts(rows)
-    kept = [row for row in rows if "total_fit_seconds" in row["best_for"]]
-    points = {(row["total_fit_seconds"], row["bits_per_char"]) for row in rows}
+    rows, _ = best_for(made)
+    kept = [row for row in rows if "total_fit_seconds" in row.best_for]
+    points = {(row.total_fit_seconds, row.bits_per_char) for row in rows}
     undominated = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)}
-    assert {(row["total_fit_seconds"], row["bits_per_char"]) for row in kept} == undominated
+    assert {(row.total_fit_seconds, row.bits_per_char) for row in kept} == undominated
     assert len(kept) == len(undominated)  # of equal ones, one
-    assert all("score_seconds" not in row["best_for"] for row in rows)
+    assert all("score_seconds" not in row.best_for for row in rows)
+
+
+def test_of_several_seeds_the_mean_stands_in_the_front_and_what_has_no_rank_in_none() -> None:
+    seeds = [Result(corpus="c", label="a", seed=s, bits_per_char=1.0, parameters=5) for s in (0, 1)]
+    mean = Result(corpus="c", label="a", bits_per_char=1.0, parameters=5, seeds=[0, 1])
+    cheap = Result(corpus="c", label="b", bits_per_char=0.5, parameters=1, unranked_reason="it peeks")
+    rows, means = best_for([*seeds, cheap], [mean])
+    assert [row.best_for for row in rows] == [[], [], []]
+    assert [row.best_for for row in means] == [["parameters"]]
 
 
 def test_no_library_for_networks_is_loaded_where_only_counts_run(tmp_path) -> None:

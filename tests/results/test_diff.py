@@ -6,36 +6,44 @@ import re
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from lmbench.cli import main
+from lmbench.errors import InputError
 from lmbench.report import write_changes
 from lmbench.report.diff_page import changes_answer
-from lmbench.results.diff import diff_runs
+from lmbench.results.diff import Change, Changes, diff_runs
+from lmbench.results.file import write_results
+from lmbench.results.schema import Result, Results
 from lmbench.scoring.run import Run, Signature, save_run
 from lmbench.scoring.scores import Scores
 
-ROW = {
-    "corpus": "ferry",
-    "label": "trigram",
-    "seed": 0,
-    "before": 2.5,
-    "after": 2.25,
-    "difference_bits_per_char": -0.25,
-    "ci95": [-0.3, -0.2],
-    "p_value": 0.0001,
-    "beyond_noise": True,
-    "signatures": {},
-    "reason": None,
-}
-WORSE = {**ROW, "label": "rnn", "after": 2.75, "difference_bits_per_char": 0.25, "ci95": [0.2, 0.3]}
-SAME = {**ROW, "label": "uniform", "after": 2.5, "difference_bits_per_char": 0.0, "ci95": [0.0, 0.0]}
-SAME |= {"beyond_noise": False, "p_value": 1.0}
-GONE = {**ROW, "label": "<b>old", "after": None, "difference_bits_per_char": None, "ci95": None}
-GONE |= {"p_value": None, "beyond_noise": False, "reason": "only before"}
+ROW = Change(
+    corpus="ferry",
+    label="trigram",
+    seed=0,
+    before=2.5,
+    after=2.25,
+    difference_bits_per_char=-0.25,
+    ci95=(-0.3, -0.2),
+    p_value=0.0001,
+    beyond_noise=True,
+)
+WORSE = replace(ROW, label="rnn", after=2.75, difference_bits_per_char=0.25, ci95=(0.2, 0.3))
+SAME = replace(
+    ROW,
+    label="uniform",
+    after=2.5,
+    difference_bits_per_char=0.0,
+    ci95=(0.0, 0.0),
+    beyond_noise=False,
+    p_value=1.0,
+)
+GONE = Change(corpus="ferry", label="<b>old", seed=0, before=2.5, reason="only before")
 
 
 def found(*rows):
-    return {"before": "a", "after": "b", "models": list(rows), "environment": {"python": ["3.11", "3.12"]}}
+    return Changes(before="a", after="b", models=list(rows), environment={"python": ("3.11", "3.12")})
 
 
 @pytest.mark.parametrize(
@@ -44,7 +52,7 @@ def found(*rows):
         ((ROW, WORSE, SAME, GONE), "Beyond noise, trigram got better and rnn got worse (3 models compared)."),
         ((WORSE,), "Beyond noise, rnn got worse (1 model compared)."),
         ((ROW,) * 4, "Beyond noise, 4 models got better (4 models compared)."),
-        ((ROW, {**SAME, "corpus": "x"}), "Beyond noise, trigram on ferry got better (2 models compared)."),
+        ((ROW, replace(SAME, corpus="x")), "Beyond noise, trigram on ferry got better (2 models compared)."),
         ((SAME,), "Nothing moved beyond noise (1 model compared)."),
         ((GONE,), "No model of the two runs compares."),
     ],
@@ -54,7 +62,7 @@ def test_the_answer_is_one_sentence(rows, said):
 
 
 def test_the_page_is_self_contained_and_says_every_row(tmp_path):
-    changed = {**ROW, "signatures": {"text": ["12ab", "34cd"]}}
+    changed = replace(ROW, signatures={"text": ("12ab", "34cd")})
     write_changes(tmp_path / "diff.html", found(changed, WORSE, SAME, GONE))
     page = (tmp_path / "diff.html").read_text()
     assert re.findall(r'(?:src|href)="(?!#|data:)', page) == []
@@ -68,18 +76,24 @@ def test_the_page_is_self_contained_and_says_every_row(tmp_path):
 
 
 def test_losses_without_end_are_shown(tmp_path):
-    endless = {**WORSE, "after": math.inf, "difference_bits_per_char": math.inf, "ci95": None, "p_value": 0.0}
+    endless = replace(WORSE, after=math.inf, difference_bits_per_char=math.inf, ci95=None, p_value=0.0)
     write_changes(tmp_path / "diff.html", found(ROW, endless))
-    assert "+inf" in (tmp_path / "diff.html").read_text()
+    assert "∞" in (tmp_path / "diff.html").read_text()
 
 
-def scored(folder, label, log_probs):
+def scored(folder, label, log_probs, train=""):
     ends = np.arange(1, len(log_probs) + 1)
     plain = np.zeros(len(ends))
     starts = np.zeros(1, dtype=np.int64)
     scores = Scores(np.array(log_probs), ends, plain > 0, plain, starts, len(ends), len(ends), 1, 4)
     signature = Signature(
-        corpus="c", text="t", normalise="none", documents="stream", unit="char", context="document"
+        corpus="c",
+        text="t",
+        normalise="none",
+        documents="stream",
+        unit="char",
+        context="document",
+        train=train,
     )
     save_run(Run("c", label, scores, signature), folder / "scores" / "c" / f"{label}.npz", "")
 
@@ -90,11 +104,11 @@ def test_diff_tells_infinite_losses_from_finite_ones(tmp_path, capsys):
         scored(tmp_path / folder, "stays", stays)
         scored(tmp_path / folder, "breaks", breaks)
     stays, breaks = (
-        {row["label"]: row for row in diff_runs(tmp_path / "one", tmp_path / "two")["models"]}[label]
+        {row.label: row for row in diff_runs(tmp_path / "one", tmp_path / "two").models}[label]
         for label in ("stays", "breaks")
     )
-    assert stays["reason"] == "not comparable: both give probability 0 somewhere"
-    assert (breaks["difference_bits_per_char"], breaks["ci95"], breaks["beyond_noise"]) == (
+    assert stays.reason == "not comparable: both give probability 0 somewhere"
+    assert (breaks.difference_bits_per_char, breaks.ci95, breaks.beyond_noise) == (
         math.inf,
         None,
         True,
@@ -110,9 +124,25 @@ def test_scores_of_an_earlier_run_in_the_same_folder_are_left_aside(tmp_path):
     for folder in ("one", "two"):
         scored(tmp_path / folder, "kept", [-1.0, -2.0] * 40)
         scored(tmp_path / folder, "earlier", [-1.0, -2.0] * 40)
-    told = {"results": [{"corpus": "c", "label": "kept", "seed": 0}], "environment": {}}
-    (tmp_path / "two" / "results.json").write_text(json.dumps(told))
-    reasons = {row["label"]: row["reason"] for row in diff_runs(tmp_path / "one", tmp_path / "two")["models"]}
+    write_results(Results(results=[Result(corpus="c", label="kept")]), tmp_path / "two")
+    reasons = {row.label: row.reason for row in diff_runs(tmp_path / "one", tmp_path / "two").models}
     assert reasons == {"kept": None, "earlier": "only before"}
     (tmp_path / "two" / "results.json").write_text("[1]")  # not what a run writes
-    assert len(diff_runs(tmp_path / "one", tmp_path / "two")["models"]) == 2
+    with pytest.raises(InputError, match=r"two.results\.json is not a results.json"):
+        diff_runs(tmp_path / "one", tmp_path / "two")
+
+
+def test_what_learnt_from_another_text_is_said_before_what_moved(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for folder, train, shift in (("one", "aa", 0.0), ("two", "bb", 0.5)):
+        scored(tmp_path / folder, "same", [-1.0, -2.0] * 40)
+        scored(tmp_path / folder, "other", -rng.exponential(2, 80) - shift, train=train)
+    changes = diff_runs(tmp_path / "one", tmp_path / "two")
+    assert [(row.label, row.trained_alike) for row in changes.models] == [("other", False), ("same", True)]
+    assert (
+        main(["diff", str(tmp_path / "one"), str(tmp_path / "two"), "--html", str(tmp_path / "d.html")]) == 0
+    )
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "trained on different texts, which alone may move them: other"
+    )
+    assert "trained on different texts (other)" in (tmp_path / "d.html").read_text()

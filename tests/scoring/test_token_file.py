@@ -1,6 +1,5 @@
 """Scores from other programs: checked against the text, compared with models, never ranked."""
 
-import msgspec
 import numpy as np
 import pytest
 from paths import GOLDEN
@@ -13,7 +12,6 @@ from lmbench.cli import main
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.report.ranking import rows
-from lmbench.results.build import results_of
 from lmbench.scoring.token_file import external_run
 from lmbench.text.canonical import canonical_text
 
@@ -115,11 +113,11 @@ def test_a_suite_compares_it_with_models_but_does_not_rank_it(tmp_path):
     assert main([*argv, "--tokens", str(file)]) == 0
     suite = Suite("small", [FERRY], [ModelSpec("uniform")], [ExternalSpec(str(file))])
     outcome = run_suite(suite, tmp_path / "out")
-    found, _ = results_of(msgspec.to_builtins(suite), outcome.corpora, outcome.runs, outcome.failed_rows())
+    found, _ = outcome.results()
     assert [(row.label, row.rank) for row in rows(found, "ferry")] == [("uniform", 1), ("other", None)]
-    pair = found["comparisons"][0]
-    assert (pair["a"], pair["b"]) == ("uniform", "other")
-    assert pair["difference_bits_per_char"] > 1  # a trigram and a uniform model are far apart
+    pair = found.comparisons[0]
+    assert (pair.a, pair.b) == ("uniform", "other")
+    assert pair.difference_bits_per_char > 1  # a trigram and a uniform model are far apart
     assert (tmp_path / "out/scores/ferry/other.npz").is_file()
     again = load_suite(str(tmp_path / "out/suite.toml"))
     assert to_toml(again) == to_toml(suite)

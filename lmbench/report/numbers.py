@@ -1,0 +1,107 @@
+"""Numbers as text: one way for each kind, in every table, page and terminal."""
+
+from __future__ import annotations
+
+import math
+
+from lmbench.results.schema import Interval
+
+MISSING = "-"
+
+
+def bits_text(value: float | None, digits: int = 3) -> str:
+    """Bits in so many decimals.
+
+    >>> bits_text(1.98149), bits_text(float("inf")), bits_text(None)
+    ('1.981', 'inf', '-')
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    return "inf" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def signed_bits(value: float | None, digits: int = 3) -> str:
+    """With a true minus sign, for pages."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+
+
+def interval_text(ends: Interval | None, digits: int = 3) -> str:
+    """An interval; missing where an end is."""
+    known = finite_interval(ends)
+    return MISSING if known is None else f"{known[0]:.{digits}f} to {known[1]:.{digits}f}"
+
+
+def signed_interval(ends: Interval | None, digits: int = 3) -> str:
+    """An interval of a difference, for pages; nothing where an end is missing."""
+    known = finite_interval(ends)
+    return "" if known is None else " to ".join(signed_bits(end, digits) for end in known)
+
+
+def finite_interval(ends: Interval | None) -> tuple[float, float] | None:
+    """The ends, where both are finite."""
+    if ends is None or any(end is None or not math.isfinite(end) for end in ends):
+        return None
+    return float(ends[0] or 0.0), float(ends[1] or 0.0)
+
+
+def perplexity_text(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "inf"
+    if value >= 1e6:
+        return f"{value:.2e}"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if value < 100 else f"{value:.1f}"
+
+
+def count_text(value: float | None) -> str:
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def share_text(value: float | None) -> str:
+    """A share, 0 to 1, in percent.
+
+    >>> share_text(0.552), share_text(0.0241), share_text(0.0002), share_text(0.0)
+    ('55%', '2.4%', 'less than 0.1%', '0%')
+    """
+    if value is None:
+        return MISSING
+    if 0 < value < 0.0005:
+        return "less than 0.1%"
+    return f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
+
+
+def giga_text(value: float | None) -> str:
+    return MISSING if value is None else f"{value / 1e9:.3g}"
+
+
+def seconds_text(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value < 0.00095:
+        return f"{value * 1e6:.0f} µs"
+    if value < 0.0995:
+        return f"{value * 1000:.0f} ms"
+    if value < 99.5:
+        return f"{value:.2g} s" if value < 9.95 else f"{value:.0f} s"
+    minutes, seconds = divmod(round(value), 60)
+    return f"{minutes} min {seconds:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def bytes_text(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def number_text(value: object, digits: int = 4) -> str:
+    """A number in so many digits; what is no number (an absent field, None) is missing."""
+    return f"{value:,.{digits}g}" if isinstance(value, (int, float)) else MISSING

@@ -1,0 +1,303 @@
+"""results.json, all of it, as types: what stands here is written, read, checked and documented.
+
+The docstrings say what each key means and in which unit; ``json_schema`` is made of them, and `python -m lmbench.results` prints it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from dataclasses import is_dataclass
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lmbench.comparing.pairs import Comparison
+from lmbench.scoring.run import Amount, Count, Facts
+
+SCHEMA_VERSION = 2
+LOSSES = ("bits_per_char", "bits_per_byte", "bits_per_word", "perplexity")
+
+Interval = tuple[float | None, float | None]  # low, high; None: without end, or not known
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Result(Facts, frozen=True, kw_only=True):
+    """A row: one model on one corpus with one seed, or the mean of several.
+
+    corpus, label, seed: which. status: ok, or why it has no scores. signature: what exactly was measured. normalise, documents: how the
+    text was made. groups: letters; models that share one cannot be told apart. best_for: the costs for which no ranked row with fewer
+    bits costs less or the same.
+
+    vocab_size: tokens that the model knows, <unk> among them. tokens, oov: of the test text, and those outside the vocabulary. chars,
+    bytes, words: of the test text, in UTF-8 bytes and runs of non-blank characters. log_prob: total nats of the token sequence, <unk>
+    charged as <unk>. spelling_log_prob: nats spent on spelling what is outside the vocabulary. perplexity: a token, from log_prob alone.
+    perplexity_excluding_oov: of the tokens in the vocabulary. bits_per_char, bits_per_byte, bits_per_word: of the whole charge; null
+    beside infinite_tokens > 0 is infinity. infinite_tokens: those that were given probability 0.
+
+    ci95, ci95_bits_per_byte, ci95_bits_per_word, ci95_perplexity: 95% intervals, low and high, of the mean over all text of the same
+    documents or process. ci95_note: why there are none. prediction95: for bits_per_char of another text of this length and make.
+    standard_error: of bits_per_char. resolvable_difference: the smallest that a text of this size shows four times in five, in bits per
+    character, when nothing is paired. n_eff: so many independent tokens would give the same error. resampled: what the error rests on,
+    documents or stream. effective_documents: so many of one length would say as much.
+
+    bits_per_char_seen, bits_per_char_unseen: on the stretches of 30 characters that stand in the training text, and elsewhere.
+    total_fit_seconds: to fit the model and all that it combines. last_epoch_perplexity: of the training text while it was learnt for the
+    last time.
+
+    seeds: of training, of which this row tells the mean; none in a row of one seed. bits_per_char_of_seeds: of each.
+    bits_per_char_sd: their standard deviation, over n - 1.
+    """
+
+    corpus: str
+    label: str
+    seed: int = 0
+    status: str = "ok"
+    signature: str = ""
+    normalise: str | None = None
+    documents: str | None = None
+    groups: str = ""
+    best_for: list[str] = msgspec.field(default_factory=list)
+    vocab_size: Count = None
+    tokens: Count = None
+    oov: Count = None
+    chars: Count = None
+    bytes: Count = None
+    words: Count = None
+    log_prob: float | None = None
+    spelling_log_prob: float | None = None
+    perplexity: Amount = None
+    perplexity_excluding_oov: Amount = None
+    bits_per_char: Amount = None
+    bits_per_byte: Amount = None
+    bits_per_word: Amount = None
+    infinite_tokens: Annotated[int, Meta(ge=0)] = 0
+    ci95: Interval | None = None
+    ci95_bits_per_byte: Interval | None = None
+    ci95_bits_per_word: Interval | None = None
+    ci95_perplexity: Interval | None = None
+    ci95_note: str = ""
+    prediction95: Interval | None = None
+    standard_error: Amount = None
+    resolvable_difference: Amount = None
+    n_eff: Amount = None
+    resampled: str | None = None
+    effective_documents: Amount = None
+    bits_per_char_seen: Amount = None
+    bits_per_char_unseen: Amount = None
+    total_fit_seconds: Amount = None
+    last_epoch_perplexity: Amount = None
+    seeds: list[int] = msgspec.field(default_factory=list)
+    bits_per_char_of_seeds: list[float | None] = msgspec.field(default_factory=list)
+    bits_per_char_sd: Amount = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether the model has scores: bits, though they may be infinite."""
+        return self.status == "ok"
+
+    @property
+    def reason(self) -> str | None:
+        """Why the row has no rank; None where it has one."""
+        return self.unranked_reason if self.scored else self.status
+
+    def value(self, name: str) -> Any:
+        """A field by its name; a loss is inf where the model gave some token probability 0, which JSON cannot say."""
+        found = getattr(self, name)
+        if found is None and name in LOSSES and self.scored and self.infinite_tokens:
+            return math.inf
+        return found
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A part of a corpus. chars, bytes, words, documents: so many."""
+
+    chars: int
+    bytes: int | None = None
+    words: int
+    documents: int
+
+
+class Baseline(Struct, frozen=True, kw_only=True):
+    """A compressor as a model. name: the program. bits_per_char: what the test text adds to an archive of the training text."""
+
+    name: str
+    bits_per_char: float
+
+
+class Overlap(Struct, frozen=True, kw_only=True):
+    """Stretches of the test text that stand in the training text word for word.
+
+    unit, length: how long the stretches are that were looked for. share: of all stretches of the test text, 0 to 1.
+    """
+
+    unit: str
+    length: int
+    share: Probability
+
+
+class CorpusResult(Struct, frozen=True, kw_only=True):
+    """A text and its division.
+
+    name, title, licence, homepage: of the corpus. sha256: of its canonical texts. chars, bytes, words: of the test text. normalise,
+    documents: how the texts were made. split: the parts by name. division: how they were divided. entropy_rate: bits a character between which the source's lies, where
+    it is known. baselines: compressors. contamination: what stands in the training text already. resolvable: the median over pairs of
+    models of the difference that this text shows four times in five, in bits per character.
+    """
+
+    name: str
+    sha256: str = ""
+    chars: int | None = None
+    bytes: int | None = None
+    words: int | None = None
+    normalise: str | None = None
+    documents: str | None = None
+    split: dict[str, Part] = {}
+    entropy_rate: tuple[float, float] | None = None
+    title: str | None = None
+    licence: str | None = None
+    homepage: str | None = None
+    division: str | None = None
+    baselines: list[Baseline] = []
+    contamination: list[Overlap] = []
+    resolvable: float | None = None
+
+    @property
+    def truth(self) -> float | None:
+        """A source's entropy rate, bits a character, where it is known: the middle of what holds it."""
+        return None if self.entropy_rate is None else sum(self.entropy_rate) / 2
+
+
+class Ranks(Struct, frozen=True, kw_only=True):
+    """Average ranks over corpora.
+
+    labels: best first. average_ranks: 1 is best. corpora: those that have them all. p_value: Friedman's test that all rank alike.
+    critical_difference: Nemenyi's; average ranks further apart than it differ.
+    """
+
+    labels: list[str]
+    average_ranks: list[float]
+    corpora: list[str]
+    p_value: Probability
+    critical_difference: float
+
+
+Law = dict[str, float | str | None]  # a fitted law's parameters by their names
+
+
+class ZipfResult(Struct, frozen=True, kw_only=True):
+    """The laws fitted to a corpus's n-grams; see ``lmbench.zipf``.
+
+    corpus, unit, order: which n-grams. tokens, types, hapaxes: how many, how many unlike, how many that occur once. ols: the line through
+    log count and log rank. rank_mle: a power law of ranks by likelihood. zipf_mandelbrot: the same with a shift. frequency_mle: a power
+    law of counts from xmin on. notes: what a reader should know.
+    """
+
+    corpus: str
+    unit: str
+    order: int
+    tokens: int
+    types: int
+    hapaxes: int
+    ols: Law = {}
+    rank_mle: Law = {}
+    zipf_mandelbrot: Law = {}
+    frequency_mle: Law = {}
+    notes: list[str] = []
+
+
+class StudyResult(Struct, frozen=True, kw_only=True):
+    """A study's answer on a corpus.
+
+    study, question, corpus, seed, full: what was asked, of what, in which version. sentences: the answer. facts: the numbers in it.
+    figures: their names.
+    """
+
+    study: str
+    question: str
+    corpus: str
+    seed: int = 0
+    full: bool = False
+    sentences: list[str] = []
+    facts: dict[str, Any] = {}
+    figures: list[str] = []
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """What a run found.
+
+    schema_version: of this document. suite, title: what was run. signature: the program and the texts. environment: versions, processor
+    and threads. corpora: the texts. results: a row a model, corpus and seed. over_seeds: a row a model that was trained with several
+    seeds. comparisons: a row a pair of models. ranks: over corpora, where there are five or more. zipf: a row a corpus and order. studies:
+    a row a question and corpus.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    suite: str = "run"
+    title: str = ""
+    signature: str = ""
+    environment: dict[str, Any] = {}
+    corpora: list[CorpusResult] = []
+    results: list[Result] = []
+    over_seeds: list[Result] = []
+    comparisons: list[Comparison] = []
+    ranks: Ranks | None = None
+    zipf: list[ZipfResult] = []
+    studies: list[StudyResult] = []
+
+
+# The document that describes it ------------------------------------------------------------------------
+
+FIELDS = re.compile(r"(?<!\S)((?:\w+, )*\w+): ")
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """What a type's docstring says of each of its fields: ``name: meaning.``, several to a line, or ``name, name: meaning``.
+
+    >>> meanings(Baseline)["name"]
+    'the program'
+    """
+    found: dict[str, str] = {}
+    for base in kind.__mro__:
+        fields = set(get_type_hints(base)) if issubclass(base, Struct) or is_dataclass(base) else set()
+        text = " ".join(inspect.cleandoc(base.__doc__ or "").partition("\n\n>>>")[0].split())
+        heads = [head for head in FIELDS.finditer(text) if {*head[1].split(", ")} & fields]
+        ends = [*(head.start() for head in heads[1:]), len(text)]
+        for head, end in zip(heads, ends, strict=False):
+            told = text[head.end() : end].strip().removesuffix(".")
+            found |= {name: told for name in head[1].split(", ") if name not in found}
+    return found
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of results.json, each key with its meaning."""
+    schema = msgspec.json.schema(Results)
+    kinds = [kind for kind in _kinds() if kind.__name__ in schema["$defs"]]
+    for kind in kinds:
+        told = meanings(kind)
+        definition = schema["$defs"][kind.__name__]
+        definition["description"] = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+        for name, key in definition["properties"].items():
+            key["description"] = told[name]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "results.json of lmbench",
+    } | schema
+
+
+def _kinds() -> list[type]:
+    """Every type that results.json is made of."""
+    found: dict[type, None] = {}
+
+    def visit(kind: Any) -> None:
+        hints = get_type_hints(kind) if hasattr(kind, "__struct_fields__") or is_dataclass(kind) else {}
+        if hints and kind not in found:
+            found[kind] = None
+        for inner in (*hints.values(), *get_args(kind)):
+            if inner not in found:
+                visit(inner)
+
+    visit(Results)
+    return list(found)
