@@ -243,7 +243,7 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
 
         click.echo(msgspec.json.encode(found).decode())
         return
-    from lmbench.report.numbers import bits_text, finite_interval
+    from lmbench.report.formats import bits_text, finite_interval
 
     if found.trained_otherwise:
         names = ", ".join(dict.fromkeys(row.label for row in found.trained_otherwise))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from lmbench.report.numbers import bits_text, finite_interval, interval_text
+from lmbench.report.formats import bits_text, finite_interval, interval_text
 from lmbench.report.ranking import Row
 
 WIDTH, HEIGHT, MARGIN = 190, 22, 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lmbench.charts.chart import Chart, Kind, Panel, Series
-from lmbench.report.numbers import finite_interval
+from lmbench.report.formats import finite_interval
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.results.schema import CorpusResult, Results
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lmbench.errors import unknown
-from lmbench.report.numbers import (
+from lmbench.report.formats import (
     MISSING,
     bits_text,
     bytes_text,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from lmbench.report.numbers import finite_interval
+from lmbench.report.formats import finite_interval
 from lmbench.report.page import legal, page_environment, template
 from lmbench.results.diff import Change, Changes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lmbench.report.numbers import bits_text
+from lmbench.report.formats import bits_text
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.results.schema import CorpusResult, Results
 

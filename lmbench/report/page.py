@@ -16,9 +16,7 @@ from lmbench.charts import draw as figures
 from lmbench.charts.chart import Chart
 from lmbench.comparing.where import Difference
 from lmbench.report.columns import ADAPTIVE, COST
-from lmbench.report.headline import answer, listed
-from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
-from lmbench.report.numbers import (
+from lmbench.report.formats import (
     bits_text,
     count_text,
     number_text,
@@ -26,6 +24,8 @@ from lmbench.report.numbers import (
     signed_bits,
     signed_interval,
 )
+from lmbench.report.headline import answer, listed
+from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
 from lmbench.report.page_tables import board, costs_known, swatch
 from lmbench.report.ranking import Row, labels, ranked, rows
 from lmbench.report.tables import leaderboard_markdown, markdown_text

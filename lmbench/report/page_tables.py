@@ -11,7 +11,7 @@ from lmbench.charts import draw as figures
 from lmbench.comparing.pairs import Comparison
 from lmbench.report.axis import Axis
 from lmbench.report.columns import BEST_FOR, BOARD, COLUMNS, COST, Column
-from lmbench.report.numbers import number_text, signed_bits, signed_interval
+from lmbench.report.formats import number_text, signed_bits, signed_interval
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.results.schema import CorpusResult, Interval, Results
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from lmbench.report.columns import ADAPTIVE, COLUMNS, LEAST, MARK, PLAIN
-from lmbench.report.numbers import finite_interval
+from lmbench.report.formats import finite_interval
 from lmbench.report.ranking import Row, rows
 from lmbench.results.schema import Result, Results
 

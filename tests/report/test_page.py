@@ -22,7 +22,7 @@ from lmbench import report
 from lmbench.charts.chart import Chart
 from lmbench.errors import InputError
 from lmbench.report import charts as selection
-from lmbench.report import columns, numbers, page
+from lmbench.report import columns, formats, page
 from lmbench.report import page_tables as board
 from lmbench.report import ranking as lines
 from lmbench.report import tables as leaderboard
@@ -352,17 +352,17 @@ def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
 
 
 def test_formats_of_numbers() -> None:
-    assert numbers.seconds_text(0.0123) == "12 ms"
-    assert numbers.seconds_text(0.0999) == "0.1 s"
-    assert numbers.seconds_text(9.96) == "10 s"
-    assert numbers.seconds_text(119.7) == "2 min 00 s"
-    assert numbers.seconds_text(7260) == "2 h 01 min"
-    assert numbers.bytes_text(999) == "999 B"
-    assert numbers.bytes_text(999_600) == "1 MB"
-    assert numbers.perplexity_text(5022.4) == "5,022"
-    assert numbers.perplexity_text(3.95) == "3.950"
-    assert numbers.bits_text(None) == "-"
-    assert numbers.signed_bits(-0.5) == "−0.500"
+    assert formats.seconds_text(0.0123) == "12 ms"
+    assert formats.seconds_text(0.0999) == "0.1 s"
+    assert formats.seconds_text(9.96) == "10 s"
+    assert formats.seconds_text(119.7) == "2 min 00 s"
+    assert formats.seconds_text(7260) == "2 h 01 min"
+    assert formats.bytes_text(999) == "999 B"
+    assert formats.bytes_text(999_600) == "1 MB"
+    assert formats.perplexity_text(5022.4) == "5,022"
+    assert formats.perplexity_text(3.95) == "3.950"
+    assert formats.bits_text(None) == "-"
+    assert formats.signed_bits(-0.5) == "−0.500"
 
 
 def test_charts_select_what_results_hold() -> None:
