@@ -172,7 +172,7 @@ class LanguageModel(ABC):
         >>> from lmbench.models import make_model
         >>> bigram = make_model("bigram", eps="1,1").fit([1, 2, 1, 2, 1], vocab_size=3)
         >>> np.exp(bigram.log_probs([1, 2])).round(3)
-        array([0.778, 0.796])
+        array([0.556, 0.796])
         """
         train = Tokens.of(train)
         held_out = None if valid is None else Tokens.of(valid)
