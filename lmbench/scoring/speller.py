@@ -61,7 +61,7 @@ class Speller(ABC):
 
         >>> speller = Speller.fit(Vocab(["the", "ferry"]), "word")
         >>> [round(float(nats), 1) for nats in speller.log_probs(["they", "船"])]
-        [-3.4, -15.1]
+        [-6.9, -18.6]
         """
         covered = set(vocab.tokens[len(vocab.reserved) :])
         types = covered if train_types is None else set(train_types)
