@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from lmbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lmbench.bench.run import run_suite  # noqa: F401
     from lmbench.comparing.error_bars import interval, paired  # noqa: F401
     from lmbench.comparing.pairs import compare  # noqa: F401
-    from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
+    from lmbench.corpora.corpus import Corpus, Documents, load_corpus  # noqa: F401
     from lmbench.errors import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # name -> the module that holds it, imported when the name is first used
 _PUBLIC = {
     "Corpus": "corpora.corpus",
+    "Documents": "corpora.corpus",
     "InputError": "errors",
     "LanguageModel": "models.base",
     "Run": "scoring.run",
@@ -53,6 +55,7 @@ _PUBLIC = {
     "make_model": "models",
     "paired": "comparing.error_bars",
     "random_batches": "text.batches",
+    "run_suite": "bench.run",
     "sequential_batches": "text.batches",
 }
 __all__ = [*_PUBLIC]

@@ -1,10 +1,12 @@
 """Suites read and run: a double loop over corpora and models, in one process or several, resumed where it stopped.
 
-In: a suite (TOML). Out: a run folder with every cell's model and scores, and what failed with its reason.
+In: a suite (TOML). Out: a run folder with every cell's model and scores, and what failed with its reason, and the
+report of it all.
 """
 
-from lmbench.bench.runner import Watch, run_suite
+from lmbench.bench.run import Interrupted, run_suite
+from lmbench.bench.runner import Watch
 from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import load_suite
 
-__all__ = ["Suite", "Watch", "load_suite", "run_suite"]
+__all__ = ["Interrupted", "Suite", "Watch", "load_suite", "run_suite"]

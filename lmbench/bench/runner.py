@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import traceback
@@ -121,6 +122,10 @@ class Watch:
     def start(self, cell: Cell) -> Monitor:
         return Monitor()
 
+    def stage(self, name: str) -> contextlib.AbstractContextManager[Monitor]:
+        """What comes after the models: comparing, a study, drawing."""
+        return contextlib.nullcontext(Monitor())
+
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
         """``outcome``: the run, or why it failed. fresh: whether it was measured just now."""
 
@@ -167,7 +172,7 @@ class Outcome:
         raise KeyError(run.label)
 
 
-def run_suite(
+def measure_suite(
     suite: Suite, folder: Path, fresh: bool = False, jobs: int = 1, watch: Watch | None = None
 ) -> Outcome:
     """Measures every cell that is missing or changed, reads the others back.

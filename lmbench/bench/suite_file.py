@@ -27,20 +27,24 @@ def load_suite(name: str) -> Suite:
     """Reads a suite by a built-in name or a TOML file's path; raises InputError that names the key at fault."""
     path = built_in().get(name, Path(name))
     if not path.exists():
-        raise InputError(f"no such suite: {name}; give a TOML file or one of {', '.join(built_in())}")
+        raise unknown("suite", name, built_in()) if "." not in name else InputError(f"no such suite: {name}")
+    tables = tables_of(path)
     try:
-        suite = msgspec.convert(_counted(tomllib.loads(read_text(path))), Suite)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: {error}") from None
+        suite = msgspec.convert(_counted(tables), Suite)
+        check(suite)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {str(error).replace('$.', '')}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    try:
-        check(suite)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     return suite
+
+
+def tables_of(path: str | Path) -> dict[str, Any]:
+    """A TOML file's plain values. Raises InputError where it is none."""
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _counted(told: dict[str, Any]) -> dict[str, Any]:

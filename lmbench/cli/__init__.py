@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from lmbench.cli.models import fit, generate, models, score
-from lmbench.cli.runs import diff, export, run, study
+from lmbench.cli.runs import diff, export, init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
 from lmbench.errors import InputError
 from lmbench.version import __version__
@@ -86,5 +86,5 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
-for command in (run, score, fit, generate, zipf, study, corpora, models, diff, export):
+for command in (run, init, suites, score, fit, generate, zipf, study, corpora, models, diff, export):
     lmbench.add_command(command)

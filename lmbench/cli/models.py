@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import corpus_of, json_option, key_values, model_options, quiet_option, with_options
+from lmbench.cli.options import (
+    corpus_of,
+    json_option,
+    key_values,
+    model_options,
+    quiet_option,
+    text_of,
+    with_options,
+)
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import check_place
 
@@ -74,8 +82,12 @@ def _corpus(
     normalise: str | None,
     documents: str | None,
     field: str | None,
+    scored: bool = False,
 ) -> Corpus:
-    """The corpus that the command line describes; the text to score alone, for a model that learns from none."""
+    """The corpus that the command line describes; the text to score alone, for a model that learns from none.
+
+    scored: whether there has to be a test text; where none is given, the training text is divided.
+    """
     import numpy as np
 
     from lmbench.corpora.corpus import Corpus, canonical
@@ -83,7 +95,11 @@ def _corpus(
     from lmbench.text.canonical import CanonicalText
 
     if train or make_model(name, **key_values(options)).traits.learns_from != 0:
-        return _held_out(name, options, corpus_of(train, valid, test, normalise, documents, field))
+        corpus = corpus_of(train, valid, test, normalise, documents, field)
+        if scored and test is None and corpus.test is None:
+            corpus = text_of(train, normalise, documents, field, valid=valid)
+            click.echo(f"no --test given: {corpus.info['division']}", err=True)
+        return _held_out(name, options, corpus)
     modes = normalise or "none", documents or "stream"
     text = None if test is None else canonical(test, *modes, field)
     nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
@@ -149,7 +165,7 @@ def score(
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
     else:
-        corpus = _corpus(_need(name), options, train, valid, test, normalise, documents, field)
+        corpus = _corpus(_need(name), options, train, valid, test, normalise, documents, field, True)
         corpus.text("test")
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)

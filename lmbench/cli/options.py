@@ -83,20 +83,16 @@ def text_of(
     documents: str | None = None,
     field: str | None = None,
     divided: bool = True,
+    valid: str | None = None,
 ) -> Corpus:
     """A corpus by its name, its description, or files that are divided here. divided: whether it has to be."""
-    from lmbench.corpora.corpus import Corpus
+    from lmbench.corpora.corpus import Corpus, is_described
 
     place = places[0] if len(places) == 1 else list(places)
-    share = None if divided or (isinstance(place, str) and is_named(place)) else 0.0
-    return Corpus.of(place, share, share, normalise=normalise, documents=documents, field=field)
-
-
-def is_named(place: str) -> bool:
-    """Whether it is a registered corpus or a description, which has a split of its own."""
-    from lmbench.corpora.corpus import is_described
-
-    return is_described(place)
+    share = None if divided or (isinstance(place, str) and is_described(place)) else 0.0
+    return Corpus.of(
+        place, share if valid is None else valid, share, normalise=normalise, documents=documents, field=field
+    )
 
 
 def key_values(pairs: Sequence[str]) -> dict[str, str]:

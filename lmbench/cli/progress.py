@@ -88,6 +88,16 @@ class RunWatch(Watch):
             return Monitor() if self.quiet else self.lines.setdefault(name, LineMonitor(name))
         return self.monitors.setdefault(name, BarMonitor(self.bars, name))
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Monitor]:
+        monitor = Monitor() if self.bars is None else BarMonitor(self.bars, name)
+        if self.bars is None and name == "studies" and not self.quiet:
+            monitor = LineMonitor(name)
+        monitor.progress(0, 1)
+        yield monitor
+        if isinstance(monitor, BarMonitor):
+            monitor.close()
+
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
         self.finished += 1
         name = f"{cell.corpus.name} {cell.stem}"

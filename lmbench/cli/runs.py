@@ -1,23 +1,40 @@
-"""run, study, export, diff: whole suites and questions."""
+"""run, init, suites, study, export, diff: whole suites and questions."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import field_option, json_option, key_values, quiet_option, text_of
+from lmbench.cli.options import (
+    field_option,
+    json_option,
+    key_values,
+    quiet_option,
+    text_of,
+    text_options,
+    with_options,
+)
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import write_whole
 
+if TYPE_CHECKING:
+    from lmbench.bench.suite import Suite
+
 
 @click.command()
-@click.argument("suite", default="default", metavar="[SUITE.toml]")
-@click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="In place of the suite's corpora.")
+@click.argument("places", nargs=-1, metavar="[SUITE.toml | FILE...]")
+@click.option(
+    "--corpus", "corpora", multiple=True, metavar="NAME|FILE", help="In place of the suite's corpora."
+)
 @click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
+@with_options(text_options)
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), metavar="N", help="So many seeds, from --seed (or 0) on."
@@ -32,10 +49,13 @@ from lmbench.storage.files import write_whole
 )
 @quiet_option
 def run(
-    suite: str,
+    places: tuple[str, ...],
     corpora: tuple[str, ...],
     models: tuple[str, ...],
     out: str | None,
+    normalise: str | None,
+    documents: str | None,
+    field: str | None,
     seed: int | None,
     seeds: int | None,
     jobs: int | None,
@@ -44,10 +64,25 @@ def run(
     fail_if_worse: str | None,
     quiet: bool,
 ) -> int:
-    """Trains and scores a suite's models, and writes the report."""
+    """Trains and scores a suite's models, or the default ones on a text of your own, and writes the report.
+
+    Without arguments: the suite `default` on the text that comes along, in about two minutes of two cores; `lmbench
+    suites` lists the others. FILE may be a text, several, a directory, a glob pattern, - or a corpus; .gz, .bz2, .xz and
+    .zst are unpacked, and each row of .jsonl and .parquet is a document. What is tested on is dealt or cut off, and said.
+    """
     from lmbench.bench.suite_file import load_suite
 
-    chosen = load_suite(suite).narrowed(list(corpora), list(models), seed, seeds)
+    own = not _is_suite(places)
+    said: list[str] = []
+    if own:
+        chosen, said = _own_text(places, out, normalise, documents, field)
+    elif normalise or documents or field:
+        raise InputError(
+            "--normalise, --documents and --field are of texts; a suite says them at its corpora"
+        )
+    else:
+        chosen = load_suite(places[0] if places else "default")
+    chosen = chosen.narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
         chosen.verify = verify
     folder = Path(out or Path("reports") / chosen.name)
@@ -56,45 +91,144 @@ def run(
     # With one job this process trains; else it reads and draws, and the workers divide the cores.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores if jobs == 1 else 1))
 
-    from lmbench.bench.runner import run_suite
-    from lmbench.cli.progress import RunWatch, fit_monitor, progress_bars
-
-    with progress_bars(quiet) as bars:
-        outcome = run_suite(chosen, folder, fresh, jobs, RunWatch(bars, quiet))
-    if not outcome.runs and outcome.interrupted:
-        return 130
-
-    import msgspec
     from rich.console import Console
 
     from lmbench import report
-    from lmbench.results.file import write_results
-    from lmbench.results.schema import StudyResult
-    from lmbench.results.views import views_of
-    from lmbench.studies.answers import answer_all
+    from lmbench.bench.run import Interrupted, run_suite
+    from lmbench.cli.progress import RunWatch, progress_bars
 
-    results, charts = outcome.results()
-    if chosen.studies and not outcome.interrupted:
-        with fit_monitor("studies", quiet) as monitor:
-            for answer in answer_all(
-                chosen.studies, outcome.corpora, folder, chosen.seeds[0], fresh, monitor
-            ):
-                reported, figures = answer.reported()
-                results.studies.append(msgspec.convert(reported, StudyResult))
-                charts += figures
-    write_results(results, folder)
-    report.write(folder, results, charts, views_of(outcome.corpora, outcome.runs, outcome.scorer_of))
+    interrupted = False
+    for sentence in said:
+        click.echo(sentence, err=True)
+    with progress_bars(quiet) as bars:
+        try:
+            results = run_suite(chosen, folder, fresh=fresh, jobs=jobs, watch=RunWatch(bars, quiet))
+        except Interrupted as stopped:
+            if stopped.results is None:
+                return 130
+            results, interrupted = stopped.results, True
     Console().print(report.terminal_table(results))
     click.echo(f"report: {folder / 'report.html'}", err=True)
-    for cell, why in outcome.failures:
-        click.echo(f"lmbench: {cell.corpus.name} {cell.label} failed: {why}", err=True)
-    if outcome.interrupted:
+    failed = [row for row in results.results if row.status != "ok"]
+    for row in failed:
+        click.echo(f"lmbench: {row.corpus} {row.label} {row.status}", err=True)
+    if interrupted:
         click.echo("lmbench: interrupted; run the same command again for the rest", err=True)
         return 130
+    if own:
+        _how_to_go_on(places, field, folder)
     worse = _worse(Path(fail_if_worse), folder) if fail_if_worse else []
     for line in worse:
         click.echo(f"lmbench: worse than {fail_if_worse}: {line}", err=True)
-    return 1 if outcome.failures or worse else 0
+    return 1 if failed or worse else 0
+
+
+def _is_suite(places: Sequence[str]) -> bool:
+    """Whether the arguments are a suite: none, a name, or a TOML file that is no description of a corpus."""
+    from lmbench.bench.suite_file import built_in, tables_of
+    from lmbench.corpora.descriptions import registry
+
+    if len(places) > 1:
+        if suites := [place for place in places if place in built_in()]:
+            raise InputError(f"{suites[0]} is a suite; give one suite, or texts alone")
+        return False
+    if not places or places[0] in built_in():
+        return True
+    if places[0].endswith(".toml"):
+        told = tables_of(places[0])
+        return not told.keys() & {"files", "source"}
+    if places[0] in registry() or any(mark in places[0] for mark in "./*?[-") or Path(places[0]).exists():
+        return False
+    raise unknown("suite, corpus or file", places[0], [*built_in(), *registry()])
+
+
+def _own_text(
+    places: Sequence[str],
+    out: str | None,
+    normalise: str | None,
+    documents: str | None,
+    field: str | None,
+) -> tuple[Suite, list[str]]:
+    """A suite for texts, and what there is to say of it."""
+    from lmbench.bench.own_text import spec_of, suite_for
+
+    spec = spec_of(places, normalise, documents, field)
+    if "-" in places:  # workers, and whoever runs the suite again, read it from a file
+        if len(places) > 1:
+            raise InputError("- is standard input; give it alone, or files alone")
+        from lmbench.storage.unpacking import read_unpacked
+
+        copy = Path(out or Path("reports") / spec.name) / ("stdin.jsonl" if field else "stdin.txt")
+        write_whole(copy, read_unpacked("-"))
+        spec = spec_of([str(copy)], normalise, documents, field)
+    corpus = spec.load()
+    suite, said = suite_for(spec, corpus)
+    split = {name: part.chars for name in ("train", "valid", "test") if (part := getattr(corpus, name))}
+    sizes = ", ".join(f"{name} {chars:,}" for name, chars in split.items())
+    division = corpus.info.get("division", "as the corpus comes")
+    return suite, [f"{spec.name}: {division} (characters: {sizes})", *said]
+
+
+def _how_to_go_on(places: Sequence[str], field: str | None, folder: Path) -> None:
+    texts = [str(path) for path in sorted(folder.glob("stdin.*"))] if "-" in places else list(places)
+    more = ["--field", field] if field else []
+    asked = [word for place in texts for word in ("--corpus", place)]
+    for command in (
+        ["init", *texts, *more],
+        ["study", "tails", *asked, *more],
+        ["run", str(folder / "suite.toml")],
+    ):
+        click.echo(f"go on: lmbench {shlex.join(command)}", err=True)
+
+
+@click.command()
+@click.argument("places", nargs=-1, metavar="[FILE...]")
+@with_options(text_options)
+@click.option("--out", default="suite.toml", show_default=True, metavar="FILE", help="The suite to write.")
+@click.option("--force", is_flag=True, help="Writes over a file that is there.")
+def init(
+    places: tuple[str, ...],
+    normalise: str | None,
+    documents: str | None,
+    field: str | None,
+    out: str,
+    force: bool,
+) -> None:
+    """Writes a commented suite for a text of your own (or the text that comes along) to start from."""
+    from lmbench.bench.own_text import commented
+
+    if Path(out).exists() and not force:
+        raise InputError(f"{out} is there already; give another name (--out FILE) or --force")
+    if "-" in places:
+        raise InputError("a suite names files, and standard input is none; save the text first")
+    suite, said = _own_text(places or ("python-docs",), None, normalise, documents, field)
+    write_whole(out, commented(suite, said[1:]))
+    click.echo(said[0], err=True)
+    click.echo(f"{out}: {len(suite.models)} models; run them by `lmbench run {out}`")
+
+
+@click.command()
+@json_option
+def suites(as_json: bool) -> None:
+    """Lists the suites that come along, with their texts."""
+    from lmbench.bench.suite_file import built_in, load_suite
+
+    found = {name: load_suite(name) for name in built_in()}
+    rows = [
+        {
+            "name": name,
+            "title": suite.title,
+            "corpora": [spec.name for spec in suite.corpus_specs()],
+            "models": [row.label for row in suite.models],
+        }
+        for name, suite in found.items()
+    ]
+    if as_json:
+        click.echo(json.dumps({"suites": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['name']:<12} {len(row['models']):>2} models on {', '.join(row['corpora'])}")
+        click.echo(f"{'':<12} {row['title']}")
 
 
 def _worse(baseline: Path, folder: Path) -> list[str]:

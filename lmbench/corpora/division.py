@@ -56,7 +56,10 @@ def divided(
         texts = [_joined([pieces[i] for i in part], documents) for part in parts]
     else:
         whole = canonical_text(raw, normalise, documents)
-        texts = divide(whole, (1 - valid - test, valid, test))
+        fractions = (1 - valid - test, valid, test)
+        texts = divide(whole, fractions)
+        if any(share and not part.text for part, share in zip(texts, fractions, strict=True)):
+            texts = _cut(whole, fractions)  # a document of half the text: no boundary lies where a cut is due
         unit = "between lines" if documents == "line" else "in order"
         shares = (("learnt", 1 - valid - test), ("held out", valid), ("tested", test))
         how = f"cut {unit}: " + ", then ".join(f"{share:.0%} {what}" for what, share in shares if share)
@@ -137,22 +140,27 @@ def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalTex
 
     Documents are counted where each is a line, and weighed by length otherwise. fractions sum to 1.
     """
-    cuts = np.cumsum(fractions)[:-1]
     documents = text.documents()
     if len(documents) < 3 * len(fractions):
-        at = [_word_start(text.text, int(cut * text.chars)) for cut in cuts]
-        bounds = [0, *at, text.chars]
-        pieces = [text.text[a:b] for a, b in itertools.pairwise(bounds)]
-        inner = text.starts
-        return [
-            CanonicalText(piece, np.unique(np.append(0, inner[(inner > a) & (inner < b)] - a)))
-            for piece, a, b in zip(pieces, bounds, bounds[1:], strict=False)
-        ]
+        return _cut(text, fractions)
+    cuts = np.cumsum(fractions)[:-1]
     lines = all(d.count("\n") <= 1 for d in documents)
     ends = np.arange(1, len(documents) + 1) if lines else np.cumsum([len(d) for d in documents])
     at = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
     bounds = [0, *at, len(documents)]
     return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
+
+
+def _cut(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]:
+    """Parts of a text by their lengths alone, each from the first word start after the cut."""
+    at = [_word_start(text.text, int(cut * text.chars)) for cut in np.cumsum(fractions)[:-1]]
+    bounds = [0, *at, text.chars]
+    return [
+        CanonicalText(
+            text.text[a:b], np.unique(np.append(0, text.starts[(text.starts > a) & (text.starts < b)] - a))
+        )
+        for a, b in itertools.pairwise(bounds)
+    ]
 
 
 def _word_start(text: str, at: int, reach: int = 200) -> int:

@@ -15,7 +15,7 @@ from small_suites import FERRY, TINY, Log, failing, results_in, suite_of
 
 from lmbench import report
 from lmbench.bench.cells import Cell
-from lmbench.bench.runner import beginning, learnt_text, run_suite
+from lmbench.bench.runner import beginning, learnt_text, measure_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.errors import InputError
@@ -99,11 +99,13 @@ def test_narrowing_keeps_what_a_mixture_is_made_of():
 
 def test_only_what_is_missing_or_changed_is_done_again(tmp_path):
     logs = [Log() for _ in range(4)]
-    run_suite(suite_of(("uniform",), ("bigram",)), tmp_path, watch=logs[0])
-    run_suite(suite_of(("uniform",), ("bigram",)), tmp_path, watch=logs[1])
-    run_suite(suite_of(("uniform",), ("bigram", "bigram", "char", {"eps": [1.0]})), tmp_path, watch=logs[2])
+    measure_suite(suite_of(("uniform",), ("bigram",)), tmp_path, watch=logs[0])
+    measure_suite(suite_of(("uniform",), ("bigram",)), tmp_path, watch=logs[1])
+    measure_suite(
+        suite_of(("uniform",), ("bigram", "bigram", "char", {"eps": [1.0]})), tmp_path, watch=logs[2]
+    )
     (tmp_path / "scores" / "ferry" / "uniform.npz").write_bytes(b"damaged")
-    run_suite(suite_of(("uniform",)), tmp_path, watch=logs[3])
+    measure_suite(suite_of(("uniform",)), tmp_path, watch=logs[3])
     assert [log.fresh for log in logs] == [["uniform", "bigram"], [], ["bigram"], ["uniform"]]
 
 
@@ -188,8 +190,8 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     suite = suite_of(("uniform",), ("bigram",), failing("killed"))
     (tmp_path / "s.toml").write_text(to_toml(suite))
     code = (
-        "from pathlib import Path; from lmbench.bench import load_suite, run_suite;"
-        f"run_suite(load_suite({str(tmp_path / 's.toml')!r}), Path({str(tmp_path)!r}), jobs=1)"
+        "from pathlib import Path; from lmbench.bench.runner import measure_suite; from lmbench.bench import load_suite;"
+        f"measure_suite(load_suite({str(tmp_path / 's.toml')!r}), Path({str(tmp_path)!r}), jobs=1)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(HELPERS)}, check=False
@@ -198,7 +200,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     assert load_run(tmp_path / "scores" / "ferry" / "bigram.npz") is not None
     assert not list(tmp_path.rglob("*.part"))
     log = Log()
-    run_suite(suite_of(("uniform",), ("bigram",), ("trigram",)), tmp_path, watch=log)
+    measure_suite(suite_of(("uniform",), ("bigram",), ("trigram",)), tmp_path, watch=log)
     assert log.fresh == ["trigram"]
 
 

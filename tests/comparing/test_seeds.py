@@ -8,7 +8,7 @@ from small_suites import FERRY, TINY, Log, results_in, suite_of
 
 from lmbench import report
 from lmbench.bench.cells import cells_of
-from lmbench.bench.runner import run_suite
+from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.errors import InputError
@@ -55,8 +55,8 @@ def test_several_seeds_are_one_row_of_the_leaderboard_and_each_is_kept(tmp_path)
 def test_more_seeds_later_keep_the_first(tmp_path):
     rows = [("rnn-scratch", "rnn", "char", TINY)]
     logs = [Log(), Log()]
-    run_suite(suite_of(*rows), tmp_path, watch=logs[0])
-    run_suite(suite_of(*rows, seeds=(0, 1)), tmp_path, watch=logs[1])
+    measure_suite(suite_of(*rows), tmp_path, watch=logs[0])
+    measure_suite(suite_of(*rows, seeds=(0, 1)), tmp_path, watch=logs[1])
     assert [log.fresh for log in logs] == [["rnn"], ["rnn"]]
     assert load_run(tmp_path / "scores" / "ferry" / "rnn@1.npz").seed == 1
 

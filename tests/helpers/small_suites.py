@@ -2,7 +2,7 @@
 
 from paths import GOLDEN
 
-from lmbench.bench.runner import Watch, run_suite
+from lmbench.bench.runner import Watch, measure_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 
 TINY = {"hidden": 4, "epochs": 1, "batch": 4, "steps": 8}
@@ -17,7 +17,7 @@ def suite_of(*models, **more):
 
 
 def results_in(folder, suite, **more):
-    outcome = run_suite(suite, folder, **more)
+    outcome = measure_suite(suite, folder, **more)
     return outcome, outcome.results()[0]
 
 

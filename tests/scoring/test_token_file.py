@@ -5,7 +5,7 @@ import pytest
 from paths import GOLDEN
 
 import lmbench as lb
-from lmbench.bench.runner import run_suite
+from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import CorpusSpec, ExternalSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.cli import main
@@ -112,7 +112,7 @@ def test_a_suite_compares_it_with_models_but_does_not_rank_it(tmp_path):
     argv = ["score", "--model", "trigram", "--train", TRAIN, "--test", TEST, "--documents", "line", "--json"]
     assert main([*argv, "--tokens", str(file)]) == 0
     suite = Suite("small", [FERRY], [ModelSpec("uniform")], [ExternalSpec(str(file))])
-    outcome = run_suite(suite, tmp_path / "out")
+    outcome = measure_suite(suite, tmp_path / "out")
     found, _ = outcome.results()
     assert [(row.label, row.rank) for row in rows(found, "ferry")] == [("uniform", 1), ("other", None)]
     pair = found.comparisons[0]

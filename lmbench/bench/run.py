@@ -1,0 +1,68 @@
+"""A suite from its file to its report, in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lmbench import report
+from lmbench.bench.runner import Outcome, Watch, measure_suite
+from lmbench.bench.suite import Suite
+from lmbench.bench.suite_file import load_suite
+from lmbench.results.file import write_results
+from lmbench.results.schema import Results, StudyResult
+from lmbench.results.views import views_of
+from lmbench.studies.answers import answer_all
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that was stopped: what was done is on disk, and ``results`` holds it (None where nothing was done)."""
+
+    def __init__(self, results: Results | None) -> None:
+        super().__init__("interrupted")
+        self.results = results
+
+
+def run_suite(
+    suite: Suite | str,
+    out: str | Path | None = None,
+    *,
+    fresh: bool = False,
+    jobs: int = 1,
+    watch: Watch | None = None,
+) -> Results:
+    """Runs a suite and writes its report: what ``lmbench run`` does. Returns what results.json holds.
+
+    suite: a ``Suite``, the name of one that comes along, or the path of a TOML file. out: the run's folder, default
+    ``reports/NAME``. What is there and unchanged is kept; fresh: measure all anew. jobs: models side by side, each with
+    its share of the processor (workers import the caller's main module: keep the call under ``if __name__ == "__main__"``).
+    A model that fails is a row with its reason. Raises InputError where the suite or a text is wrong, and Interrupted
+    (a KeyboardInterrupt) after the report of what was done where the user stops it.
+    """
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    folder, watch = Path(out or Path("reports") / suite.name), watch or Watch()
+    outcome = measure_suite(suite, folder, fresh, jobs, watch)
+    if outcome.interrupted and not outcome.runs:
+        raise Interrupted(None)
+    results = _report(outcome, fresh, watch)
+    if outcome.interrupted:
+        raise Interrupted(results)
+    return results
+
+
+def _report(outcome: Outcome, fresh: bool, watch: Watch) -> Results:
+    suite, folder = outcome.suite, outcome.folder
+    with watch.stage("comparing"):
+        results, charts = outcome.results()
+    if suite.studies and not outcome.interrupted:
+        with watch.stage("studies") as monitor:
+            for answer in answer_all(suite.studies, outcome.corpora, folder, suite.seeds[0], fresh, monitor):
+                told, figures = answer.reported()
+                results.studies.append(msgspec.convert(told, StudyResult))
+                charts += figures
+    write_results(results, folder)
+    with watch.stage("writing the report"):
+        views = views_of(outcome.corpora, outcome.runs, outcome.scorer_of)
+        report.write(folder, results, charts, views)
+    return results
