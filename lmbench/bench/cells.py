@@ -25,6 +25,7 @@ class Cell:
     seed: int
     extra: bool  # whether the row has been begun with another seed, whose file is called by the label alone
     components: tuple[Cell, ...] = ()
+    split: int | None = None  # which of the suite's further divisions of the text; None: its own
 
     @property
     def label(self) -> str:
@@ -34,14 +35,19 @@ class Cell:
     def stem(self) -> str:
         return f"{self.label}@{self.seed}" if self.extra else self.label
 
+    @property
+    def place(self) -> Path:
+        """The folder of its corpus, and in it of its division."""
+        return Path(self.corpus.name) / ("" if self.split is None else f"split-{self.split + 1}")
+
     def scores_file(self, folder: Path) -> Path:
-        return folder / "scores" / self.corpus.name / f"{self.stem}.npz"
+        return folder / "scores" / self.place / f"{self.stem}.npz"
 
     def model_file(self, folder: Path) -> Path:
-        return folder / "models" / self.corpus.name / f"{self.stem}.safetensors"
+        return folder / "models" / self.place / f"{self.stem}.safetensors"
 
     def checkpoint_file(self, folder: Path) -> Path:
-        return folder / "checkpoints" / self.corpus.name / f"{self.stem}.npz"
+        return folder / "checkpoints" / self.place / f"{self.stem}.npz"
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
@@ -64,17 +70,23 @@ class Cell:
         return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
 
 
-def cells_of(suite: Suite, corpus: CorpusSpec) -> list[Cell]:
-    """The suite's models on one corpus; what a mixture combines stands before it."""
+def cells_of(suite: Suite, corpus: CorpusSpec, split: int | None = None) -> list[Cell]:
+    """The suite's models on one corpus; what a mixture combines stands before it.
+
+    split: on a further division of the text, where only those run that fit fast: what no seed changes, parts included.
+    """
     rows: dict[str, dict[int, Cell]] = {}
     for spec in suite.models:
         model = make_model(spec.model, **spec.options)
-        parts = [rows[label] for label in model.traits.components]
+        traits = model.traits
+        if split is not None and (traits.seeded or any(label not in rows for label in traits.components)):
+            continue
+        parts = [rows[label] for label in traits.components]
         row = rows[spec.label] = {}
-        for seed in _seeds(suite, spec, model.traits.seeded, parts):
+        for seed in _seeds(suite, spec, traits.seeded, parts):
             # A part that this seed has not made is the same whatever the seed, or was asked for once.
             components = tuple(part.get(seed, next(iter(part.values()))) for part in parts)
-            row[seed] = Cell(corpus, spec, seed, bool(row), components)
+            row[seed] = Cell(corpus, spec, seed, bool(row), components, split)
     return [cell for row in rows.values() for cell in row.values()]
 
 

@@ -55,6 +55,7 @@ def _report(outcome: Outcome, fresh: bool, watch: Watch) -> Results:
     suite, folder = outcome.suite, outcome.folder
     with watch.stage("comparing"):
         results, charts = outcome.results()
+        results.splits.extend(outcome.over_splits())
     if suite.studies and not outcome.interrupted:
         with watch.stage("studies") as monitor:
             for answer in answer_all(suite.studies, outcome.corpora, folder, suite.seeds[0], fresh, monitor):

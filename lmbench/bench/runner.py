@@ -19,6 +19,7 @@ from lmbench.bench.suite_file import to_toml
 from lmbench.bench.workers import side_by_side
 from lmbench.charts.chart import Chart
 from lmbench.comparing.copies import inside
+from lmbench.comparing.splits import Splits, over_splits
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
@@ -62,9 +63,19 @@ def _load(spec: CorpusSpec) -> Corpus:
     return spec.load()
 
 
+@functools.lru_cache(maxsize=1)
+def _load_split(spec: CorpusSpec, number: int, of: int) -> Corpus:
+    return _load(spec).divided_anew(number, of)
+
+
+def corpus_of(cell: Cell, suite: Suite) -> Corpus:
+    """The text of a cell, divided as it asks for."""
+    return _load(cell.corpus) if cell.split is None else _load_split(cell.corpus, cell.split, suite.splits)
+
+
 def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run:
     """Fits and scores one cell and puts its model and scores on disk, each whole or not at all."""
-    corpus = _load(cell.corpus)
+    corpus = corpus_of(cell, suite)
     model = make_model(cell.spec.model, **cell.spec.options)
     components = [Scorer.load(c.model_file(folder)) for c in cell.components]
     monitor = monitor or Monitor()
@@ -139,7 +150,30 @@ class Outcome:
     corpora: dict[str, Corpus] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     failures: list[tuple[Cell, str]] = field(default_factory=list)
+    # Of further divisions, by their number: the runs, and how each was made.
+    splits: dict[tuple[str, int], list[Run]] = field(default_factory=dict)
+    divisions: dict[tuple[str, int], str] = field(default_factory=dict)
     interrupted: bool = False
+
+    def take(self, cell: Cell, result: Run | str) -> None:
+        """Files a cell's run, or why it failed."""
+        if isinstance(result, str):
+            self.failures.append((cell, result))
+        elif cell.split is None:
+            self.runs.append(result)
+        else:
+            self.splits.setdefault((cell.corpus.name, cell.split), []).append(result)
+
+    def over_splits(self) -> list[Splits]:
+        """What further divisions of the texts say."""
+        found = []
+        for name in self.corpora:
+            numbers = sorted(number for corpus, number in self.splits if corpus == name)
+            divisions = [self.divisions[name, number] for number in numbers]
+            runs = [self.splits[name, number] for number in numbers]
+            if (splits := over_splits(name, divisions, runs)) is not None:
+                found.append(splits)
+        return found
 
     def failed_rows(self) -> list[Result]:
         """The rows of results.json for the cells that have no scores."""
@@ -154,6 +188,7 @@ class Outcome:
                 status=f"failed: {why}",
             )
             for cell, why in self.failures
+            if cell.split is None
         ]
 
     def results(self) -> tuple[Results, list[Chart]]:
@@ -187,27 +222,36 @@ def measure_suite(
     outcome.corpora = {spec.name: _load(spec) for spec in specs}
     external = external_runs(suite, outcome.corpora)
     write_whole(folder / "suite.toml", to_toml(suite))
-    todo = [cell for spec in specs for cell in cells_of(suite, spec)]
+    todo = [
+        cell
+        for split in (None, *range(suite.splits))
+        for spec in specs
+        for cell in cells_of(suite, spec, split)
+    ]
     watch.begin(len(todo))
     waiting: list[Cell] = []
     for cell in todo:
-        key = cell.key(outcome.corpora[cell.corpus.name], suite)
+        corpus = outcome.corpora[cell.corpus.name] if cell.split is None else corpus_of(cell, suite)
+        if cell.split is not None:
+            outcome.divisions[corpus.name, cell.split] = corpus.info["division"]
+        key = cell.key(corpus, suite)
         stored = None if fresh else load_run(cell.scores_file(folder), key)
         if stored is not None and cell.model_file(folder).is_file():
-            outcome.runs.append(stored)
+            outcome.take(cell, stored)
             watch.done(cell, stored, False)
         else:
             waiting.append(cell)
     try:
         for cell, result in _measure_all(waiting, suite, folder, jobs, watch):
-            if isinstance(result, Run):
-                outcome.runs.append(result)
-            else:
-                outcome.failures.append((cell, result))
+            outcome.take(cell, result)
             watch.done(cell, result, True)
     except KeyboardInterrupt:
         outcome.interrupted = True
-    order = {(cell.corpus.name, cell.label, cell.seed): number for number, cell in enumerate(todo)}
+    order = {
+        (cell.corpus.name, cell.label, cell.seed): number
+        for number, cell in enumerate(todo)
+        if cell.split is None
+    }
     outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
     for run in external:
         save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")

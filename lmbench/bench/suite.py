@@ -93,6 +93,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     seeds: tuple[int, ...] = (0,)
     zipf_orders: tuple[int, ...] = (1, 2, 3)
     studies: list[str] = []
+    splits: int = 0  # further divisions of each text, on which what fits fast is measured again
     verify: int = 0  # tokens of the test text that every model has to code and decode; 0: none
     samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
 

@@ -68,6 +68,10 @@ def check(suite: Suite) -> None:
         raise InputError("seeds is empty; leave it out or name at least one")
     if len(set(suite.seeds)) < len(suite.seeds):
         raise InputError("seeds: a seed stands twice; it would make the same models again")
+    if suite.splits < 0 or suite.splits == 1:
+        raise InputError(
+            f"splits = {suite.splits} is to be at least 2, or 0 for the corpus's own division alone"
+        )
     if not re.fullmatch(r"[\w.-]+", suite.name):
         raise InputError(f"name = {suite.name!r} is to be a folder's name: letters, digits, '.', '_' and '-'")
     for number, spec in enumerate(suite.corpus_specs()):
@@ -120,7 +124,7 @@ def to_toml(suite: Suite) -> str:
     """The suite as a TOML file that ``lmbench run`` takes."""
     lines = [
         f"{key} = {_toml(getattr(suite, key))}"
-        for key in ("name", "title", "seeds", "zipf_orders", "studies", "verify")
+        for key in ("name", "title", "seeds", "zipf_orders", "studies", "splits", "verify")
     ]
     corpora = [
         c if isinstance(c, str) else {k: v for k, v in msgspec.structs.asdict(c).items() if v is not None}

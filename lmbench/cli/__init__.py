@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from lmbench.cli.models import fit, generate, models, score
+from lmbench.cli.power import power
 from lmbench.cli.runs import diff, export, init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
 from lmbench.errors import InputError
@@ -86,5 +87,5 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
-for command in (run, init, suites, score, fit, generate, zipf, study, corpora, models, diff, export):
+for command in (run, init, suites, power, score, fit, generate, zipf, study, corpora, models, diff, export):
     lmbench.add_command(command)

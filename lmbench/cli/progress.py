@@ -83,7 +83,7 @@ class RunWatch(Watch):
             self.all = self.bars.add_task("models", total=cells)
 
     def start(self, cell: Cell) -> Monitor:
-        name = f"{cell.corpus.name} {cell.stem}"
+        name = f"{cell.place} {cell.stem}"
         if self.bars is None:
             return Monitor() if self.quiet else self.lines.setdefault(name, LineMonitor(name))
         return self.monitors.setdefault(name, BarMonitor(self.bars, name))
@@ -100,7 +100,7 @@ class RunWatch(Watch):
 
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
         self.finished += 1
-        name = f"{cell.corpus.name} {cell.stem}"
+        name = f"{cell.place} {cell.stem}"
         if self.bars is not None and self.all is not None:
             self.bars.update(self.all, completed=self.finished)
             if name in self.monitors:

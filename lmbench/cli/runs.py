@@ -96,6 +96,7 @@ def run(
     from lmbench import report
     from lmbench.bench.run import Interrupted, run_suite
     from lmbench.cli.progress import RunWatch, progress_bars
+    from lmbench.cli.tables import splits_table
 
     interrupted = False
     for sentence in said:
@@ -108,6 +109,8 @@ def run(
                 return 130
             results, interrupted = stopped.results, True
     Console().print(report.terminal_table(results))
+    for splits in results.splits:
+        Console().print(splits_table(splits))
     click.echo(f"report: {folder / 'report.html'}", err=True)
     failed = [row for row in results.results if row.status != "ok"]
     for row in failed:

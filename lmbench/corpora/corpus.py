@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lmbench.corpora.descriptions import Description, File, data_folders, describe, find, registry
-from lmbench.corpora.division import SHARE, divide, divided
+from lmbench.corpora.division import SHARE, deal, divide, divided
 from lmbench.corpora.download import check_sum
 from lmbench.corpora.files import Place, files_of, raw_documents, stem_of
 from lmbench.corpora.python_docs import python_topics
@@ -149,14 +149,32 @@ class Corpus:
 
     def whole(self) -> CanonicalText:
         """All of the text, as it stood before it was divided."""
-        text, starts, offset = "", [], 0
-        for piece in (self.train, self.valid, self.test):
-            if piece is not None:
-                joined = bool(text) and not text.endswith("\n")
-                starts.append(piece.starts[1:] + offset if joined else piece.starts + offset)
-                text += piece.text
-                offset = len(text)
-        return CanonicalText(text, np.concatenate(starts))
+        return end_to_end([part for part in (self.train, self.valid, self.test) if part is not None])
+
+    def divided_anew(self, number: int, of: int) -> Corpus:
+        """Another division of the same text, the ``number``-th (from 0) of ``of``.
+
+        Documents are dealt anew by the seed ``number`` + 1, in shares as they are; lines, and documents that are too few to
+        be dealt, are cut into ``of`` equal parts, of which one is the test text (a tenth of the rest is held out).
+        Raises InputError where the text is too short.
+        """
+        whole = self.whole()
+        documents = whole.documents()
+        shares = [0.0 if part is None else part.chars / whole.chars for part in (self.valid, self.test)]
+        parts = None
+        if self.documents != "line" and len(documents) > 2:
+            parts = deal(documents, shares[0], shares[1], number + 1)
+        if parts is not None:
+            train, valid, test = (CanonicalText.of([documents[i] for i in part]) for part in parts)
+            how = f"documents dealt anew (seed {number + 1})"
+        else:
+            pieces = divide(whole, [1 / of] * of)
+            test = pieces[number]
+            train, valid = divide(end_to_end([*pieces[number + 1 :], *pieces[:number]]), (1 - SHARE, SHARE))
+            how = f"part {number + 1} of {of} is the test text"
+        if not (train.text and valid.text and test.text):
+            raise InputError(f"{self.name} is too short to be divided {of} times; give more text")
+        return replace(self, train=train, valid=valid, test=test, info={**self.info, "division": how})
 
     @cached_property
     def sha256(self) -> str:
@@ -238,6 +256,17 @@ class Documents:
 
 Files = Place | Sequence[Place]
 Text = Files | Documents | HiddenMarkov | Grammar
+
+
+def end_to_end(pieces: Sequence[CanonicalText]) -> CanonicalText:
+    """Texts one after the other; where one does not end in a line feed, the next goes on with its last document."""
+    text, starts, offset = "", [], 0
+    for piece in pieces:
+        joined = bool(text) and not text.endswith("\n")
+        starts.append(piece.starts[1:] + offset if joined else piece.starts + offset)
+        text += piece.text
+        offset = len(text)
+    return CanonicalText(text, np.concatenate(starts))
 
 
 def is_described(text: str) -> bool:

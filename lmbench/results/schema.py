@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.splits import Splits
 from lmbench.scoring.run import Amount, Count, Facts
 
 SCHEMA_VERSION = 2
@@ -231,7 +232,7 @@ class Results(Struct, frozen=True, kw_only=True):
     schema_version: of this document. suite, title: what was run. signature: the program and the texts. environment: versions, processor
     and threads. corpora: the texts. results: a row a model, corpus and seed. over_seeds: a row a model that was trained with several
     seeds. comparisons: a row a pair of models. ranks: over corpora, where there are five or more. zipf: a row a corpus and order. studies:
-    a row a question and corpus.
+    a row a question and corpus. splits: a row a corpus that was divided further times.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -246,6 +247,7 @@ class Results(Struct, frozen=True, kw_only=True):
     ranks: Ranks | None = None
     zipf: list[ZipfResult] = []
     studies: list[StudyResult] = []
+    splits: list[Splits] = []
 
 
 # The document that describes it ------------------------------------------------------------------------

@@ -382,3 +382,40 @@ def test_two_corpora_of_one_name_are_refused(tmp_path):
     )
     with pytest.raises(InputError, match=r"corpora\[1\]: the name t stands twice"):
         load_suite(str(tmp_path / "s.toml"))
+
+
+# Further divisions -----------------------------------------------------------------------------------
+
+
+def test_further_divisions_are_runs_of_their_own(tmp_path):
+    rows = [("uniform",), ("bigram",), ("trigram",), ("rnn-scratch", "net", "char", TINY)]
+    suite = suite_of(*rows, ("mixture", "mix", "char", {"of": ["bigram", "net"]}), splits=3)
+    outcome = measure_suite(suite, tmp_path)
+    assert [run.label for run in outcome.runs] == ["uniform", "bigram", "trigram", "net", "mix"]
+    found = outcome.over_splits()[0]
+    assert found.corpus == "ferry"
+    assert found.divisions == [f"part {k} of 3 is the test text" for k in (1, 2, 3)]
+    assert {row.label for row in found.rows} == {"uniform", "bigram", "trigram"}  # no seed changes them
+    whole = FERRY.load()
+    for row in found.rows:
+        alone = [
+            evaluate(make_model(row.label), whole.divided_anew(k, 3)).scores.bits_per_char for k in range(3)
+        ]
+        assert row.of_splits == pytest.approx(alone)
+        assert row.mean == pytest.approx(np.mean(alone))
+        assert row.sd == pytest.approx(np.std(alone, ddof=1))
+    ranks = np.array([row.ranks for row in found.rows])
+    assert ranks.sum(axis=0).tolist() == [6.0] * 3
+    log = Log()
+    again = measure_suite(suite, tmp_path, watch=log)
+    assert log.fresh == []
+    assert again.over_splits() == outcome.over_splits()
+
+
+@pytest.mark.parametrize("splits", [-1, 1])
+def test_a_single_further_division_is_refused(tmp_path, splits):
+    (tmp_path / "s.toml").write_text(
+        f"name='s'\ncorpora=['golden-mean']\nsplits={splits}\n[[models]]\nmodel='uniform'"
+    )
+    with pytest.raises(InputError, match="at least 2"):
+        load_suite(str(tmp_path / "s.toml"))

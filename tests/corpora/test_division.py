@@ -119,3 +119,27 @@ def test_the_embedded_corpus_has_many_topics_in_its_test_text():
     lengths = np.diff([*test.starts, test.chars])
     assert lengths.max() * MOST_OF_TEST <= test.chars
     assert len(lengths) >= 20
+
+
+@pytest.mark.parametrize("mode", ["stream", "line"])
+def test_equal_parts_are_tested_on_in_turn(mode):
+    text = "".join(f"line {i} of a text that is cut\n" for i in range(400))
+    corpus = Corpus.of(Documents([text]), documents=mode)
+    tests = []
+    for k in range(4):
+        other = corpus.divided_anew(k, 4)
+        assert other.train.chars + other.valid.chars + other.test.chars == len(text)
+        assert abs(other.test.chars / len(text) - 0.25) < 0.01
+        assert abs(other.valid.chars / len(text) - 0.075) < 0.01
+        tests.append(other.test.text)
+    assert "".join(tests) == text
+
+
+def test_documents_are_dealt_anew():
+    texts = essays(120, np.random.default_rng(4))
+    corpus = Corpus.of(Documents(texts))
+    others = [corpus.divided_anew(k, 3) for k in range(3)]
+    assert len({other.test.text for other in [corpus, *others]}) == 4
+    for other in others:
+        assert sorted(other.whole().documents()) == sorted(texts)
+        assert "dealt anew" in other.info["division"]
