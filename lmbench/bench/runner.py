@@ -21,6 +21,7 @@ from lmbench.charts.chart import Chart
 from lmbench.comparing.copies import inside
 from lmbench.comparing.splits import Splits, over_splits
 from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.words import remarks
 from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
 from lmbench.results.build import results_of
@@ -137,6 +138,9 @@ class Watch:
         """What comes after the models: comparing, a study, drawing."""
         return contextlib.nullcontext(Monitor())
 
+    def remark(self, sentence: str) -> None:
+        """Something about a text that is not as it may seem."""
+
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
         """``outcome``: the run, or why it failed. fresh: whether it was measured just now."""
 
@@ -228,6 +232,12 @@ def measure_suite(
         for spec in specs
         for cell in cells_of(suite, spec, split)
     ]
+    if any(spec.unit == "word" for spec in suite.models):
+        for name, corpus in outcome.corpora.items():
+            for sentence in remarks(corpus):
+                watch.remark(
+                    f"{name}, {sentence.replace('--normalise whitespace', 'normalise = whitespace')}"
+                )
     watch.begin(len(todo))
     waiting: list[Cell] = []
     for cell in todo:

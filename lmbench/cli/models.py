@@ -79,6 +79,7 @@ def _corpus(
     train: Sequence[str],
     valid: str | None,
     test: str | None,
+    unit: str,
     normalise: str | None,
     documents: str | None,
     field: str | None,
@@ -99,11 +100,23 @@ def _corpus(
         if scored and test is None and corpus.test is None:
             corpus = text_of(train, normalise, documents, field, valid=valid)
             click.echo(f"no --test given: {corpus.info['division']}", err=True)
-        return _held_out(name, options, corpus)
+        return _held_out(name, options, _words(corpus, unit, normalise))
     modes = normalise or "none", documents or "stream"
     text = None if test is None else canonical(test, *modes, field)
     nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
-    return Corpus(Path(test or "text").stem, nothing, None, text, *modes)
+    return _words(Corpus(Path(test or "text").stem, nothing, None, text, *modes), unit, normalise)
+
+
+def _words(corpus: Corpus, unit: str, normalise: str | None) -> Corpus:
+    """The corpus as a model by word reads it, and what there is to say of that. normalise: what the user asked for."""
+    from lmbench.corpora.words import lines_of_words, remarks
+
+    if unit != "word":
+        return corpus
+    read, notes = lines_of_words(corpus) if normalise is None else (corpus, remarks(corpus))
+    for note in notes:
+        click.echo(note, err=True)
+    return read
 
 
 def _need(name: str | None) -> str:
@@ -164,8 +177,9 @@ def score(
         scorer, fit_seconds = Scorer.load(saved), None
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
+        _words(corpus, scorer.unit.name, scorer.normalise)
     else:
-        corpus = _corpus(_need(name), options, train, valid, test, normalise, documents, field, True)
+        corpus = _corpus(_need(name), options, train, valid, test, unit, normalise, documents, field, True)
         corpus.text("test")
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
@@ -237,7 +251,7 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     check_place(place)
-    corpus = _corpus(_need(name), options, train, valid, None, normalise, documents, field)
+    corpus = _corpus(_need(name), options, train, valid, None, unit, normalise, documents, field)
     checkpoint = Path(f"{place}.checkpoint")
     scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)
     scorer.save(place)

@@ -88,6 +88,9 @@ class RunWatch(Watch):
             return Monitor() if self.quiet else self.lines.setdefault(name, LineMonitor(name))
         return self.monitors.setdefault(name, BarMonitor(self.bars, name))
 
+    def remark(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[Monitor]:
         monitor = Monitor() if self.bars is None else BarMonitor(self.bars, name)

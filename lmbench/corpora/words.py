@@ -1,0 +1,42 @@
+"""Lines of words read as what they are meant to be: blanks of every kind divide words, and nothing of it is silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lmbench.corpora.corpus import SPLITS, Corpus
+from lmbench.text.canonical import canonical_text
+from lmbench.text.oddities import oddities
+
+
+def lines_of_words(corpus: Corpus) -> tuple[Corpus, list[str]]:
+    """The corpus under the normaliser ``whitespace`` where it is lines under ``none`` and has blanks to tidy, and notes.
+
+    It is the rule by which KenLM's ``query`` reads a text. Notes tell what was read so, and what was left as it is.
+    """
+    read, notes = corpus, remarks(corpus)
+    parts = {s: part for s in SPLITS if (part := getattr(corpus, s)) is not None}
+    blank = any(oddity.is_blank for part in parts.values() for oddity in oddities(part.text))
+    if blank and corpus.normalise == "none" and corpus.documents == "line":
+        tidied = {s: canonical_text([part.text], "whitespace", "line") for s, part in parts.items()}
+        read = replace(corpus, normalise="whitespace", **tidied)  # type: ignore[arg-type]
+        notes.append(
+            "blanks divide words here, as in KenLM's query: the texts are read with --normalise whitespace"
+        )
+    return read, notes
+
+
+def remarks(corpus: Corpus) -> list[str]:
+    """What in the texts may be meant otherwise than a model by word reads it: a sentence each, with count and example."""
+    said = []
+    # A text that is scored by a loaded model stands in two places, and is told of once.
+    parts = {id(part): (s, part) for s in SPLITS if (part := getattr(corpus, s)) is not None}
+    for split, part in parts.values():
+        for oddity in oddities(part.text):
+            advice = "--normalise whitespace makes single spaces of them"
+            if oddity.kind == "mark":
+                advice = "models mark sentences themselves (--documents line): take them out of the text"
+            if oddity.kind == "wide":
+                advice += "; under none they are parts of words"
+            said.append(f"{split} text: {oddity}; {advice}")
+    return said

@@ -1,0 +1,68 @@
+"""What stands in lines of words and is easily taken for something else: told with its count and an example.
+
+Where a text is lines of words, a word is what stands between blanks: space, tab, carriage return, vertical tab and form feed, in runs
+of any length, and a line feed ends the line. KenLM's ``query`` reads it so, and so does the normaliser ``whitespace`` (which takes
+Unicode's other blanks for blanks too). Under the normaliser ``none`` every character is kept and paid for, and only single
+spaces and line feeds divide words: ``end\\r`` is then another word than ``end``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lmbench.errors import shown
+
+# kind: (what it is, how it looks); the first are single spaces and line feeds under ``whitespace``
+BLANKS: dict[str, tuple[str, re.Pattern[str]]] = {
+    "cr": ("carriage returns", re.compile("\r")),
+    "tab": ("tabs, vertical tabs or form feeds", re.compile("[\t\v\f]")),
+    "run": ("runs of spaces", re.compile("  +")),
+    "edge": ("spaces at the ends of lines", re.compile("\n | \n")),
+}
+WORDS: dict[str, tuple[str, re.Pattern[str]]] = {
+    "mark": ("sentence marks written as words", re.compile(r"(?<!\S)</?s>(?!\S)")),
+    "wide": (
+        "blanks or line ends of Unicode inside words",
+        re.compile("[\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]"),
+    ),
+}
+FIRST = {"cr": "\r", "run": "  ", "mark": "s>"}  # what is looked for before, being quicker
+NEAR = 16  # characters of the example on each side
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """A kind of character that a text has, how often, and the first place."""
+
+    kind: str
+    what: str
+    count: int
+    example: str
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the normaliser ``whitespace`` makes single spaces of it."""
+        return self.kind in BLANKS
+
+    def __str__(self) -> str:
+        return f"{self.count:,} {self.what}, such as {shown(self.example)}"
+
+
+def oddities(text: str) -> list[Oddity]:
+    """What a text of lines of words has that may be meant otherwise than it is read under the normaliser ``none``.
+
+    >>> [str(oddity) for oddity in oddities("the ferry leaves  at nine")]
+    ["1 runs of spaces, such as 'the ferry leaves  at nine'"]
+    """
+    found = []
+    for kind, (what, pattern) in {**BLANKS, **WORDS}.items():
+        if FIRST.get(kind, "") not in text or (kind == "wide" and text.isascii()):
+            continue
+        places = [match.span() for match in pattern.finditer(text)]
+        if places:
+            begin, end = places[0]
+            begin = max(text.rfind("\n", 0, begin) + 1, begin - NEAR)
+            near = text[begin : end + NEAR]
+            found.append(Oddity(kind, what, len(places), near[: 1 + near.find("\n", end - begin)] or near))
+    return found
