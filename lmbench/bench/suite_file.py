@@ -27,7 +27,9 @@ def load_suite(name: str) -> Suite:
     """Reads a suite by a built-in name or a TOML file's path; raises InputError that names the key at fault."""
     path = built_in().get(name, Path(name))
     if not path.exists():
-        raise unknown("suite", name, built_in()) if "." not in name else InputError(f"no such suite: {name}")
+        if "." not in name:
+            raise unknown("suite", name, built_in())
+        raise InputError(f"no such suite: {name}; give a TOML file or one of {', '.join(built_in())}")
     tables = tables_of(path)
     try:
         suite = msgspec.convert(_counted(tables), Suite)

@@ -137,9 +137,11 @@ def _is_suite(places: Sequence[str]) -> bool:
         return False
     if not places or places[0] in built_in():
         return True
-    if places[0].endswith(".toml"):
+    if places[0].endswith(".toml") and Path(places[0]).exists():
         told = tables_of(places[0])
         return not told.keys() & {"files", "source"}
+    if places[0].endswith(".toml"):
+        return True
     if places[0] in registry() or any(mark in places[0] for mark in "./*?[-") or Path(places[0]).exists():
         return False
     raise unknown("suite, corpus or file", places[0], [*built_in(), *registry()])

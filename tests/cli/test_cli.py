@@ -200,7 +200,6 @@ WRONG = [
     (("score", "--model", "laplace", "-o", "eps=x\ny", "--train", TRAIN, "--test", TEST), "eps=x\\ny is not"),
     (("score", "--train", TRAIN, "--test", TEST), "--model"),
     (("score", "--model", "bigram", "--test", TEST), "--train"),
-    (("score", "--model", "bigram", "--train", TRAIN), "--test"),
     (("score", "--model", "bigram", "--train", "nothing.txt", "--test", TEST), "nothing.txt"),
     (("score", "--model", "bigram", "--train", TRAIN, "--test", TRAIN), "only one of them"),
     (("score", "--model", "bigram", "--train", "ptb"), "lmbench corpora fetch ptb"),
