@@ -15,7 +15,7 @@ from lmbench.errors import unknown
 from lmbench.models import make_model
 
 
-class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
     """A text of a suite: a registered corpus by its name, a description by its path, or files of the user's own.
 
     train: a file, a pattern, a directory, a description (``.toml``), or a list of files; left out where ``name`` is a
@@ -48,7 +48,7 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ).with_held_out()
 
 
-class ModelSpec(msgspec.Struct, forbid_unknown_fields=True):
+class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A row of the leaderboard; seeds: default the suite's."""
 
     model: str
@@ -61,7 +61,7 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True):
         self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{self.unit}")
 
 
-class ExternalSpec(msgspec.Struct, forbid_unknown_fields=True):
+class ExternalSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A row whose scores another program has written (see ``external.py``); corpus: default the suite's only one."""
 
     file: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,92 +63,73 @@ def _counted(told: dict[str, Any]) -> dict[str, Any]:
 
 def check(suite: Suite) -> None:
     """Raises InputError for what the types do not say: names, options, labels, components."""
-    if not suite.corpora:
-        raise InputError("corpora is empty; name at least one corpus")
-    if not suite.models:
-        raise InputError("models is empty; add a [[models]] table")
-    if not suite.seeds:
-        raise InputError("seeds is empty; leave it out or name at least one")
-    if len(set(suite.seeds)) < len(suite.seeds):
-        raise InputError("seeds: a seed stands twice; it would make the same models again")
+    corpora, models, external = suite.corpus_specs(), suite.models, suite.external
+    for key, remedy in (
+        ("corpora", "name at least one corpus"),
+        ("models", "add a [[models]] table"),
+        ("seeds", "leave it out or name at least one"),
+    ):
+        if not getattr(suite, key):
+            raise InputError(f"{key} is empty; {remedy}")
     if suite.splits < 0 or suite.splits == 1:
         raise InputError(
             f"splits = {suite.splits} is to be at least 2, or 0 for the corpus's own division alone"
         )
     if not re.fullmatch(r"[\w.-]+", suite.name):
         raise InputError(f"name = {suite.name!r} is to be a folder's name: letters, digits, '.', '_' and '-'")
-    for number, spec in enumerate(suite.corpus_specs()):
-        for key, value, known in (
-            ("normalise", spec.normalise, NORMALISERS),
-            ("documents", spec.documents, DOCUMENTS),
-        ):
-            if value is not None and value not in known:
-                raise unknown(f"corpora[{number}].{key}", value, known)
+    names, labels = [spec.name for spec in corpora], [row.label for row in models]
+    for where, seeds in [
+        ("seeds", suite.seeds),
+        *((f"models[{i}].seeds", r.seeds) for i, r in enumerate(models)),
+    ]:
+        _each_once(where, seeds, "it would make the same models again")
+    _each_once("corpora[{}].name", names, "give one a name of its own")
+    _each_once("models[{}].label", labels, "give each row a label of its own")
+    for where, name in (
+        *((f"corpora[{i}].name", name) for i, name in enumerate(names)),
+        *((f"models[{i}].label", label) for i, label in enumerate(labels)),
+        *((f"external[{i}].label", row.label) for i, row in enumerate(external)),
+    ):
+        if "/" in name or name.startswith("."):
+            raise InputError(f"{where} {name!r} is to be a file's name")
+    for where, value, known in (
+        *((f"corpora[{i}].normalise", spec.normalise, NORMALISERS) for i, spec in enumerate(corpora)),
+        *((f"corpora[{i}].documents", spec.documents, DOCUMENTS) for i, spec in enumerate(corpora)),
+        *((f"models[{i}].unit", row.unit, UNITS) for i, row in enumerate(models)),
+        *((f"external[{i}].corpus", row.corpus or None, names) for i, row in enumerate(external)),
+    ):
+        if value is not None and value not in known:
+            raise unknown(where, value, known)
     for study in suite.studies:
         study_function(study)
-    labels: list[str] = []
-    for number, model in enumerate(suite.models):
-        where = f"models[{number}]"
-        if len(set(model.seeds)) < len(model.seeds):
-            raise InputError(f"{where}.seeds: a seed stands twice; it would make the same model again")
-        if model.unit not in UNITS:
-            raise unknown(f"{where}.unit", model.unit, UNITS)
-        if "/" in model.label or model.label.startswith("."):
-            raise InputError(f"{where}.label {model.label!r} is to be a file's name")
-        if model.label in labels:
-            raise InputError(f"{where}.label {model.label!r} stands twice; give each row a label of its own")
+    for i, row in enumerate(models):
         try:
-            made = make_model(model.model, **model.options)
+            components = make_model(row.model, **row.options).traits.components
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
-        for label in made.traits.components:
-            if label not in labels:
-                raise unknown(f"component of {where} (rows above it)", label, labels)
-        labels.append(model.label)
-    names = [spec.name for spec in suite.corpus_specs()]
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            raise InputError(f"corpora[{number}]: the name {name} stands twice; give one a name of its own")
-    for number, row in enumerate(suite.external):
-        where = f"external[{number}]"
-        if not row.corpus and len(names) > 1:
-            raise InputError(f"{where}.corpus is missing; name the one of {', '.join(names)} that was scored")
-        if row.corpus and row.corpus not in names:
-            raise unknown(f"{where}.corpus", row.corpus, names)
-        if "/" in row.label or row.label.startswith("."):
-            raise InputError(f"{where}.label {row.label!r} is to be a file's name")
-        if row.label in labels or (row.corpus, row.label) in [
-            (r.corpus, r.label) for r in suite.external[:number]
-        ]:
-            raise InputError(f"{where}.label {row.label!r} stands twice; give each row a label of its own")
+            raise InputError(f"models[{i}]: {error}") from None
+        for label in components:
+            if label not in labels[:i]:
+                raise unknown(f"component of models[{i}] (rows above it)", label, labels[:i])
+    for i, other in enumerate(external):
+        if not other.corpus and len(names) > 1:
+            raise InputError(
+                f"external[{i}].corpus is missing; name the one of {', '.join(names)} that was scored"
+            )
+        before = [*labels, *(r.label for r in external[:i] if r.corpus == other.corpus)]
+        _each_once(
+            f"external[{i}].label", [*dict.fromkeys(before), other.label], "give each row a label of its own"
+        )
+
+
+def _each_once(where: str, values: Sequence[Any], remedy: str) -> None:
+    """Raises InputError for a value that stands twice; ``{}`` in where: the number of its second place."""
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise InputError(f"{where.format(i)}: {value!r} stands twice; {remedy}")
 
 
 def to_toml(suite: Suite) -> str:
     """The suite as a TOML file that ``lmbench run`` takes."""
-    lines = [
-        f"{key} = {_toml(getattr(suite, key))}"
-        for key in ("name", "title", "seeds", "zipf_orders", "studies", "splits", "verify")
-    ]
-    corpora = [
-        c if isinstance(c, str) else {k: v for k, v in msgspec.structs.asdict(c).items() if v is not None}
-        for c in suite.corpora
-    ]
-    lines.append(f"corpora = {_toml(corpora)}")
-    lines += [
-        "",
-        "[samples]",
-        *(f"{k} = {_toml(v)}" for k, v in msgspec.structs.asdict(suite.samples).items()),
-    ]
-    for table, rows in (("models", suite.models), ("external", suite.external)):
-        for row in rows:
-            lines += ["", f"[[{table}]]"]
-            lines += [f"{key} = {_toml(v)}" for key, v in msgspec.structs.asdict(row).items() if v]
-    return "\n".join(lines) + "\n"
+    import tomli_w
 
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    return msgspec.json.encode(value).decode()
+    return tomli_w.dumps(msgspec.to_builtins(suite))

@@ -380,7 +380,7 @@ def test_two_corpora_of_one_name_are_refused(tmp_path):
     (tmp_path / "s.toml").write_text(
         "name='s'\ncorpora=['a/t.txt', 'b/t.txt']\n[[models]]\nmodel='uniform'\n"
     )
-    with pytest.raises(InputError, match=r"corpora\[1\]: the name t stands twice"):
+    with pytest.raises(InputError, match=r"corpora\[1\].name: 't' stands twice"):
         load_suite(str(tmp_path / "s.toml"))
 
 
@@ -419,3 +419,33 @@ def test_a_single_further_division_is_refused(tmp_path, splits):
     )
     with pytest.raises(InputError, match="at least 2"):
         load_suite(str(tmp_path / "s.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("corpora=['a.txt', 'b/a.txt']", r"corpora\[1\].name: 'a' stands twice"),
+        ("corpora=[{name='../x', train='a'}]", r"corpora\[0\].name '../x' is to be a file's name"),
+        ("corpora=['ptb']\nseeds=[1, 1]", "seeds: 1 stands twice"),
+        (
+            "corpora=['ptb']\n[[external]]\nfile='a'\nlabel='x'\n[[external]]\nfile='b'\nlabel='x'",
+            r"external\[1\].label: 'x' stands twice",
+        ),
+        ("corpora=['ptb']\n[[external]]\nfile='uniform'", "'uniform' stands twice"),
+        ("corpora=['ptb', 'grammar']\n[[external]]\nfile='a'", r"external\[0\].corpus is missing"),
+        ("corpora=[{name='x', train='a', normalise='lettres'}]", r"corpora\[0\].normalise.*letters"),
+    ],
+)
+def test_one_rule_a_kind(tmp_path, text, said):
+    (tmp_path / "s.toml").write_text(f"name='s'\n{text}\n[[models]]\nmodel='uniform'\n")
+    with pytest.raises(InputError, match=said):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_odd_strings_and_numbers_are_written_as_toml(tmp_path):
+    spec = CorpusSpec('quo"te\x7f', train="a\\b\u2028.txt", test=0.0, valid=1e-9)
+    suite = Suite(
+        name="s", corpora=[spec, "ptb"], models=[ModelSpec("bigram", options={"eps": [float("1e22")]})]
+    )
+    (tmp_path / "s.toml").write_text(to_toml(suite), encoding="utf-8")
+    assert load_suite(str(tmp_path / "s.toml")) == suite
