@@ -3,7 +3,7 @@
 import numpy as np
 from small_suites import suite_of
 
-from lmbench.bench.runner import run_suite
+from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import CorpusSpec
 
 
@@ -19,7 +19,7 @@ def test_nobody_has_a_rank_on_a_test_text_inside_the_training_text(tmp_path):
         for name in ("copy", "fresh")
     ]
     for _ in range(2):  # measured, and read back
-        runs = run_suite(suite, tmp_path / "run").runs
+        runs = measure_suite(suite, tmp_path / "run").runs
         assert [(run.corpus, run.ranked) for run in runs] == [("copy", False)] * 2 + [("fresh", True)] * 2
         (reason,) = {run.facts.unranked_reason for run in runs[:2]}
         assert reason.startswith(
