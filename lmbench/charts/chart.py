@@ -15,23 +15,38 @@ class Series:
     """One set of points, all sequences of one length.
 
     label: in the legend, or '' for none. kind: how they are joined; ``interval`` draws low..high with a mark at y,
-    ``ring`` a circle around points that others draw.
+    ``ring`` a circle around points that others draw. None or nan: not drawn.
     low, high: a band (or error bar) around y. key: what the colour stands for (a model's label: the same
     colour everywhere); default the label.
     """
 
     label: str
-    x: Sequence[float] | Sequence[str]
-    y: Sequence[float]
+    x: Sequence[float | str]
+    y: Sequence[float | None]
     kind: Kind = "line"
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
+    low: Sequence[float | None] | None = None
+    high: Sequence[float | None] | None = None
     key: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        table: Mapping[str, Any],
+        x: str,
+        y: str,
+        kind: Kind = "line",
+        band: tuple[str, str] | None = None,
+        key: str | None = None,
+    ) -> Series:
+        """Columns of a table (a DataFrame, or a mapping to arrays), by their names; band: those of low and high."""
+        low, high = (None, None) if band is None else (table[name].tolist() for name in band)
+        return cls(label, table[x].tolist(), table[y].tolist(), kind, low, high, key)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes; xlabel and ylabel name the quantity with its unit."""
+    """One pair of axes; xlabel and ylabel name the quantity with its unit; the title says what is to be seen."""
 
     title: str
     xlabel: str
@@ -39,30 +54,20 @@ class Panel:
     series: Sequence[Series]
     xscale: Scale = "linear"
     yscale: Scale = "linear"
-    horizontal: Sequence[tuple[float, str]] = ()  # reference lines: height and what it is
-    vertical: Sequence[tuple[float, str]] = ()
+    horizontal: Sequence[tuple[float | None, str]] = ()  # reference lines: height and what it is
+    vertical: Sequence[tuple[float | None, str]] = ()
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure: a file name without suffix, a caption that says what to see, panels side by side."""
+    """One figure: a file name without suffix, a caption that says what to see, panels side by side.
+
+    same_scales: whether all panels have the same limits, so that they can be compared by eye.
+
+    ``msgspec.to_builtins`` and ``msgspec.convert`` take it to plain values and back.
+    """
 
     name: str
     caption: str
     panels: Sequence[Panel]
-
-
-def chart_of(plain: Mapping[str, Any]) -> Chart:
-    """The chart that ``dataclasses.asdict`` took apart, as JSON gives it back."""
-    panels = [
-        Panel(
-            **{
-                **panel,
-                "series": [Series(**series) for series in panel["series"]],
-                "horizontal": [(height, name) for height, name in panel["horizontal"]],
-                "vertical": [(place, name) for place, name in panel["vertical"]],
-            }
-        )
-        for panel in plain["panels"]
-    ]
-    return Chart(plain["name"], plain["caption"], panels)
+    same_scales: bool = False

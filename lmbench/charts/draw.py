@@ -6,10 +6,13 @@ x are names are drawn sideways, so that the names read. Files are reproducible: 
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import math
+import textwrap
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -19,40 +22,21 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import ScaledTranslation
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.charts.placing import leader, place
+from lmbench.charts.style import GRID, INK, MUTED, PAPER, Style, style_of
 
-INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
-# Okabe & Ito (2008) without their yellow, which does not show on white; then grey and three of Tol's muted colours.
-PALETTE = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
-    *("#6b6b6b", "#882255", "#999933", "#332288"),
-)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")  # one fewer than colours: pairs repeat after 90 keys
 FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Emoji", "Symbola")
 CELL = 5.4, 3.9  # inches, a panel
 NAMED = 8.6, 5.2  # the same, of a panel with the names of many points in it
 MANY = 8
+DENSE = 300  # points from which on a line is thin
 PIXELS = 700.0  # points closer together than a panel's width over this are drawn once
 
 
 _Point = tuple[float, float, str]  # x, y and the name beside it
-
-
-class Style(NamedTuple):
-    """How a key is drawn."""
-
-    colour: str
-    marker: str
-
-
-def style_of(key: str, order: Sequence[str]) -> Style:
-    """The style of a key: by its place in ``order``; keys not in it come after all that are; '' is grey."""
-    if not key:
-        return Style(MUTED, MARKERS[0])
-    place = order.index(key) if key in order else len(order)
-    return Style(PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)])
 
 
 def draw(chart: Chart, order: Sequence[str] = (), transparent: bool = False) -> tuple[bytes, str]:
@@ -72,53 +56,45 @@ def draw_panels(chart: Chart, order: Sequence[str] = ()) -> list[str]:
     return svgs
 
 
-class _quietly:
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a label may hold dollar signs
+    "font.size": 11,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "lines.linewidth": 1.9,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "savefig.dpi": 200,
+}
+
+
+@contextlib.contextmanager
+def _quietly(salt: str) -> Iterator[None]:
     """Our settings for a while, with the chart's name as the seed of ids, and no word of missing glyphs."""
-
-    def __init__(self, salt: str) -> None:
-        installed = set(font_manager.get_font_names())
-        fonts = ["DejaVu Sans", *(f for f in FALLBACK_FONTS if f in installed)]
-        self.settings: dict[str, Any] = {
-            "svg.hashsalt": salt,
-            "svg.fonttype": "none",
-            "text.parse_math": False,  # a label may hold dollar signs
-            "font.family": fonts,
-            "font.size": 11,
-            "axes.titlesize": 11.5,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.edgecolor": MUTED,
-            "axes.labelcolor": INK,
-            "axes.titlecolor": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": GRID,
-            "grid.linewidth": 0.7,
-            "xtick.color": MUTED,
-            "ytick.color": MUTED,
-            "xtick.labelcolor": INK,
-            "ytick.labelcolor": INK,
-            "text.color": INK,
-            "lines.linewidth": 1.9,
-            "lines.solid_capstyle": "round",
-            "legend.frameon": False,
-            "legend.fontsize": 10,
-            "savefig.dpi": 200,
-        }
-
-    def __enter__(self) -> None:
-        self.context = matplotlib.rc_context(self.settings)  # type: ignore[arg-type]
-        self.context.__enter__()
-        self.warnings = warnings.catch_warnings()
-        self.warnings.__enter__()
+    installed = set(font_manager.get_font_names())
+    fonts = ["DejaVu Sans", *(f for f in FALLBACK_FONTS if f in installed)]
+    own: Any = {**SETTINGS, "svg.hashsalt": salt, "font.family": fonts}
+    with matplotlib.rc_context(own), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
-
-    def __exit__(self, *error: Any) -> None:
-        self.warnings.__exit__(*error)
-        self.context.__exit__(*error)
+        yield
 
 
 def _save(figure: Figure, kind: str, transparent: bool) -> bytes:
@@ -134,23 +110,35 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
     keys += dict.fromkeys(key for key in shown if key and key not in keys)
     width, height = NAMED if any(map(_crowded, chart.panels)) else CELL
     rows = max([_rows(panel) for panel in chart.panels], default=0)
-    entries = _legend_entries(chart.panels)
-    height = max(height, 1.3 + 0.3 * rows) + 0.22 * math.ceil(len(entries) / (2 * max(1, len(chart.panels))))
+    entries = [_legend_entries(panel) for panel in chart.panels]
+    shared = _shared(entries)
+    own = max(
+        [_legend_rows([name for name in names if name not in shared], 2) for names in entries], default=0
+    )
+    height = max(height, 1.3 + 0.3 * rows) + 0.22 * (
+        own + _legend_rows(shared, 2 * max(1, len(chart.panels)))
+    )
     figure = Figure((width * max(1, len(chart.panels)), height), facecolor=PAPER)
     FigureCanvasAgg(figure)
     handles: dict[str, Any] = {}
     labelled = []
+    all_axes: list[Axes] = []
     for number, panel in enumerate(chart.panels, 1):
         axes = figure.add_subplot(1, len(chart.panels), number)
-        more, points = _draw_panel(axes, panel, keys)
-        handles |= more
+        more, points = _draw_panel(axes, panel, keys, width)
+        _legend(axes, {name: handle for name, handle in more.items() if name not in shared})
+        handles |= {name: handle for name, handle in more.items() if name in shared}
         labelled.append((axes, points, _steps(panel)))
+        all_axes.append(axes)
+    if chart.same_scales:
+        _share(all_axes)
+    for axes, panel in zip(all_axes, chart.panels, strict=True):
+        _note_references(axes, panel)
+        _ticks(axes)
     if handles:
-        # A label that begins with an underscore would be left out of the legend.
-        names = [f" {name}" if name.startswith("_") else name for name in handles]
-        columns = 2 * len(chart.panels)
+        columns = min(2 * len(chart.panels), len(handles))
         figure.legend(
-            list(handles.values()), names, loc="outside lower center", ncols=min(columns, len(names))
+            list(handles.values()), _legend_names(handles), loc="outside lower center", ncols=columns
         )
     # Laid out once for all formats; then names of points can be placed, and stay where they are.
     if chart.panels:
@@ -203,29 +191,79 @@ def _crowded(panel: Panel) -> bool:
     return _directly_labelled(panel) and len(panel.series) > MANY
 
 
-def _legend_entries(panels: Iterable[Panel]) -> list[str]:
-    entries: dict[str, None] = {}
-    for panel in panels:
-        if _sideways(panel):
-            names = _names(panel)
-            entries |= dict.fromkeys(s.label for s in panel.series if s.label and s.label not in names)
-        else:
-            single = _directly_labelled(panel)
-            entries |= dict.fromkeys(
-                s.label for s in panel.series if s.label and not (single and len(s.x) <= 1)
-            )
-    return list(entries)
+def _legend_entries(panel: Panel) -> list[str]:
+    """What a panel's legend shows, as it is spelt there."""
+    if _sideways(panel):
+        names = _names(panel)
+        shown = [s.label for s in panel.series if s.label and s.label not in names]
+    else:
+        single = _directly_labelled(panel)
+        shown = [s.label for s in panel.series if s.label and not (single and len(s.x) <= 1)]
+    return list(dict.fromkeys(map(_plain, shown)))
 
 
-def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str, Any], list[_Point]]:
+def _shared(entries: Sequence[Sequence[str]]) -> list[str]:
+    """What stands in the legend of the figure: of several panels, what more than one of them shows."""
+    every = dict.fromkeys(itertools.chain(*entries))
+    return [name for name in every if len(entries) == 1 or sum(name in names for names in entries) > 1]
+
+
+def _legend_rows(names: Sequence[str], columns: int) -> int:
+    return math.ceil(len(names) / columns)
+
+
+def _legend_names(handles: dict[str, Any]) -> list[str]:
+    """A label that begins with an underscore would be left out of the legend."""
+    return [f" {name}" if name.startswith("_") else name for name in handles]
+
+
+def _legend(axes: Axes, handles: dict[str, Any]) -> None:
+    """The panel's own legend, below its axis label."""
+    if handles:
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        below = axes.transAxes + ScaledTranslation(0, -42 / 72, figure.dpi_scale_trans)
+        axes.legend(
+            list(handles.values()),
+            _legend_names(handles),
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=below,
+            ncols=min(2, len(handles)),
+            fontsize=9,
+            columnspacing=1.0,
+            handlelength=1.6,
+        )
+
+
+def _share(all_axes: Sequence[Axes]) -> None:
+    """The same limits on all axes."""
+    for get, put in ((Axes.get_xlim, Axes.set_xlim), (Axes.get_ylim, Axes.set_ylim)):
+        ends = [get(axes) for axes in all_axes]
+        for axes in all_axes:
+            put(axes, min(low for low, _ in ends), max(high for _, high in ends))
+
+
+def _ticks(axes: Axes) -> None:
+    """Ticks of log axes, at the limits as they are."""
+    for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+        if scale == "log":
+            left, right = axis.get_view_interval()
+            axis.set_major_locator(_log_ticks(left, right, 6 if axis is axes.xaxis else 11))
+            axis.set_major_formatter(ticker.FuncFormatter(_decade))
+            axis.set_minor_locator(ticker.NullLocator())
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, keys: Sequence[str], width: float
+) -> tuple[dict[str, Any], list[_Point]]:
     """Draws a panel; returns what its legend shows, by label, and the points that carry their names."""
     sideways, single = _sideways(panel), _directly_labelled(panel)
     names = _names(panel) if sideways else []
-    axes.set_title(_plain(panel.title), pad=22 if (panel.horizontal if sideways else panel.vertical) else 10)
-    horizontal, vertical = panel.horizontal, panel.vertical
+    title = textwrap.fill(_plain(panel.title), max(20, round(9.8 * width)))
+    axes.set_title(title, pad=22 if (panel.horizontal if sideways else panel.vertical) else 10)
     xlabel, ylabel, xscale, yscale = panel.xlabel, panel.ylabel, panel.xscale, panel.yscale
     if sideways:
-        horizontal, vertical = vertical, horizontal
         xlabel, ylabel, xscale, yscale = ylabel, "", yscale, "linear"
         axes.set_yticks(range(len(names)), [_plain(name) for name in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
@@ -254,13 +292,10 @@ def _draw_panel(axes: Axes, panel: Panel, keys: Sequence[str]) -> tuple[dict[str
             handles.setdefault(_plain(series.label), handle)
     if empty:
         axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", color=MUTED)
-    _draw_references(axes, horizontal, vertical)
-    for axis, scale in ((axes.xaxis, xscale), (axes.yaxis, yscale)):
-        if scale == "log":
-            left, right = axis.get_view_interval()
-            axis.set_major_locator(_log_ticks(left, right, 6 if axis is axes.xaxis else 11))
-            axis.set_major_formatter(ticker.FuncFormatter(_decade))
-            axis.set_minor_locator(ticker.NullLocator())
+    for height, _ in _references(panel)[0]:
+        axes.axhline(height, **REFERENCE)
+    for position, _ in _references(panel)[1]:
+        axes.axvline(position, **REFERENCE)
     numbers = [x for series in panel.series for x in series.x]
     if not sideways and xscale == "linear" and all(float(x).is_integer() for x in numbers):
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -311,11 +346,15 @@ def _draw_series(
     if kind == "points":
         look: dict[str, Any] = {"markersize": 3, "alpha": 0.75} if crowded else {"markersize": 6.5}
         if not _key(series):
-            look |= {"markersize": 5, "markerfacecolor": "none", "zorder": 1.5}
+            small = {"markersize": 2, "alpha": 0.5, "markeredgewidth": 0}
+            look = small if len(x) > DENSE else {"markersize": 5, "markerfacecolor": "none"}
+            look["zorder"] = 1.5
         return axes.plot(*_seen(axes, across, along), marker, color=colour, **look)[0]
     line: dict[str, Any] = {"linestyle": (0, (5, 2.5))} if kind == "dashed" else {}
     if not _key(series):
         line |= {"linewidth": 1.2, "zorder": 1.5}
+    elif len(x) > DENSE:
+        line["linewidth"] = 1.2
     if kind == "step":
         line["drawstyle"] = "steps-post"
     if len(x) == 1:
@@ -337,19 +376,67 @@ def _seen(axes: Axes, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndar
     return x[first], y[first]
 
 
-def _draw_references(
-    axes: Axes, horizontal: Sequence[tuple[float, str]], vertical: Sequence[tuple[float, str]]
-) -> None:
-    line: dict[str, Any] = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (1.5, 2))}
-    note: dict[str, Any] = {"textcoords": "offset points", "va": "bottom", "fontsize": 9, "color": MUTED}
-    for y, text in horizontal:
-        if math.isfinite(y):
-            axes.axhline(y, **line)
-            axes.annotate(_plain(text), (1, y), (-2, 2), axes.get_yaxis_transform(), ha="right", **note)
-    for x, text in vertical:
-        if math.isfinite(x):
-            axes.axvline(x, **line)
-            axes.annotate(_plain(text), (x, 1), (0, 1), axes.get_xaxis_transform(), ha="left", **note)
+REFERENCE: dict[str, Any] = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (1.5, 2)), "label": ""}
+
+
+def _references(panel: Panel) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
+    """Horizontal and vertical lines as they are drawn, those that are finite."""
+    horizontal, vertical = (
+        [(at, _plain(text)) for at, text in lines if at is not None and math.isfinite(at)]
+        for lines in (panel.horizontal, panel.vertical)
+    )
+    return (vertical, horizontal) if _sideways(panel) else (horizontal, vertical)
+
+
+def _note_references(axes: Axes, panel: Panel) -> None:
+    """What the reference lines are: at the end, and on the side, that fewest data come near to."""
+    note: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "color": MUTED}
+    horizontal, vertical = _references(panel)
+    for height, _ in horizontal:
+        if 0 <= _level(axes, height) < 0.06:  # room for its name below it
+            low, high = axes.transData.inverted().transform(axes.transAxes.transform([(0, -0.06), (1, 1)]))[
+                :, 1
+            ]
+            axes.set_ylim(low, high)
+    data = _data(axes) if horizontal else np.zeros((0, 2))
+    for height, text in horizontal:
+        level = _level(axes, height)
+        wide = min(0.9, 0.017 * len(text))
+        corners = [(x, up) for up in (True, False) for x in (1, 0)]
+
+        def crowd(corner: tuple[int, bool], level: float = level, wide: float = wide) -> int:
+            left, low = (1 - wide if corner[0] else 0), (level if corner[1] else level - 0.055)
+            inside = (data >= (left, low)) & (data <= (left + wide, low + 0.055))
+            outside = low < 0 or low + 0.055 > 1
+            return int(inside.all(axis=1).sum()) + len(data) * outside
+
+        x, up = min(corners, key=crowd)
+        side: dict[str, Any] = {"ha": "right" if x else "left", "va": "bottom" if up else "top"}
+        axes.annotate(
+            text, (x, height), (-2 if x else 2, 2 if up else -3), axes.get_yaxis_transform(), **side, **note
+        )
+    for at, text in vertical:
+        axes.annotate(text, (at, 1), (0, 1), axes.get_xaxis_transform(), ha="left", va="bottom", **note)
+
+
+def _level(axes: Axes, height: float) -> float:
+    """A height in shares of the axes."""
+    return float(
+        axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], height)))[1]
+    )
+
+
+def _data(axes: Axes) -> np.ndarray:
+    """(N, 2) where the lines of the axes run, in shares of the axes."""
+    places = [np.zeros((0, 2))]
+    for line in axes.lines:
+        corners = np.asarray(line.get_xydata(), dtype=float)
+        if line.get_transform() == axes.transData and len(corners):
+            corners = axes.transData.transform(corners)
+            along = np.linspace(0, len(corners) - 1, max(200, len(corners)))
+            run = np.stack([np.interp(along, np.arange(len(corners)), c) for c in corners.T], axis=1)
+            places.append(axes.transAxes.inverted().transform(run))
+    return np.concatenate(places)
 
 
 def _label_points(axes: Axes, points: Sequence[_Point], lines: Sequence[np.ndarray]) -> None:
@@ -384,7 +471,9 @@ ROUND = (1, 2, 5, 3, 4, 1.5, 2.5, 6, 8, 7, 9, 1.2, 1.8, 3.5, 4.5, 1.4, 1.6, 1.7,
 def _log_ticks(left: float, right: float, most: int) -> ticker.Locator:
     """Ticks of a log axis: round numbers where it spans less than a decade, else powers of ten, not too many."""
     if right >= 10 * left:
-        return ticker.LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,), numticks=most)
+        return ticker.LogLocator(
+            subs=(1, 2, 5) if 3 * math.log10(right / left) <= most else (1,), numticks=most
+        )
     unit, apart = 10.0 ** math.floor(math.log10(left)), math.log(right / left) / most
     ticks: list[float] = []
     for tick in [k * u for u in (unit, 10 * unit) for k in ROUND]:

@@ -284,8 +284,8 @@ def study(
 
     if name is None:
         if as_json:
-            told = [{"name": key, "question": question} for key, (_, question) in STUDIES.items()]
-            click.echo(json.dumps({"studies": told}, ensure_ascii=False))
+            questions = [{"name": key, "question": question} for key, (_, question) in STUDIES.items()]
+            click.echo(json.dumps({"studies": questions}, ensure_ascii=False))
             return
         for key, (_, question) in STUDIES.items():
             click.echo(f"{key:<15} {question}")
@@ -299,23 +299,23 @@ def study(
 
     from lmbench.charts.draw import draw
     from lmbench.cli.progress import fit_monitor
-    from lmbench.studies.answers import Answer
+    from lmbench.studies.answers import write_study
 
     corpus = text_of(corpus_names or ("python-docs",), field=field)
     with fit_monitor(name, quiet or as_json) as monitor:
-        found = run_study(name, corpus, seed=seed, full=full, monitor=monitor, **given)
+        answer = run_study(name, corpus, seed=seed, full=full, monitor=monitor, **given)
     folder = Path(out or Path("reports") / f"study-{name}-{corpus.name}")
-    answer = Answer.of(found, corpus, seed, full)
-    answer.write(folder)
+    write_study(answer, folder)
     for chart in answer.charts:
         png, svg = draw(chart)
         write_whole(folder / f"{chart.name}.png", png)
         write_whole(folder / f"{chart.name}.svg", svg)
     if as_json:
-        click.echo(json.dumps(answer.told, ensure_ascii=False))
+        told = {key: value for key, value in answer.to_dict().items() if key != "charts"}
+        click.echo(json.dumps(told, ensure_ascii=False))
         return
-    click.echo(found.question)
-    for sentence in found.sentences:
+    click.echo(answer.question)
+    for sentence in answer.sentences:
         click.echo(sentence)
     click.echo(f"table and figures: {folder}", err=True)
 

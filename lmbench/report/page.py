@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from lmbench.charts import draw as figures
+from lmbench.charts import style
 from lmbench.charts.chart import Chart
 from lmbench.comparing.where import Difference
 from lmbench.report.columns import ADAPTIVE, COST
@@ -52,7 +52,7 @@ def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
 def page_environment() -> jinja2.Environment:
     """What every page is made in: escaping, with the styles and both themes' colours at hand."""
     environment = _environment(autoescape=True)
-    environment.globals["palette"] = list(zip(figures.PALETTE, DARK, strict=True))
+    environment.globals["palette"] = list(zip(style.PALETTE, DARK, strict=True))
     environment.globals["adaptive"] = ADAPTIVE
     environment.globals["css"] = Markup(template("report.css"))
     return environment

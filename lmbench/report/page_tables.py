@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from lmbench.charts import draw as figures
+from lmbench.charts import style
 from lmbench.comparing.pairs import Comparison
 from lmbench.report.axis import Axis
 from lmbench.report.columns import BEST_FOR, BOARD, COLUMNS, COST, Column
@@ -68,7 +68,7 @@ class Board:
 
 
 def colour(label: str, order: Sequence[str]) -> str:
-    return f"var(--c{order.index(label) % len(figures.PALETTE)})" if label in order else "var(--muted)"
+    return f"var(--c{order.index(label) % len(style.PALETTE)})" if label in order else "var(--muted)"
 
 
 def swatch(label: str, order: Sequence[str]) -> Markup:

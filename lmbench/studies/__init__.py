@@ -6,36 +6,20 @@ deterministic for a seed, and takes under a minute on the embedded corpus unless
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lmbench.charts.chart import Chart
-from lmbench.errors import InputError, unknown
+from lmbench.errors import unknown
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import typed
+from lmbench.studies.study import Study
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from lmbench.corpora.corpus import Corpus
 
-
-@dataclass(frozen=True)
-class Study:
-    """What a study found. table: tidy, a row an observation. facts: what JSON should tell besides (no nan)."""
-
-    name: str
-    question: str
-    table: pd.DataFrame
-    charts: Sequence[Chart]
-    sentences: Sequence[str]
-    facts: dict[str, Any] = field(default_factory=dict)
-
+__all__ = ["STUDIES", "Study", "run_study", "study_function"]
 
 # name: (module:function, the question in a line), in the order of the chapter
 STUDIES: dict[str, tuple[str, str]] = {
@@ -75,79 +59,38 @@ STUDIES: dict[str, tuple[str, str]] = {
 }
 
 
-# A recurrent network that learns what it can in some ten seconds of one core; no time limit, so that it repeats.
-# Rate and minibatch were chosen on the held-out (valid) text of python-docs.
-SMALL_RNN: dict[str, Any] = {
-    "hidden": 128,
-    "epochs": 2,
-    "batch": 32,
-    "steps": 32,
-    "lr": 0.016,
-    "dropout": 0.0,
-    "average": 0.99,
-    "patience": None,
-}
-PLURAL = {"char": "characters", "word": "words", "byte": "bytes"}
-
-
 def study_function(name: str) -> Callable[..., Study]:
     """The function of a registered study; raises InputError for an unknown name."""
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
-    module, _, function = STUDIES[name][0].partition(":")
-    found: Callable[..., Study] = getattr(importlib.import_module(module), function)
-    return found
+    module, _, attribute = STUDIES[name][0].partition(":")
+    function: Callable[..., Study] = getattr(importlib.import_module(module), attribute)
+    return function
 
 
 def run_study(
     name: str,
-    corpus: Corpus,
+    corpus: Corpus | None,
     *,
     seed: int = 0,
     full: bool = False,
     monitor: Monitor | None = None,
     **options: Any,
 ) -> Study:
-    """Runs a study on a corpus. full: the long version. Raises InputError for an option that it does not have."""
+    """Runs a study on a corpus (None where it reads none). full: the long version.
+
+    Raises InputError for an option that it does not have, and for texts too short for it.
+    """
+    import msgspec
+
     function = study_function(name)
     parameters = inspect.signature(function, eval_str=True).parameters
     own = {
         key: p.annotation for key, p in list(parameters.items())[1:] if key not in ("seed", "full", "monitor")
     }
     options = {key: typed(f"option of study {name}", key, value, own) for key, value in options.items()}
-    return function(corpus, seed=seed, full=full, monitor=monitor or Monitor(), **options)
-
-
-def at_least(what: str, found: int, needed: int) -> None:
-    """Raises InputError where a text is too short for a study."""
-    if found < needed:
-        raise InputError(
-            f"the study needs at least {needed:,} {what}, the text has {found:,}; give more text"
-        )
-
-
-def paired_interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean and 95% interval (Student's t) of differences between pairs, at least two of them."""
-    from scipy.stats import t
-
-    mean = float(differences.mean())
-    half = float(t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5)
-    return mean, mean - half, mean + half
-
-
-@contextlib.contextmanager
-def small_torch(rng: np.random.Generator) -> Iterator[None]:
-    """torch for small networks: seeded from ``rng``, its global generator left as it was, on one thread.
-
-    (Products of a few hundred numbers gain nothing from a second thread, and lose much where cores are busy.)
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(int(rng.integers(2**31)))
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    monitor = monitor or Monitor()
+    answer = function(corpus, seed=seed, full=full, monitor=monitor, **options)
+    monitor.progress(1, 1)
+    asked = {"name": name, "question": STUDIES[name][1], "corpus": corpus.name if corpus else ""}
+    return msgspec.structs.replace(answer, **asked, seed=seed, full=full)

@@ -19,10 +19,9 @@ from lmbench.models.monitor import Monitor
 from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2, Scores
-from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
+from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 
-QUESTION = "Is text easier to predict forwards than backwards?"
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)
     "char 1-gram": ("unigram", "char", {}),
     "char 3-gram": ("trigram", "char", {}),
@@ -68,9 +67,8 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
                 "total_bits": (runs[0].scores.log_prob - runs[1].scores.log_prob) / LN2,
             }
         )
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows)
-    return Study("causality", QUESTION, table, [_chart(table)], _sentences(table, corpus.name), {})
+    return Study.of(table, [_chart(table)], _sentences(table, corpus.name))
 
 
 def mirror(corpus: Corpus) -> Corpus:

@@ -12,9 +12,8 @@ from lmbench.errors import unknown
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import PLURAL, SMALL_RNN, Study, at_least
+from lmbench.studies.study import PLURAL, SMALL_RNN, Study, at_least
 
-QUESTION = "How far back does a network look?"
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 ORDERS = 8  # of the count model beside it
 ENOUGH = 0.01  # bits a character by which the whole past may be better
@@ -80,12 +79,9 @@ def run(
         note("reset", length, replace(scorer, model=network.with_context("reset", length)))
     for order in range(2, ORDERS + 1):
         note("counts", order - 1, Scorer.fit(make_model("kneser-ney", order=order), corpus, unit, seed))
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows).astype({"tokens": "Int64"})
     facts = {"characters": text.chars, "model": model}
-    return Study(
-        "context", QUESTION, table, [_chart(table, unit)], _sentences(table, corpus.name, model, unit), facts
-    )
+    return Study.of(table, [_chart(table, unit)], _sentences(table, corpus.name, model, unit), facts)
 
 
 def _chart(table: Any, unit: str) -> Chart:

@@ -12,12 +12,11 @@ from lmbench.counts import ngram_counts
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
+from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import code_points
 from lmbench.zipf.fits import fit_zipf
 
-QUESTION = "What do models write at each temperature, and what do other models say of it?"
 TEMPERATURES = (0.4, 0.7, 1.0, 1.3)
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)
     "char Kneser–Ney 5": ("kneser-ney", "char", {"order": 5}),
@@ -71,11 +70,10 @@ def run(
             for judge, scorer in scorers.items():
                 row[f"bits by {judge}"] = scorer.score(CanonicalText.of([text])).bits_per_char
         rows.append(row)
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows)
     shown = {f"{writer}, {at}" if at else writer: text[:300] for writer, at, text in samples}
     facts = {"prompt": prompt, "samples": shown}
-    return Study("generation", QUESTION, table, [_chart(table)], _sentences(table, corpus.name), facts)
+    return Study.of(table, [_chart(table)], _sentences(table, corpus.name), facts)
 
 
 def continuation(

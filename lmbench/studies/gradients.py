@@ -15,10 +15,9 @@ import numpy as np
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.corpora.corpus import Corpus
 from lmbench.models.monitor import Monitor
-from lmbench.studies import Study, at_least, paired_interval
+from lmbench.studies.study import Study, at_least, paired_interval
 from lmbench.text.batches import sequential_batches
 
-QUESTION = "How far back do gradients reach, and what do clipping and truncation do?"
 RADII = (0.8, 1.0, 1.2)
 BACK = 50  # steps that gradients are followed back
 HIDDEN, BATCH, STEPS, CUT = 48, 16, 60, 10
@@ -80,13 +79,10 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
                     "largest_norm": float(trained.norms.max()),
                 }
             )
-    monitor.progress(1, 1)
     table = pd.DataFrame([*norms, *runs])
     charts = [_reach_chart(norms), _training_chart(losses)]
     facts = {"bias": biases, "updates": updates, "decay": {str(r): _decay(norms, r) for r in RADII}}
-    return Study(
-        "gradients",
-        QUESTION,
+    return Study.of(
         table,
         charts,
         _sentences(norms, runs, biases, corpus.name, updates, size),

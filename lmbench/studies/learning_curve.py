@@ -15,10 +15,9 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import SMALL_RNN, Study, at_least, small_torch
+from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 
-QUESTION = "How do bits fall with training text, and when does one model overtake another?"
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 RNN_SHARES = (0.02, 0.1, 0.5, 1.0)
 EPOCHS = (
@@ -65,7 +64,6 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
                 "parameters": scorer.model.parameters,
             }
         )
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows)
     curves = {
         str(label): (of["train_chars"].to_numpy(float), of["bits_per_char"].to_numpy(float))
@@ -80,9 +78,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
         "crossings": crossings,
     }
     charts = [_chart(table, curves, fits, crossings)]
-    return Study(
-        "learning-curve",
-        QUESTION,
+    return Study.of(
         table,
         charts,
         _sentences(table, curves, fits, crossings, corpus.name),

@@ -14,9 +14,8 @@ from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import PLURAL, Study, at_least
+from lmbench.studies.study import PLURAL, Study, at_least
 
-QUESTION = "How much does context help, and how fast does a chain forget?"
 MAX_ORDER = 8
 HORIZON = 30  # steps that the k-step marginals are followed
 SMOOTHINGS = {"Laplace": "laplace", "Kneser–Ney": "kneser-ney"}
@@ -45,17 +44,32 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
         }
         for i, (label, model) in enumerate(SMOOTHINGS.items()):
             monitor.progress(order + i / 2, MAX_ORDER + 2, f"{label}, order {order}")
-            scorer = Scorer.fit(make_model(model, order=order + 1), corpus, unit, seed)
-            found = summary(scorer.score(corpus.text("test")))
-            row |= {
-                f"{label}_bits": found["bits_per_char"],
-                f"{label}_low": found["ci95"][0],
-                f"{label}_high": found["ci95"][1],
-            }
+            row |= _held_out(label, model, order, corpus, unit, seed)
         rows.append(row)
     table = pd.DataFrame(rows)
-    panels, caption = [_order_panel(table, corpus)], CAPTION
     best = {label: int(np.argmin(table[f"{label}_bits"])) for label in SMOOTHINGS}
+    panels, caption = [_order_panel(table, corpus, best)], CAPTION
+    sentences, facts = _sentences(table, best, corpus, unit), {"best_order": best}
+    if len(train.vocab) <= 1000:
+        monitor.progress(MAX_ORDER + 1, MAX_ORDER + 2, "k-step marginals")
+        paths = 200_000 if full else 20_000
+        panel, sentence, more = forgetting(train.tokens, len(train.vocab), train.vocab.tokens, seed, paths)
+        panels.append(panel)
+        caption += FORGETTING
+        sentences.append(sentence)
+        facts |= more
+    return Study.of(table, [Chart("markov", caption, panels)], sentences, facts)
+
+
+def _held_out(label: str, model: str, order: int, corpus: Corpus, unit: str, seed: int) -> dict[str, float]:
+    """What test text costs under a smoothed chain of this order, with its interval: cells of the table."""
+    scorer = Scorer.fit(make_model(model, order=order + 1), corpus, unit, seed)
+    scored = summary(scorer.score(corpus.text("test")))
+    low, high = scored["ci95"]
+    return {f"{label}_bits": scored["bits_per_char"], f"{label}_low": low, f"{label}_high": high}
+
+
+def _sentences(table: Any, best: dict[str, int], corpus: Corpus, unit: str) -> list[str]:
     label = min(best, key=lambda name: float(table[f"{name}_bits"].min()))
     last, parting = table.iloc[-1], _parting(table, label)
     sentences = [
@@ -77,17 +91,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
             f"The source's own rate is {low:.3f}{f' to {high:.3f}' if high - low > 5e-4 else ''} bits; the best chain "
             f"stands {table[f'{label}_bits'].min() - high:.3f} above it."
         )
-    facts: dict[str, Any] = {"best_order": best}
-    if len(train.vocab) <= 1000:
-        monitor.progress(MAX_ORDER + 1, MAX_ORDER + 2, "k-step marginals")
-        paths = 200_000 if full else 20_000
-        panel, sentence, more = forgetting(train.tokens, len(train.vocab), train.vocab.tokens, seed, paths)
-        panels.append(panel)
-        caption += FORGETTING
-        sentences.append(sentence)
-        facts |= more
-    monitor.progress(1, 1)
-    return Study("markov", QUESTION, table, [Chart("markov", caption, panels)], sentences, facts)
+    return sentences
 
 
 CAPTION = (
@@ -118,19 +122,17 @@ def _parting(table: Any, label: str) -> int:
     return int(apart[0]) if len(apart) else len(table)
 
 
-def _order_panel(table: Any, corpus: Corpus) -> Panel:
-    orders = table["order"].tolist()
-    series = [Series("training text, fitted chain", orders, table["fitted_entropy"].tolist(), "dashed")]
+def _order_panel(table: Any, corpus: Corpus, best: dict[str, int]) -> Panel:
+    series = [Series.of("training text, fitted chain", table, "order", "fitted_entropy", "dashed")]
     for label in SMOOTHINGS:
-        low, high = (
-            table[f"{label}_low"].astype(float).tolist(),
-            table[f"{label}_high"].astype(float).tolist(),
+        series.append(
+            Series.of(label, table, "order", f"{label}_bits", band=(f"{label}_low", f"{label}_high"))
         )
-        series.append(Series(label, orders, table[f"{label}_bits"].tolist(), "line", low, high))
     truth = [] if corpus.entropy_rate is None else [(corpus.entropy_rate[1], "entropy rate of the source")]
-    return Panel(
-        "How much context helps", "order of the chain", "bits per character", series, horizontal=truth
-    )
+    first, *others = dict.fromkeys(best.values())
+    gain = " or ".join(str(order) for order in (first, *others))
+    title = f"Context helps up to order {gain}"
+    return Panel(title, "order of the chain", "bits per character", series, horizontal=truth)
 
 
 def forgetting(
@@ -154,7 +156,7 @@ def forgetting(
     noise = float(np.sqrt(rows[-1] * (1 - rows[-1]) / (2 * np.pi * paths)).sum())
     k = steps.tolist()
     panel = Panel(
-        "Forgetting the start",
+        f"Its start is forgotten to 1% in {mixing} steps" if mixing else "Forgetting the start",
         "steps k",
         "total variation distance",
         [

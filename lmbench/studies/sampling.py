@@ -11,9 +11,8 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import Study, at_least, paired_interval, small_torch
+from lmbench.studies.study import Study, at_least, paired_interval, small_torch
 
-QUESTION = "Is sequential partition better than random sampling, beyond the seeds' spread?"
 SAMPLINGS = ("sequential", "random")
 SEEDS = 5
 BUDGET: dict[str, Any] = {
@@ -63,7 +62,6 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
                     "bits_per_char": held_out.bits_per_char,
                 }
             )
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows)
     by = table.pivot(index="seed", columns="sampling")
     differences = {
@@ -78,7 +76,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
         f"{by['bits_per_char']['random'].std():.3f} (random).",
     ]
     facts = {f"random_minus_sequential_{what}": list(d) for what, d in differences.items()}
-    return Study("sampling", QUESTION, table, [_chart(table)], sentences, facts | {"budget": budget})
+    return Study.of(table, [_chart(table)], sentences, facts | {"budget": budget})
 
 
 def _verdict(table: Any, name: str, seeds: int, found: tuple[float, float, float]) -> str:

@@ -18,9 +18,8 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models.monitor import Monitor
 from lmbench.storage.files import read_text
-from lmbench.studies import Study, at_least, small_torch
+from lmbench.studies.study import Study, at_least, small_torch
 
-QUESTION = "How far ahead can a sequence be predicted?"
 LENGTH, TRAIN = 1000, 600
 STEP = 0.01  # radians a step
 STEPS = (1, 4, 16, 64)
@@ -49,54 +48,61 @@ def run(
 
     noise: standard deviation of the sine's noise. full: 20 seeds (noise and weights) in place of 5.
     """
-    import pandas as pd
-
     seeds = 4 * SEEDS if full else SEEDS
     given = None if csv is None else read_column(csv, column)
     name = "the noisy sine" if given is None else f"column {column or 'one'} of {csv}"
     length = LENGTH if given is None else len(given)
     train = length * TRAIN // LENGTH
     steps = [k for k in STEPS if 4 * k <= length - train]
-    targets = np.arange(train + steps[-1], length)  # the same ones for every k
     errors: dict[str, list[list[float]]] = {}
     first: tuple[np.ndarray, dict[str, Predictor]] | None = None
-    for run_number in range(seeds):
-        rng = np.random.default_rng([seed, run_number])
-        clean = np.sin(STEP * np.arange(1, length + 1))
-        x = clean + noise * rng.standard_normal(length) if given is None else given
-        predictors = fitted_predictors(x, train, rng, monitor, run_number, seeds, given is None)
+    for number in range(seeds):
+        rng = np.random.default_rng([seed, number])
+        x = _sine(length) + noise * rng.standard_normal(length) if given is None else given
+        predictors = fitted_predictors(x, train, rng, monitor, number, seeds, given is None)
         first = first or (x, predictors)
-        for label, predict in predictors.items():
-            row = [rmse(predict(x, targets - k + 1, k)[:, -1], x[targets]) for k in steps]
-            row.append(rmse(predict(x, np.array([train]), length - train)[0], x[train:]))
+        for label, row in _errors(x, predictors, train, steps, given is None).items():
             errors.setdefault(label, []).append(row)
-        if given is None:
-            row = [rmse(clean[targets], x[targets])] * len(steps)
-            errors.setdefault(FLOOR, []).append([*row, rmse(clean[train:], x[train:])])
-    monitor.progress(seeds, seeds)
-    tasks = [*steps, length - train]
-    table = pd.DataFrame(
-        [
-            {
-                "model": label,
-                "task": "k steps ahead" if i < len(steps) else "free run",
-                "k": k,
-                "rmse": float(np.mean([e[i] for e in found])),
-                "rmse_sd": float(np.std([e[i] for e in found], ddof=1)),
-                "seeds": seeds,
-            }
-            for label, found in errors.items()
-            for i, k in enumerate(tasks)
-        ]
-    )
     assert first is not None
+    table = _table(errors, steps, length - train, seeds)
     charts = [
         _book_chart(*first, train, steps, name),
         _error_chart(table, noise if given is None else None, name),
     ]
-    return Study(
-        "sequence", QUESTION, table, charts, _sentences(table, steps, length - train, name), {"noise": noise}
-    )
+    return Study.of(table, charts, _sentences(table, steps, length - train, name), {"noise": noise})
+
+
+def _sine(length: int) -> np.ndarray:
+    """(length,) without noise."""
+    return np.asarray(np.sin(STEP * np.arange(1, length + 1)))
+
+
+def _errors(
+    x: np.ndarray, predictors: dict[str, Predictor], train: int, steps: Sequence[int], sine: bool
+) -> dict[str, list[float]]:
+    """label: root mean squared errors for each of ``steps``, over the same targets, and of a free run to the end."""
+    targets = np.arange(train + steps[-1], len(x))
+    rows = {}
+    for label, predict in predictors.items():
+        rows[label] = [rmse(predict(x, targets - k + 1, k)[:, -1], x[targets]) for k in steps]
+        rows[label].append(rmse(predict(x, np.array([train]), len(x) - train)[0], x[train:]))
+    if sine:
+        clean = _sine(len(x))
+        rows[FLOOR] = [rmse(clean[targets], x[targets])] * len(steps) + [rmse(clean[train:], x[train:])]
+    return rows
+
+
+def _table(errors: dict[str, list[list[float]]], steps: Sequence[int], free: int, seeds: int) -> Any:
+    """A row a model and task: mean and deviation over the seeds."""
+    import pandas as pd
+
+    tasks = [*(("k steps ahead", k) for k in steps), ("free run", free)]
+    rows = []
+    for label, of_seeds in errors.items():
+        for (task, k), values in zip(tasks, np.transpose(of_seeds), strict=True):
+            row = {"model": label, "task": task, "k": k, "rmse": float(np.mean(values))}
+            rows.append(row | {"rmse_sd": float(np.std(values, ddof=1)), "seeds": seeds})
+    return pd.DataFrame(rows)
 
 
 FLOOR = "the signal itself"
@@ -266,48 +272,88 @@ def _book_chart(
     t = np.arange(1, len(x) + 1)
     origins = np.arange(tau, len(x))
     free = predict(x, np.array([train]), len(x) - train)[0]
+    data = Series("data", t.tolist(), x.tolist(), "points", key="")
     left = [
-        Series("data", t.tolist(), x.tolist(), "line"),
-        Series("one step", t[origins].tolist(), predict(x, origins, 1)[:, 0].tolist(), "dashed"),
+        data,
+        Series("one step", t[origins].tolist(), predict(x, origins, 1)[:, 0].tolist(), "line"),
         Series(f"free run from {train}", t[train:].tolist(), free.tolist(), "line"),
     ]
-    right = []
-    for k in steps:
+    right = [data]
+    for k in sorted(steps, reverse=True):  # the nearest on top
         at = np.arange(tau, len(x) - k + 1)
         right.append(Series(f"k = {k}", t[at + k - 1].tolist(), predict(x, at, k)[:, -1].tolist(), "line"))
     fold = [(float(train), "training ends")]
+    later = np.arange(train + steps[-1], len(x))
+    one, far = (rmse(predict(x, later - k + 1, k)[:, -1], x[later]) for k in (1, steps[-1]))
+    grown = far / one if one else float("inf")
     return Chart(
         "sequence",
         f"The {label} network on {name}: predictions of the next value, of its own course from step {train} on, and k "
         "steps ahead.",
         [
-            Panel("One step and free run", "step t", "x", left, vertical=fold),
-            Panel("k steps ahead", "step t", "x", right, vertical=fold),
+            Panel(
+                "One step ahead it follows; left to itself it stalls"
+                if _stalls(free, x[train:])
+                else "One step and free run",
+                "step t",
+                "x",
+                left,
+                vertical=fold,
+            ),
+            Panel(
+                f"{steps[-1]} steps ahead the error is {grown:.1f} times that of one",
+                "step t",
+                "x",
+                right,
+                vertical=fold,
+            ),
         ],
+        same_scales=True,
     )
 
 
+def _stalls(free: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether a free run hardly moves where the truth does."""
+    return bool(free[len(free) // 2 :].std() < truth[len(truth) // 2 :].std() / 5)
+
+
 def _error_chart(table: Any, noise: float | None, name: str) -> Chart:
-    panels: dict[str, list[Series]] = {"Linear models": [], "Networks": []}
-    for label, rows in table[table["task"] == "k steps ahead"].groupby("model", sort=False):
+    panels: dict[str, list[Series]] = {"linear": [], "networks": []}
+    ahead = table[table["task"] == "k steps ahead"]
+    best: dict[str, tuple[float, str]] = {}
+    for label, rows in ahead.groupby("model", sort=False):
         if label == FLOOR:
             continue
         mean, sd = rows["rmse"], rows["rmse_sd"]
-        low, high = (mean - sd).clip(lower=mean / 3).tolist(), (mean + sd).tolist()
-        series = Series(str(label), rows["k"].tolist(), mean.tolist(), "line", low, high)
+        band = rows.assign(low=(mean - sd).clip(lower=mean / 3), high=mean + sd)
+        series = Series.of(str(label), band, "k", "rmse", band=("low", "high"))
         network = str(label).startswith(("MLP", "RNN"))
-        if network or label == TODAY:
-            panels["Networks"].append(series)
-        if not network:
-            panels["Linear models"].append(series)
-    floor = [] if not noise else [(noise, "noise floor")]
+        kinds = [
+            kind for kind, fits in (("networks", network or label == TODAY), ("linear", not network)) if fits
+        ]
+        for kind in kinds:
+            panels[kind].append(series)
+            if label != TODAY:
+                best[kind] = min(best.get(kind, (float("inf"), "")), (float(mean.iloc[-1]), str(label)))
+    floor = [(noise, "noise floor")] if noise else []
+    far = int(ahead["k"].max())
     return Chart(
         "sequence-error",
-        f"Error against how many steps ahead, on the part of {name} that was not learnt from (bands: ± 1 sd over seeds).",
+        f"Error against how many steps ahead, on the part of {name} that was not learnt from (bands: ± 1 sd over seeds). "
+        "Left: linear models. Right: networks.",
         [
-            Panel(title, "steps ahead k", "root mean squared error", series, "log", "log", horizontal=floor)
-            for title, series in panels.items()
+            Panel(
+                f"{far} steps ahead the best {what}: {best[kind][1].removeprefix('linear, ')}",
+                "steps ahead k",
+                "root mean squared error",
+                panels[kind],
+                "log",
+                "log",
+                horizontal=floor,
+            )
+            for kind, what in (("linear", "linear model"), ("networks", "network"))
         ],
+        same_scales=True,
     )
 
 

@@ -17,9 +17,8 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import PLURAL, Study, at_least, paired_interval
+from lmbench.studies.study import PLURAL, Study, at_least, paired_interval
 
-QUESTION = "What does a smaller model cost in bits?"
 BLOCKS = 20  # of the test text, for the interval of a difference
 WHOLE = "whole"
 
@@ -57,10 +56,9 @@ def run(
                 "high": high,
             }
         )
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows)
     table["share"] = table["bytes"] / table["bytes"].iloc[0]
-    return Study("size", QUESTION, table, [_chart(table)], _sentences(table, corpus.name))
+    return Study.of(table, [_chart(table)], _sentences(table, corpus.name))
 
 
 def ways(vocab_size: int, order: int, full: bool) -> list[tuple[str, str, dict[str, Any]]]:

@@ -17,10 +17,9 @@ from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
-from lmbench.studies import PLURAL, Study, at_least
+from lmbench.studies.study import PLURAL, Study, at_least
 from lmbench.text.tokens import EncodedText, Tokens
 
-QUESTION = "Does Laplace smoothing over-estimate rare n-grams?"
 ORDERS = (1, 2, 3)
 CLASSES = 10  # training counts r = 0..9
 BLOCKS = 20  # of the held-out text, for the spread of its counts
@@ -71,11 +70,8 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
                             "held_out_share": observed[r] / sum(p.positions for p in places),
                         }
                     )
-    monitor.progress(1, 1)
     table = pd.DataFrame(rows)
-    return Study(
-        "tails",
-        QUESTION,
+    return Study.of(
         table,
         [_chart(table, unit)],
         _sentences(table, corpus.name, unit),
@@ -84,9 +80,9 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
 
 
 def models(order: int, size: int) -> dict[str, LanguageModel]:
-    """label: smoothing. ε = V at order 1 is the textbook's "add one"."""
+    """label: smoothing. ε = V adds one to every count, as textbooks do."""
     return {
-        "Laplace, ε = V": make_model("laplace", order=order, eps=(float(size),)),
+        "add one (Laplace, ε = V)": make_model("laplace", order=order, eps=(float(size),)),
         "Laplace, ε = 1": make_model("laplace", order=order, eps=(1.0,)),
         "Laplace, ε tuned": make_model("laplace", order=order),
         "Kneser–Ney": make_model("kneser-ney", order=order),
@@ -152,29 +148,38 @@ def _chart(table: Any, unit: str) -> Chart:
     panels = []
     # The one word never seen is <unk>, far off any scale; it stands in the table.
     for order, part in table[(table["order"] > 1) | (table["r"] > 0)].groupby("order"):
-        series = []
-        for label, of in part.groupby("smoothing", sort=False):
-            series.append(Series(str(label), of["r"].tolist(), of["ratio"].tolist(), "line"))
+        series = [
+            Series.of(str(label), of, "r", "ratio") for label, of in part.groupby("smoothing", sort=False)
+        ]
+        of = part[part["smoothing"] == part["smoothing"].iloc[0]]
         error = 1.96 * of["held_out_relative_error"]
-        band = Series(
-            "held out",
-            of["r"].tolist(),
-            [1.0] * len(of),
-            "dashed",
-            (1 - error).clip(0.1).tolist(),
-            (1 + error).tolist(),
-        )
+        truth = of.assign(one=1.0, low=(1 - error).clip(0.1), high=1 + error)
+        band = Series.of("what comes (95% band)", truth, "r", "one", "dashed", ("low", "high"), key="")
         name = {1: f"{unit.capitalize()}s", 2: "Pairs", 3: "Triples"}[int(order)]
         panels.append(
             Panel(
-                name, "count r in training text", "expected / held-out count", [band, *series], yscale="log"
+                f"{name}{_verdict(part)}",
+                "count r in training text",
+                "expected / held-out count",
+                [band, *series],
+                yscale="log",
             )
         )
     caption = (
         "N-grams by how often the training text holds them: what each smoothing expects of them in held-out text over "
         "what comes there (dashed line, 95% band). Above 1 a smoothing over-estimates."
     )
-    return Chart("tails", caption, panels)
+    return Chart("tails", caption, panels, same_scales=True)
+
+
+def _verdict(part: Any) -> str:
+    """What adding one to every count makes of n-grams seen once, for a title."""
+    once = part[(part["r"] == 1) & part["smoothing"].str.startswith("add one")]
+    if once.empty:
+        return ""
+    ratio = float(once["ratio"].iloc[0])
+    way = "over" if ratio > 1 else "under"
+    return f" seen once: add-one {way}-estimates {max(ratio, 1 / ratio):,.1f}-fold"
 
 
 def _sentences(table: Any, name: str, unit: str) -> list[str]:

@@ -21,13 +21,12 @@ from lmbench.errors import InputError
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import LN2, Scores
-from lmbench.studies import Study
+from lmbench.studies.study import Study
 from lmbench.studies.truths import MADE, SETTLED, Case, Draw, of_stretches
 
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?"
 LENGTH = 10_000  # characters of a test text
 REAL = ("python-docs", "time-machine", "tiny-shakespeare", "ptb")  # with ``full``, those at hand
 FAMILIES = (2, 15, 33, 100)  # equal models compared at once
@@ -159,7 +158,7 @@ def run(
         for kind in ("coverage", "false positives")
     ]
     sentences = [_sentence(table, kind) for kind in NOMINAL]
-    return Study("validity", QUESTION, table, [Chart("validity", caption, panels)], sentences)
+    return Study.of(table, [Chart("validity", caption, panels)], sentences)
 
 
 def _real(corpus: Corpus, full: bool, length: int) -> list[Case]:

@@ -14,7 +14,7 @@ from lmbench.counts import ngram_counts
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import Study, at_least
+from lmbench.studies.study import Study, at_least
 from lmbench.text.canonical import CanonicalText
 from lmbench.zipf.chart import thin, zipf_chart
 from lmbench.zipf.counting import token_ids
@@ -23,7 +23,6 @@ from lmbench.zipf.growth import Growth, vocabulary_growth
 from lmbench.zipf.lengths import LengthFit, fit_by_length
 from lmbench.zipf.power_law import TailComparison, compare_tails, goodness_of_fit
 
-QUESTION = "Does the text follow Zipf's law, and does text that models write?"
 ORDERS = (1, 2, 3)
 WRITERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)
     "word 1-gram": ("unigram", "word", {}),
@@ -76,7 +75,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
         f"The vocabulary grows about as n^{growth.beta:.2f}; a further word is new with probability {growth.missing_mass:.3f}.",
         _sentence_of_written(written),
     ]
-    return Study("zipf", QUESTION, pd.DataFrame(rows + written + stretches), charts, sentences, facts)
+    return Study.of(pd.DataFrame(rows + written + stretches), charts, sentences, facts)
 
 
 # Numbers -------------------------------------------------------------------------------------------
@@ -174,8 +173,15 @@ def _split_panel(counts: np.ndarray, rng: np.random.Generator) -> Panel:
     seen = means > 0
     halves = Series("rank from the other half", middle[seen].tolist(), means[seen].tolist(), "points")
     same = _curve("rank from the same words (halved)", counts)
-    same = Series(same.label, same.x, [y / 2 for y in same.y], "line")
-    return Panel("Split halves", "rank", "count in half of the words", [same, halves], "log", "log")
+    same = Series(same.label, same.x, [(y or 0) / 2 for y in same.y], "line")
+    return Panel(
+        "Ranks from another half of the words",
+        "rank",
+        "count in half of the words",
+        [same, halves],
+        "log",
+        "log",
+    )
 
 
 def _growth_panel(growth: Growth) -> Panel:

@@ -81,7 +81,7 @@ def _ranked(label: str, counts: np.ndarray, fit: ZipfFit) -> list[Series]:
         )
     if math.isfinite(law.alpha):
         heights = np.exp(law.c - law.alpha * np.log(ranks + law.b))
-        name = f"Zipf–Mandelbrot: α = {law.alpha:.2f}, b = {law.b:.1f}"
+        name = f"Zipf–Mandelbrot: α = {law.alpha:.2f}, b = {law.b:.2f}".replace("-", "−")
         series.append(Series(name, ranks.tolist(), heights.tolist(), "line", key=label))
     return series
 

@@ -12,6 +12,7 @@ import pytest
 import report_example as example
 
 from lmbench.charts import draw as figures
+from lmbench.charts import style
 from lmbench.charts.chart import Chart, Kind, Panel, Series
 
 ORDER = list(example.LABELS)
@@ -49,23 +50,34 @@ def test_a_key_has_one_colour_whatever_else_is_drawn() -> None:
     among, _ = figures.draw(
         chart(Series("trigram", [1], [2]), Series("x", [1, 2], [3, 4], key="lstm")), ORDER
     )
-    colour = figures.style_of("lstm", ORDER).colour
+    colour = style.style_of("lstm", ORDER).colour
     assert shows(alone, colour)
     assert shows(among, colour)
 
 
-def test_styles_repeat_only_after_ninety_keys() -> None:
-    keys = [str(i) for i in range(90)]
-    assert len({figures.style_of(key, keys) for key in keys}) == 90
-    assert figures.style_of("", keys).colour == figures.MUTED
+def test_every_model_up_to_24_has_a_colour_and_a_shape_of_its_own() -> None:
+    keys = [str(i) for i in range(24 * 24)]
+    first = [style.style_of(key, keys) for key in keys[:24]]
+    assert len({s.colour for s in first}) == len({s.marker for s in first}) == 24
+    assert len({style.style_of(key, keys) for key in keys}) == 24 * 24
+    assert style.style_of("", keys).colour == style.MUTED
+
+
+def test_shapes_are_drawn_and_differ() -> None:
+    drawn = [
+        figures.draw(chart(Series("a", [1.0], [2.0], key=str(i))), list(map(str, range(24))))[0]
+        for i in (0, 17, 19)
+    ]
+    assert len(set(drawn)) == 3
 
 
 def test_palette_stands_out_from_both_papers() -> None:
     from lmbench.report.inline import DARK
 
-    assert len(DARK) == len(figures.PALETTE)
-    for colours, paper in ((figures.PALETTE, "#ffffff"), (DARK, "#14171c")):
-        assert min(contrast(c, paper) for c in colours) > 2  # beside a marker and a name of its own
+    assert len(DARK) == len(style.PALETTE) == 24
+    for colours, paper in ((style.PALETTE, "#ffffff"), (DARK, "#14171c")):
+        assert len(set(colours)) == 24
+        assert min(contrast(c, paper) for c in colours) >= 3  # WCAG 2.1, 1.4.11
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
@@ -116,6 +128,45 @@ def test_points_that_cover_one_another_are_drawn_once() -> None:
     _, svg = figures.draw(chart(Series("a", x, x, "points")))
     assert len(svg) < 400_000
     assert svg.count("<use") > 400
+
+
+def test_what_several_panels_show_is_named_once_and_the_rest_beside_its_panel() -> None:
+    both, left = Series("both", [1, 2], [3, 4]), Series("left alone", [1, 2], [4, 5])
+    made = Chart("c", "", [Panel("a", "x", "y", [both, left]), Panel("b", "x", "y", [both])])
+    _, svg = figures.draw(made)
+    assert svg.count(">both<") == svg.count(">left alone<") == 1
+
+
+def test_panels_of_the_same_scales_have_the_same_limits() -> None:
+    panels = [
+        Panel("a", "x", "y", [Series("s", [1, 2], [1, 10])]),
+        Panel("b", "x", "y", [Series("s", [5, 6], [200, 300])]),
+    ]
+    _, apart = figures.draw(Chart("c", "", panels))
+    _, same = figures.draw(Chart("c", "", panels, same_scales=True))
+    assert apart.count(">300<") == 1
+    assert same.count(">300<") == 2
+
+
+def test_a_reference_is_named_where_no_data_are() -> None:
+    rising = Series("s", list(range(50)), [0.0] * 25 + [1.05] * 25)
+    _, svg = figures.draw(chart(rising, horizontal=[(1.0, "the rate")]))
+    before = svg[: svg.index(">the rate<")].rsplit("<text", 1)[1]
+    assert "text-anchor: end" not in before  # at the left end: the data are at the right
+
+
+@pytest.mark.parametrize("odd", [None, math.nan])
+def test_charts_come_back_from_their_plain_values(odd: float | None) -> None:
+    import msgspec
+
+    made = chart(
+        Series("s", ["a"], [1.0], "interval", [0.5], [2.0], "k"), horizontal=[(1.0, "one")], xscale="log"
+    )
+    again = msgspec.json.decode(msgspec.json.encode(made), type=Chart)
+    assert msgspec.json.encode(again) == msgspec.json.encode(made)
+    assert figures.draw(again) == figures.draw(made)
+    told = msgspec.json.encode(chart(Series("s", [1, 2], [1.0, odd]), horizontal=[(odd, "none")]))
+    figures.draw(msgspec.json.decode(told, type=Chart))
 
 
 def test_panels_are_drawn_alone() -> None:

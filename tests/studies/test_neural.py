@@ -6,7 +6,8 @@ from small_studies import corpus_of, plain
 
 from lmbench.corpora.sources import make_source
 from lmbench.errors import InputError
-from lmbench.studies import context, gradients, paired_interval, run_study, sampling
+from lmbench.studies import context, gradients, run_study, sampling
+from lmbench.studies.study import paired_interval
 
 # sampling ------------------------------------------------------------------------------------------
 

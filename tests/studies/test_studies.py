@@ -13,8 +13,8 @@ from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies import STUDIES, causality, generation, learning_curve, run_study, study_function
-from lmbench.studies.answers import answer_all
+from lmbench.studies import STUDIES, Study, causality, generation, learning_curve, run_study, study_function
+from lmbench.studies.answers import answer_all, read_study, reported, write_study
 from lmbench.studies.markov import fitted_entropy
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import Tokens
@@ -298,13 +298,35 @@ def test_answers_are_read_back_and_their_figures_told_apart(tmp_path, monkeypatc
     short = CanonicalText.of(["too short a text\n"])
     corpora = {"one": replace(made, name="one"), "short": Corpus("short", short, short, short)}
     answers = list(answer_all(["markov"], corpora, tmp_path))
-    (told, charts), (nothing, none) = (answer.reported() for answer in answers)
-    assert told["question"] == run_study("markov", made).question
+    (told, charts), (nothing, none) = (reported(answer) for answer in answers)
+    assert told["question"] == STUDIES["markov"][1]
+    assert (told["study"], told["corpus"], told["seed"], told["full"]) == ("markov", "one", 0, False)
     assert told["figures"] == [chart.name for chart in charts] == ["study-one-markov"]
     assert "table" not in told
     assert none == nothing["figures"] == []
     assert nothing["sentences"][0].startswith("No answer: the study needs at least")
+    assert (tmp_path / "studies" / "one" / "markov.csv").read_text().startswith("order,")
     monkeypatch.setattr("lmbench.studies.answers.run_study", lambda *a, **k: pytest.fail("answered already"))
     again = list(answer_all(["markov"], corpora, tmp_path))
-    assert [answer.told for answer in again] == [answer.told for answer in answers]
-    assert [chart.caption for chart in again[0].charts] == [charts[0].caption]
+    assert [answer.to_dict() for answer in again] == [answer.to_dict() for answer in answers]
+    assert again[0].table.equals(answers[0].table)
+
+
+def test_a_stored_answer_that_is_damaged_or_of_other_code_is_not_taken(tmp_path):
+    study = Study(name="made", sentences=["So."], rows=[{"a": 1.5, "b": None}], charts=[])
+    write_study(study, tmp_path, "key")
+    assert read_study(tmp_path / "made.json", "key") == study
+    assert read_study(tmp_path / "made.json", "other") is None
+    assert read_study(tmp_path / "none.json", "key") is None
+    for damage in ("{", "[]", '{"key": "key"}', '{"key": "key", "sentences": 1, "table": [], "charts": []}'):
+        (tmp_path / "made.json").write_text(damage)
+        assert read_study(tmp_path / "made.json", "key") is None
+
+
+def test_numbers_that_are_none_are_null_in_json():
+    import pandas as pd
+
+    table = pd.DataFrame({"a": [1, 2], "b": [np.nan, 0.5], "c": pd.array([None, 3], dtype="Int64")})
+    study = Study.of(table, [], [], {"x": np.float64(2.0), 1: np.array([1, 2])})
+    assert study.to_dict()["table"] == [{"a": 1, "b": None, "c": None}, {"a": 2, "b": 0.5, "c": 3}]
+    assert study.to_dict()["facts"] == {"x": 2.0, "1": [1, 2]}
