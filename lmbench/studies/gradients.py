@@ -1,22 +1,26 @@
 """How far back do gradients reach, and what do clipping and truncation do? (Dive into Deep Learning, 8.5 and 8.7)
 
-The recurrent network is written out in numpy, backward pass included, so that every quantity of 8.7 can be looked at:
-∂L/∂h_{t-k} is what the backward loop carries, and a gate on that loop truncates it.
+Gradients are autograd's. ∂L/∂h_{t-k} is what it brings back to a state, and a hook there, between h_{t-1} and its use
+at t, multiplies what flows on: by 0 to truncate, by a random factor to truncate without bias.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.corpora.corpus import Corpus
 from lmbench.models.monitor import Monitor
-from lmbench.studies.study import Study, at_least, paired_interval
+from lmbench.studies.study import Study, at_least, paired_interval, small_torch
 from lmbench.text.batches import sequential_batches
+
+if TYPE_CHECKING:
+    import torch
 
 RADII = (0.8, 1.0, 1.2)
 BACK = 50  # steps that gradients are followed back
@@ -45,49 +49,54 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     at_least("characters of training text", len(train.tokens), (BATCH + 1) * STEPS)
     updates, seeds = (5 * UPDATES, SEEDS + 2) if full else (UPDATES, SEEDS)
     size = len(train.vocab)
-    steps = seeds * len(TRAININGS) + 1
+    with small_torch(np.random.default_rng(seed)):
+        norms = _norms(train.tokens.ids, size, seed)
+        biases = _biases(train.tokens.ids, size, seed)
+        runs, losses = _trainings(train.tokens.ids, valid.tokens.ids, size, seed, updates, seeds, monitor)
+    table = pd.DataFrame([*norms, *runs])
+    charts = [_reach_chart(norms), _training_chart(losses)]
+    facts = {"bias": biases, "updates": updates, "decay": {str(r): _decay(norms, r) for r in RADII}}
+    return Study.of(table, charts, _sentences(norms, runs, biases, corpus.name, updates, size), facts)
 
-    norms = []
-    ids = train.tokens.ids[: BATCH * (BACK + 2)].reshape(BATCH, -1).T
+
+def _norms(ids: np.ndarray, size: int, seed: int) -> list[dict[str, Any]]:
+    """A row of the table for each spectral radius, activation and k."""
+    ids = ids[: BATCH * (BACK + 2)].reshape(BATCH, -1).T
+    rows = []
     for radius in RADII:
         for activation in ("tanh", "linear"):
             network = Network.random(size, HIDDEN, np.random.default_rng(seed), radius, activation)
-            carried = reach(network, ids)
-            norms += [
-                {"part": "reach", "radius": radius, "activation": activation, "k": k, "norm": float(n)}
-                for k, n in enumerate(carried)
+            rows += [
+                {"part": "reach", "radius": radius, "activation": activation, "k": k, "norm": float(norm)}
+                for k, norm in enumerate(reach(network, ids))
             ]
-    biases = _biases(train.tokens.ids, size, seed)
+    return rows
 
-    runs: list[dict[str, Any]] = []
+
+def _trainings(
+    train: np.ndarray, valid: np.ndarray, size: int, seed: int, updates: int, seeds: int, monitor: Monitor
+) -> tuple[list[dict[str, Any]], dict[str, list[np.ndarray]]]:
+    """A row of the table for each of TRAININGS and each seed; label: each seed's losses by update."""
+    rows: list[dict[str, Any]] = []
     losses: dict[str, list[np.ndarray]] = {}
     for label, (kind, clip, rate) in TRAININGS.items():
         for number in range(seeds):
-            monitor.progress(len(runs), steps, f"{label}, seed {number + 1}")
+            monitor.progress(len(rows), seeds * len(TRAININGS), f"{label}, seed {number + 1}")
             rng = np.random.default_rng([seed, number])
-            trained = fit(train.tokens.ids[:LEARN_FROM], size, kind, clip, rate, updates, rng)
-            bits = held_out_bits(trained.network, valid.tokens.ids[:HELD_OUT])
+            trained = fit(train[:LEARN_FROM], size, kind, clip, rate, updates, rng)
             losses.setdefault(label, []).append(trained.bits)
-            runs.append(
+            rows.append(
                 {
                     "part": "training",
                     "training": label,
                     "seed": number,
-                    "bits_per_char": bits,
+                    "bits_per_char": held_out_bits(trained.network, valid[:HELD_OUT]),
                     "train_bits": float(trained.bits[-20:].mean()),
                     "clipped": float((trained.norms > 1.0).mean()),  # or would have been
                     "largest_norm": float(trained.norms.max()),
                 }
             )
-    table = pd.DataFrame([*norms, *runs])
-    charts = [_reach_chart(norms), _training_chart(losses)]
-    facts = {"bias": biases, "updates": updates, "decay": {str(r): _decay(norms, r) for r in RADII}}
-    return Study.of(
-        table,
-        charts,
-        _sentences(norms, runs, biases, corpus.name, updates, size),
-        facts,
-    )
+    return rows, losses
 
 
 # The network ---------------------------------------------------------------------------------------
@@ -95,13 +104,13 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
 
 @dataclass
 class Network:
-    """h_t = φ(W_x[x_t] + h_{t-1} W_h + b), o_t = h_t W_q + c; φ is tanh or (8.7's simplification) nothing."""
+    """h_t = φ(W_x[x_t] + h_{t-1} W_h + b), o_t = h_t W_q + c; φ is tanh or (8.7's simplification) nothing. In float64."""
 
-    W_x: np.ndarray  # (V, H)
-    W_h: np.ndarray  # (H, H)
-    b: np.ndarray  # (H,)
-    W_q: np.ndarray  # (H, V)
-    c: np.ndarray  # (V,)
+    W_x: torch.Tensor  # (V, H)
+    W_h: torch.Tensor  # (H, H)
+    b: torch.Tensor  # (H,)
+    W_q: torch.Tensor  # (H, V)
+    c: torch.Tensor  # (V,)
     activation: str = "tanh"
 
     @classmethod
@@ -109,56 +118,60 @@ class Network:
         cls, size: int, hidden: int, rng: np.random.Generator, radius: float, activation: str = "tanh"
     ) -> Network:
         """W_h has the given spectral radius: the largest absolute value of its eigenvalues."""
-        W_h = rng.standard_normal((hidden, hidden))
-        W_h *= radius / np.abs(np.linalg.eigvals(W_h)).max()
-        W_x, W_q = 0.1 * rng.standard_normal((size, hidden)), 0.1 * rng.standard_normal((hidden, size))
-        return cls(W_x, W_h, np.zeros(hidden), W_q, np.zeros(size), activation)
+        import torch
+
+        recurrent = rng.standard_normal((hidden, hidden))
+        recurrent *= radius / np.abs(np.linalg.eigvals(recurrent)).max()
+        x, q = 0.1 * rng.standard_normal((size, hidden)), 0.1 * rng.standard_normal((hidden, size))
+        arrays = (x, recurrent, np.zeros(hidden), q, np.zeros(size))
+        W_x, W_h, b, W_q, c = (torch.from_numpy(array).requires_grad_() for array in arrays)
+        return cls(W_x, W_h, b, W_q, c, activation)
 
     @property
-    def parameters(self) -> list[np.ndarray]:
+    def parameters(self) -> list[torch.Tensor]:
         return [self.W_x, self.W_h, self.b, self.W_q, self.c]
 
-    def forward(self, ids: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ids (T, B), h (B, H) -> states (T + 1, B, H), the first of them h, and logits (T, B, V)."""
-        states = np.empty((len(ids) + 1, *h.shape))
-        states[0] = h
-        inputs = self.W_x[ids] + self.b
-        for t in range(len(ids)):
-            z = inputs[t] + states[t] @ self.W_h
-            states[t + 1] = np.tanh(z) if self.activation == "tanh" else z
-        return states, states[1:] @ self.W_q + self.c
+    def states(self, ids: np.ndarray, h: torch.Tensor, gates: np.ndarray | None = None) -> list[torch.Tensor]:
+        """h_1 .. h_T, (B, H) each, of ids (T, B) from h (B, H).
 
-    def backward(
-        self, ids: np.ndarray, states: np.ndarray, d_logits: np.ndarray, gates: np.ndarray
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Gradients of the parameters, and (T, B, H) those of the states h_1..h_T.
-
-        d_logits: (T, B, V), ∂L/∂o_t. gates: (T,) factors on what flows from h_t back into h_{t-1}; all 1 is the exact
-        gradient, a 0 cuts there.
+        gates: (T,) factors on what flows back from step t into h_{t-1}; all 1 (or None) is the exact gradient, a 0 cuts
+        there. The gradient of W_h at step t is not gated: that of h is.
         """
-        d_states = d_logits @ self.W_q.T
-        d_inner = np.empty_like(d_states)
-        for t in range(len(ids) - 1, -1, -1):
-            d_inner[t] = d_states[t] * (1 - states[t + 1] ** 2) if self.activation == "tanh" else d_states[t]
-            if t:
-                d_states[t - 1] += gates[t] * (d_inner[t] @ self.W_h.T)
-        flat = d_inner.reshape(-1, d_inner.shape[2])
-        # The gate stands between h_{t-1} and its use at t, so W_h's share at t is not gated.
-        d_W_h = states[:-1].reshape(-1, flat.shape[1]).T @ flat
-        d_W_x = np.zeros_like(self.W_x)
-        np.add.at(d_W_x, ids.ravel(), flat)
-        d_W_q = states[1:].reshape(-1, flat.shape[1]).T @ d_logits.reshape(-1, d_logits.shape[2])
-        return [d_W_x, d_W_h, flat.sum(axis=0), d_W_q, d_logits.sum(axis=(0, 1))], d_states
+        import torch
+
+        inputs = self.W_x[torch.as_tensor(ids, dtype=torch.int64)] + self.b
+        states: list[torch.Tensor] = []
+        for t, x in enumerate(inputs):
+            if gates is not None and gates[t] != 1 and states:
+                h = h.view_as(h)
+                h.register_hook(functools.partial(torch.mul, float(gates[t])))  # type: ignore[no-untyped-call]
+            z = torch.addmm(x, h, self.W_h)
+            h = torch.tanh(z) if self.activation == "tanh" else z
+            states.append(h)
+        return states
+
+    def loss(self, states: list[torch.Tensor], targets: np.ndarray) -> torch.Tensor:
+        """Mean cross-entropy in nats of the states' predictions of targets (T, B)."""
+        import torch
+
+        logits = torch.stack(states) @ self.W_q + self.c
+        true = torch.as_tensor(targets, dtype=torch.int64).flatten()
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), true)
+
+    def gradients(
+        self, ids: np.ndarray, h: torch.Tensor, gates: np.ndarray | None = None
+    ) -> tuple[float, list[torch.Tensor], torch.Tensor]:
+        """Of ids (T + 1, B): the loss in nats, its gradient in each of the parameters, and the last state, cut off."""
+        import torch
+
+        states = self.states(ids[:-1], h, gates)
+        loss = self.loss(states, ids[1:])
+        return loss.item(), list(torch.autograd.grad(loss, self.parameters)), states[-1].detach()
 
 
-def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean loss in nats, and its gradient in the logits (T, B, V)."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    t, b = np.indices(targets.shape)
-    gradient = np.exp(log_p)
-    gradient[t, b, targets] -= 1
-    return float(-log_p[t, b, targets].mean()), gradient / targets.size
+def beginning(ids: np.ndarray, network: Network) -> torch.Tensor:
+    """(B, H) of zeros, for ids (T, B)."""
+    return network.b.new_zeros((ids.shape[1], len(network.b)))
 
 
 def reach(network: Network, ids: np.ndarray) -> np.ndarray:
@@ -166,12 +179,11 @@ def reach(network: Network, ids: np.ndarray) -> np.ndarray:
 
     ids: (T + 1, B). Relative to k = 0.
     """
-    states, logits = network.forward(ids[:-1], np.zeros((ids.shape[1], len(network.b))))
-    _, gradient = cross_entropy(logits[-1:], ids[-1:])
-    only_last = np.zeros_like(logits)
-    only_last[-1] = gradient[0]
-    _, d_states = network.backward(ids[:-1], states, only_last, np.ones(len(ids) - 1))
-    norms = np.linalg.norm(d_states, axis=2)[::-1][: BACK + 1]
+    import torch
+
+    states = network.states(ids[:-1], beginning(ids, network))
+    gradients = torch.autograd.grad(network.loss(states[-1:], ids[-1:]), states)
+    norms = torch.stack(gradients).norm(dim=2).numpy()[::-1][: BACK + 1]
     return np.asarray((norms / norms[0]).mean(axis=1))
 
 
@@ -207,32 +219,35 @@ def fit(
 
     A training whose loss is no longer finite stops there.
     """
+    import torch
+
     network = Network.random(size, HIDDEN, rng, 0.5)
     bits: list[float] = []
     norms: list[float] = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        while len(bits) < updates:
-            h = np.zeros((BATCH, HIDDEN))
-            for x, y in sequential_batches(ids, BATCH, STEPS, rng):
-                states, logits = network.forward(x.T, h)
-                loss, d_logits = cross_entropy(logits, y.T)
-                found, _ = network.backward(x.T, states, d_logits, gates(kind, STEPS, rng))
-                norm = math.sqrt(sum(float((g**2).sum()) for g in found))
-                bits.append(loss / math.log(2))
-                norms.append(norm)
-                if not math.isfinite(loss) or not math.isfinite(norm) or len(bits) >= updates:
-                    return Training(network, np.array(bits), np.array(norms))
-                for p, g in zip(network.parameters, found, strict=True):
+    while len(bits) < updates:
+        h = network.b.new_zeros((BATCH, HIDDEN))
+        for x, y in sequential_batches(ids, BATCH, STEPS, rng):
+            block = np.concatenate([x, y[:, -1:]], axis=1).T
+            loss, gradients, h = network.gradients(block, h, gates(kind, STEPS, rng))
+            norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
+            bits.append(loss / math.log(2))
+            norms.append(norm)
+            if not math.isfinite(loss) or not math.isfinite(norm) or len(bits) >= updates:
+                return Training(network, np.array(bits), np.array(norms))
+            with torch.no_grad():
+                for p, g in zip(network.parameters, gradients, strict=True):
                     p -= rate * min(1.0, clip / norm) * g
-                h = states[-1]
     return Training(network, np.array(bits), np.array(norms))
 
 
 def held_out_bits(network: Network, ids: np.ndarray) -> float:
-    """Bits a character of a text read in one go; inf where the network has come to nothing."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        _, logits = network.forward(ids[:-1, None], np.zeros((1, len(network.b))))
-        bits = cross_entropy(logits, ids[1:, None])[0] / math.log(2)
+    """Bits a character of a text (T,) read in one go; inf where the network has come to nothing."""
+    import torch
+
+    column = ids[:, None]
+    with torch.no_grad():
+        states = network.states(column[:-1], beginning(column, network))
+        bits = network.loss(states, column[1:]).item() / math.log(2)
     return bits if math.isfinite(bits) else math.inf
 
 
@@ -244,21 +259,20 @@ def _biases(ids: np.ndarray, size: int, seed: int) -> dict[str, dict[str, float]
     rng = np.random.default_rng([seed, 99])
     network = Network.random(size, HIDDEN, rng, 1.0)
     x = ids[: BATCH * (STEPS + 1)].reshape(BATCH, -1).T
-    states, logits = network.forward(x[:-1], np.zeros((BATCH, HIDDEN)))
-    _, d_logits = cross_entropy(logits, x[1:])
 
     def gradient(kind: str) -> np.ndarray:
-        return network.backward(x[:-1], states, d_logits, gates(kind, STEPS, rng))[0][1]
+        _, found, _ = network.gradients(x, beginning(x, network), gates(kind, STEPS, rng))
+        return np.asarray(found[1].numpy())
 
     exact = gradient("full")
     size_of = float(np.linalg.norm(exact))
-    found = {}
+    biases = {}
     for kind, draws in (("truncated", 1), ("randomised", 200)):
         drawn = np.stack([gradient(kind) for _ in range(draws)])
         mean = drawn.mean(axis=0)
         spread = float(np.sqrt(((drawn - mean) ** 2).sum(axis=(1, 2)).mean()))
-        found[kind] = {"bias": float(np.linalg.norm(mean - exact)) / size_of, "spread": spread / size_of}
-    return found
+        biases[kind] = {"bias": float(np.linalg.norm(mean - exact)) / size_of, "spread": spread / size_of}
+    return biases
 
 
 # What is shown -------------------------------------------------------------------------------------
