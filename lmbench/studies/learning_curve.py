@@ -15,14 +15,16 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scores import Scores
 from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 RNN_SHARES = (0.02, 0.1, 0.5, 1.0)
-EPOCHS = (
-    16  # at most, of the recurrent network on a part of the text: as many passes as make the updates alike
-)
+# At most, of the recurrent network on a part of the text: as many passes as make the updates alike.
+EPOCHS = 16
+BLOCKS = 20  # of the held-out text, drawn anew for the errors of a curve; of fewer documents than that
+DRAWS = 200
 COUNT_MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (model, unit, options)
     "char 3-gram": ("trigram", "char", {}),
     "char Kneser–Ney 5": ("kneser-ney", "char", {"order": 5}),
@@ -46,30 +48,39 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     budget = {**SMALL_RNN, "epochs": 2 * SMALL_RNN["epochs"]} if full else SMALL_RNN
     cells = list(_cells(corpus, budget, SHARES if full else RNN_SHARES, full))
     rows = []
+    blocks: dict[str, list[np.ndarray]] = {}  # label: bits of each block of the held-out text, a size each
+    test = corpus.text("test")
     for i, (vary, label, value, part, (model, unit, options)) in enumerate(cells):
         monitor.progress(i, len(cells), f"{label}, {vary} {value:,}")
         with small_torch(np.random.default_rng([seed, i])):
             scorer = Scorer.fit(make_model(model, **options), part, unit, seed)
-            found = summary(scorer.score(corpus.text("test")))
-        low, high = found["ci95"]
+            scores = scorer.score(test)
+        scored = summary(scores)
+        low, high = scored["ci95"]
         rows.append(
             {
                 "vary": vary,
                 "model": label,
                 "value": value,
                 "train_chars": part.train.chars,
-                "bits_per_char": found["bits_per_char"],
+                "bits_per_char": scored["bits_per_char"],
                 "low": low,
                 "high": high,
                 "parameters": scorer.model.parameters,
             }
         )
+        if vary == "size":
+            blocks.setdefault(label, []).append(block_bits(scores, block_starts(test)))
     table = pd.DataFrame(rows)
     curves = {
         str(label): (of["train_chars"].to_numpy(float), of["bits_per_char"].to_numpy(float))
         for label, of in table[table["vary"] == "size"].groupby("model", sort=False)
     }
-    fits = {label: fit_curve(*curve) for label, curve in curves.items()}
+    lengths = np.diff(block_starts(test), append=test.chars)
+    fits = {
+        label: fit_with_errors(curve[0], np.array(blocks[label]), lengths, np.random.default_rng(seed))
+        for label, curve in curves.items()
+    }
     crossings = [
         c for a, b in itertools.combinations(curves, 2) for c in overtakings(a, curves[a], b, curves[b])
     ]
@@ -78,12 +89,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
         "crossings": crossings,
     }
     charts = [_chart(table, curves, fits, crossings)]
-    return Study.of(
-        table,
-        charts,
-        _sentences(table, curves, fits, crossings, corpus.name),
-        facts,
-    )
+    return Study.of(table, charts, _sentences(table, curves, fits, crossings, corpus.name), facts)
 
 
 def _cells(corpus: Corpus, budget: dict[str, Any], rnn_shares: tuple[float, ...], full: bool) -> Any:
@@ -126,11 +132,16 @@ def _cells(corpus: Corpus, budget: dict[str, Any], rnn_shares: tuple[float, ...]
 
 @dataclasses.dataclass(frozen=True)
 class CurveFit:
-    """L(D) = E + B D^-beta: bits per character after D characters of training text; E is where it would end."""
+    """L(D) = E + B D^-beta: bits per character after D characters of training text; E is where it would end.
+
+    E_interval, beta_interval: 95%, by ``fit_with_errors``; nan where they have not been computed.
+    """
 
     E: float
     B: float
     beta: float
+    E_interval: tuple[float, float] = (math.nan, math.nan)
+    beta_interval: tuple[float, float] = (math.nan, math.nan)
 
     def at(self, chars: np.ndarray) -> np.ndarray:
         return np.asarray(self.E + self.B * chars**-self.beta)
@@ -161,6 +172,43 @@ def fit_curve(chars: np.ndarray, bits: np.ndarray) -> CurveFit | None:
     return CurveFit(float(E), float(B * chars[-1] ** beta), beta)
 
 
+def block_starts(text: CanonicalText) -> np.ndarray:
+    """(N,) int64, where blocks of a text begin, in characters: its documents, or BLOCKS equal parts if they are fewer."""
+    if len(text.starts) >= BLOCKS:
+        return np.asarray(text.starts)
+    return np.arange(BLOCKS) * text.chars // BLOCKS
+
+
+def block_bits(scores: Scores, starts: np.ndarray) -> np.ndarray:
+    """(N,) bits of each block that begins at one of ``starts`` (characters); a token counts where it ends."""
+    place = np.searchsorted(starts, scores.ends - 1, side="right") - 1
+    return np.bincount(place, weights=scores.bits, minlength=len(starts))
+
+
+def fit_with_errors(
+    chars: np.ndarray, bits: np.ndarray, lengths: np.ndarray, rng: np.random.Generator, draws: int = DRAWS
+) -> CurveFit | None:
+    """The curve with 95% intervals of E and beta: blocks of the held-out text and points of the curve drawn anew.
+
+    chars: (P,) of training text; bits: (P, N) of each block; lengths: (N,) characters of the blocks. The blocks
+    drawn are the same for all points, which have met the same text. At least three points of a draw differ. Of few
+    points the intervals are still too narrow: they know nothing of curves of another form.
+    """
+    fit = fit_curve(chars, bits.sum(axis=1) / lengths.sum())
+    if fit is None:
+        return None
+    drawn: list[tuple[float, float]] = []
+    while len(drawn) < draws:
+        weights = rng.multinomial(len(lengths), np.full(len(lengths), 1 / len(lengths)))
+        points = np.sort(rng.integers(0, len(chars), len(chars)))
+        if len(np.unique(points)) >= 3:
+            again = fit_curve(chars[points], (bits[points] @ weights) / (lengths @ weights))
+            assert again is not None
+            drawn.append((again.E, again.beta))
+    (E_low, beta_low), (E_high, beta_high) = np.quantile(drawn, (0.025, 0.975), axis=0).tolist()
+    return dataclasses.replace(fit, E_interval=(E_low, E_high), beta_interval=(beta_low, beta_high))
+
+
 Curve = tuple[np.ndarray, np.ndarray]
 
 
@@ -184,6 +232,21 @@ def overtakings(a: str, one: Curve, b: str, other: Curve) -> list[dict[str, Any]
     return found
 
 
+def _between(low: float, high: float) -> str:
+    """An interval in as many decimals as its width allows.
+
+    >>> _between(0.4512, 2.3811), _between(1.304, 1.352), _between(0.2, 0.2)
+    ('0.5 to 2.4', '1.30 to 1.35', '0.200')
+    """
+    digits = 3 if high <= low else min(3, max(1, math.ceil(-math.log10(high - low))))
+    return f"{low:.{digits}f} to {high:.{digits}f}" if high > low else f"{low:.{digits}f}"
+
+
+def _floor(fit: CurveFit) -> str:
+    low, high = fit.E_interval
+    return f"E {_between(low, high)}" if low > 0.01 else f"E anywhere from 0 to {high:.1f}"
+
+
 def _chart(
     table: Any, curves: dict[str, Curve], fits: dict[str, CurveFit | None], crossings: list[dict[str, Any]]
 ) -> Chart:
@@ -200,24 +263,19 @@ def _chart(
     if crossings:
         at = [c["chars"] for c in crossings]
         size.append(Series("overtakes", at, [c["bits_per_char"] for c in crossings], "points"))
-    panels = [Panel("Training text", "characters of training text", "bits per character", size, xscale="log")]
-    for vary, title, xlabel in (
-        ("order", "Order of the n-gram", "order"),
-        ("hidden", "Units of the network", "hidden units"),
+    best = min(curves, key=lambda label: curves[label][1][-1])
+    title = f"With all of the text {best} is best"
+    panels = [Panel(title, "characters of training text", "bits per character", size, xscale="log")]
+    for vary, what, xlabel in (
+        ("order", "order", "order of the n-gram"),
+        ("hidden", "units", "hidden units"),
     ):
         of = table[table["vary"] == vary]
-        label = str(of["model"].iloc[0])
-        series = Series(
-            label,
-            of["value"].tolist(),
-            of["bits_per_char"].tolist(),
-            "line",
-            of["low"].tolist(),
-            of["high"].tolist(),
-        )
-        panels.append(
-            Panel(title, xlabel, "bits per character", [series], "log" if vary == "hidden" else "linear")
-        )
+        series = Series.of(str(of["model"].iloc[0]), of, "value", "bits_per_char", band=("low", "high"))
+        least = of.loc[of["bits_per_char"].idxmin(), "value"]
+        title = f"Least bits at {what} {least}" if vary == "order" else f"Least bits at {least} {what}"
+        scale: Any = "log" if vary == "hidden" else "linear"
+        panels.append(Panel(title, xlabel, "bits per character", [series], scale))
     caption = (
         "Held-out bits against the training text with the fitted E + B·D^-β, against order and against hidden units "
         "(95% intervals)."
@@ -235,7 +293,7 @@ def _sentences(
     chars = max(c[0][-1] for c in curves.values())
     best = min(curves, key=lambda label: curves[label][1][-1])
     slopes = "; ".join(
-        f"{label} {curves[label][1][-1]:.3f} (β = {f.beta:.2f}, {f'E = {f.E:.2f}' if f.E > 0 else 'no floor in sight'})"
+        f"{label} {curves[label][1][-1]:.3f} (β {_between(*f.beta_interval)}, {_floor(f)})"
         for label, f in fits.items()
         if f
     )

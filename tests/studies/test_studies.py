@@ -215,6 +215,34 @@ def test_a_planted_curve_is_found():
     assert learning_curve.fit_curve(chars[:3], chars[:3]) is None
 
 
+def test_errors_of_a_curve_are_wide_where_the_curve_does_not_bend_and_hold_what_was_planted():
+    # Six sizes over a factor of 20 and noise in every block: E is anybody's guess. Over a factor of 10,000 it is not.
+    rng = np.random.default_rng(5)
+    lengths = np.full(20, 500)
+    found = []
+    for chars in (np.geomspace(5e4, 1e6, 6), np.geomspace(1e3, 1e7, 7)):
+        truth = 1.3 + 40 * chars**-0.35
+        common = rng.normal(0, 0.2, 20)  # a hard block is hard for all
+        bits = (truth[:, None] + common + rng.normal(0, 0.05, (len(chars), 20))) * lengths
+        found.append(learning_curve.fit_with_errors(chars, bits, lengths, rng, 100))
+    narrow, wide = found
+    for fit in found:
+        assert fit.E_interval[0] <= 1.3 + common.mean() <= fit.E_interval[1]
+        assert fit.beta_interval[0] <= fit.beta <= fit.beta_interval[1]
+    assert np.diff(narrow.E_interval) > 3 * np.diff(wide.E_interval)
+
+
+def test_bits_of_blocks_are_the_whole_texts():
+    text = CanonicalText.of(["aa bbb aa ab\n"] * 30)
+    scorer = Scorer.fit(make_model("unigram", eps=(1.0,)), Corpus("w", text, text, text), "word", 0)
+    scores, starts = scorer.score(text), learning_curve.block_starts(text)
+    bits = learning_curve.block_bits(scores, starts)
+    assert len(bits) == 30  # documents
+    assert bits.sum() == pytest.approx(scores.bits.sum())
+    assert bits == pytest.approx(np.full(30, bits[0]), rel=0.2)
+    assert learning_curve.block_starts(CanonicalText.of(["x" * 200])).tolist() == list(range(0, 200, 10))
+
+
 def test_crossings_lie_where_the_lines_cross():
     # Over ln D from ln 1 to ln 100 one falls from 4 to 2 and the other from 3.5 to 2.5: they meet in the middle, D = 10.
     one, other = (
@@ -247,7 +275,10 @@ def test_learning_curve_of_a_known_source(monkeypatch):
     # 4,000 test characters: 3 · 1.5 / √4000 = 0.07
     assert bits[-1] == pytest.approx(source.entropy_rate[0], abs=0.07)
     assert bits[0] > bits[-1]
-    assert abs(study.facts["fits"]["char 3-gram"]["E"] - bits[-1]) < 0.05
+    fit = study.facts["fits"]["char 3-gram"]
+    assert abs(fit["E"] - bits[-1]) < 0.05
+    assert fit["E_interval"][0] <= fit["E"] <= fit["E_interval"][1]
+    assert "E = " not in study.sentences[0]
 
 
 # generation ----------------------------------------------------------------------------------------
