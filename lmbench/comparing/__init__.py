@@ -10,6 +10,7 @@ from lmbench.comparing.metrics import summary
 from lmbench.comparing.overlap import contamination
 from lmbench.comparing.pairs import Comparison, compare, comparisons
 from lmbench.comparing.ranks import across
+from lmbench.comparing.regret import regret, source_run
 from lmbench.comparing.where import difference
 
 __all__ = [
@@ -24,5 +25,7 @@ __all__ = [
     "groups",
     "interval",
     "paired",
+    "regret",
+    "source_run",
     "summary",
 ]

@@ -17,7 +17,7 @@ from lmbench.corpora.division import SHARE, deal, divide, divided
 from lmbench.corpora.download import check_sum
 from lmbench.corpora.files import Place, files_of, raw_documents, stem_of
 from lmbench.corpora.python_docs import python_topics
-from lmbench.corpora.sources import Grammar, HiddenMarkov, make_source
+from lmbench.corpora.sources import Grammar, HiddenMarkov, Source, make_source
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import decode_utf8, read_bytes
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS, CanonicalText, canonical_text
@@ -34,7 +34,8 @@ class Corpus:
     """Three canonical texts that do not overlap, and where they come from.
 
     train, valid, test: CanonicalText; valid is None where the user gave none. normalise, documents: how the texts
-    were made of the files. entropy_rate: (low, high) bits a character where the truth is known.
+    were made of the files. entropy_rate: (low, high) bits a character where the truth is known. source: what wrote
+    the texts, where that is a source.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Corpus:
     documents: str = "stream"
     info: dict[str, Any] = field(default_factory=dict)
     entropy_rate: tuple[float, float] | None = None
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -79,10 +81,10 @@ class Corpus:
         normalise, documents = normalise or "none", documents or "stream"
         check_modes(normalise, documents)
         if isinstance(text, (HiddenMarkov, Grammar)):
-            entropy_rate = text.entropy_rate
+            source, entropy_rate = text, text.entropy_rate
             text = Documents([text.generate(length, np.random.default_rng(seed))], "source")
         else:
-            entropy_rate = None
+            source, entropy_rate = None, None
         _all_different(text, valid, test)
         raw = _raw(text, field)
         name = name or _name(text)
@@ -100,9 +102,8 @@ class Corpus:
         info = {"title": name, "source": _source(text), "division": division.how}
         if division.valid is None and division.test is None:
             del info["division"]
-        corpus = cls(
-            name, division.train, division.valid, division.test, normalise, documents, info, entropy_rate
-        )
+        made = (division.train, division.valid, division.test)
+        corpus = cls(name, *made, normalise, documents, info, entropy_rate, source)
         return corpus._with(valid, test, field)
 
     @classmethod
@@ -358,9 +359,9 @@ def _described(
         for split, share in (("valid", valid), ("test", test))
         if isinstance(share, (int, float))
     }
-    entropy_rate = None
+    source: Source | None = None
     if about.source is not None:
-        raw, entropy_rate = _written(about)
+        raw, source = _written(about)
     else:
         folders = [Path(place).parent] if place.endswith(".toml") else []
         texts = {file.role: _read(name, file, folders + data_folders()) for file in about.files}
@@ -374,21 +375,21 @@ def _described(
     wanted = {"valid": about.valid, "test": about.test, **shares}
     division = divided(raw, normalise, documents, **wanted, seed=seed, name=name)
     info["division"] = division.how
-    corpus = Corpus(
-        name, division.train, division.valid, division.test, normalise, documents, info, entropy_rate
-    )
+    made = (division.train, division.valid, division.test)
+    rate = None if source is None else source.entropy_rate
+    corpus = Corpus(name, *made, normalise, documents, info, rate, source)
     return corpus._with(valid, test, field)
 
 
-def _written(about: Description) -> tuple[list[str], tuple[float, float] | None]:
-    """The documents of a corpus that is made on the spot, and its entropy rate where it is known."""
+def _written(about: Description) -> tuple[list[str], Source | None]:
+    """The documents of a corpus that is made on the spot, and the source that wrote it, where one did."""
     settings = dict(about.source or {})
     kind = settings.pop("kind", "")
     if kind == "python-topics":
         return python_topics(), None
     length, seed = settings.pop("length", 200_000), settings.pop("seed", 0)
     source = make_source(kind, **settings)
-    return [source.generate(length, np.random.default_rng(seed))], source.entropy_rate
+    return [source.generate(length, np.random.default_rng(seed))], source
 
 
 def _read(corpus: str, file: File, folders: list[Path]) -> str:

@@ -33,6 +33,13 @@ class Source(Protocol):
         """``length`` characters from the stationary beginning on."""
         ...
 
+    def log_probs(self, text: str) -> np.ndarray | None:
+        """(len(text),) float64 nats ≤ 0: ln p(character | those before it in the text) of a stretch of what it writes.
+
+        −inf from the first character on that it cannot have written; None where it is not known how to compute it.
+        """
+        ...
+
 
 # Chains --------------------------------------------------------------------------------------------
 
@@ -170,6 +177,28 @@ class HiddenMarkov:
             state = targets[i]
         return "".join(written)
 
+    def log_probs(self, text: str) -> np.ndarray:
+        """By the forward recursion over the states, from their long-run shares on.
+
+        >>> np.exp(golden_mean().log_probs("ba")).round(6).tolist()  # a third of the characters are b; then a must come
+        [0.333333, 1.0]
+        """
+        from scipy.sparse import csr_array
+
+        steps = {symbol: csr_array(moves.T) for symbol, moves in zip(self.alphabet, self.moves, strict=True)}
+        nats = np.full(len(text), -np.inf)
+        shares = self.stationary
+        for place, symbol in enumerate(text):
+            if symbol not in steps:
+                break
+            shares = steps[symbol] @ shares
+            p = float(shares.sum())
+            if p == 0:
+                break
+            nats[place] = math.log(p)
+            shares = shares / p
+        return nats
+
 
 # Grammars ------------------------------------------------------------------------------------------
 
@@ -235,6 +264,10 @@ class Grammar:
             lines.append(" ".join(self.sentence(rng)) + "\n")
             total += len(lines[-1])
         return "".join(lines)[:length]
+
+    def log_probs(self, text: str) -> None:
+        """Not known: a stretch that begins within a sentence would have to be parsed."""
+        return None
 
 
 # The registry --------------------------------------------------------------------------------------
