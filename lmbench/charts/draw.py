@@ -174,12 +174,12 @@ def _directly_labelled(panel: Panel) -> bool:
 
 def _steps(panel: Panel) -> list[np.ndarray]:
     """The corners of a panel's stairs, (N, 2) each, which names of points had better not cover."""
-    found = []
+    stairs = []
     for series in panel.series:
         if series.kind == "step" and len(series.x) and not _sideways(panel):
             x, y = np.repeat(np.array(series.x, float), 2)[1:], np.repeat(np.array(series.y, float), 2)[:-1]
-            found.append(np.stack([x, y], axis=1))
-    return found
+            stairs.append(np.stack([x, y], axis=1))
+    return stairs
 
 
 def wide(chart: Chart) -> bool:
@@ -445,7 +445,7 @@ def _label_points(axes: Axes, points: Sequence[_Point], lines: Sequence[np.ndarr
     assert figure is not None
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     unit = figure.dpi / 72
-    at = axes.transData.transform(np.array([(x, y) for x, y, _ in points])) / unit
+    marks = axes.transData.transform(np.array([(x, y) for x, y, _ in points])) / unit
     notes = [
         axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=9.5, color=INK)
         for x, y, text in points
@@ -455,8 +455,10 @@ def _label_points(axes: Axes, points: Sequence[_Point], lines: Sequence[np.ndarr
     corners = [axes.transData.transform(line) / unit for line in lines]
     segments = [np.stack([line[:-1], line[1:]], axis=1) for line in corners if len(line) > 1]
     frame = np.array(axes.get_window_extent(renderer).get_points()) / unit
-    found = place(at, sizes, frame, np.concatenate([np.zeros((0, 2, 2)), *segments]))
-    for (x, y, _), note, here, corner, size in zip(points, notes, at, found, sizes, strict=True):
+    corners_of_names = place(marks, sizes, frame, np.concatenate([np.zeros((0, 2, 2)), *segments]))
+    for (x, y, _), note, here, corner, size in zip(
+        points, notes, marks, corners_of_names, sizes, strict=True
+    ):
         note.set(position=tuple(corner - here), ha="left", va="bottom")
         end = leader(here, corner, size)[1] - here
         if np.linalg.norm(end) > 12:

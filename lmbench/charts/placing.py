@@ -45,7 +45,7 @@ def place(points: np.ndarray, sizes: np.ndarray, frame: np.ndarray, segments: np
 
 def _spots(point: np.ndarray, size: np.ndarray) -> np.ndarray:
     """(C, 2): the lower left corners that a name may have, nearest rings first."""
-    found = []
+    corners = []
     for ring in RINGS:
         for angle in ANGLES:
             across, up = math.cos(angle), math.sin(angle)
@@ -53,8 +53,8 @@ def _spots(point: np.ndarray, size: np.ndarray) -> np.ndarray:
             # The name grows away from its point: centred above and below, beside it to the left and right.
             left = 0.0 if across > 0.25 else 1.0 if across < -0.25 else 0.5
             low = 0.0 if up > 0.25 else 1.0 if up < -0.25 else 0.5
-            found.append(corner - np.array([left, low]) * size)
-    return np.array(found)
+            corners.append(corner - np.array([left, low]) * size)
+    return np.array(corners)
 
 
 def leader(point: np.ndarray, corner: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -126,8 +126,8 @@ def _inside(segments: np.ndarray, boxes: np.ndarray, each: bool = False) -> np.n
     along = segments[:, None, 0] * (1 - share) + segments[:, None, 1] * share  # (S, 41, 2)
     within = (along[None] >= boxes[:, None, None, 0]) & (along[None] <= boxes[:, None, None, 1])
     lengths = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=-1)
-    found: np.ndarray = within.all(axis=-1).mean(axis=-1) * lengths  # (B, S)
-    return found.sum(axis=0 if each else 1)
+    lengths_inside: np.ndarray = within.all(axis=-1).mean(axis=-1) * lengths  # (B, S)
+    return lengths_inside.sum(axis=0 if each else 1)
 
 
 def _distance(point: np.ndarray, segments: np.ndarray) -> np.ndarray:
@@ -135,8 +135,8 @@ def _distance(point: np.ndarray, segments: np.ndarray) -> np.ndarray:
     begin, way = segments[:, 0], segments[:, 1] - segments[:, 0]
     square = np.maximum((way**2).sum(axis=1), 1e-12)
     share = np.clip(((point - begin) * way).sum(axis=1) / square, 0, 1)
-    found: np.ndarray = np.linalg.norm(begin + share[:, None] * way - point, axis=1)
-    return found
+    distances: np.ndarray = np.linalg.norm(begin + share[:, None] * way - point, axis=1)
+    return distances
 
 
 def _crosses(segments: np.ndarray, line: np.ndarray) -> np.ndarray:
@@ -144,11 +144,11 @@ def _crosses(segments: np.ndarray, line: np.ndarray) -> np.ndarray:
 
     def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
         u, v = b - a, c - a
-        found: np.ndarray = np.sign(u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0])
-        return found
+        crossing: np.ndarray = np.sign(u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0])
+        return crossing
 
     a, b = segments[:, 0], segments[:, 1]
-    found: np.ndarray = (side(a, b, line[0]) * side(a, b, line[1]) < 0) & (
+    crossing: np.ndarray = (side(a, b, line[0]) * side(a, b, line[1]) < 0) & (
         side(line[0], line[1], a) * side(line[0], line[1], b) < 0
     )
-    return found
+    return crossing

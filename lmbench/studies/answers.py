@@ -26,26 +26,26 @@ from lmbench.studies import STUDIES, Study, run_study
 def reported(study: Study) -> tuple[dict[str, Any], list[Chart]]:
     """What results.json says of it, and its figures under names of their own, which ``figures`` there lists."""
     charts = [replace(chart, name=f"study-{study.corpus}-{chart.name}") for chart in study.charts]
-    told = {key: value for key, value in study.to_dict().items() if key not in ("table", "charts")}
-    return {**told, "figures": [chart.name for chart in charts]}, charts
+    entry = {key: value for key, value in study.to_dict().items() if key not in ("table", "charts")}
+    return {**entry, "figures": [chart.name for chart in charts]}, charts
 
 
 def write_study(study: Study, folder: Path, key: str = "") -> None:
     """NAME.json (with the figures as data) and NAME.csv in the folder, each whole or not at all."""
-    told = study.to_dict() | {"key": key}
-    write_whole(folder / f"{study.name}.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    stored = study.to_dict() | {"key": key}
+    write_whole(folder / f"{study.name}.json", json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     stream = io.StringIO()
-    table = csv.DictWriter(stream, list(told["table"][0]) if told["table"] else [], lineterminator="\n")
+    table = csv.DictWriter(stream, list(stored["table"][0]) if stored["table"] else [], lineterminator="\n")
     table.writeheader()
-    table.writerows(told["table"])
+    table.writerows(stored["table"])
     write_whole(folder / f"{study.name}.csv", stream.getvalue())
 
 
 def read_study(path: Path, key: str) -> Study | None:
     """A stored study, or None where it is missing, damaged, or of another text or code."""
     try:
-        told = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        return msgspec.convert(told, Study) if told.pop("key") == key else None
+        stored = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        return msgspec.convert(stored, Study) if stored.pop("key") == key else None
     except (OSError, KeyError, msgspec.MsgspecError):
         return None
 

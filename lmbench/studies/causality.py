@@ -53,17 +53,17 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
                 scores = by_character(scorer.score(text.text("test")))
             scores = turned(scores, corpus.text("test")) if way == "backwards" else scores
             runs.append(Run(corpus.name, way, scores, Signature(corpus=corpus.name)))
-        found = compare(runs[::-1], rng=np.random.default_rng(seed)).iloc[0]
+        pair = compare(runs[::-1], rng=np.random.default_rng(seed)).iloc[0]
         rows.append(
             {
                 "model": label,
                 "unit": unit,
                 "forwards": runs[0].scores.bits_per_char,
                 "backwards": runs[1].scores.bits_per_char,
-                "difference": found["difference_bits_per_char"],
-                "low": found["ci95"][0],
-                "high": found["ci95"][1],
-                "p": found["p_value"],
+                "difference": pair["difference_bits_per_char"],
+                "low": pair["ci95"][0],
+                "high": pair["ci95"][1],
+                "p": pair["p_value"],
                 "total_bits": (runs[0].scores.log_prob - runs[1].scores.log_prob) / LN2,
             }
         )
@@ -118,9 +118,10 @@ def _chart(table: Any) -> Chart:
         table["low"].tolist(),
         table["high"].tolist(),
     )
-    panel = Panel(
-        "Which way is easier", "model", "bits per character", [series], horizontal=[(0.0, "the truth")]
-    )
+    clear = table[(table["low"] > 0) | (table["high"] < 0)]
+    forwards = int((clear["difference"] > 0).sum())
+    title = f"{forwards} of {len(table)} models read better forwards, {len(clear) - forwards} backwards"
+    panel = Panel(title, "model", "bits per character", [series], horizontal=[(0.0, "the truth")])
     caption = (
         "What the same model pays more when it is trained and scored on the text read backwards (95% intervals); by the "
         "chain rule the true distribution would pay nothing."
@@ -131,19 +132,19 @@ def _chart(table: Any) -> Chart:
 def _sentences(table: Any, name: str) -> list[str]:
     clear = table[(table["low"] > 0) | (table["high"] < 0)]
     largest = table.loc[table["difference"].abs().idxmax()]
-    found = [
+    sentences = [
         f"Of {len(table)} models on {name}, {int((clear['difference'] > 0).sum())} predict it better forwards and "
         f"{int((clear['difference'] < 0).sum())} better backwards, beyond their 95% intervals; for the other "
         f"{len(table) - len(clear)} the direction makes no difference that this text can show."
     ]
     way = "forwards" if largest["difference"] > 0 else "backwards"
-    found.append(
+    sentences.append(
         f"The largest difference is that of {largest['model']}: {abs(largest['difference']):.3f} bits a character "
         f"({abs(largest['total_bits']):,.0f} bits of {largest['forwards']:.3f} a character) in favour of {way}, interval "
         f"{largest['low']:+.3f} to {largest['high']:+.3f} backwards less forwards."
     )
     rest = "; ".join(f"{r.model} {r.difference:+.4f}" for r in table.itertuples())
-    found.append(
+    sentences.append(
         f"By the chain rule the text itself has one probability either way. Backwards less forwards: {rest}."
     )
-    return found
+    return sentences

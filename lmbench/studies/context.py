@@ -65,10 +65,10 @@ def run(
 
     def note(way: str, length: int | None, scorer: Scorer) -> None:
         monitor.progress(len(rows) + 1, total, WAYS[way] if length is None else f"{WAYS[way]}, N = {length}")
-        found = summary(scorer.score(text))
-        low, high = found["ci95"]
+        scored = summary(scorer.score(text))
+        low, high = scored["ci95"]
         rows.append(
-            {"way": way, "tokens": length, "bits_per_char": found["bits_per_char"], "low": low, "high": high}
+            {"way": way, "tokens": length, "bits_per_char": scored["bits_per_char"], "low": low, "high": high}
         )
 
     monitor.progress(0, total, f"training {model}")
@@ -99,7 +99,15 @@ def _chart(table: Any, unit: str) -> Chart:
         "that went before; and count models that see N."
     )
     label = f"{PLURAL[unit]} of context, N"
-    panel = Panel("What a longer look gains", label, "bits per character", series, "log")
+    whole = float(table[table["way"] == "carry"]["bits_per_char"].iloc[0])
+    fixed = table[table["way"] == "fixed"]
+    near = fixed[fixed["bits_per_char"] <= whole + ENOUGH]["tokens"]
+    title = (
+        f"The last {int(near.iloc[0])} are worth all that went before"
+        if len(near)
+        else f"Even the last {LENGTHS[-1]} are not worth all that went before"
+    )
+    panel = Panel(title, label, "bits per character", series, "log")
     return Chart("context", caption, [panel])
 
 

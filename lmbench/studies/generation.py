@@ -50,7 +50,7 @@ def run(
             options = {**options, "epochs": 4 * options["epochs"]}
         with small_torch(np.random.default_rng(seed)):
             scorers[label] = Scorer.fit(make_model(model, **options), corpus, unit, seed)
-    known = np.unique(windows(corpus.train.text))
+    learnt_windows = np.unique(windows(corpus.train.text))
     real = test.text[len(prompt) : len(prompt) + length]
     samples: list[tuple[str, float | None, str]] = [(REAL, None, real)]
     for i, (label, scorer) in enumerate(scorers.items()):
@@ -65,7 +65,7 @@ def run(
                 )
     rows = []
     for writer, written_at, text in samples:
-        row = {"writer": writer, "temperature": written_at, **describe(text, known)}
+        row = {"writer": writer, "temperature": written_at, **describe(text, learnt_windows)}
         with small_torch(np.random.default_rng(seed)):
             for judge, scorer in scorers.items():
                 row[f"bits by {judge}"] = scorer.score(CanonicalText.of([text])).bits_per_char
@@ -90,8 +90,8 @@ def continuation(
     return text[len(prompt) :][:length]
 
 
-def describe(text: str, known: np.ndarray) -> dict[str, Any]:
-    """What a sample is like as a text. known: hashes of the training text's windows, sorted.
+def describe(text: str, learnt_windows: np.ndarray) -> dict[str, Any]:
+    """What a sample is like as a text. learnt_windows: hashes of the training text's windows, sorted.
 
     alpha: Zipf exponent of its words by rank likelihood. repeated: share of its sequences of four words that stand
     in it already. copied: share of its characters in runs of 30 or more that stand in the training text.
@@ -101,8 +101,8 @@ def describe(text: str, known: np.ndarray) -> dict[str, Any]:
     ids = np.array([distinct[word] for word in words], dtype=np.int64)
     counts = ngram_counts(ids, orders=(1, REPEAT)) if len(ids) else {1: ids, REPEAT: ids}
     sequences = int(counts[REPEAT].sum())
-    found = np.isin(windows(text), known)
-    inside = np.convolve(found, np.ones(COPY), "full") > 0 if len(found) else np.zeros(1, dtype=bool)
+    copied = np.isin(windows(text), learnt_windows)
+    inside = np.convolve(copied, np.ones(COPY), "full") > 0 if len(copied) else np.zeros(1, dtype=bool)
     return {
         "chars": len(text),
         "words": len(words),
@@ -127,10 +127,20 @@ def _chart(table: Any) -> Chart:
     real = table[table["writer"] == REAL].iloc[0]
     judges = [c.removeprefix("bits by ") for c in table.columns if c.startswith("bits by ")]
     panels = []
+    written = table[table["writer"] != REAL]
+    cold = written[written["temperature"] == TEMPERATURES[0]]
+    plain = written[written["temperature"] == 1.0]
+    most = cold.nlargest(1, "repeated")
+    repeats = [f"At {row.temperature} {row.writer} repeats {row.repeated:.0%}" for row in most.itertuples()]
+    steep = f"{plain['alpha'].min():.2f} to {plain['alpha'].max():.2f}"
     for column, title, label in (
-        ("own", "Bits of its own text", "bits per character"),
-        ("alpha", "Zipf exponent", "α of the words"),
-        ("repeated", "Repetition", f"share of {REPEAT}-word sequences repeated"),
+        ("own", "The hotter, the dearer its own text", "bits per character"),
+        ("alpha", f"At temperature 1 α is {steep} ({REAL} {real['alpha']:.2f})", "α of the words"),
+        (
+            "repeated",
+            repeats[0] if repeats else "Repetition",
+            f"share of {REPEAT}-word sequences repeated",
+        ),
     ):
         series = []
         for judge in judges:
@@ -161,7 +171,7 @@ def _sentences(table: Any, name: str) -> list[str]:
     alphas = "; ".join(f"{w} {at(w, 1.0)['alpha']:.2f}" for w in writers)
     strange = max(writers, key=lambda w: min(at(w, 1.0)[f"bits by {j}"] for j in writers if j != w))
     by = min((j for j in writers if j != strange), key=lambda j: at(strange, 1.0)[f"bits by {j}"])
-    found = [
+    sentences = [
         f"What a model pays for a character of its own text rises with temperature: {own}.",
         f"The share of {REPEAT}-word sequences that are repeats, at temperatures {cold} and 1: {loops} (held-out {name} "
         f"{real['repeated']:.0%}); of characters in runs of {COPY} or more copied from the training text: {copies} "
@@ -169,10 +179,10 @@ def _sentences(table: Any, name: str) -> list[str]:
         f"At temperature 1 the words' Zipf exponents are: {alphas} (held-out text {real['alpha']:.2f})",
     ]
     if len(writers) > 1:
-        found[-1] += (
+        sentences[-1] += (
             f"; other models find the text of {strange} strangest: {by}, the mildest, pays "
             f"{at(strange, 1.0)[f'bits by {by}']:.2f} bits a character for it."
         )
     else:
-        found[-1] += "."
-    return found
+        sentences[-1] += "."
+    return sentences

@@ -261,8 +261,8 @@ def _biases(ids: np.ndarray, size: int, seed: int) -> dict[str, dict[str, float]
     x = ids[: BATCH * (STEPS + 1)].reshape(BATCH, -1).T
 
     def gradient(kind: str) -> np.ndarray:
-        _, found, _ = network.gradients(x, beginning(x, network), gates(kind, STEPS, rng))
-        return np.asarray(found[1].numpy())
+        _, gradients, _ = network.gradients(x, beginning(x, network), gates(kind, STEPS, rng))
+        return np.asarray(gradients[1].numpy())
 
     exact = gradient("full")
     size_of = float(np.linalg.norm(exact))
@@ -280,11 +280,13 @@ def _biases(ids: np.ndarray, size: int, seed: int) -> dict[str, dict[str, float]
 
 def _decay(norms: list[dict[str, Any]], radius: float) -> dict[str, float]:
     """The factor a step by which gradients shrink or grow from k = 10 to BACK, for both activations."""
-    found = {}
+    factors = {}
     for activation in ("tanh", "linear"):
-        at = {n["k"]: n["norm"] for n in norms if n["radius"] == radius and n["activation"] == activation}
-        found[activation] = float((at[BACK] / at[10]) ** (1 / (BACK - 10)))
-    return found
+        norm_at = {
+            n["k"]: n["norm"] for n in norms if n["radius"] == radius and n["activation"] == activation
+        }
+        factors[activation] = float((norm_at[BACK] / norm_at[10]) ** (1 / (BACK - 10)))
+    return factors
 
 
 def _reach_chart(norms: list[dict[str, Any]]) -> Chart:
@@ -298,7 +300,16 @@ def _reach_chart(norms: list[dict[str, Any]]) -> Chart:
             series.append(Series(name, k, [n["norm"] for n in rows], "line"))
             if activation == "linear":
                 series.append(Series("", k, [radius**i for i in k], "dashed", key=name))
-        panels.append(Panel(title, "steps back k", "‖∂L/∂h₍ₜ₋ₖ₎‖ relative to k = 0", series, yscale="log"))
+        factors = ", ".join(f"{_decay(norms, radius)[activation]:.2f}" for radius in RADII)
+        panels.append(
+            Panel(
+                f"{title}: times {factors} a step",
+                "steps back k",
+                "‖∂L/∂h₍ₜ₋ₖ₎‖ relative to k = 0",
+                series,
+                yscale="log",
+            )
+        )
     caption = (
         "How much of the last loss's gradient is left k steps back, for recurrent matrices of three spectral radii at "
         "their first weights; dashed: radius^k, the matrix-power argument."
@@ -308,9 +319,9 @@ def _reach_chart(norms: list[dict[str, Any]]) -> Chart:
 
 def _training_chart(losses: dict[str, list[np.ndarray]]) -> Chart:
     series = []
-    for label, found in losses.items():
-        length = min(map(len, found))
-        mean = np.stack([f[:length] for f in found]).mean(axis=0)
+    for label, of_seeds in losses.items():
+        length = min(map(len, of_seeds))
+        mean = np.stack([f[:length] for f in of_seeds]).mean(axis=0)
         window = max(1, min(10, length))
         smooth = np.convolve(mean, np.ones(window) / window, "valid")
         kept = np.isfinite(smooth)
@@ -320,10 +331,16 @@ def _training_chart(losses: dict[str, list[np.ndarray]]) -> Chart:
     label = "training loss, bits per character"
     slow, fast = ([s for s in series if ("rate" in s.label) == fast] for fast in (False, True))
     panels = [
-        Panel("Learning rate 1", "updates", label, slow),
-        Panel("Learning rate 2", "updates", label, fast),
+        Panel(f"Learning rate {rate}: {_least(shown)} ends lowest", "updates", label, shown)
+        for rate, shown in ((1, slow), (2, fast))
     ]
     return Chart("gradients-training", caption, panels)
+
+
+def _least(series: list[Series]) -> str:
+    """The label of the training whose loss, as smoothed, is least in the end; of those that got to the end."""
+    last = max(s.x[-1] for s in series if len(s.x))
+    return min((s for s in series if len(s.x) and s.x[-1] == last), key=lambda s: s.y[-1] or 0.0).label
 
 
 def _sentences(
@@ -339,12 +356,12 @@ def _sentences(
         label: np.array([r["bits_per_char"] for r in runs if r["training"] == label]) for label in TRAININGS
     }
     factors = ", ".join(f"{decay[r]['linear']:.3f} a step at radius {r:g}" for r in RADII)
-    found = [
+    sentences = [
         f"Without activation gradients change by {factors}, as the powers of the matrix do; tanh makes that "
         + ", ".join(f"{decay[r]['tanh']:.3f}" for r in RADII)
         + ".",
     ]
-    told = []
+    clippings = []
     for rate, label in ((1, "full"), (2, "full, rate 2")):
         clipped = np.mean([r["clipped"] for r in runs if r["training"] == label])
         free = of[f"{label}, not clipped"]
@@ -354,18 +371,18 @@ def _sentences(
         else:
             mean, low, high = paired_interval(free - of[label])
             cost = f"without it held-out text costs {mean:+.3f} ({low:+.3f} to {high:+.3f})"
-        told.append(
+        clippings.append(
             f"at rate {rate} clipping to norm 1 acts on {clipped:.0%} of the gradients (held out: {of[label].mean():.3f} bits a "
             f"character), and {cost}"
         )
-    found.append(f"In {updates} updates on {name}, {'; '.join(told)}.")
+    sentences.append(f"In {updates} updates on {name}, {'; '.join(clippings)}.")
     parts = []
     for label in ("truncated", "randomised"):
         mean, low, high = paired_interval(of[label] - of["full"])
         parts.append(f"{label} {mean:+.3f} bits ({low:+.3f} to {high:+.3f})")
-    found.append(
+    sentences.append(
         f"Cut every {CUT} steps the gradient of W_h is off by {biases['truncated']['bias']:.0%} at the first weights; "
         f"randomised truncation is off by {biases['randomised']['bias']:.0%} on average of 200 draws but scatters by "
         f"{biases['randomised']['spread']:.0%}. Against full backpropagation, held out: {' and '.join(parts)}."
     )
-    return found
+    return sentences

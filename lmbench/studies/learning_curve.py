@@ -16,7 +16,7 @@ from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import Scores
-from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
+from lmbench.studies.study import SMALL_RNN, Study, announced, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -50,8 +50,9 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     rows = []
     blocks: dict[str, list[np.ndarray]] = {}  # label: bits of each block of the held-out text, a size each
     test = corpus.text("test")
-    for i, (vary, label, value, part, (model, unit, options)) in enumerate(cells):
-        monitor.progress(i, len(cells), f"{label}, {vary} {value:,}")
+    for i, (vary, label, value, part, (model, unit, options)) in enumerate(
+        announced(cells, monitor, lambda cell: f"{cell[1]}, {cell[0]} {cell[2]:,}")
+    ):
         with small_torch(np.random.default_rng([seed, i])):
             scorer = Scorer.fit(make_model(model, **options), part, unit, seed)
             scores = scorer.score(test)
@@ -217,11 +218,11 @@ def overtakings(a: str, one: Curve, b: str, other: Curve) -> list[dict[str, Any]
     sizes, of_one, of_other = np.intersect1d(one[0], other[0], return_indices=True)
     x, first, second = np.log(sizes), one[1][of_one], other[1][of_other]
     gap = first - second
-    found = []
+    crossings = []
     for i in np.flatnonzero(gap[:-1] * gap[1:] < 0):
         share = gap[i] / (gap[i] - gap[i + 1])
         winner, loser = (a, b) if gap[i] > 0 else (b, a)
-        found.append(
+        crossings.append(
             {
                 "overtakes": winner,
                 "overtaken": loser,
@@ -229,7 +230,7 @@ def overtakings(a: str, one: Curve, b: str, other: Curve) -> list[dict[str, Any]
                 "bits_per_char": float(first[i] + share * (first[i + 1] - first[i])),
             }
         )
-    return found
+    return crossings
 
 
 def _between(low: float, high: float) -> str:
@@ -261,8 +262,8 @@ def _chart(
             x = np.geomspace(chars[0], chars[-1], 60)
             size.append(Series("", x.tolist(), fit.at(x).tolist(), "line", key=label))
     if crossings:
-        at = [c["chars"] for c in crossings]
-        size.append(Series("overtakes", at, [c["bits_per_char"] for c in crossings], "points"))
+        places = [c["chars"] for c in crossings]
+        size.append(Series("overtakes", places, [c["bits_per_char"] for c in crossings], "points"))
     best = min(curves, key=lambda label: curves[label][1][-1])
     title = f"With all of the text {best} is best"
     panels = [Panel(title, "characters of training text", "bits per character", size, xscale="log")]
@@ -297,23 +298,23 @@ def _sentences(
         for label, f in fits.items()
         if f
     )
-    found = [
+    sentences = [
         f"After all {chars:,.0f} characters of {name}, {best} needs fewest bits a character of held-out text: {slopes}."
     ]
     if crossings:
-        told = "; ".join(
+        overtakings_told = "; ".join(
             f"{c['overtakes']} overtakes {c['overtaken']} after {c['chars']:,.0f} characters"
             for c in crossings
         )
-        found.append(f"As the training text grows, {told}.")
+        sentences.append(f"As the training text grows, {overtakings_told}.")
     else:
-        found.append("No model overtakes another at the sizes measured.")
+        sentences.append("No model overtakes another at the sizes measured.")
     orders, hiddens = table[table["vary"] == "order"], table[table["vary"] == "hidden"]
     order = orders.iloc[int(np.argmin(orders["bits_per_char"]))]
     first, last = hiddens.iloc[0], hiddens.iloc[-1]
-    found.append(
+    sentences.append(
         f"Of orders {ORDERS[0]} to {ORDERS[-1]} Kneser–Ney is best at {order['value']}, with {order['bits_per_char']:.3f} bits; from {first['value']} to "
         f"{last['value']} hidden units the network goes from {first['bits_per_char']:.3f} to {last['bits_per_char']:.3f} bits "
         f"after {last['train_chars']:,} characters of training text."
     )
-    return found
+    return sentences

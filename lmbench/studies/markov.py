@@ -202,8 +202,8 @@ def _simulate(chain: MarkovChain, start: int, paths: int, rng: np.random.Generat
     states = np.full(paths, start)
     shares = []
     for _ in range(HORIZON):
-        found = np.searchsorted(ladder, states + rng.random(paths), side="right")
-        states = np.minimum(found - states * size, size - 1)
+        drawn = np.searchsorted(ladder, states + rng.random(paths), side="right")
+        states = np.minimum(drawn - states * size, size - 1)
         shares.append(np.bincount(states, minlength=size) / paths)
     return np.stack(shares)
 
@@ -211,10 +211,10 @@ def _simulate(chain: MarkovChain, start: int, paths: int, rng: np.random.Generat
 def _in_text(tokens: Any, size: int, start: int) -> np.ndarray:
     """(HORIZON, S): the text's own P(x_{t+k} | x_t = start), within documents."""
     document = np.searchsorted(tokens.starts, np.arange(len(tokens)), side="right")
-    at = np.flatnonzero(tokens.ids == start)
+    places = np.flatnonzero(tokens.ids == start)
     rows = []
     for k in range(1, HORIZON + 1):
-        later = at[at + k < len(tokens)]
+        later = places[places + k < len(tokens)]
         later = later[document[later + k] == document[later]] + k
         rows.append(np.bincount(tokens.ids[later], minlength=size) / max(len(later), 1))
     return np.stack(rows)

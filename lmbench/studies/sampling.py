@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies.study import Study, at_least, paired_interval, small_torch
+from lmbench.studies.study import Study, announced, at_least, paired_interval, small_torch
 
 SAMPLINGS = ("sequential", "random")
 SEEDS = 5
@@ -45,23 +46,22 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     at_least("characters of training text", corpus.train.chars, 2000)
     learnt_from = corpus.train.head(budget["max_tokens"])
     rows: list[dict[str, Any]] = []
-    for number in range(seeds):
-        for sampling in SAMPLINGS:
-            monitor.progress(len(rows), seeds * len(SAMPLINGS), f"seed {number + 1}, {sampling}")
-            with small_torch(np.random.default_rng([seed, number])):
-                model = make_model("rnn-scratch", sampling=sampling, **budget)
-                scorer = Scorer.fit(model, corpus, "char", seed * 1000 + number)
-                trained, held_out = scorer.score(learnt_from), scorer.score(corpus.text("test"))
-            rows.append(
-                {
-                    "sampling": sampling,
-                    "seed": number,
-                    "train_perplexity": trained.perplexity,
-                    "perplexity": held_out.perplexity,
-                    "train_bits_per_char": trained.bits_per_char,
-                    "bits_per_char": held_out.bits_per_char,
-                }
-            )
+    trainings = list(itertools.product(range(seeds), SAMPLINGS))
+    for number, sampling in announced(trainings, monitor, lambda each: f"seed {each[0] + 1}, {each[1]}"):
+        with small_torch(np.random.default_rng([seed, number])):
+            model = make_model("rnn-scratch", sampling=sampling, **budget)
+            scorer = Scorer.fit(model, corpus, "char", seed * 1000 + number)
+            trained, held_out = scorer.score(learnt_from), scorer.score(corpus.text("test"))
+        rows.append(
+            {
+                "sampling": sampling,
+                "seed": number,
+                "train_perplexity": trained.perplexity,
+                "perplexity": held_out.perplexity,
+                "train_bits_per_char": trained.bits_per_char,
+                "bits_per_char": held_out.bits_per_char,
+            }
+        )
     table = pd.DataFrame(rows)
     by = table.pivot(index="seed", columns="sampling")
     differences = {
@@ -79,8 +79,8 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     return Study.of(table, [_chart(table)], sentences, facts | {"budget": budget})
 
 
-def _verdict(table: Any, name: str, seeds: int, found: tuple[float, float, float]) -> str:
-    difference, low, high = found
+def _verdict(table: Any, name: str, seeds: int, interval: tuple[float, float, float]) -> str:
+    difference, low, high = interval
     mean = table.groupby("sampling")["perplexity"].mean()
     if low <= 0 <= high:
         said = "which is within the seeds' spread"
@@ -93,11 +93,11 @@ def _verdict(table: Any, name: str, seeds: int, found: tuple[float, float, float
     )
 
 
-def _training(table: Any, found: tuple[float, float, float]) -> str:
+def _training(table: Any, interval: tuple[float, float, float]) -> str:
     mean = table.groupby("sampling")["train_perplexity"].mean()
     return (
         f"On the text learnt from, the perplexities are {mean['sequential']:.2f} and {mean['random']:.2f}, a difference of "
-        f"{found[0]:+.3f} bits ({found[1]:+.3f} to {found[2]:+.3f})."
+        f"{interval[0]:+.3f} bits ({interval[1]:+.3f} to {interval[2]:+.3f})."
     )
 
 
@@ -109,6 +109,8 @@ def _chart(table: Any) -> Chart:
             rows = table[table["sampling"] == sampling]
             series.append(Series(sampling, [str(n + 1) for n in rows["seed"]], rows[what].tolist(), "points"))
         means = [(float(table[table["sampling"] == s][what].mean()), f"mean, {s}") for s in SAMPLINGS]
+        (first, _), (second, _) = means
+        title = f"{title}: random {second - first:+.3f} bits, mean of seeds"
         panels.append(Panel(title, "seed", "bits per character", series, horizontal=means))
     caption = "The same network, seeds and budget under both samplings; pairs above one another share a seed."
     return Chart("sampling", caption, panels)

@@ -157,18 +157,18 @@ def fitted_predictors(
     mean, scale = (0.0, 1.0) if sine else (float(x[:train].mean()), float(x[:train].std()) or 1.0)
     z = (x[:train] - mean) / scale
     taus = [tau for tau in TAUS if 4 * tau <= train]
-    found: dict[str, Predictor] = {TODAY: lambda s, at, k: np.repeat(s[at - 1][:, None], k, axis=1)}
+    predictors: dict[str, Predictor] = {TODAY: lambda s, at, k: np.repeat(s[at - 1][:, None], k, axis=1)}
     if sine:
         twice = 2 * np.cos(STEP)  # sin(a + d) = 2 cos(d) sin(a) - sin(a - d)
-        found[RECURRENCE] = autoregressive(lambda w: twice * w[:, -1] - w[:, -2], 2)
+        predictors[RECURRENCE] = autoregressive(lambda w: twice * w[:, -1] - w[:, -2], 2)
     for i, tau in enumerate(taus):
         monitor.progress(done + i / (len(taus) + 1), seeds, f"seed {done + 1}, τ = {tau}")
         windows = np.lib.stride_tricks.sliding_window_view(z, tau + 1)
-        found[f"linear, τ = {tau}"] = scaled(autoregressive(_linear(windows), tau), mean, scale)
-        found[f"MLP, τ = {tau}"] = scaled(autoregressive(_mlp(windows, rng), tau), mean, scale)
+        predictors[f"linear, τ = {tau}"] = scaled(autoregressive(_linear(windows), tau), mean, scale)
+        predictors[f"MLP, τ = {tau}"] = scaled(autoregressive(_mlp(windows, rng), tau), mean, scale)
     monitor.progress(done + len(taus) / (len(taus) + 1), seeds, f"seed {done + 1}, latent state")
-    found["RNN (latent state)"] = scaled(_recurrent(z, rng), mean, scale)
-    return found
+    predictors["RNN (latent state)"] = scaled(_recurrent(z, rng), mean, scale)
+    return predictors
 
 
 def autoregressive(step: Callable[[np.ndarray], np.ndarray], tau: int) -> Predictor:
@@ -252,11 +252,11 @@ def _recurrent(z: np.ndarray, rng: np.random.Generator) -> Predictor:
             state = advance(state, value[None])
             states.append(state[0])
         now = np.stack(states)[origins - 1]
-        found = []
+        predictions = []
         for _ in range(ahead):
-            found.append(now @ v[0] + c[0])
-            now = advance(now, found[-1])
-        return np.stack(found, axis=1)
+            predictions.append(now @ v[0] + c[0])
+            now = advance(now, predictions[-1])
+        return np.stack(predictions, axis=1)
 
     return predict
 
@@ -280,8 +280,15 @@ def _book_chart(
     ]
     right = [data]
     for k in sorted(steps, reverse=True):  # the nearest on top
-        at = np.arange(tau, len(x) - k + 1)
-        right.append(Series(f"k = {k}", t[at + k - 1].tolist(), predict(x, at, k)[:, -1].tolist(), "line"))
+        origins_of_k = np.arange(tau, len(x) - k + 1)
+        right.append(
+            Series(
+                f"k = {k}",
+                t[origins_of_k + k - 1].tolist(),
+                predict(x, origins_of_k, k)[:, -1].tolist(),
+                "line",
+            )
+        )
     fold = [(float(train), "training ends")]
     later = np.arange(train + steps[-1], len(x))
     one, far = (rmse(predict(x, later - k + 1, k)[:, -1], x[later]) for k in (1, steps[-1]))
@@ -368,7 +375,7 @@ def _sentences(table: Any, steps: Sequence[int], free: int, name: str) -> list[s
     floor = f", where the noise alone is {of(FLOOR, 1)[0]:.3f}" if FLOOR in table["model"].to_numpy() else ""
     mlp = next(m for m in models if m.startswith("MLP"))
     grown = of(mlp, far)[0] / of(mlp, 1)[0]
-    found = [
+    sentences = [
         f"One step ahead on {name}, {best[1]} errs least: {of(best[1], 1)[0]:.3f} ± {of(best[1], 1)[1]:.3f} over seeds, against "
         f"{of(TODAY, 1)[0]:.3f} for tomorrow as today{floor}.",
         f"The book's network ({mlp}) errs {of(mlp, 1)[0]:.3f} one step ahead and {of(mlp, far)[0]:.3f} {far} steps ahead, "
@@ -377,8 +384,8 @@ def _sentences(table: Any, steps: Sequence[int], free: int, name: str) -> list[s
         f"{of('RNN (latent state)', free)[0]:.3f}, and the best, {best[free]}, {of(best[free], free)[0]:.3f}.",
     ]
     if RECURRENCE in models:
-        found.append(
+        sentences.append(
             f"The recurrence x_t = 2 cos({STEP}) x_(t-1) - x_(t-2), exact without noise, passes it on with √5 times its size: it "
             f"errs {of(RECURRENCE, 1)[0]:.3f} one step ahead and {of(RECURRENCE, far)[0]:.1f} {far} steps ahead."
         )
-    return found
+    return sentences

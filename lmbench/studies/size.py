@@ -17,7 +17,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies.study import PLURAL, Study, at_least, paired_interval
+from lmbench.studies.study import PLURAL, Study, announced, at_least, paired_interval
 
 BLOCKS = 20  # of the test text, for the interval of a difference
 WHOLE = "whole"
@@ -34,8 +34,7 @@ def run(
     rows: list[dict[str, Any]] = []
     whole = np.zeros(0)
     settings = ways(len(corpus.vocab(unit)), order, full)
-    for i, (way, setting, options) in enumerate(settings):
-        monitor.progress(i, len(settings), f"{way} {setting}")
+    for way, setting, options in announced(settings, monitor, lambda each: f"{each[0]} {each[1]}"):
         scorer = Scorer.fit(make_model("kneser-ney", order=order, **options), corpus, unit, seed)
         scores = scorer.score(corpus.encoded(unit, "test"))
         # Tokens are the same in every vocabulary: differences are paired token by token.
@@ -106,27 +105,29 @@ def _chart(table: Any) -> Chart:
         "model; what lies lower and further left is better."
     )
     reference = [(float(whole["bits_per_char"]), "whole model")]
-    panel = Panel(
-        "Size and quality", "bytes saved to disk", "bits per character", series, "log", "linear", reference
+    half = table[table["share"] <= 0.5]
+    title = (
+        f"Half of the file costs {half['cost'].min():.3f} bits at least" if len(half) else "Size and quality"
     )
+    panel = Panel(title, "bytes saved to disk", "bits per character", series, "log", "linear", reference)
     return Chart("size", caption, [panel])
 
 
 def _sentences(table: Any, name: str) -> list[str]:
     whole = table.iloc[0]
-    found = [
+    sentences = [
         f"On {name} the whole model takes {whole['bytes'] / 1e6:.2f} MB and {whole['bits_per_char']:.4f} bits a character."
     ]
     for way, of in table[table["way"] != WHOLE].groupby("way", sort=False):
         row = of[of["share"] <= 0.5].nlargest(1, "bytes")
         if row.empty:
             smallest = of.nsmallest(1, "bytes").iloc[0]
-            found.append(f"{str(way).capitalize()}, the file shrinks to {smallest['share']:.0%} at most.")
+            sentences.append(f"{str(way).capitalize()}, the file shrinks to {smallest['share']:.0%} at most.")
             continue
         row = row.iloc[0]
         setting = f" ({row['setting']})" if row["setting"] else ""
-        found.append(
+        sentences.append(
             f"{str(way).capitalize()}{setting}, {row['share']:.0%} of the file cost {row['cost']:+.4f} bits a character "
             f"(95% interval {row['low']:+.4f} to {row['high']:+.4f})."
         )
-    return found
+    return sentences

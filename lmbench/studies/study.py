@@ -73,8 +73,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename={"name"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON's own values, figures included; None for what is not finite."""
-        told: dict[str, Any] = plain(msgspec.to_builtins(self, enc_hook=lambda number: number.tolist()))
-        return told
+        values: dict[str, Any] = plain(msgspec.to_builtins(self, enc_hook=lambda number: number.tolist()))
+        return values
 
     def __repr__(self) -> str:
         size = f"{len(self.rows)} rows, figures {', '.join(chart.name for chart in self.charts) or 'none'}"

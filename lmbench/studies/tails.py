@@ -54,7 +54,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
             monitor.progress(order - 1 + i / len(smoothings), len(ORDERS), f"{order}-grams, {label}")
             model.fit(train.tokens, valid.tokens, size, np.random.default_rng(seed))
             expected[label] = np.sum([p.expected(counts, model) for p in places], axis=0)
-        for label, found in expected.items():
+        for label, expectation in expected.items():
             for r in range(CLASSES):
                 if observed[r] and types[r]:
                     rows.append(
@@ -64,8 +64,8 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
                             "types": int(types[r]),
                             "smoothing": label,
                             "held_out": observed[r] * scale / types[r],
-                            "expected": found[r] * scale / types[r],
-                            "ratio": found[r] / observed[r],
+                            "expected": expectation[r] * scale / types[r],
+                            "ratio": expectation[r] / observed[r],
                             "held_out_relative_error": spread[r] / observed[r],
                             "held_out_share": observed[r] / sum(p.positions for p in places),
                         }
@@ -110,19 +110,21 @@ class Places:
         tokens: Tokens = held_out.tokens
         order = counts.order
         before = tokens.positions()
-        at = np.flatnonzero(before >= order - 2)  # the symbol before a document counts as one of its context
+        places = np.flatnonzero(
+            before >= order - 2
+        )  # the symbol before a document counts as one of its context
         walk = counts.walk(tokens)
-        grams = walk.grams(order)[at]
-        known = np.where(grams >= 0, counts.counts[order][grams], 0)
-        block = np.arange(len(at)) * BLOCKS // len(at)
+        grams = walk.grams(order)[places]
+        seen = np.where(grams >= 0, counts.counts[order][grams], 0)
+        block = np.arange(len(places)) * BLOCKS // len(places)
         observed = np.zeros((BLOCKS, CLASSES))
-        np.add.at(observed, (block[known < CLASSES], known[known < CLASSES]), 1)
-        ranks = walk.contexts(order - 1)[at]
+        np.add.at(observed, (block[seen < CLASSES], seen[seen < CLASSES]), 1)
+        ranks = walk.contexts(order - 1)[places]
         contexts, first, weights = np.unique(ranks[ranks >= 0], return_index=True, return_counts=True)
-        where = at[ranks >= 0][first]
+        where = places[ranks >= 0][first]
         length = np.minimum(order - 1, before[where])
         histories = [tokens.ids[t - n : t] for t, n in zip(where.tolist(), length.tolist(), strict=True)]
-        return cls(observed, contexts, weights, histories, tokens.bos, len(at))
+        return cls(observed, contexts, weights, histories, tokens.bos, len(places))
 
     def expected(self, counts: NgramCounts, model: LanguageModel) -> np.ndarray:
         """(CLASSES,) how many tokens the model expects to end an n-gram seen r times, given the contexts as they are."""
@@ -135,9 +137,9 @@ class Places:
             number = (end - begin)[rows]
             row = np.repeat(np.arange(len(number)), number)
             grams = np.concatenate([np.arange(a, b) for a, b in zip(begin[rows], end[rows], strict=True)])
-            known = np.minimum(counts.counts[order][grams], CLASSES)
-            found = p[row, counts.words[order][grams]] * self.weights[rows][row]
-            mass += np.bincount(known, weights=found, minlength=CLASSES + 1)
+            seen = np.minimum(counts.counts[order][grams], CLASSES)
+            probabilities = p[row, counts.words[order][grams]] * self.weights[rows][row]
+            mass += np.bincount(seen, weights=probabilities, minlength=CLASSES + 1)
         mass[0] = (
             self.positions - mass[1:].sum()
         )  # whatever is not given to n-grams seen, contexts unseen included
@@ -184,12 +186,12 @@ def _verdict(part: Any) -> str:
 
 def _sentences(table: Any, name: str, unit: str) -> list[str]:
     def cell(order: int, r: int, label: str) -> Any:
-        found = table[(table["order"] == order) & (table["r"] == r) & (table["smoothing"] == label)]
-        return None if found.empty else found.iloc[0]
+        sentences = table[(table["order"] == order) & (table["r"] == r) & (table["smoothing"] == label)]
+        return None if sentences.empty else sentences.iloc[0]
 
     what = {1: f"{unit}s", 2: f"pairs of {unit}s", 3: f"triples of {unit}s"}
-    found = []
-    for r, told in ((1, "seen once in training"), (0, "never seen in training")):
+    sentences = []
+    for r, class_name in ((1, "seen once in training"), (0, "never seen in training")):
         for order in (1, 2) if r else (2,):
             one, tuned, kneser = (
                 cell(order, r, s) for s in ("Laplace, ε = 1", "Laplace, ε tuned", "Kneser–Ney")
@@ -198,8 +200,8 @@ def _sentences(table: Any, name: str, unit: str) -> list[str]:
                 continue  # too few of them came to say anything
             verdict = "over" if one["ratio"] > 1 else "under"
             sure = abs(one["ratio"] - 1) > 1.96 * one["held_out_relative_error"]
-            found.append(
-                f"In {name}, {what[order]} {told} make up {one['held_out_share']:.1%} of held-out text; Laplace with ε = 1 "
+            sentences.append(
+                f"In {name}, {what[order]} {class_name} make up {one['held_out_share']:.1%} of held-out text; Laplace with ε = 1 "
                 f"expects {one['ratio']:.2f} times that ({verdict}-estimated{'' if sure else ', within the noise'}), with "
                 f"ε tuned {tuned['ratio']:.2f}, Kneser–Ney {kneser['ratio']:.2f}, Good–Turing "
                 f"{cell(order, r, 'Good–Turing')['ratio']:.2f} times."
@@ -207,8 +209,8 @@ def _sentences(table: Any, name: str, unit: str) -> list[str]:
     rare = table[(table["r"] > 0) & (table["r"] <= 3)]
     error = (np.log(rare["ratio"].clip(lower=1e-9))).abs().groupby(rare["smoothing"], sort=False).mean()
     best = str(error.idxmin())
-    found.append(
+    sentences.append(
         f"For n-grams seen one to three times, of all three lengths, {best} is off least, by a factor of "
         f"{np.exp(error.min()):.2f} on average; {error.idxmax()} most, by {np.exp(error.max()):.2f}."
     )
-    return found
+    return sentences

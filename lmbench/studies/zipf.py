@@ -66,8 +66,8 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     facts = {
         "heaps": {"beta": growth.beta, "k": growth.k, "missing_mass": growth.missing_mass},
         "tails": {
-            k: {t.other: {"log_ratio": t.log_ratio, "p": t.p, **t.parameters} for t in found}
-            for k, found in tails.items()
+            k: {t.other: {"log_ratio": t.log_ratio, "p": t.p, **t.parameters} for t in rivals}
+            for k, rivals in tails.items()
         },
     }
     sentences = [

@@ -61,10 +61,10 @@ class ZipfFit:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: nested dicts, None for nan."""
-        told: dict[str, Any] = plain(asdict(self))
+        values: dict[str, Any] = plain(asdict(self))
         for key in ("b", "b_se_given_ranks"):
-            del told["rank_mle"][key]
-        return told
+            del values["rank_mle"][key]
+        return values
 
 
 def fit_zipf(counts: Mapping[Any, int] | Sequence[int] | np.ndarray) -> ZipfFit:

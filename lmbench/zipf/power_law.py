@@ -244,14 +244,14 @@ def compare_tails(counts: np.ndarray, xmin: int | None = None) -> list[TailCompa
         def loss(theta: np.ndarray, law: Callable[[np.ndarray], np.ndarray] = law) -> float:
             return -float(weight @ law(theta)) / n
 
-        found = minimize(
+        optimum = minimize(
             loss,
             np.array([start(fit.gamma), math.log(1e-3)]),
             method="Nelder-Mead",
             options={"xatol": 1e-6, "fatol": 1e-11, "maxiter": 2000},
         )
-        ratio = min(float(weight @ (power - law(found.x))), 0.0)
-        parameters = dict(zip(names, (float(found.x[0]), math.exp(found.x[1])), strict=True))
+        ratio = min(float(weight @ (power - law(optimum.x))), 0.0)
+        parameters = dict(zip(names, (float(optimum.x[0]), math.exp(optimum.x[1])), strict=True))
         at_boundary = -2 * ratio < 1e-6
         p = 1.0 if at_boundary else float(chdtrc(1, -2 * ratio)) / 2
         results.append(TailComparison(name, ratio, p, parameters))
