@@ -43,7 +43,7 @@ def source_run(corpus: Corpus) -> Run | None:
     return Run(corpus=corpus.name, label="the source", scores=scores, signature=signature)
 
 
-def regret(run: Run, source: Run, replicates: int = 9999, rng: np.random.Generator | None = None) -> Regret:
+def regret(run: Run, source: Run, rng: np.random.Generator | None = None) -> Regret:
     """What a run spends above ``source_run`` of its corpus.
 
     >>> from dataclasses import replace
@@ -53,7 +53,7 @@ def regret(run: Run, source: Run, replicates: int = 9999, rng: np.random.Generat
     >>> regret(replace(known, label="a copy"), known).regret_bits_per_char
     0.0
     """
-    row = compare([run, source], replicates=replicates, rng=rng).iloc[0]
+    row = compare([run, source], rng=rng).iloc[0]
     sign = 1.0 if row["a"] == run.label else -1.0
     low, high = sorted(sign * end for end in row["ci95"])
     return Regret(

@@ -62,16 +62,16 @@ def test_regret_is_what_a_model_spends_above_the_source_even_where_it_spends_les
         if run.scores.bits_per_char < source.entropy_rate[0] - 0.005:
             break
     known = source_run(corpus)
-    found = regret(run, known, replicates=999)
+    found = regret(run, known)
     assert run.scores.bits_per_char < 2 / 3
     assert known.scores.bits_per_char < 2 / 3
     assert found.source_bits_per_char == pytest.approx(known.scores.bits_per_char)
     assert found.regret_bits_per_char == pytest.approx(run.scores.bits_per_char - known.scores.bits_per_char)
     # Two parameters learnt from 2,800 characters: some 2 · log2(e) / 2 / 2800 = 0.0005 bits.
     assert -0.003 < found.regret_bits_per_char < 0.01
-    worse = regret(run_of(corpus, "unigram"), known, replicates=999)
+    worse = regret(run_of(corpus, "unigram"), known)
     assert worse.ci95[0] > 0.1
-    assert regret(replace(known, label="again"), known, replicates=999).regret_bits_per_char == 0
+    assert regret(replace(known, label="again"), known).regret_bits_per_char == 0
 
 
 def test_texts_that_no_source_scores_have_no_regret():
