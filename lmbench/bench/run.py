@@ -13,7 +13,7 @@ from lmbench.bench.suite_file import load_suite
 from lmbench.results.file import write_results
 from lmbench.results.schema import Results, StudyResult
 from lmbench.results.views import views_of
-from lmbench.studies.answers import answer_all
+from lmbench.studies.answers import answer_all, reported
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,7 +59,7 @@ def _report(outcome: Outcome, fresh: bool, watch: Watch) -> Results:
     if suite.studies and not outcome.interrupted:
         with watch.stage("studies") as monitor:
             for answer in answer_all(suite.studies, outcome.corpora, folder, suite.seeds[0], fresh, monitor):
-                told, figures = answer.reported()
+                told, figures = reported(answer)
                 results.studies.append(msgspec.convert(told, StudyResult))
                 charts += figures
     write_results(results, folder)
