@@ -14,9 +14,9 @@ from typing import Any, Self
 import numpy as np
 
 from lmbench.errors import InputError
+from lmbench.scoring.continuation import as_read, continuation
 from lmbench.scoring.generation import draw, shape_distribution
 from lmbench.scoring.scorer import Scorer
-from lmbench.text.canonical import CanonicalText, canonical_text
 
 try:
     from lm_eval.api.model import LM
@@ -50,7 +50,8 @@ class HarnessModel(LM):  # type: ignore[misc]
         if self._view is not None:
             answers: list[tuple[float, bool]] = self._view.loglikelihood([r.args for r in requests])
             return answers
-        return [self._continuation(*request.args) for request in requests]
+        found = [continuation(self.scorer, *request.args) for request in requests]
+        return [(one.log_prob, one.greedy) for one in found]
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
         """ln p of each request's text, its documents as the model was trained on them.
@@ -64,7 +65,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         return [self._whole(text) for text in texts]
 
     def _whole(self, text: str) -> float:
-        read = self._canonical(text)
+        read = as_read(self.scorer, text)
         if read.text != text:
             raise InputError(
                 f"the model reads {read.chars:,} characters (normalised by {self.scorer.normalise!r}) of a text of "
@@ -75,21 +76,6 @@ class HarnessModel(LM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
         """Text after each context, up to the first of the strings in ``until`` or ``max_gen_toks`` tokens."""
         return [self._text_after(*request.args) for request in requests]
-
-    def _continuation(self, context: str, continuation: str) -> tuple[float, bool]:
-        whole = self._canonical(context + continuation)
-        cut = _shared(self._canonical(context).text, whole.text)
-        scores = self.scorer.score(whole)
-        asked = np.flatnonzero(scores.ends > cut)
-        if not len(asked):
-            return 0.0, True
-        asked = np.arange(asked[0], len(scores))
-        tokens = self.scorer.encode(whole).tokens
-        starts = tokens.starts[np.searchsorted(tokens.starts, asked, side="right") - 1]
-        before = [tokens.ids[a:b] for a, b in zip(starts.tolist(), asked.tolist(), strict=True)]
-        best = self.scorer.model.next_log_probs(before, tokens.bos).argmax(axis=1)
-        greedy = (best == tokens.ids[asked]) & ~scores.oov[asked]
-        return float(scores.nats[asked].sum()), bool(greedy.all())
 
     def _text_after(self, context: str, settings: dict[str, Any]) -> str:
         until = settings.get("until") or []
@@ -103,7 +89,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         }
         if self._view is not None:
             return self._written(context, until, most, shape)
-        prompt = self._canonical(context).text
+        prompt = as_read(self.scorer, context).text
         length = min(32, most)
         while True:  # the same seed writes the same beginning, so that longer tries go on from shorter ones
             rng = np.random.default_rng(self.seed)
@@ -126,16 +112,3 @@ class HarnessModel(LM):  # type: ignore[misc]
             if stops := [at for stop in until if stop and (at := text.find(stop)) >= 0]:
                 return text[: min(stops)]
         return self._view.text(written)
-
-    def _canonical(self, raw: str) -> CanonicalText:
-        found = canonical_text([raw], self.scorer.normalise, self.scorer.documents)
-        if found.text.endswith("\n") and not raw.endswith("\n"):  # a line that goes on is not ended
-            return CanonicalText(found.text[:-1], found.starts)
-        return found
-
-
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
-    return next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )

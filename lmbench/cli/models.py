@@ -140,6 +140,7 @@ def _need(name: str | None) -> str:
     metavar="[N]",
     help="Codes the text (its first N tokens) into a file, decodes it, and sets the file beside the claim; exits with 1 where it is longer.",
 )
+@click.option("--given", metavar="CONTEXT", help="Scores each line of the text as what follows this context.")
 @json_option
 @quiet_option
 def score(
@@ -156,12 +157,14 @@ def score(
     test: str | None,
     tokens_file: str | None,
     verify: int | None,
+    given: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Scores a text with one model, trained on the spot or loaded."""
     import msgspec
 
+    from lmbench.cli.given import score_given
     from lmbench.corpora.corpus import Corpus, canonical
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
@@ -169,19 +172,29 @@ def score(
     from lmbench.scoring.scorer import Scorer
     from lmbench.scoring.token_file import write_tokens
 
+    if given is not None and test is None:
+        raise InputError("--given needs --test FILE: the continuations, a line each (-: standard input)")
     if saved is not None:
         if name or train:
             raise InputError("--load brings its own model; leave --model and --train out")
         if test is None:
             raise InputError("--test is missing; give the text to score")
         scorer, fit_seconds = Scorer.load(saved), None
+        if given is not None:
+            return score_given(scorer, given, test, field, as_json)
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
         _words(corpus, scorer.unit.name, scorer.normalise)
     else:
-        corpus = _corpus(_need(name), options, train, valid, test, unit, normalise, documents, field, True)
-        corpus.text("test")
+        held = None if given is not None else test
+        corpus = _corpus(
+            _need(name), options, train, valid, held, unit, normalise, documents, field, given is None
+        )
+        if given is None:
+            corpus.text("test")
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
+    if given is not None:
+        return score_given(scorer, given, test or "", field, as_json)
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)

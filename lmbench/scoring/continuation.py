@@ -1,0 +1,84 @@
+"""ln p(continuation | context): what the tokens that a continuation adds to its context cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scores import LN2, Scores
+from lmbench.text.canonical import CanonicalText, canonical_text
+from lmbench.text.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A continuation, charged.
+
+    log_prob: nats ≤ 0, spelling included. tokens, chars: its own, as the model reads it; a token that begins in the context
+    and ends in the continuation is one of them. greedy: whether each of them is the likeliest at its place.
+    """
+
+    log_prob: float
+    tokens: int
+    chars: int
+    greedy: bool
+
+    @property
+    def bits_per_char(self) -> float:
+        """nan of an empty continuation."""
+        return -self.log_prob / LN2 / self.chars if self.chars else float("nan")
+
+
+def continuation(scorer: Scorer, context: str, text: str) -> Continuation:
+    """What ``text`` costs after ``context``, both tokenized together, as the model reads texts.
+
+    Of a byte model the sum over exactly the bytes of ``text``. Raises InputError where the model does not suit the text.
+    """
+    whole = scorer.encode(as_read(scorer, context + text))
+    before = as_read(scorer, context)
+    if whole.canonical.text != as_read(scorer, context + text).text:  # the tokenizer reads another text
+        before = scorer.encode(before).canonical
+    cut = _shared(before.text, whole.canonical.text)
+    scores = scorer.score(whole)
+    asked = np.arange(first_after(scores, cut), len(scores))
+    if not len(asked):
+        return Continuation(0.0, 0, 0, True)
+    greedy = _likeliest(scorer, whole.tokens, asked) & ~scores.oov[asked]
+    chars = whole.canonical.chars - cut
+    return Continuation(float(scores.nats[asked].sum()), len(asked), chars, bool(greedy.all()))
+
+
+def first_after(scores: Scores, cut: int) -> int:
+    """The first token that brings anything of what stands behind ``cut`` characters.
+
+    The one that completes the character before the cut brings nothing of it; those after that one do, even the first bytes of
+    a character, which end where it begins.
+    """
+    if cut == 0:
+        return 0
+    at = int(np.searchsorted(scores.ends, cut))
+    return at + 1 if at < len(scores) and scores.ends[at] == cut else at
+
+
+def as_read(scorer: Scorer, raw: str) -> CanonicalText:
+    """A text normalised as the model's training text was; a line that goes on is not ended."""
+    text = canonical_text([raw], scorer.normalise, scorer.documents)
+    if text.text.endswith("\n") and not raw.endswith("\n"):
+        return CanonicalText(text.text[:-1], text.starts)
+    return text
+
+
+def _likeliest(scorer: Scorer, tokens: Tokens, asked: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether each of the tokens at some places is the likeliest there."""
+    starts = tokens.starts[np.searchsorted(tokens.starts, asked, side="right") - 1]
+    before = [tokens.ids[a:b] for a, b in zip(starts.tolist(), asked.tolist(), strict=True)]
+    best: np.ndarray = scorer.model.next_log_probs(before, tokens.bos).argmax(axis=1) == tokens.ids[asked]
+    return best
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
