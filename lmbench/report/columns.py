@@ -120,13 +120,13 @@ COLUMNS: dict[str, Column] = {
         "on seen",
         "bits_per_char_seen",
         bits_text,
-        "bits per character where the test text repeats 30 characters or more of the training text",
+        "bits per character where the test text repeats 30 characters or more, or a passage with few changes, of the text that models have seen",
     ),
     "unseen": _numbers(
         "on unseen",
         "bits_per_char_unseen",
         bits_text,
-        "bits per character where the test text does not repeat 30 characters of the training text",
+        "bits per character where the test text repeats nothing of the text that models have seen",
     ),
     "fit": _numbers(
         "to train", "total_fit_seconds", seconds_text, "time to train, with the models that it combines"

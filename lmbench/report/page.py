@@ -181,12 +181,16 @@ class CorpusFacts:
 
     @property
     def contamination(self) -> str:
-        """How much of the test text stands in the training text, in words; '' where it is not known."""
+        """How much of the test text models have seen, in words; '' where it is not known."""
         shares = [
             f"{share_text(o.share)} of its runs of {o.length} {'words' if o.unit == 'word' else 'characters'}"
             for o in self.told.contamination
         ]
-        return f"{listed(shares)} stand in the training text word for word" if shares else ""
+        if not shares:
+            return ""
+        said = f"{listed(shares)} stand in the training or valid text word for word"
+        copied = self.told.copied
+        return f"{said}; {share_text(copied)} of it is passages with few words changed" if copied else said
 
 
 def corpus_facts(results: Results, corpus: CorpusResult) -> CorpusFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baseline_bits_per_char
 from lmbench.comparing.metrics import summary
-from lmbench.comparing.overlap import Contamination, contamination
 from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.seeds import mean_run, spread
+from lmbench.comparing.seen import Seen
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.results.costs import best_for
@@ -53,15 +53,11 @@ def results_of(
     from lmbench.comparing.ranks import across
 
     comparisons = compared(runs)
-    stretches = {name: overlaps(corpus) for name, corpus in corpora.items()}
+    seen = {name: Seen.of(corpus) for name, corpus in corpora.items()}
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
-    rows = [
-        finished(run, letters[run.corpus], stretches[run.corpus]["char"])
-        for run in runs
-        if run.corpus in corpora
-    ]
+    rows = [finished(run, letters[run.corpus], seen[run.corpus]) for run in runs if run.corpus in corpora]
     means = [
-        finished(mean_run(seeds), letters[corpus], stretches[corpus]["char"], seeds)
+        finished(mean_run(seeds), letters[corpus], seen[corpus], seeds)
         for (corpus, _), seeds in by_label(runs).items()
         if len(seeds) > 1
     ]
@@ -74,10 +70,7 @@ def results_of(
         title=title,
         signature=f"lmbench:{__version__}|corpora:{texts}",
         environment=environment(),
-        corpora=[
-            corpus_result(name, corpus, stretches[name].values(), comparisons)
-            for name, corpus in corpora.items()
-        ],
+        corpora=[corpus_result(name, corpus, seen[name], comparisons) for name, corpus in corpora.items()],
         results=[*rows, *failures],
         over_seeds=means,
         comparisons=comparisons,
@@ -105,16 +98,14 @@ def result_of(run: Run) -> Result:
     )
 
 
-def finished(
-    run: Run, letters: Mapping[str, str], stretches: Contamination, seeds: Sequence[Run] = ()
-) -> Result:
+def finished(run: Run, letters: Mapping[str, str], seen: Seen, seeds: Sequence[Run] = ()) -> Result:
     """A run's row with what other runs and the training text say of it.
 
     seeds: the runs of which this is the mean. Its interval is that of the mean over seeds and speaks of the text alone; history and
     samples are the first seed's; one seed that may not be ranked keeps the mean from it.
     """
-    seen, unseen = (None if np.isnan(x) else x for x in stretches.bits_per_char(run.scores))
-    told: dict[str, Any] = {"bits_per_char_seen": seen, "bits_per_char_unseen": unseen}
+    inside, outside = (None if np.isnan(x) else x for x in seen.bits_per_char(run.scores))
+    told: dict[str, Any] = {"bits_per_char_seen": inside, "bits_per_char_unseen": outside}
     if seeds:
         reasons = [run.facts.unranked_reason for run in seeds if not run.ranked]
         told |= {"unranked_reason": reasons[0] if reasons else None, **spread(seeds)}
@@ -154,15 +145,7 @@ def groups_of(corpus: str, runs: Sequence[Run], comparisons: Sequence[Comparison
     return groups([run for run in runs if run.corpus == corpus and run.ranked], table)
 
 
-def overlaps(corpus: Corpus) -> dict[str, Contamination]:
-    """Stretches of words and of characters of the test text that stand in the training text."""
-    train, test = corpus.text("train"), corpus.text("test")
-    return {unit: contamination(train, test, unit) for unit in ("word", "char")}
-
-
-def corpus_result(
-    name: str, corpus: Corpus, stretches: Iterable[Contamination], comparisons: Sequence[Comparison]
-) -> CorpusResult:
+def corpus_result(name: str, corpus: Corpus, seen: Seen, comparisons: Sequence[Comparison]) -> CorpusResult:
     """What the report says of a corpus: its texts, compressors, stretches seen in training, what the test text resolves."""
     programs = baseline_bits_per_char(corpus.text("train"), corpus.text("test"))
     resolvable = [c.resolvable_difference for c in comparisons if c.corpus == name]
@@ -171,7 +154,10 @@ def corpus_result(
         msgspec.convert(corpus.describe(), CorpusResult),
         name=name,
         baselines=[Baseline(name=program, bits_per_char=bits) for program, bits in programs.items()],
-        contamination=[Overlap(unit=s.unit, length=s.length, share=s.share) for s in stretches],
+        contamination=[
+            Overlap(unit=s.unit, length=s.length, share=s.share) for s in (seen.words, seen.chars)
+        ],
+        copied=seen.copies.share,
         resolvable=float(np.median(finite)) if finite else None,
     )
 

@@ -44,7 +44,8 @@ class Result(Facts, frozen=True, kw_only=True):
     character, when nothing is paired. n_eff: so many independent tokens would give the same error. resampled: what the error rests on,
     documents or stream. effective_documents: so many of one length would say as much.
 
-    bits_per_char_seen, bits_per_char_unseen: on the stretches of 30 characters that stand in the training text, and elsewhere.
+    bits_per_char_seen, bits_per_char_unseen: on what stands in the training or valid text, as stretches of 30 characters or passages with few
+    words changed, and elsewhere.
     total_fit_seconds: to fit the model and all that it combines. last_epoch_perplexity: of the training text while it was learnt for the
     last time.
 
@@ -129,7 +130,7 @@ class Baseline(Struct, frozen=True, kw_only=True):
 
 
 class Overlap(Struct, frozen=True, kw_only=True):
-    """Stretches of the test text that stand in the training text word for word.
+    """Stretches of the test text that stand in the training or valid text word for word.
 
     unit, length: how long the stretches are that were looked for. share: of all stretches of the test text, 0 to 1.
     """
@@ -144,7 +145,8 @@ class CorpusResult(Struct, frozen=True, kw_only=True):
 
     name, title, licence, homepage: of the corpus. sha256: of its canonical texts. chars, bytes, words: of the test text. normalise,
     documents: how the texts were made. split: the parts by name. division: how they were divided. entropy_rate: bits a character between which the source's lies, where
-    it is known. baselines: compressors. contamination: what stands in the training text already. resolvable: the median over pairs of
+    it is known. baselines: compressors. contamination: what stands in the training or valid text
+    already. copied: of the test text's characters, the share in passages that stand there with few words changed. resolvable: the median over pairs of
     models of the difference that this text shows four times in five, in bits per character.
     """
 
@@ -163,6 +165,7 @@ class CorpusResult(Struct, frozen=True, kw_only=True):
     division: str | None = None
     baselines: list[Baseline] = []
     contamination: list[Overlap] = []
+    copied: Probability | None = None
     resolvable: float | None = None
 
     @property

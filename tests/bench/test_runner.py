@@ -356,6 +356,33 @@ def test_resolvable_is_the_median_over_pairs(tmp_path):
         assert seen is None or min(seen, unseen) - 1e-9 <= row.bits_per_char <= max(seen, unseen) + 1e-9
 
 
+def test_nobody_has_a_rank_on_a_test_text_inside_the_training_text(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [" ".join(f"w{n}" for n in (5000 * rng.random(12) ** 3).astype(int)) for _ in range(200)]
+    (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
+    texts = {
+        "copy": lines[50:120],
+        "fresh": [" ".join(f"v{n}" for n in rng.integers(0, 99, 12)) for _ in range(70)],
+    }
+    for name, of in texts.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(of) + "\n")
+        suite = suite_of(("unigram",), ("uniform",))
+        suite.corpora = [
+            CorpusSpec(name, train=str(tmp_path / "train.txt"), test=str(tmp_path / f"{name}.txt"))
+        ]
+        _, found = results_in(tmp_path / name, suite)
+        reasons = {row.unranked_reason for row in found.results}
+        if name == "copy":
+            assert found.corpora[0].copied > 0.99
+            (said,) = reasons
+            assert said.startswith(
+                "100% of the test text stands in the text that the model has seen (characters 0 to "
+            )
+            assert found.ranks is None
+        else:
+            assert (found.corpora[0].copied, reasons) == (0, {None})
+
+
 # Texts of a suite ------------------------------------------------------------------------------------
 
 
