@@ -12,6 +12,12 @@ LEAST = 0.0005  # bits per character that three decimals can show
 
 
 def answer(results: Results, corpus: CorpusResult) -> str:
+    """What the results say first, and what has to be added where it does not hold on text that no model has seen."""
+    said = _first(results, corpus)
+    return f"{said} {corpus.order_on_unseen}" if corpus.order_on_unseen else said
+
+
+def _first(results: Results, corpus: CorpusResult) -> str:
     """Which model predicts best, by how much, and, where it learns from the test text, which does of those that do not."""
     found = ranked(rows(results, corpus.name))
     if not found:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baseline_bits_per_char
 from lmbench.comparing.metrics import summary
+from lmbench.comparing.outside import bits_outside, order_outside
 from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.comparing.seen import Seen
@@ -70,7 +71,9 @@ def results_of(
         title=title,
         signature=f"lmbench:{__version__}|corpora:{texts}",
         environment=environment(),
-        corpora=[corpus_result(name, corpus, seen[name], comparisons) for name, corpus in corpora.items()],
+        corpora=[
+            corpus_result(name, corpus, seen[name], runs, comparisons) for name, corpus in corpora.items()
+        ],
         results=[*rows, *failures],
         over_seeds=means,
         comparisons=comparisons,
@@ -106,6 +109,9 @@ def finished(run: Run, letters: Mapping[str, str], seen: Seen, seeds: Sequence[R
     """
     inside, outside = (None if np.isnan(x) else x for x in seen.bits_per_char(run.scores))
     told: dict[str, Any] = {"bits_per_char_seen": inside, "bits_per_char_unseen": outside}
+    errors = bits_outside(seen.covered, run.scores)
+    if errors is not None and np.isfinite(errors.se):
+        told["ci95_bits_per_char_unseen"] = (errors.low, errors.high)
     if seeds:
         reasons = [run.facts.unranked_reason for run in seeds if not run.ranked]
         told |= {"unranked_reason": reasons[0] if reasons else None, **spread(seeds)}
@@ -145,7 +151,9 @@ def groups_of(corpus: str, runs: Sequence[Run], comparisons: Sequence[Comparison
     return groups([run for run in runs if run.corpus == corpus and run.ranked], table)
 
 
-def corpus_result(name: str, corpus: Corpus, seen: Seen, comparisons: Sequence[Comparison]) -> CorpusResult:
+def corpus_result(
+    name: str, corpus: Corpus, seen: Seen, runs: Sequence[Run], comparisons: Sequence[Comparison]
+) -> CorpusResult:
     """What the report says of a corpus: its texts, compressors, stretches seen in training, what the test text resolves."""
     programs = baseline_bits_per_char(corpus.text("train"), corpus.text("test"))
     resolvable = [c.resolvable_difference for c in comparisons if c.corpus == name]
@@ -158,8 +166,16 @@ def corpus_result(name: str, corpus: Corpus, seen: Seen, comparisons: Sequence[C
             Overlap(unit=s.unit, length=s.length, share=s.share) for s in (seen.words, seen.chars)
         ],
         copied=seen.copies.share,
+        order_on_unseen=order_on_unseen(corpus, seen, [r for r in runs if r.corpus == name and r.ranked]),
         resolvable=float(np.median(finite)) if finite else None,
     )
+
+
+def order_on_unseen(corpus: Corpus, seen: Seen, runs: Sequence[Run]) -> str | None:
+    """What a headline has to add where another model is first on what models have not seen; None where none is."""
+    models = {label: mean_run(seeds).scores for (_, label), seeds in by_label(runs).items()}
+    order = order_outside(corpus.text("test").text, models, seen.covered)
+    return None if order is None else order.sentence
 
 
 def zipf_of(corpora: Mapping[str, Corpus], orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:

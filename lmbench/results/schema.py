@@ -45,7 +45,7 @@ class Result(Facts, frozen=True, kw_only=True):
     documents or stream. effective_documents: so many of one length would say as much.
 
     bits_per_char_seen, bits_per_char_unseen: on what stands in the training or valid text, as stretches of 30 characters or passages with few
-    words changed, and elsewhere.
+    words changed, and elsewhere; ci95_bits_per_char_unseen: the interval of the latter.
     total_fit_seconds: to fit the model and all that it combines. last_epoch_perplexity: of the training text while it was learnt for the
     last time.
 
@@ -89,6 +89,7 @@ class Result(Facts, frozen=True, kw_only=True):
     effective_documents: Amount = None
     bits_per_char_seen: Amount = None
     bits_per_char_unseen: Amount = None
+    ci95_bits_per_char_unseen: Interval | None = None
     total_fit_seconds: Amount = None
     last_epoch_perplexity: Amount = None
     seeds: list[int] = msgspec.field(default_factory=list)
@@ -146,7 +147,8 @@ class CorpusResult(Struct, frozen=True, kw_only=True):
     name, title, licence, homepage: of the corpus. sha256: of its canonical texts. chars, bytes, words: of the test text. normalise,
     documents: how the texts were made. split: the parts by name. division: how they were divided. entropy_rate: bits a character between which the source's lies, where
     it is known. baselines: compressors. contamination: what stands in the training or valid text
-    already. copied: of the test text's characters, the share in passages that stand there with few words changed. resolvable: the median over pairs of
+    already. copied: of the test text's characters, the share in passages that stand there with few words changed.
+    order_on_unseen: what the headline has to add, where another model is first on the rest. resolvable: the median over pairs of
     models of the difference that this text shows four times in five, in bits per character.
     """
 
@@ -166,6 +168,7 @@ class CorpusResult(Struct, frozen=True, kw_only=True):
     baselines: list[Baseline] = []
     contamination: list[Overlap] = []
     copied: Probability | None = None
+    order_on_unseen: str | None = None
     resolvable: float | None = None
 
     @property
