@@ -249,3 +249,20 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).is_file(), f"{page.name}: {target}"
+
+
+def test_files_that_pages_name_exist():
+    pages = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    places = re.compile(r"\b((?:lmbench|tests|docs|suites|corpora)/[\w./-]*\w|run_bench\.py)")
+    for page in pages:
+        for path in places.findall(page.read_text(encoding="utf-8")):
+            assert any((folder / path).exists() for folder in (ROOT, page.parent)), f"{page.name}: {path}"
+
+
+def test_names_that_a_page_says_a_file_has_are_in_it():
+    """Of "`NAME` in `lmbench/….py`" and "`NAME` of `lmbench/….py`"."""
+    said = re.compile(r"`(\w+)`(?: and `(\w+)`)? (?:in|of) `(lmbench/[\w/]+\.py)`")
+    sayings = [match for page in PAGES for match in said.findall(page.read_text(encoding="utf-8"))]
+    assert len(sayings) >= 8
+    for *names, path in sayings:
+        assert all(re.search(rf"\b{name}\b", (ROOT / path).read_text()) for name in names if name), path
