@@ -91,6 +91,15 @@ def test_log_probabilities_are_those_of_all_logits_at_once(name, tmp_path, monke
         assert best.tolist() == (logits[first:].argmax(-1) == wanted).tolist()
 
 
+def test_single_precision_loses_nothing_that_counts():
+    logits = 8 * torch.randn(20, 50_000, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(20) * 7
+    exact = torch.log_softmax(logits.double(), -1)[torch.arange(20), targets]
+    nats, best = module._of(logits, targets)
+    torch.testing.assert_close(nats, exact, rtol=0, atol=2e-6)
+    assert best.tolist() == (logits.argmax(-1) == targets).tolist()
+
+
 def test_logits_that_cannot_be_had_apart_are_computed_at_once(tmp_path, monkeypatch):
     gpt2(SIZE).save_pretrained(tmp_path)
     network = Network(str(tmp_path), "cpu", "auto")
