@@ -12,7 +12,7 @@ that is chosen, holds the truth less and less often as a text grows. Two ways ou
   the variance D(m) at every scale m = 2^-J … 1/2 of the text; details of different scales are nearly independent even under
   long memory (Abry & Veitch 1998). If D(m) is known as a function, the variance of the text's own mean is the sum of
   what is coarser than the text: V = D(1) + D(2) + D(4) + …. Models of D: white, σ²/m; and white plus a long memory that
-  takes over beyond a crossover m*, σ² ((m/m*)^-1 + (m/m*)^-2β). The text itself weighs them, by their likelihood, from
+  takes over beyond a crossover m*, σ² ((m/m*)^-1 + (m/m*)^-2β), β = 0.10. The text itself weighs them, by their likelihood, from
   equal odds of white and long; the error's distribution is the mixture.
 """
 
@@ -27,7 +27,7 @@ SCALES = 8  # octaves of a stream at most: 2^8 cells
 DETAILS = 32  # of one octave that count: finer ones say much of the fine scales and little of the text's own
 TOKENS_A_CELL = 8  # at least
 FEWEST_CELLS = 8  # fewer say nothing of a stream
-DECAY = (0.10, 0.15, 0.20, 0.25, 0.30)  # β: the spread of means over n characters falls like n^-β
+DECAY = 0.10  # β: the spread of means over n characters falls like n^-β where memory is long
 WHITE = 0.5  # prior odds that nothing is longer than the finest scale
 WHITE_DOCUMENTS = 0.85  # the same for documents, which are meant to be independent
 FEWEST_DOCUMENTS = 3.0  # effective documents below which no interval is given
@@ -160,13 +160,12 @@ def details(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _models(scales: np.ndarray, white: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shapes (C, J) of D at the scales, Σ over the scales from the text's own on (C,), prior probabilities (C,)."""
-    crossovers = 2.0 ** np.arange(math.log2(scales[0]) - 3, 1)
-    beta, cross = (x.ravel()[:, None] for x in np.meshgrid(DECAY, crossovers, indexing="ij"))
-    shapes = (scales / cross) ** -1 + (scales / cross) ** (-2 * beta)
-    coarser = cross / (1 - 0.5) + cross ** (2 * beta) / (1 - 2 ** (-2 * beta))
+    cross = 2.0 ** np.arange(math.log2(scales[0]) - 3, 1)[:, None]
+    shapes = (scales / cross) ** -1 + (scales / cross) ** (-2 * DECAY)
+    coarser = cross / (1 - 0.5) + cross ** (2 * DECAY) / (1 - 2 ** (-2 * DECAY))
     shapes = np.concatenate([1 / scales[None, :], shapes])
     coarser = np.append(1 / (1 - 0.5), coarser[:, 0])
-    return shapes, coarser, np.append(white, np.full(len(beta), (1 - white) / len(beta)))
+    return shapes, coarser, np.append(white, np.full(len(cross), (1 - white) / len(cross)))
 
 
 def of_documents(residuals: np.ndarray, lengths: np.ndarray) -> Errors:

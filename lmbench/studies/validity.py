@@ -139,7 +139,7 @@ def run(
         tallies = rates(case, texts, length, np.random.default_rng([seed, done]))
         rows += [_row(case.name, case.settled, length, *key, tally) for key, tally in tallies.items()]
     for models in FAMILIES if full else FAMILIES[:2]:
-        tally = family(models, max(30, texts // 5), length, np.random.default_rng([seed, models]))
+        tally = family(models, texts, length, np.random.default_rng([seed, models]))
         rows.append(_row(f"{models} models", False, length, FAMILY, "lmbench", tally))
     table = pd.DataFrame(rows)
     caption = (
