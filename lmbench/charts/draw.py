@@ -382,7 +382,11 @@ REFERENCE: dict[str, Any] = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, 
 def _references(panel: Panel) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
     """Horizontal and vertical lines as they are drawn, those that are finite."""
     horizontal, vertical = (
-        [(at, _plain(text)) for at, text in lines if at is not None and math.isfinite(at)]
+        [
+            (position, _plain(text))
+            for position, text in lines
+            if position is not None and math.isfinite(position)
+        ]
         for lines in (panel.horizontal, panel.vertical)
     )
     return (vertical, horizontal) if _sideways(panel) else (horizontal, vertical)
@@ -415,8 +419,8 @@ def _note_references(axes: Axes, panel: Panel) -> None:
         axes.annotate(
             text, (x, height), (-2 if x else 2, 2 if up else -3), axes.get_yaxis_transform(), **side, **note
         )
-    for at, text in vertical:
-        axes.annotate(text, (at, 1), (0, 1), axes.get_xaxis_transform(), ha="left", va="bottom", **note)
+    for position, text in vertical:
+        axes.annotate(text, (position, 1), (0, 1), axes.get_xaxis_transform(), ha="left", va="bottom", **note)
 
 
 def _level(axes: Axes, height: float) -> float:

@@ -20,13 +20,13 @@ def score_given(scorer: Scorer, context: str, place: str, field: str | None, as_
     lines = [line.removesuffix("\n") for line in canonical(place, "none", "line", field).documents()]
     rows = []
     for line in lines:
-        found = continuation(scorer, context, line)
-        facts = {"log_prob": found.log_prob, "tokens": found.tokens, "chars": found.chars}
-        bits = found.bits_per_char if found.chars else None
-        rows.append({**facts, "bits_per_char": bits, "greedy": found.greedy, "continuation": line})
+        charged = continuation(scorer, context, line)
+        facts = {"log_prob": charged.log_prob, "tokens": charged.tokens, "chars": charged.chars}
+        bits = charged.bits_per_char if charged.chars else None
+        rows.append({**facts, "bits_per_char": bits, "greedy": charged.greedy, "continuation": line})
     if as_json:
-        told = {"model": scorer.model.name, "given": context, "continuations": rows}
-        return click.echo(json.dumps(told, ensure_ascii=False))
+        document = {"model": scorer.model.name, "given": context, "continuations": rows}
+        return click.echo(json.dumps(document, ensure_ascii=False))
     click.echo("log_prob\ttokens\tchars\tbits_per_char\tgreedy\tcontinuation")
     for row in rows:
         per_char = "" if row["bits_per_char"] is None else f"{row['bits_per_char']:.4f}"

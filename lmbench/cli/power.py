@@ -52,10 +52,15 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
             if words or unit != "word"
         ]
     test = corpus.text("test")
-    found = needs(runs, test, difference)
+    required = needs(runs, test, difference)
     if as_json:
-        told = {"corpus": corpus.name, "chars": test.chars, "documents": len(test.starts), "needs": found}
-        click.echo(json.dumps(msgspec.to_builtins(told), ensure_ascii=False))
+        document = {
+            "corpus": corpus.name,
+            "chars": test.chars,
+            "documents": len(test.starts),
+            "needs": required,
+        }
+        click.echo(json.dumps(msgspec.to_builtins(document), ensure_ascii=False))
         return
     click.echo(
         f"{corpus.name}: a test text of {test.chars:,} characters, {len(test.starts):,} documents. To find a difference of "
@@ -69,7 +74,7 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
             "-" if need.chars is None else f"{need.chars:,}",
             "-" if need.documents is None or len(test.starts) < 2 else f"{need.documents:,}",
         ]
-        for need in found
+        for need in required
     ]
     columns = [
         ("pair", False),
@@ -79,5 +84,5 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
         ("documents", True),
     ]
     Console().print(plain_table("", columns, rows))
-    if any(need.resolvable is None for need in found):
+    if any(need.resolvable is None for need in required):
         click.echo("-: too few documents for an error bar; give a text with more of them", err=True)

@@ -57,8 +57,8 @@ class LineMonitor(Monitor):
         self.last = now
         began, before = self.first  # a fit that goes on after an interruption does not begin at nothing
         left = (now - began) * (1 - share) / (share - before) if share > before else None
-        told = [f"{share:.0%}", note, "" if left is None else f"{duration(left)} left"]
-        print(f"  {self.name}: {', '.join(filter(None, told))}", file=sys.stderr, flush=True)
+        parts = [f"{share:.0%}", note, "" if left is None else f"{duration(left)} left"]
+        print(f"  {self.name}: {', '.join(filter(None, parts))}", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

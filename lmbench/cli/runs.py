@@ -138,8 +138,8 @@ def _is_suite(places: Sequence[str]) -> bool:
     if not places or places[0] in built_in():
         return True
     if places[0].endswith(".toml") and Path(places[0]).exists():
-        told = tables_of(places[0])
-        return not told.keys() & {"files", "source"}
+        tables = tables_of(places[0])
+        return not tables.keys() & {"files", "source"}
     if places[0].endswith(".toml"):
         return True
     if places[0] in registry() or any(mark in places[0] for mark in "./*?[-") or Path(places[0]).exists():
@@ -218,7 +218,7 @@ def suites(as_json: bool) -> None:
     """Lists the suites that come along, with their texts."""
     from lmbench.bench.suite_file import built_in, load_suite
 
-    found = {name: load_suite(name) for name in built_in()}
+    loaded = {name: load_suite(name) for name in built_in()}
     rows = [
         {
             "name": name,
@@ -226,7 +226,7 @@ def suites(as_json: bool) -> None:
             "corpora": [spec.name for spec in suite.corpus_specs()],
             "models": [row.label for row in suite.models],
         }
-        for name, suite in found.items()
+        for name, suite in loaded.items()
     ]
     if as_json:
         click.echo(json.dumps({"suites": rows}, ensure_ascii=False))
@@ -311,8 +311,8 @@ def study(
         write_whole(folder / f"{chart.name}.png", png)
         write_whole(folder / f"{chart.name}.svg", svg)
     if as_json:
-        told = {key: value for key, value in answer.to_dict().items() if key != "charts"}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        document = {key: value for key, value in answer.to_dict().items() if key != "charts"}
+        click.echo(json.dumps(document, ensure_ascii=False))
         return
     click.echo(answer.question)
     for sentence in answer.sentences:
@@ -337,21 +337,23 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
     from lmbench.results.file import read_results
 
     results = read_results(folder)
-    known = [corpus.name for corpus in results.corpora]
+    all_names = [corpus.name for corpus in results.corpora]
     for name in chosen:
-        if name not in known:
-            raise unknown(f"corpus of {folder}", name, known)
-    names = [name for name in known if name in (chosen or known)]
+        if name not in all_names:
+            raise unknown(f"corpus of {folder}", name, all_names)
+    names = [name for name in all_names if name in (chosen or all_names)]
     if form == "csv" and columns is not None:
         raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
-    told = columns_named(columns or "leaderboard")
+    shown_columns = columns_named(columns or "leaderboard")
     if form == "csv":
         text = report.leaderboard_csv(results, names)
     elif form == "latex":
-        text = "\n".join(f"% {name}\n{report.leaderboard_latex(results, name, told)}" for name in names)
+        text = "\n".join(
+            f"% {name}\n{report.leaderboard_latex(results, name, shown_columns)}" for name in names
+        )
     else:
         text = "\n".join(
-            f"### {name}\n\n{report.leaderboard_markdown(results, name, told)}" for name in names
+            f"### {name}\n\n{report.leaderboard_markdown(results, name, shown_columns)}" for name in names
         )
     if out is None:
         click.echo(text, nl=False)
@@ -371,24 +373,24 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
 
     if Path(before).resolve() == Path(after).resolve():
         raise InputError(f"{before} is given twice; name two run directories")
-    found = diff_runs(Path(before), Path(after))
+    changes = diff_runs(Path(before), Path(after))
     if page is not None:
         from lmbench.report import write_changes
 
-        write_changes(page, found)
+        write_changes(page, changes)
         click.echo(f"page: {page}", err=True)
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(found).decode())
+        click.echo(msgspec.json.encode(changes).decode())
         return
     from lmbench.report.formats import bits_text, finite_interval
 
-    if found.trained_otherwise:
-        names = ", ".join(dict.fromkeys(row.label for row in found.trained_otherwise))
+    if changes.trained_otherwise:
+        names = ", ".join(dict.fromkeys(row.label for row in changes.trained_otherwise))
         click.echo(f"trained on different texts, which alone may move them: {names}")
     click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
-    for row in found.models:
+    for row in changes.models:
         one, other = (bits_text(value, 4) for value in (row.before, row.after))
         line = f"{row.corpus:<16} {row.label:<24} {one:>8} {other:>8}"
         if row.reason is not None:
@@ -398,5 +400,5 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
         interval = "" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
         mark = "  beyond noise" if row.beyond_noise else ""
         click.echo(f"{line} {row.difference_bits_per_char:>+9.4f}  {interval}{mark}")
-    for key, (before_it, after_it) in found.environment.items():
+    for key, (before_it, after_it) in changes.environment.items():
         click.echo(f"{key}: {before_it} -> {after_it}", err=True)

@@ -95,9 +95,9 @@ def corpora_list(as_json: bool) -> None:
 
     rows = []
     for name in registry():
-        told = describe(name)
-        here = all(find(file, data_folders()) for file in told.files)
-        rows.append({"name": name, "title": told.title, "licence": told.licence, "here": here})
+        description = describe(name)
+        here = all(find(file, data_folders()) for file in description.files)
+        rows.append({"name": name, "title": description.title, "licence": description.licence, "here": here})
     if as_json:
         click.echo(json.dumps({"corpora": rows}, ensure_ascii=False))
         return
@@ -111,12 +111,12 @@ def corpora_list(as_json: bool) -> None:
 @json_option
 def corpora_show(places: tuple[str, ...], field: str | None, as_json: bool) -> None:
     """What a corpus or a text of your own is, and the sizes of its split."""
-    told = text_of(places, field=field).describe()
+    description = text_of(places, field=field).describe()
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps(description, ensure_ascii=False))
         return
-    split = told.pop("split")
-    for key, value in told.items():
+    split = description.pop("split")
+    for key, value in description.items():
         if value is not None and key not in ("chars", "bytes", "words"):
             click.echo(f"{key:<13} {value}")
     for part, sizes in split.items():

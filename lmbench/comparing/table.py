@@ -33,7 +33,7 @@ class Table(pd.DataFrame):
 
 
 def _mark(row: pd.Series) -> list[str]:
-    """Bold where a row is the best, or its difference more than chance (p ≤ 0.05 after Holm's correction)."""
+    """Bold where a row is the best, or its difference more than chance (p ≤ 0.05 corrected for all pairs)."""
     p = row.get("p_holm")
     strong = row.get("rank") == 1 or (p is not None and p <= 0.05)
     return ["font-weight: bold" if strong else ""] * len(row)

@@ -15,7 +15,7 @@ from lmbench.report.formats import number_text, signed_bits, signed_interval
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.results.schema import CorpusResult, Interval, Results
 
-ALPHA = 0.05  # up to which a paired difference, after Holm's correction, is called one
+ALPHA = 0.05  # up to which a paired difference, corrected for all pairs, is called one
 
 
 @dataclass(frozen=True)
@@ -140,4 +140,6 @@ def _difference(c: Comparison, a: str, b: str, difference: float, ends: Interval
     kind = ("fewer" if difference < 0 else "more") if sure else "tie"
     interval = signed_interval(ends) or "not known"
     title = f"{a} minus {b}: {signed_bits(difference)} bits per character, 95% interval {interval}"
-    return Cell(signed_bits(difference), kind=kind, title=f"{title}, p = {number_text(c.p_holm, 2)} (Holm)")
+    return Cell(
+        signed_bits(difference), kind=kind, title=f"{title}, p = {number_text(c.p_holm, 2)}, corrected"
+    )

@@ -23,7 +23,7 @@ class Change(Struct, frozen=True, kw_only=True):
     """What became of one model on one corpus with one seed.
 
     before, after: bits per character. difference_bits_per_char: after less before, negative is better, with its interval ``ci95`` and
-    ``p_value`` from the same resampled blocks. beyond_noise: p ≤ 0.05. signatures: the fields that differ. trained_alike: both learnt
+    ``p_value`` from the same stretches of text. beyond_noise: p ≤ 0.05. signatures: the fields that differ. trained_alike: both learnt
     from the same texts, as far as their signatures tell. reason: why the two do not compare.
     """
 
