@@ -2,9 +2,13 @@
 
 import xml.etree.ElementTree as ElementTree
 
-from floor_plan import Box, importing_files, in_lines, picture
+from floor_plan import PICTURE, Box, importing_files, in_lines, picture
 from paths import PACKAGE
 from test_order import PLACE
+
+
+def test_the_picture_is_current():
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "run: python tests/helpers/floor_plan.py"
 
 
 def test_every_file_stands_in_the_picture_once_for_each_time_that_it_exists():
