@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from paths import PACKAGE
+from paths import PACKAGE, ROOT
 
 ORDER = """
 errors version < charts storage < text < corpora counts < zipf models < scoring < comparing harness < results studies
@@ -79,3 +79,7 @@ def test_no_public_name_is_hidden_by_a_module_of_that_name():
     import lmbench
 
     assert {path.stem for path in PACKAGE.iterdir()} & set(lmbench.__all__) == set()
+
+
+def test_the_order_that_contributors_read_is_this_one():
+    assert " ".join(ORDER.split()) in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
