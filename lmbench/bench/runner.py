@@ -84,7 +84,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
     learnt = learnt_text(scorer, corpus)
     head = None if learnt is None else scorer.score(learnt)
-    reason, claim = certify(scorer, corpus), None
+    reason, claim = certify(scorer, corpus, run.scores), None
     if suite.verify and reason is None:
         claim = verified(scorer, corpus.text("test"), suite.verify)
         if not claim.holds:

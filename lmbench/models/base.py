@@ -125,6 +125,14 @@ class LanguageModel(ABC):
             row[candidate] = self._log_probs(Tokens(ids, tokens.starts, tokens.bos))[-1]
         return row
 
+    @property
+    def scores_candidates(self) -> bool:
+        """Whether ``next_log_probs`` reads the text before once for every symbol of the vocabulary.
+
+        So it is where the model is adaptive and has no ``_next_after`` of its own.
+        """
+        return self.traits.adaptive and type(self)._next_after is LanguageModel._next_after
+
     @abstractmethod
     def _state(self) -> dict[str, np.ndarray]:
         """What was learnt, as named arrays; ``_restore`` makes the fitted model of them, bit for bit."""

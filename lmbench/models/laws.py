@@ -1,13 +1,14 @@
 """The laws that every model keeps, written once: the tests, ``check_model`` and the runner ask for the same.
 
-They are asked of a whole text, at places drawn from all of it, so that a model that keeps them in the beginning alone is
-found out too. Each place is asked for with everything before it; all questions together cost about as much as scoring the
-text four times.
+They are asked of a whole text and of stretches of it. In the text, places are drawn from all of it, each asked for with
+everything before it, as long as that is together no more reading than the text itself, so that a model that keeps the laws
+in the beginning alone is found out. The stretches are from anywhere, each a document: few tokens, of which everything
+can be asked. With the text's scores given, all questions together cost about as much as scoring it once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,50 +19,66 @@ from lmbench.models.base import LanguageModel
 from lmbench.text.tokens import Tokens
 
 PLACES = 20  # of a text, one drawn from each of as many parts
-READINGS = 2  # times the text's length in tokens, what is read at most with another end
+STRETCHES = (400, 400, 400, 200, 100, 50, 25, 10)  # tokens each, the longest first
 TAIL = 8  # tokens put in place of what comes after a place
 TOGETHER = 6  # beginnings, of about one length, that a model reads side by side
-STRETCH = 512  # tokens that are scored twice, and as two documents
 
 
 @dataclass(frozen=True)
 class Question:
-    """A fitted model, a text of one or more documents, and the places of it, ascending, at which laws are looked at."""
+    """A fitted model, a text of one or more documents, and the places of it at which laws are looked at.
+
+    foretold: ascending, where the distribution is asked for before what comes is known. changed: where what comes is replaced.
+    given: (T,) nats, the scores that the model has given the text; None: it is asked.
+    """
 
     model: LanguageModel
     tokens: Tokens
-    places: np.ndarray
+    foretold: np.ndarray
+    changed: np.ndarray
     rng: np.random.Generator
+    given: np.ndarray | None = None
 
     @classmethod
-    def of(cls, model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> Question:
+    def of_text(
+        cls, model: LanguageModel, tokens: Tokens, rng: np.random.Generator, given: np.ndarray | None = None
+    ) -> Question:
+        """The whole text, at as many places as one more reading of it allows."""
         parts = np.linspace(0, len(tokens), PLACES + 1).astype(np.int64)
         drawn = rng.integers(parts[:-1], np.maximum(parts[1:], parts[:-1] + 1))
-        every = np.unique([0, 1, 2, len(tokens) - 1, *drawn])
-        return cls(model, tokens, every[(every >= 0) & (every < len(tokens))], rng)
+        places = np.unique([0, 1, 2, len(tokens) - 1, *drawn])
+        places = places[(places >= 0) & (places < len(tokens))]
+        return cls(model, tokens, *_within(model, tokens, rng.permutation(places), len(tokens)), rng, given)
+
+    @classmethod
+    def of_stretches(cls, model: LanguageModel, tokens: Tokens, rng: np.random.Generator) -> Question:
+        """Stretches of the text from anywhere, each a document, and the last token of each."""
+        lengths = np.minimum(STRETCHES, len(tokens))
+        firsts = rng.integers(0, len(tokens) - lengths + 1)
+        ids = [tokens.ids[first : first + length] for first, length in zip(firsts, lengths, strict=True)]
+        some = _documents(ids, tokens.bos)
+        ends = some.starts + lengths - 1
+        return cls(model, some, *_within(model, some, ends, 2 * len(some), least=2), rng)
 
     @cached_property
     def scored(self) -> np.ndarray:
         """(T,) nats: the text's scores."""
-        return self.model.log_probs(self.tokens)
+        return self.model.log_probs(self.tokens) if self.given is None else self.given
 
     @cached_property
     def rows(self) -> np.ndarray:
         """(P, V) nats: the distributions at the places, said before what comes is known."""
-        befores = [self.tokens.before(t) for t in self.places.tolist()]
+        befores = [self.tokens.before(t) for t in self.foretold.tolist()]
+        rows = np.empty((len(befores), self.model.vocab_size))
         if self.model.traits.adaptive:
-            return np.stack([self.model.next_log_probs(before) for before in befores])
+            for i, before in enumerate(befores):
+                rows[i] = self.model.next_log_probs(before)
+            return rows
         contexts = [before.ids[before.starts[-1] :] for before in befores]
-        rows = np.empty((len(contexts), self.model.vocab_size))
         by_length = np.argsort([len(context) for context in contexts], kind="stable")
         for some in np.array_split(by_length, -(-len(by_length) // TOGETHER)):
             rows[some] = self.model.next_log_probs([contexts[i] for i in some.tolist()], self.tokens.bos)
         return rows
-
-    def stretch(self) -> Tokens:
-        """Some tokens of the text from anywhere, as one document."""
-        first = int(self.rng.integers(0, max(0, len(self.tokens) - STRETCH) + 1))
-        return Tokens.of(self.tokens.ids[first : first + STRETCH], self.tokens.bos)
 
     def differs(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """(N,) bool: where two ways to the same log-probabilities lead to different probabilities."""
@@ -69,14 +86,45 @@ class Question:
         return ~np.isclose(np.exp(one), np.exp(other), rtol=0, atol=tolerance)
 
 
+def _within(
+    model: LanguageModel, tokens: Tokens, places: np.ndarray, purse: int, least: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the places, in their order, where to ask for a distribution and where to replace what comes (ascending both).
+
+    purse: tokens that may be read for both, the distributions first. least: so many places of each, whatever they cost;
+    of distributions at most one where the model reads what stands before once for every symbol.
+    """
+    position = places if model.traits.adaptive else tokens.positions()[places]
+    if model.scores_candidates:
+        foretold, purse = _afford(places, position * model.vocab_size, purse, min(least, 1))
+    else:
+        foretold, purse = _afford(places, position, purse, least)
+    changed, _ = _afford(places, position + TAIL, purse, least)
+    return foretold, changed
+
+
+def _afford(places: np.ndarray, costs: np.ndarray, purse: int, least: int) -> tuple[np.ndarray, int]:
+    """The places, in their order, that the purse still pays for, ascending; and what is left of it."""
+    chosen: list[int] = []
+    for place, cost in zip(places.tolist(), costs.tolist(), strict=True):
+        if cost <= purse or len(chosen) < least:
+            chosen.append(place)
+            purse -= cost
+    return np.unique(np.array(chosen, dtype=np.int64)), purse
+
+
+def _documents(documents: Sequence[np.ndarray], bos: int) -> Tokens:
+    """Documents laid end to end."""
+    starts = np.cumsum([0, *(len(document) for document in documents[:-1])])
+    return Tokens(np.concatenate(documents), starts, bos)
+
+
 # A law returns what is wrong, or None.
 Law = Callable[[Question], str | None]
 
 
 def at_most_one(asked: Question) -> str | None:
-    highest = asked.scored.max(
-        initial=-np.inf
-    )  # NaN, and what is above 1 by more than rounding, has been refused
+    highest = asked.scored.max(initial=-np.inf)  # NaN, and what is well above 1, has been refused
     return None if highest <= 0 else f"a probability is {np.exp(highest):.6g}, above 1"
 
 
@@ -97,50 +145,46 @@ def sums_to_one(asked: Question) -> str | None:
 
 def one_distribution(asked: Question) -> str | None:
     """What was said before a token is known, and what it is charged: no score can rest on the token itself or a later one."""
-    foretold = asked.rows[np.arange(len(asked.places)), asked.tokens.ids[asked.places]]
-    wrong = np.flatnonzero(asked.differs(foretold, asked.scored[asked.places]))
+    foretold = asked.rows[np.arange(len(asked.foretold)), asked.tokens.ids[asked.foretold]]
+    wrong = np.flatnonzero(asked.differs(foretold, asked.scored[asked.foretold]))
     if not len(wrong):
         return None
-    place = int(asked.places[wrong[0]])
+    place = int(asked.foretold[wrong[0]])
     scored = asked.scored[place]
     return f"token {place} is scored {scored:.9g} but next_log_probs says {foretold[wrong[0]]:.9g} nats"
 
 
 def causal(asked: Question) -> str | None:
     """What comes after a place is replaced, and the scores before it stay."""
+    adaptive = asked.model.traits.adaptive
     begun: list[Tokens] = []
     firsts: list[int] = []
-    places: list[int] = []
-    left = READINGS * len(asked.tokens)
-    for place in asked.rng.permutation(asked.places).tolist():
+    for place in asked.changed.tolist():
         before = asked.tokens.before(place)
-        first = 0 if asked.model.traits.adaptive else int(before.starts[-1])
-        left -= place - first + TAIL
-        if left >= 0 or not begun:
-            ends = asked.rng.integers(0, asked.model.vocab_size, TAIL).astype(np.int32)
-            starts = before.starts[before.starts >= first] - first
-            begun.append(Tokens(np.append(before.ids[first:], ends), starts, before.bos))
-            firsts, places = [*firsts, first], [*places, place]
-    for scores, first, place in zip(_scores(asked.model, begun), firsts, places, strict=True):
+        first = 0 if adaptive else int(before.starts[-1])
+        tail = asked.rng.integers(0, asked.model.vocab_size, TAIL).astype(np.int32)
+        starts = before.starts[before.starts >= first] - first
+        begun.append(Tokens(np.append(before.ids[first:], tail), starts, before.bos))
+        firsts.append(first)
+    for scores, first, place in zip(_scores(asked.model, begun), firsts, asked.changed, strict=True):
         if asked.differs(scores[: place - first], asked.scored[first:place]).any():
             return f"the tokens before {place} score otherwise when other tokens come after"
     return None
 
 
 def deterministic(asked: Question) -> str | None:
-    stretch = asked.stretch()
-    same = np.array_equal(asked.model.log_probs(stretch), asked.model.log_probs(stretch))
+    same = np.array_equal(asked.model.log_probs(asked.tokens), asked.scored)
     return None if same else "the same tokens score differently the second time"
 
 
 def documents_apart(asked: Question) -> str | None:
-    if asked.model.traits.adaptive or len(asked.tokens) < 2:
+    """The documents in another order, and each scores as before."""
+    if asked.model.traits.adaptive:
         return None
-    stretch = asked.stretch()
-    half = len(stretch) // 2
-    both = asked.model.log_probs(Tokens(stretch.ids, np.array([0, half]), stretch.bos))
-    parts = [asked.model.log_probs(Tokens.of(ids, stretch.bos)) for ids in np.split(stretch.ids, [half])]
-    if asked.differs(both, np.concatenate(parts)).any():
+    backwards = asked.tokens.documents()[::-1]
+    scores = asked.model.log_probs(_documents(backwards, asked.tokens.bos))
+    again = np.split(scores, np.cumsum([len(document) for document in backwards])[:-1])
+    if asked.differs(np.concatenate(again[::-1]), asked.scored).any():
         return "a document's score depends on the document before it"
     return None
 
@@ -154,24 +198,31 @@ LAWS: dict[str, Law] = {
     "deterministic": deterministic,
     "documents apart": documents_apart,
 }
+_OF_STRETCHES = ("deterministic", "documents apart")  # alone: the text is scored again in them
 
 
-def broken_laws(model: LanguageModel, tokens: Tokens, seed: int = 0) -> dict[str, str]:
+def broken_laws(
+    model: LanguageModel, tokens: Tokens, seed: int = 0, scored: np.ndarray | None = None
+) -> dict[str, str]:
     """Law -> what is wrong, for the laws that a fitted model breaks on a text; empty where it keeps all.
 
-    tokens: one document or more, one token at least. seed: draws the places.
+    tokens: one document or more, one token at least. seed: draws the places. scored: (T,) nats, what the model has
+    given the tokens where they have been scored already.
     """
-    asked = Question.of(model, tokens, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    text = Question.of_text(model, tokens, rng, scored)
+    stretches = Question.of_stretches(model, tokens, rng)
     broken: dict[str, str] = {}
     for name, law in LAWS.items():
-        try:
-            wrong = law(asked)
-        except InputError as error:
-            wrong = str(error)
-        if wrong:
-            broken[name] = wrong
-            if law in (at_most_one, shape):  # the others could not even ask
-                break
+        for asked in (stretches,) if name in _OF_STRETCHES else (text, stretches):
+            try:
+                wrong = law(asked)
+            except InputError as error:
+                wrong = str(error)
+            if wrong:
+                broken.setdefault(name, wrong)
+        if broken and law in (at_most_one, shape):  # the others could not even ask
+            break
     return broken
 
 
@@ -201,8 +252,7 @@ def check_model(
 
 def _scores(model: LanguageModel, texts: list[Tokens]) -> list[np.ndarray]:
     """The scores of each text: of a model that is not adaptive, all in one go, as documents of one text."""
-    if model.traits.adaptive:
+    if model.traits.adaptive or not texts:
         return [model.log_probs(text) for text in texts]
-    lengths = [len(text) for text in texts]
-    together = Tokens(np.concatenate([t.ids for t in texts]), np.cumsum([0, *lengths[:-1]]), texts[0].bos)
-    return np.split(model.log_probs(together), np.cumsum(lengths)[:-1])
+    scores = model.log_probs(_documents([text.ids for text in texts], texts[0].bos))
+    return np.split(scores, np.cumsum([len(text) for text in texts])[:-1])

@@ -19,7 +19,7 @@ from lmbench.models import LanguageModel
 from lmbench.models.laws import broken_laws
 from lmbench.scoring.range_coder import Coder, Decoder, Encoder, cumulative_frequencies
 from lmbench.scoring.scorer import Scorer
-from lmbench.scoring.scores import LN2
+from lmbench.scoring.scores import LN2, Scores
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import EncodedText, Tokens, encode
 from lmbench.text.tokens import ends as ends_in
@@ -134,10 +134,10 @@ def extract(text: CanonicalText, unit: Unit, limit: int | None) -> CanonicalText
     return text.head(int(ends[limit - 1]))
 
 
-def certify(scorer: Scorer, corpus: Corpus, verified: int = 0) -> str | None:
+def certify(scorer: Scorer, corpus: Corpus, scores: Scores | None = None) -> str | None:
     """Why a model may not be ranked (Σ p ≠ 1, it looks ahead …), or None; the laws are asked at places of the whole test text.
 
-    verified: so many tokens are also coded into a file and decoded from it; the file must be as short as claimed.
+    scores: what the model has given the test text, which are then not asked for again.
     """
     text, read = corpus.text("test"), scorer.encode(corpus.text("test"))
     if read.canonical.text != text.text:
@@ -145,11 +145,5 @@ def certify(scorer: Scorer, corpus: Corpus, verified: int = 0) -> str | None:
             f"the text is scored as its tokenizer reads it, {read.canonical.chars:,} characters in place of "
             f"{text.chars:,}, which is another text"
         )
-    broken = broken_laws(scorer.model, read.tokens)
-    if verified and not broken:
-        proof = verify(scorer, text, verified)
-        if not proof.holds:
-            broken["verified"] = (
-                f"{proof.claimed_bits:.0f} bits claimed, the file of {proof.file_bits} {proof.verdict}"
-            )
+    broken = broken_laws(scorer.model, read.tokens, scored=None if scores is None else scores.log_probs)
     return "; ".join(broken.values()) or None

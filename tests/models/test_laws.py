@@ -11,7 +11,7 @@ from paths import GOLDEN
 from lmbench.corpora.corpus import load_corpus
 from lmbench.errors import InputError
 from lmbench.models import MODELS, make_model
-from lmbench.models.base import LanguageModel
+from lmbench.models.base import LanguageModel, Traits
 from lmbench.models.laws import LAWS, broken_laws, check_model
 from lmbench.models.uniform import Uniform
 from lmbench.scoring.scorer import Scorer, load_model
@@ -164,6 +164,50 @@ def test_an_adaptive_model_that_reads_ahead_is_found_out():
     ids = np.random.default_rng(0).integers(0, 12, 2000).astype(np.int32)
     model = LateCheat(how="reads ahead").fit(ids, vocab_size=12)
     assert "causal" in broken_laws(model, Tokens(ids, np.array([0, 500, 900])))
+
+
+@dataclass(kw_only=True, eq=False)
+class Reading(Uniform):
+    """Uniform; counts the tokens that it is made to read, those before a distribution included."""
+
+    kind: str = "documents"
+    read: int = 0
+
+    @property
+    def traits(self):
+        return Traits(adaptive=self.kind != "documents")
+
+    def _log_probs(self, tokens):
+        self.read += len(tokens)
+        return super()._log_probs(tokens)
+
+    def _next_log_probs(self, contexts, bos):
+        self.read += sum(map(len, contexts))
+        return super()._next_log_probs(contexts, bos)
+
+
+class ReadingOn(Reading):
+    def _next_after(self, tokens):
+        self.read += len(tokens)
+        return self._next_log_probs([[]], -1)[0]
+
+
+@pytest.mark.parametrize("starts", [[0], [0, 50_000, 52_000, 99_000]])
+@pytest.mark.parametrize("model", [Reading(), Reading(kind="candidates"), ReadingOn(kind="foretelling")])
+def test_the_laws_read_about_as_much_as_scoring_the_text_does(model, starts):
+    tokens = Tokens(np.arange(100_000, dtype=np.int32) % 60, np.array(starts))
+    model.fit(tokens.ids, vocab_size=60)
+    scored = model.log_probs(tokens)
+    model.read = 0
+    assert not broken_laws(model, tokens, scored=scored)
+    assert model.read < 1.3 * len(tokens)
+
+
+def test_scores_that_the_model_does_not_give_break_a_law():
+    tokens = Tokens.of(np.arange(2000, dtype=np.int32) % 12)
+    model = Uniform().fit(tokens.ids, vocab_size=12)
+    assert not broken_laws(model, tokens, scored=model.log_probs(tokens))
+    assert "one distribution" in broken_laws(model, tokens, scored=model.log_probs(tokens) / 2)
 
 
 @pytest.mark.parametrize("how", ["one distribution", "causal"])

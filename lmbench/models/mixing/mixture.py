@@ -64,6 +64,10 @@ class Mixture(LanguageModel):
             components=self.of,
         )
 
+    @property
+    def scores_candidates(self) -> bool:
+        return any(component.scores_candidates for component in self.components)
+
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         assert valid is not None  # fit has seen to it
         for label, component in zip(self.of, self.components, strict=True):
