@@ -28,7 +28,8 @@ from lmbench.text.vocab import Vocab
 class Scorer:
     """A fitted model with all that it takes to score a text: unit, vocabulary, speller, and how texts are made.
 
-    types: the distinct training tokens, from which the speller learns.
+    types: the distinct tokens from which the speller learns: those of the training text, or, where the model learns from
+    none, its own.
     """
 
     model: LanguageModel
@@ -75,9 +76,8 @@ class Scorer:
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
         about |= {"train": corpus.train.fingerprint if learns else ""}
         about |= {"valid": corpus.valid.fingerprint if learns and corpus.valid is not None else ""}
-        return cls(
-            model, cut, vocab, corpus.normalise, corpus.documents, types.tokens[1:] or vocab.tokens[1:], about
-        )
+        known = types if learns else vocab  # a speller learns from what its model has seen
+        return cls(model, cut, vocab, corpus.normalise, corpus.documents, known.tokens[1:], about)
 
     @cached_property
     def speller(self) -> Speller:

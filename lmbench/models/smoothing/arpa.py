@@ -37,6 +37,9 @@ class ArpaModel(BackoffModel):
     """
 
     file: str = option("", "an ARPA file, packed by gzip or not")
+    strict: bool = option(
+        False, "refuse what is not written as KenLM and SRILM write it, instead of noting it"
+    )
 
     def __post_init__(self) -> None:
         if not self.file:
@@ -50,11 +53,15 @@ class ArpaModel(BackoffModel):
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         r"""``<unk>``, ``\n``, then the file's words in its order."""
-        self._read = read_arpa(self.file)  # kept for the fit that follows: a pipe can be read only once
+        self._read = self._arpa()  # kept for the fit that follows: a pipe can be read only once
         return Vocab.from_list(_words(self._read, self.file))
 
+    def _arpa(self) -> Arpa:
+        arpa = read_arpa(self.file, self.strict)
+        return arpa if self.strict else within_sentences(arpa, self.file)
+
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
-        arpa = read_arpa(self.file) if self._read is None else self._read
+        arpa = self._arpa() if self._read is None else self._read
         self._read = None
         vocab, table = from_arpa(arpa, self.file)
         if self.vocab_size > len(vocab):
@@ -63,7 +70,8 @@ class ArpaModel(BackoffModel):
                 "encode it with the model's own vocabulary()"
             )
         self.vocab_size = len(vocab)
-        if UNK not in arpa.words:
+        self.notes += arpa.notes
+        if UNK not in _spelt(arpa):
             self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
         self._check_sums(table, vocab)
         self.table = table
@@ -82,15 +90,19 @@ class ArpaModel(BackoffModel):
             if k > 1:
                 context = table.ngrams(k - 1)[first].tolist()
                 where = f"after {shown(' '.join('<s>' if i == 1 else vocab.tokens[i] for i in context))}"
-            told = f"{self.file}: the probabilities {where} sum to {total[first]:.4g}"
+            message = f"{self.file}: the probabilities {where} sum to {total[first]:.4g}"
             if absent.any():
-                raise InputError(f"{told}, as its backoff weight is missing or 0; get the file with weights")
-            self.notes.append(f"{told}, not 1; the scores are not those of a distribution")
+                raise InputError(
+                    f"{message}, as its backoff weight is missing or 0; get the file with weights"
+                )
+            self.notes.append(f"{message}, not 1; the scores are not those of a distribution")
             return
 
 
 def _spelt(arpa: Arpa) -> list[str]:
-    return [UNK if word == "<UNK>" else word for word in arpa.words]
+    """The words, the marks among them in small letters, as KenLM and SRILM write them: ``<UNK>`` is ``<unk>``."""
+    marks = {UNK, "<s>", "</s>"}
+    return [mark if word[:1] == "<" and (mark := word.lower()) in marks else word for word in arpa.words]
 
 
 def _words(arpa: Arpa, name: str) -> list[str]:
@@ -99,11 +111,37 @@ def _words(arpa: Arpa, name: str) -> list[str]:
     for mark in ("<s>", "</s>"):
         if mark not in spelt:
             raise InputError(f"{name} has no {mark} among its 1-grams; train it with sentence markers")
-    if spelt.count(UNK) > 1:
-        raise InputError(
-            f"{name} has both {UNK} and <UNK> among its 1-grams; only one can be the unknown word"
-        )
+    for mark in (UNK, "<s>", "</s>"):
+        if spelt.count(mark) > 1:
+            written = [word for word in arpa.words if word.lower() == mark]
+            raise InputError(f"{name} has both {' and '.join(written)} among its 1-grams; take one out")
     return [UNK, "\n", *(word for word in spelt if word not in (UNK, "<s>", "</s>"))]
+
+
+def within_sentences(arpa: Arpa, name: str) -> Arpa:
+    """The n-grams that can be met: none that goes on after ``</s>`` or comes to ``<s>``, as toolkits that take a text for
+    one sequence write them. They are left out, with a note."""
+    _words(arpa, name)
+    spelt = _spelt(arpa)
+    begin, end = spelt.index("<s>"), spelt.index("</s>")
+    keep = [np.ones(len(arpa.words), dtype=bool)]
+    keep += [~_crossing(rows, begin, end) for rows in arpa.ngrams[1:]]
+    dropped = sum(int((~kept).sum()) for kept in keep)
+    if not dropped:
+        return arpa
+    k, kept = next((k, kept) for k, kept in enumerate(keep, 1) if not kept.all())
+    what = f"{dropped:,} n-gram{'s' * (dropped > 1)} across the ends of sentences, such as {_named(arpa, k, ~kept)}"
+    ngrams, probs, backoffs = (
+        tuple(column[kept] for column, kept in zip(columns, keep, strict=True))
+        for columns in (arpa.ngrams, arpa.log10_probs, arpa.log10_backoffs)
+    )
+    return Arpa(arpa.words, ngrams, probs, backoffs, (*arpa.notes, f"{name}: {what}, left out"))
+
+
+def _crossing(rows: np.ndarray, begin: int, end: int) -> np.ndarray:
+    """(N,) bool: which of (N, k) n-grams come to ``<s>`` or go on after ``</s>``."""
+    crossing: np.ndarray = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
+    return crossing
 
 
 def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
@@ -125,7 +163,7 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
     table = Backoff(size, last, begins, (np.ones(1), probs), (np.ones(1), backoffs))
     rest = []  # the n-grams of each order from the next one up
     for k, rows in enumerate(arpa.ngrams[1:], 2):
-        wrong = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
+        wrong = _crossing(rows, begin, end)
         if wrong.any():
             raise InputError(f"{name}: the {k}-gram {_named(arpa, k, wrong)} crosses the end of a sentence")
         rest.append(new[rows])
@@ -138,6 +176,7 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
         probs, backoffs = np.full(len(needed), np.nan), np.ones(len(needed))
         probs[ranks[0]] = 10.0 ** arpa.log10_probs[k - 1]
         backoffs[ranks[0]] = 10.0 ** arpa.log10_backoffs[k - 1]
+        backoffs[needed % size == 1] = 1.0  # after </s> a sentence begins: no context reaches back across it
         number = np.bincount(ranks[0], minlength=1)
         if number.max() > 1:
             twice = _named(arpa, k, number[ranks[0]] > 1)

@@ -2,6 +2,7 @@ r"""The ARPA reader and writer, against files that KenLM wrote and what its ``qu
 
 import gzip
 import os
+import re
 import tempfile
 import threading
 from itertools import product
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 from paths import GOLDEN
 from readers import arpa_scores, damaged_arpa
 
+from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
 from lmbench.models.smoothing.arpa import from_arpa, to_arpa
 from lmbench.models.smoothing.arpa_file import Arpa, format_arpa, parse_arpa, read_arpa, write_arpa
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.speller import Speller
 from lmbench.text.canonical import canonical_text
 from lmbench.text.tokens import Tokens, encode
 from lmbench.text.units import unit_named
@@ -126,7 +129,7 @@ def test_words_that_the_format_cannot_hold_are_refused(word, tmp_path):
 
 BROKEN = {
     "a count too high": (("ngram 2=3", "ngram 2=4"), "line 16: there are 3 2-grams, but the header says 4"),
-    "a count too low": (("ngram 2=3", "ngram 2=2"), "more than the 2 2-grams"),
+    "a count too low": (("ngram 2=3", "ngram 2=2"), "line 16: there are 3 2-grams, but the header says 2"),
     "unigrams too few": (("ngram 1=5", "ngram 1=6"), "there are 5 1-grams"),
     "an order skipped": (("ngram 2=3", "ngram 3=3"), "line 3: 'ngram 2=COUNT' should stand"),
     "no counts": (("ngram 1=5\nngram 2=3\n", ""), "'ngram 1=COUNT'"),
@@ -139,7 +142,7 @@ BROKEN = {
     "a backoff that is no number": (("-0.125", "-0.1.2"), "line 9: the backoff '-0.1.2' is not a number"),
     "digits with a line": (("-0.25\ta", "-0_1\ta"), "line 9: the probability '-0_1' is not a number"),
     "digits of another script": (("-0.125", "-٣"), "line 9: the backoff '-٣' is not a number"),
-    "a missing backoff": (("a\t-0.125", "a\t"), "line 9: the backoff '' is not a number"),
+    "a missing backoff": (("a\t-0.125", "a\t"), "line 9: 'log10 probability, tab, 1 word"),
     "p above 1": (("-0.25\ta", "0.25\ta"), "line 9: a log10 probability of 0.25 is a probability above 1"),
     "a backoff at the highest order": (("a b", "a b\t-0.5"), "line 14: a backoff of -0.5"),
     "no tab": (("-0.5\ta b", "-0.5 a b"), "line 14"),
@@ -157,18 +160,37 @@ BROKEN = {
     "a backoff of more than can be": (("-0.125", "31"), "line 9: the backoff is 31"),
     "no end": (("\\end\\\n", ""), "cut off"),
     "cut in a section": (("-0.5\ta b\n-0.75\ta </s>\n\n\\end\\\n", ""), "cut off"),
-    "another end": (("\\end\\", "end"), "\\end\\ should stand here"),
+    "another end": (("\\end\\", "end"), "it does not end in \\end\\"),
+    "another mark": (("\\end\\", "\\3-grams:"), "\\end\\ should stand here"),
+    "a word that is lacking": (("\ta\t-0.125", "\t\t-0.125"), "line 9: 'log10 probability, tab, 1 word"),
     "another beginning": (("\\data\\", "data"), "begins with \\data\\, not 'data'"),
     "iARPA": (("\\data\\", "iARPA\n\\data\\"), "IRSTLM"),
 }
 
 
+ODD = {
+    "a count too high": "there are 3 2-grams, but the header says 4; those that stand there count, in 1 line, line 16 first",
+    "a count too low": "there are 3 2-grams, but the header says 2; those that stand there count, in 1 line, line 16 first",
+    "unigrams too few": "there are 5 1-grams, but the header says 6",
+    "no tab": "blanks for tabs, in 1 line, line 14 first",
+    "a missing backoff": "blanks at the ends of lines, in 1 line, line 9 first",
+    "a blank line in a section": "a blank line among n-grams, in 1 line, line 14 first",
+    "a backoff at the highest order": "a backoff, though no n-gram is longer than 2 words, passed over, in 1 line",
+}
+
+
 @pytest.mark.parametrize("what", BROKEN)
-def test_what_is_broken_is_diagnosed(what):
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_broken_is_diagnosed(what, strict):
     (old, new), message = BROKEN[what]
     assert old in SMALL
+    text = SMALL.replace(old, new, 1)
+    if not strict and what in ODD:
+        (note,) = parse_arpa(text, "model.arpa").notes
+        assert note.startswith(f"model.arpa: {ODD[what]}")
+        return
     with pytest.raises(InputError) as error:
-        parse_arpa(SMALL.replace(old, new, 1), "model.arpa")
+        parse_arpa(text, "model.arpa", strict)
     assert message in str(error.value)
     assert str(error.value).startswith("model.arpa")
     assert "\n" not in str(error.value)
@@ -222,6 +244,174 @@ def test_a_pipe_is_read_once(tmp_path):
     model, encoded = loaded(tmp_path / "pipe", canonical_text(["a b"], "none", "line"))
     writer.join()
     assert np.isfinite(model.log_probs(encoded.tokens)).all()
+
+
+# As other toolkits write them ------------------------------------------------------------------------
+
+FOX = """\\data\\
+ngram 1=6
+ngram 2=7
+
+\\1-grams:
+-1.0000000\t<unk>\t0
+-99\t<s>\t-0.3424227
+-0.5228787\t</s>
+-0.5228787\tred\t-0.3679768
+-0.8239087\tblue\t-0.3273589
+-0.8239087\tfox\t-0.2041200
+
+\\2-grams:
+-0.3010300\t<s> red
+-0.6020600\t<s> blue
+-0.2218487\tred fox
+-1.0000000\tred blue
+-0.2218487\tblue fox
+-0.2218487\tfox </s>
+-0.8239087\tfox red
+
+\\end\\
+"""
+FOX_TEXT = canonical_text(["red fox\nblue fox red\nfox blue\nzebra fox\n"], "none", "line")
+FOX_PERPLEXITY = 4.682472597724976  # as KenLM's query says of the two
+
+
+def _changed(*changes):
+    text = FOX
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+_UNKLESS = _changed(("ngram 1=6", "ngram 1=5"), ("-1.0000000\t<unk>\t0\n", ""))
+TOOLKITS = {  # what they write: the file, and what each note says
+    "as KenLM": (FOX, []),
+    "text before (CMU)": (
+        f"Made by a toolkit\n\nGood-Turing\n{FOX}",
+        ["text before .*, in 3 lines, line 1 first"],
+    ),
+    "a blank line before (SRILM)": (f"\n{FOX}", []),
+    "blanks for tabs (QuickLM)": (FOX.replace("\t", " "), ["blanks for tabs, in 13 lines, line 6 first"]),
+    "a blank after the number (CMU)": (
+        _changed(*((f"7\t{word}", f"7 {word}") for word in ("</s>", "red", "blue", "fox"))),
+        ["blanks for tabs, in 8 lines, line 8 first"],
+    ),
+    "tabs between words": (_changed(("fox red", "fox\tred")), ["blanks for tabs, in 1 line, line 20 first"]),
+    "numbers in columns": (
+        _changed(("-1.0000000\t", "  -1.0000000\t  ")),
+        ["blanks for tabs, in 2 lines, line 6 first"],
+    ),
+    "trailing blanks": (
+        "\n".join(line and line + " " for line in FOX.split("\n")),
+        ["blanks at the ends of lines, in 13 lines, line 6 first"],
+    ),
+    "trailing tabs (MITLM)": (
+        _changed(("<s> red\n", "<s> red\t\n"), ("</s>\n-0.52", "</s>\t\n-0.52")),
+        ["blanks at the ends of lines, in 2 lines, line 8 first"],
+    ),
+    "blank lines inside": (
+        _changed(("</s>\n-0.52", "</s>\n\n \t\n-0.52")),
+        ["a blank line .*, in 2 lines, line 9"],
+    ),
+    "IRSTLM": (
+        _changed(("=", "=\t"), ("\n\n\\", "\n\\"), ("-1.0000000\t<unk>\t0", "-1.0000000 <unk>")),
+        ["blanks among the counts, in 2 lines, line 2", "blanks for tabs, in 1 line, line 5"],
+    ),
+    "blanks around the sign": (_changed(("=", " = ")), ["blanks among the counts, in 2 lines"]),
+    "counts before pruning (IRSTLM)": (
+        _changed(("2=7", "2=1000000007")),
+        ["there are 7 2-grams, but the header says 1,000,000,007; .*, in 1 line, line 21 first"],
+    ),
+    "no blank line before the end": (_changed(("\n\n\\end", "\n\\end")), []),
+    "an empty section that lacks": (
+        _changed(("2=7\n", "2=7\nngram 3=0\n")),
+        [r"no section .3-grams:, of which there are 0"],
+    ),
+    "an empty section": (_changed(("2=7\n", "2=7\nngram 3=0\n"), ("\\end", "\\3-grams:\n\n\\end")), []),
+    "</s> <s> (SRILM on one line)": (
+        _changed(("2=7", "2=8"), ("fox red\n", "fox red\n-0.0044\t</s> <s>\n")),
+        ["1 n-gram across the ends of sentences, such as '</s> <s>', left out"],
+    ),
+    "across sentences (CMU)": (
+        _changed(
+            ("2=7", "2=8\nngram 3=2"),
+            ("fox red\n", "fox red\n-0.0044\t</s> <s>\t-0.1\n"),
+            ("\\end", "\\3-grams:\n-0.1\tfox </s> <s>\n-0.2\t</s> <s> red\n\n\\end"),
+        ),
+        ["3 n-grams across the ends of sentences, such as '</s> <s>', left out"],
+    ),
+    "weights on </s>": (
+        _changed(("fox </s>", "fox </s>\t-0.3"), ("2=7", "2=7\nngram 3=0"), ("\\end", "\\3-grams:\n\n\\end")),
+        [],
+    ),
+    "<UNK> (CMU, Kaldi)": (_changed(("<unk>", "<UNK>")), []),
+    "<Unk>": (_changed(("<unk>", "<Unk>")), []),
+    "<S> and </S>": (_changed(("<s>", "<S>"), ("</s>", "</S>")), []),
+    "p of <s> as any word's (CMU)": (_changed(("-99", "-0.6")), []),
+    "p of <s> just above 1": (
+        _changed(("-99", "1.1920929e-07")),
+        ["a log10 probability just above 0, .*, in 1 line"],
+    ),
+    "-inf for <s> (OpenGrm)": (_changed(("-99", "-inf")), []),
+    "capital exponents": (_changed(("-1.0000000", "-1.0E+00")), []),
+    "a byte-order mark and Windows line ends": ("\ufeff" + FOX.replace("\n", "\r\n"), []),
+    "weights at the highest order": (
+        _changed(("red fox", "red fox\t-0.7")),
+        ["a backoff, though no n-gram is longer"],
+    ),
+}
+
+
+@pytest.mark.parametrize("toolkit", TOOLKITS)
+@pytest.mark.parametrize("documents", ["line", "stream"])
+def test_files_are_read_as_other_toolkits_mean_them(toolkit, documents, tmp_path):
+    text, notes = TOOLKITS[toolkit]
+    path = tmp_path / "fox.arpa"
+    path.write_bytes(text.encode())
+    model, encoded = loaded(path, canonical_text([FOX_TEXT.text], "none", documents))
+    np.testing.assert_allclose(np.exp(-model.log_probs(encoded.tokens).mean()), FOX_PERPLEXITY, rtol=1e-7)
+    assert len(model.notes) == len(notes), model.notes
+    for note, expected in zip(model.notes, notes, strict=True):
+        assert re.match(f"{re.escape(str(path))}: {expected}", note)
+    strict = make_model("arpa", file=str(path), strict=True)
+    if notes:
+        with pytest.raises(InputError, match=re.escape(str(path))):
+            strict.fit([], vocab_size=len(strict.vocabulary(Vocab())))
+    else:
+        strict.fit([], vocab_size=len(strict.vocabulary(Vocab())))
+        assert strict.log_probs(encoded.tokens).tolist() == model.log_probs(encoded.tokens).tolist()
+
+
+def test_weights_of_contexts_that_do_not_occur_change_nothing(tmp_path):
+    """'a </s>' as a context: after the end of a sentence stands <s>, whatever the weight that the file has."""
+    trigram = SMALL.replace("2=3\n", "2=3\nngram 3=1\n").replace(
+        "\n\\end", "\n\\3-grams:\n-0.1\t<s> a b\n\n\\end"
+    )
+    scores = []
+    for text in (trigram, trigram.replace("a </s>", "a </s>\t-0.3")):
+        (tmp_path / "weights.arpa").write_text(text)
+        model, encoded = loaded(tmp_path / "weights.arpa", canonical_text(["a\nb a\nb\n"], "none", "stream"))
+        scores.append((model.log_probs(encoded.tokens) / np.log(10)).tolist())
+    assert scores[0] == scores[1]
+    # b after 'a </s>', that is after <s>: the weight of <s>, the unigram
+    assert scores[0][2] == pytest.approx(-0.5 - 1)
+
+
+def test_text_that_has_no_data_is_no_model():
+    with pytest.raises(InputError, match=r"line 1: an ARPA file begins with \\data\\, not 'the ferry'"):
+        parse_arpa("the ferry\nleaves at nine\n")
+
+
+def test_unknown_words_are_charged_by_the_words_of_the_file(tmp_path):
+    """Whatever text stands beside it: bits per character depend on the model and the test text alone."""
+    (tmp_path / "fox.arpa").write_text(FOX)
+    charged = []
+    for train in ("", "x\n", "zebra zebras\n", "今天天气很好\n"):
+        corpus = Corpus("fox", canonical_text([train], "none", "line"), None, FOX_TEXT, "none", "line")
+        model = make_model("arpa", file=str(tmp_path / "fox.arpa"))
+        charged.append(Scorer.fit(model, corpus, "word").score(FOX_TEXT).spelling.sum())
+    own = Speller.fit(Vocab(["red", "blue", "fox", "\n"]), "word").log_probs(["zebra"])
+    assert charged == [own.sum()] * 4
 
 
 # The model -------------------------------------------------------------------------------------------
