@@ -56,19 +56,27 @@ def raw_documents(files: Iterable[Path], field: str | None = None) -> Iterator[s
     """
     rows = False
     for file in files:
-        kind = _kind(file)
-        if kind in ROWS or (field is not None and str(file) == "-"):
-            rows = True
-            yield from _json_rows(file, field or FIELD)
-        elif kind == ".parquet":
-            rows = True
-            yield from _parquet_rows(file, field or FIELD)
-        else:
+        if not is_rows(file, field):
             yield read_text(file)
+            continue
+        rows = True
+        yield from (_parquet_rows if _kind(file) == ".parquet" else _json_rows)(file, field or FIELD)
     if field is not None and not rows:
-        raise InputError(
-            f"field {field} is of JSON lines and Parquet; the files are plain text, leave it out"
-        )
+        raise of_rows_alone(field)
+
+
+def of_rows_alone(field: str) -> InputError:
+    """The error of a field that is named where no file has fields."""
+    return InputError(f"field {field} is of JSON lines and Parquet; the files are plain text, leave it out")
+
+
+def is_rows(file: Path, field: str | None = None) -> bool:
+    """Whether a file is a table with a text a row (JSON lines, Parquet), and not one plain text.
+
+    >>> is_rows(Path("posts.jsonl.gz")), is_rows(Path("-")), is_rows(Path("-"), field="body")
+    (True, False, True)
+    """
+    return _kind(file) in (*ROWS, ".parquet") or (field is not None and str(file) == "-")
 
 
 def stem_of(path: Place | Sequence[Place]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, overload
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from lmbench.scoring.generation import generate
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
-from lmbench.text.canonical import CanonicalText
+from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, Tokens, encode
 from lmbench.text.units import Unit
 from lmbench.text.vocab import Vocab
@@ -90,9 +90,34 @@ class Scorer:
             return encode(text, self.unit, self.vocab)
         return text if text.vocab is self.vocab else encode(text.canonical, self.unit, self.vocab)
 
-    def score(self, text: CanonicalText | EncodedText) -> Scores:
-        """Charges the model for every character of a text."""
-        encoded = self.encode(text)
+    def read(self, text: str) -> CanonicalText:
+        """A string normalised and divided as the training text was; of a model of lines, its last line is ended."""
+        return canonical_text([text], self.normalise, self.documents)
+
+    @overload
+    def score(self, text: str | CanonicalText | EncodedText) -> Scores: ...
+
+    @overload
+    def score(self, text: Sequence[str]) -> list[Scores]: ...
+
+    def score(self, text: str | CanonicalText | EncodedText | Sequence[str]) -> Scores | list[Scores]:
+        """Charges the model for every character of a text; of a list of texts, for each by itself.
+
+        Strings are read as the training text was (``read``); a canonical or encoded text is taken as it stands. An empty text
+        has no tokens, and its bits per character are nan. Many lines at once: ``scoring.lines.score_each_line``.
+
+        >>> from lmbench.corpora.corpus import Documents
+        >>> scorer = Scorer.fit(make_model("uniform"), Corpus.of(Documents(["abc " * 9]), test=0.0, valid=0.0))
+        >>> scorer.score("cab").perplexity, [len(scores) for scores in scorer.score(["a", "bc", ""])]
+        (5.0, [1, 2, 0])
+        """
+        if isinstance(text, str):
+            return self._score(self.encode(self.read(text)))
+        if isinstance(text, (CanonicalText, EncodedText)):
+            return self._score(self.encode(text))
+        return [self._score(self.encode(self.read(one))) for one in text]
+
+    def _score(self, encoded: EncodedText) -> Scores:
         canonical, oov = encoded.canonical, encoded.oov
         log_probs = self.model.log_probs(encoded.tokens)
         spelling = np.zeros(len(log_probs))
@@ -163,10 +188,11 @@ class Scorer:
         """Reads a saved scorer back, bit for bit. Raises InputError where the file is foreign or damaged.
 
         The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
-        everything at once, now.
+        everything at once, now. An ARPA file (``.arpa``, ``.arpa.gz``) is read as its toolkit meant it: lines of words, which
+        blanks of every kind divide.
         """
         if str(path).endswith((".arpa", ".arpa.gz")):
-            raise InputError(f"{path} is n-grams alone; score them with --model arpa -o file={path}")
+            return cls._of_arpa(path)
         facts, columns = open_arrays(path)
         if facts.get("format") != FORMAT:
             raise InputError(
@@ -202,6 +228,13 @@ class Scorer:
             raise InputError(
                 f"{path} does not hold what its model is made of ({what}); fit it anew"
             ) from error
+
+
+    @classmethod
+    def _of_arpa(cls, path: str | Path) -> Self:
+        nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
+        corpus = Corpus(Path(path).stem, nothing, None, None, "whitespace", "line")
+        return cls.fit(make_model("arpa", file=str(path)), corpus, "word")
 
 
 class _Header(msgspec.Struct):

@@ -88,7 +88,16 @@ class Scores:
 
 def exp_mean(log_probs: np.ndarray) -> float:
     """exp of the mean negative log-probability: inf where some p = 0 or where it overflows, nan of none."""
-    if not len(log_probs):
+    return perplexity_of(float(log_probs.sum()), len(log_probs))
+
+
+def perplexity_of(log_prob: float, tokens: int) -> float:
+    """exp(-log_prob / tokens), log_prob in nats: inf where some p = 0 or where it overflows, nan of no tokens.
+
+    >>> round(perplexity_of(-3 * math.log(7), 3), 9), perplexity_of(-math.inf, 3)
+    (7.0, inf)
+    """
+    if not tokens:
         return math.nan
-    mean = -float(log_probs.mean())
+    mean = -log_prob / tokens
     return math.exp(mean) if mean < 700 else math.inf

@@ -32,23 +32,26 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return decode_utf8(read_unpacked(path), str(path))
 
 
-def decode_utf8(data: bytes, name: str) -> str:
-    """Bytes as text; ``name`` is what the error calls them. A leading byte-order mark is dropped."""
+def decode_utf8(data: bytes, name: str, offset: int = 0) -> str:
+    """Bytes as text; ``name`` is what the error calls them. A leading byte-order mark is dropped.
+
+    offset: how many bytes of the file stood before them.
+    """
     if not data:
         raise InputError(f"{name} is empty; give a text file")
-    if data[:2] == b"\x1f\x8b":
+    if not offset and data[:2] == b"\x1f\x8b":
         raise InputError(f"{name} looks like a gzip file; unpack it first (gunzip {name})")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if not offset and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{name} is UTF-16; convert it first (iconv -f UTF-16 -t UTF-8)")
     nul = data.find(b"\0")
     if nul >= 0:
-        raise InputError(f"{name} is a binary file (a zero byte at offset {nul}); give UTF-8 text")
+        raise InputError(f"{name} is a binary file (a zero byte at offset {offset + nul}); give UTF-8 text")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8" if offset else "utf-8-sig")
     except UnicodeDecodeError as error:
-        start = error.start + (3 if data[:3] == b"\xef\xbb\xbf" else 0)
+        start = error.start + (3 if not offset and data[:3] == b"\xef\xbb\xbf" else 0)
         raise InputError(
-            f"{name} is not UTF-8: byte 0x{data[start]:02x} at offset {start}; "
+            f"{name} is not UTF-8: byte 0x{data[start]:02x} at offset {offset + start}; "
             "convert it first (iconv -f LATIN1 -t UTF-8)"
         ) from None
 

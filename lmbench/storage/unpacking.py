@@ -50,7 +50,10 @@ def read_unpacked(path: str | os.PathLike[str]) -> bytes:
 @contextlib.contextmanager
 def _raw(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     if str(path) == "-":
-        yield io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
+        source = sys.stdin.buffer
+        # A buffer over a buffer waits until it is full; what a program is still writing is wanted as it comes.
+        source = source.raw if isinstance(source, io.BufferedReader) else source
+        yield io.BufferedReader(cast(io.RawIOBase, source))
         return
     with open(path, "rb") as stream:
         yield stream
