@@ -21,6 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # torch's threads wait for each other awake at first: on a busy machine, long waits double the time of a training.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
+from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.models import fit, generate, models, score
 from lmbench.cli.power import power
 from lmbench.cli.runs import diff, export, init, run, study, suites
@@ -87,5 +88,21 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
-for command in (run, init, suites, power, score, fit, generate, zipf, study, corpora, models, diff, export):
+for command in (
+    run,
+    init,
+    suites,
+    power,
+    score,
+    fit,
+    rank,
+    next_tokens,
+    generate,
+    zipf,
+    study,
+    corpora,
+    models,
+    diff,
+    export,
+):
     lmbench.add_command(command)

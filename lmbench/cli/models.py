@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
 from lmbench.cli.options import (
     corpus_of,
     json_option,
@@ -127,7 +128,9 @@ def _need(name: str | None) -> str:
 
 @click.command()
 @with_options(model_options)
-@click.option("--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote.")
+@click.option(
+    "--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote, or an ARPA file."
+)
 @click.option("--test", metavar="FILE", help="The text to score.")
 @click.option(
     "--tokens", "tokens_file", metavar="FILE", help="Writes a row a token; FILE.parquet: as Parquet."
@@ -141,6 +144,8 @@ def _need(name: str | None) -> str:
     help="Codes the text (its first N tokens) into a file, decodes it, and sets the file beside the claim; exits with 1 where it is longer.",
 )
 @click.option("--given", metavar="CONTEXT", help="Scores each line of the text as what follows this context.")
+@click.option("--each", type=click.Choice(EACH), help="Prints a row for each line or document, as it comes.")
+@click.option("--format", "table", type=click.Choice(FORMATS), help="Of --each. Default: tsv.")
 @json_option
 @quiet_option
 def score(
@@ -158,6 +163,8 @@ def score(
     tokens_file: str | None,
     verify: int | None,
     given: str | None,
+    each: str | None,
+    table: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -169,9 +176,14 @@ def score(
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
     from lmbench.scoring.evaluation import score_run, verified
-    from lmbench.scoring.scorer import Scorer
     from lmbench.scoring.token_file import write_tokens
 
+    if table is not None and each is None:
+        raise InputError("--format is of --each line|document; give both")
+    if each is not None and (as_json or tokens_file is not None or verify is not None or given is not None):
+        raise InputError(
+            "--each prints rows and nothing else (--format jsonl: as JSON); leave --json, --tokens, --verify and --given out"
+        )
     if given is not None and test is None:
         raise InputError("--given needs --test FILE: the continuations, a line each (-: standard input)")
     if saved is not None:
@@ -179,22 +191,29 @@ def score(
             raise InputError("--load brings its own model; leave --model and --train out")
         if test is None:
             raise InputError("--test is missing; give the text to score")
-        scorer, fit_seconds = Scorer.load(saved), None
+        scorer, fit_seconds = loaded(saved), None
         if given is not None:
             return score_given(scorer, given, test, field, as_json)
+        if each is not None:
+            return score_each(scorer, each, test, table or "tsv", field, scorer.normalise)
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
         _words(corpus, scorer.unit.name, scorer.normalise)
     else:
-        held = None if given is not None else test
+        apart = test is not None and not (given is None and each is None)  # read as it comes, later
+        documents = "line" if each == "line" and documents is None else documents
+        held = None if apart else test
         corpus = _corpus(
-            _need(name), options, train, valid, held, unit, normalise, documents, field, given is None
+            _need(name), options, train, valid, held, unit, normalise, documents, field, not apart
         )
-        if given is None:
+        if not apart:
             corpus.text("test")
         scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
     if given is not None:
         return score_given(scorer, given, test or "", field, as_json)
+    if each is not None:
+        text_or_place = corpus.text("test") if test is None else test
+        return score_each(scorer, each, text_or_place, table or "tsv", field, normalise)
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)

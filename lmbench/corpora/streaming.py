@@ -9,7 +9,7 @@ from lmbench.corpora.files import is_rows, of_rows_alone, raw_documents
 from lmbench.storage.files import decode_utf8
 from lmbench.storage.unpacking import unpacked
 
-BATCH = 1 << 18  # bytes of lines, or characters of documents, that are handed on together
+BATCH = 1 << 20  # bytes of lines, or characters of documents, that are handed on together
 
 
 def batches_of_lines(

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from lmbench.corpora.corpus import SPLITS, Corpus
 from lmbench.text.canonical import canonical_text
-from lmbench.text.oddities import oddities
+from lmbench.text.oddities import Oddity, oddities
+
+TIDIED = "blanks divide words here, as in KenLM's query: the texts are read with --normalise whitespace"
 
 
 def lines_of_words(corpus: Corpus) -> tuple[Corpus, list[str]]:
@@ -20,9 +22,7 @@ def lines_of_words(corpus: Corpus) -> tuple[Corpus, list[str]]:
     if blank and corpus.normalise == "none" and corpus.documents == "line":
         tidied = {s: canonical_text([part.text], "whitespace", "line") for s, part in parts.items()}
         read = replace(corpus, normalise="whitespace", **tidied)  # type: ignore[arg-type]
-        notes.append(
-            "blanks divide words here, as in KenLM's query: the texts are read with --normalise whitespace"
-        )
+        notes.append(TIDIED)
     return read, notes
 
 
@@ -32,11 +32,15 @@ def remarks(corpus: Corpus) -> list[str]:
     # A text that is scored by a loaded model stands in two places, and is told of once.
     parts = {id(part): (s, part) for s in SPLITS if (part := getattr(corpus, s)) is not None}
     for split, part in parts.values():
-        for oddity in oddities(part.text):
-            advice = "--normalise whitespace makes single spaces of them"
-            if oddity.kind == "mark":
-                advice = "models mark sentences themselves (--documents line): take them out of the text"
-            if oddity.kind == "wide":
-                advice += "; under none they are parts of words"
-            said.append(f"{split} text: {oddity}; {advice}")
+        said += [remark(split, oddity) for oddity in oddities(part.text)]
     return said
+
+
+def remark(split: str, oddity: Oddity) -> str:
+    """What there is to say of one oddity of a text, and what may be done."""
+    advice = "--normalise whitespace makes single spaces of them"
+    if oddity.kind == "mark":
+        advice = "models mark sentences themselves (--documents line): take them out of the text"
+    if oddity.kind == "wide":
+        advice += "; under none they are parts of words"
+    return f"{split} text: {oddity}; {advice}"

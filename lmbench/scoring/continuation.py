@@ -8,7 +8,7 @@ import numpy as np
 
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2, Scores
-from lmbench.text.canonical import CanonicalText, canonical_text
+from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import Tokens
 
 
@@ -64,10 +64,7 @@ def first_after(scores: Scores, cut: int) -> int:
 
 def as_read(scorer: Scorer, raw: str) -> CanonicalText:
     """A text normalised as the model's training text was; a line that goes on is not ended."""
-    text = canonical_text([raw], scorer.normalise, scorer.documents)
-    if text.text.endswith("\n") and not raw.endswith("\n"):
-        return CanonicalText(text.text[:-1], text.starts)
-    return text
+    return scorer.read(raw, ended=False)
 
 
 def _likeliest(scorer: Scorer, tokens: Tokens, asked: np.ndarray) -> np.ndarray:

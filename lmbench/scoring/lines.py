@@ -110,7 +110,7 @@ def _rows(
     if not canonical.text:
         return [], offset
     if scorer.model.traits.adaptive and len(firsts) > 1:
-        rows = []
+        rows: list[Row] = []
         for begin, end in pairwise([*firsts.tolist(), len(canonical.starts)]):
             part = _documents(canonical, begin, end)
             found, offset = _rows(scorer, part, np.zeros(1, dtype=np.int64), index + len(rows), offset)

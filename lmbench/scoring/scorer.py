@@ -90,17 +90,25 @@ class Scorer:
             return encode(text, self.unit, self.vocab)
         return text if text.vocab is self.vocab else encode(text.canonical, self.unit, self.vocab)
 
-    def read(self, text: str) -> CanonicalText:
-        """A string normalised and divided as the training text was; of a model of lines, its last line is ended."""
-        return canonical_text([text], self.normalise, self.documents)
+    def read(self, text: str, ended: bool = True) -> CanonicalText:
+        """A string normalised and divided as the training text was.
+
+        ended: whether the last line of a model of lines is ended, where the string does not end it.
+        """
+        canonical = canonical_text([text], self.normalise, self.documents)
+        if ended or text.endswith("\n") or not canonical.text.endswith("\n"):
+            return canonical
+        return CanonicalText(canonical.text[:-1], canonical.starts)
 
     @overload
     def score(self, text: str | CanonicalText | EncodedText) -> Scores: ...
 
     @overload
-    def score(self, text: Sequence[str]) -> list[Scores]: ...
+    def score(self, text: list[str] | tuple[str, ...]) -> list[Scores]: ...
 
-    def score(self, text: str | CanonicalText | EncodedText | Sequence[str]) -> Scores | list[Scores]:
+    def score(
+        self, text: str | CanonicalText | EncodedText | list[str] | tuple[str, ...]
+    ) -> Scores | list[Scores]:
         """Charges the model for every character of a text; of a list of texts, for each by itself.
 
         Strings are read as the training text was (``read``); a canonical or encoded text is taken as it stands. An empty text
@@ -108,7 +116,7 @@ class Scorer:
 
         >>> from lmbench.corpora.corpus import Documents
         >>> scorer = Scorer.fit(make_model("uniform"), Corpus.of(Documents(["abc " * 9]), test=0.0, valid=0.0))
-        >>> scorer.score("cab").perplexity, [len(scores) for scores in scorer.score(["a", "bc", ""])]
+        >>> round(scorer.score("cab").perplexity, 9), [len(scores) for scores in scorer.score(["a", "bc", ""])]
         (5.0, [1, 2, 0])
         """
         if isinstance(text, str):
@@ -135,6 +143,29 @@ class Scorer:
             canonical.words,
             len(self.vocab),
         )
+
+    def next_tokens(self, prompt: str = "", top: int = 10) -> list[tuple[str, float]]:
+        """The likeliest tokens after a prompt, and ln p of each (nats ≤ 0); ``<unk>`` stands for every unknown one.
+
+        The prompt is read as the training text was; a blank at its end stays for a model by character or byte, and to one
+        by word says nothing, since a word brings the blank before it.
+
+        >>> from lmbench.corpora.corpus import Documents
+        >>> corpus = Corpus.of(Documents(["a b a b a c " * 9]), test=0.0, valid=0.0)
+        >>> scorer = Scorer.fit(make_model("kneser-ney", order=2), corpus, "word")
+        >>> [token for token, _ in scorer.next_tokens("a b a ", top=2)]
+        ['b', 'c']
+        """
+        text = self.read(prompt, ended=False).text
+        if prompt[-1:].isspace() and text and not text[-1].isspace():
+            text += " "
+        ids = self.vocab.encode(self.unit.split(text.rstrip(" ") if self.unit.name == "word" else text))
+        newline = self.vocab.newline
+        if self.documents == "line" and newline >= 0:
+            ids = ids[np.flatnonzero(np.append(newline, ids) == newline)[-1] :]
+        row = self.model.next_log_probs(ids, newline)
+        best = np.argsort(-row, kind="stable")[:top].tolist()
+        return [(self.vocab.tokens[i], float(row[i])) for i in best]
 
     def generate(
         self,
@@ -228,7 +259,6 @@ class Scorer:
             raise InputError(
                 f"{path} does not hold what its model is made of ({what}); fit it anew"
             ) from error
-
 
     @classmethod
     def _of_arpa(cls, path: str | Path) -> Self:

@@ -23,24 +23,24 @@ ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) -> None:
-    r"""Writes a row a token of the text that ``run`` scored: ``start end token log_prob oov``.
+    r"""Writes a row a token of the text that ``run`` scored: ``start end token log_prob oov spelling``.
 
     token: without the blank before a word; of a tokenizer with an alphabet of its own (Ġ), the text that it stands for.
-    start, end: its characters in the canonical text (as the unit reads it), end exclusive. log_prob: nats. A name that ends in ``.parquet``
-    gets the types int64, string, float64 and bool, a column ``spelling`` (nats beyond ``<unk>``) and the signature as
-    metadata; any other is tab-separated with tabs, newlines and backslashes in a token as \t \n \\. Raises InputError where pyarrow is
-    not installed or the file cannot be written.
+    start, end: its characters in the canonical text (as the unit reads it), end exclusive. log_prob: nats; spelling: nats beyond ``<unk>``, the
+    rest of what the token costs. ``external_run`` reads both back to the same figures. A name that ends in ``.parquet`` gets the types int64,
+    string, float64 and bool and the signature as metadata; any other is tab-separated with tabs, newlines and backslashes in
+    a token as \t \n \\. Raises InputError where pyarrow is not installed or the file cannot be written.
     """
     text = read_by(text, unit)
     ends = run.scores.ends
     starts = np.append(0, ends[:-1])
     spans = [text.text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    told = zip(surface(text, unit), spans, strict=True)
-    tokens = [token if token in span or token.startswith("<0x") else span for token, span in told]
+    pairs = zip(surface(text, unit), spans, strict=True)
+    tokens = [token if token in span or token.startswith("<0x") else span for token, span in pairs]
     columns: dict[str, Any] = {"start": starts, "end": ends, "token": tokens}
-    columns |= {"log_prob": run.scores.log_probs, "oov": run.scores.oov}
+    columns |= {"log_prob": run.scores.log_probs, "oov": run.scores.oov, "spelling": run.scores.spelling}
     if str(path).endswith(".parquet"):
-        return _write_parquet(path, columns | {"spelling": run.scores.spelling}, run.signature)
+        return _write_parquet(path, columns, run.signature)
     columns["token"] = [token.translate(ESCAPES) for token in tokens]
     columns["oov"] = run.scores.oov.astype(int)
     rows = zip(*(c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()), strict=True)

@@ -90,15 +90,15 @@ def test_tokens_file_partitions_the_text(call, tmp_path):
     )
     assert status == 0
     head, *rows = (tmp_path / "t.tsv").read_text().splitlines()
-    assert head == "start\tend\ttoken\tlog_prob\toov"
+    assert head == "start\tend\ttoken\tlog_prob\toov\tspelling"
     text, at = Path(TEST).read_text(), 0
     for row in rows:
-        start, end, token, log_prob, oov = row.split("\t")
+        start, end, token, log_prob, oov, spelling = row.split("\t")
         assert int(start) == at
         at = int(end)
         assert text[int(start) : at].lstrip(" ").replace("\n", "\\n") == token
         assert float(log_prob) <= 0
-        assert oov in "01"
+        assert (float(spelling) < 0) == (oov == "1")
     assert at == len(text)
 
 
@@ -217,7 +217,7 @@ WRONG = [
     (("score", "--load", "nothing.lmb", "--test", TEST), "no such model file"),
     (("score", "--load", TRAIN, "--test", TEST), "not a model"),
     (("score", "--load", "nothing.lmb", "--model", "bigram", "--test", TEST), "leave --model"),
-    (("score", "--load", "model.arpa", "--test", TEST), "--model arpa -o file=model.arpa"),
+    (("score", "--load", "model.arpa", "--test", TEST), "cannot read model.arpa"),
     (("fit", "--model", "bigram", "--train", TRAIN, "--save", "no/such/folder/m"), "folder"),
     (("fit", "--model", "bigram", "--train", TRAIN, "--save", "."), "it is a directory"),
     (("fit", "--model", "bigram", "--train", TRAIN, "--save", ""), "without a name"),

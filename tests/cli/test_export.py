@@ -65,12 +65,12 @@ def test_parquet_holds_what_the_table_of_text_holds(tmp_path, runs, capsys):
     }
     columns = found.to_pydict()
     lines = (tmp_path / "t.tsv").read_text().splitlines()
-    assert lines[0] == "start\tend\ttoken\tlog_prob\toov"
+    assert lines[0] == "start\tend\ttoken\tlog_prob\toov\tspelling"
     assert len(lines) - 1 == found.num_rows == len(runs[1].scores)
     for i, line in enumerate(lines[1:]):
-        start, end, token, log_prob, oov = line.split("\t")
-        row = [columns[key][i] for key in ("start", "end", "log_prob", "oov")]
-        assert row == [int(start), int(end), float(log_prob), oov == "1"]
+        start, end, token, log_prob, oov, spelling = line.split("\t")
+        row = [columns[key][i] for key in ("start", "end", "log_prob", "oov", "spelling")]
+        assert row == [int(start), int(end), float(log_prob), oov == "1", float(spelling)]
         assert columns["token"][i].replace("\n", "\\n") == token
     assert np.array_equal(columns["spelling"], runs[1].scores.spelling)
     assert json.loads(found.schema.metadata[b"lmbench"])["unit"] == "word"

@@ -1,5 +1,8 @@
 """Scores from other programs: checked against the text, compared with models, never ranked."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 from paths import GOLDEN
@@ -42,10 +45,28 @@ def test_what_score_writes_is_read_back_to_the_same_bits(tmp_path, unit, capsys)
     assert np.array_equal(read.scores.log_probs, model.scores.log_probs)
     assert np.array_equal(read.scores.ends, model.scores.ends)
     assert np.array_equal(read.scores.starts, model.scores.starts)
-    if not model.scores.oov.any():
-        assert read.scores.bits_per_char == model.scores.bits_per_char
-    else:  # spelled without knowing which words the vocabulary holds: dearer, never cheaper
-        assert read.scores.spelling_log_prob <= model.scores.spelling_log_prob < 0
+    assert np.array_equal(read.scores.spelling, model.scores.spelling)
+    assert read.scores.bits_per_char == model.scores.bits_per_char
+    assert model.scores.oov.any() == (unit == "word")  # so that something was spelled
+    # The columns alone say the figure that the command prints.
+    rows = list(csv.DictReader(file.open(encoding="utf-8"), delimiter="\t", quoting=csv.QUOTE_NONE))
+    nats = sum(float(row["log_prob"]) + float(row["spelling"]) for row in rows)
+    printed = json.loads(capsys.readouterr().out)["bits_per_char"]
+    assert -nats / np.log(2) / printed == pytest.approx(int(rows[-1]["end"]))
+
+
+def test_unknown_words_without_a_spelling_of_their_own_are_spelled_here(tmp_path):
+    # Without knowing which words the program's vocabulary holds: dearer than with it, never cheaper.
+    model = lb.evaluate(
+        make_model("bigram"), lb.Corpus.from_files(TRAIN, None, TEST, documents="line"), "word"
+    )
+    ends, nats, oov = model.scores.ends, model.scores.log_probs, model.scores.oov.astype(int)
+    rows = zip(
+        model.scores.starts_of_tokens.tolist(), ends.tolist(), nats.tolist(), oov.tolist(), strict=True
+    )
+    lines = [f"{start}\t{end}\t\t{nats}\t{oov}" for start, end, nats, oov in rows]
+    read = external_run(table(tmp_path / "x.tsv", *lines), FERRY.load())
+    assert read.scores.spelling_log_prob <= model.scores.spelling_log_prob < 0
 
 
 def test_the_bits_are_those_of_the_file(tmp_path):

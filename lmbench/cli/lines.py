@@ -1,0 +1,240 @@
+"""rank, next, and score --each: how probable sentences are, and what comes next."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from lmbench.cli.options import json_option
+from lmbench.errors import InputError
+
+if TYPE_CHECKING:
+    from lmbench.scoring.scorer import Scorer
+    from lmbench.text.canonical import CanonicalText
+    from lmbench.text.oddities import Oddity
+
+EACH, FORMATS = ("line", "document"), ("tsv", "jsonl")
+
+
+def score_each(
+    scorer: Scorer,
+    each: str,
+    place: str | CanonicalText,
+    table: str,
+    field: str | None = None,
+    normalise: str | None = None,
+) -> None:
+    """Prints a row a line or document as the text comes, a file (``-``: standard input) or one that is read.
+
+    table: ``tsv`` or ``jsonl``. normalise: what the user asked for; where that is nothing (None), lines of words are read as
+    KenLM's query reads them.
+    """
+    import msgspec
+
+    from lmbench.corpora.files import files_of
+    from lmbench.corpora.streaming import batches_of_documents, batches_of_lines
+    from lmbench.scoring.lines import Row, score_each_document, score_each_line
+
+    by_line = each == "line"
+    mode, notices = scorer.normalise, Notices(scorer)
+    if not isinstance(place, str):
+        batches: Iterator[Sequence[str]] = iter([place.documents()])
+        mode = "none"
+    else:
+        batches = (batches_of_lines if by_line else batches_of_documents)(files_of(place), field)
+        lines = by_line or scorer.documents == "line"
+        if normalise is None and mode == "none" and lines and scorer.unit.name == "word":
+            mode = "whitespace"
+        batches = notices.of(batches, mode)
+    fields = Row.__struct_fields__
+    encoder = msgspec.json.Encoder()
+    if table == "tsv":
+        sys.stdout.write("\t".join(fields) + "\n")
+    for rows in (score_each_line if by_line else score_each_document)(scorer, batches, mode):
+        if table == "tsv":
+            written = "".join(
+                ["\t".join([str(getattr(row, name)) for name in fields]) + "\n" for row in rows]
+            )
+        else:
+            written = encoder.encode_lines(rows).decode()
+        sys.stdout.write(written)
+        sys.stdout.flush()
+    for note in notices.notes():
+        click.echo(note, err=True)
+
+
+class Notices:
+    """What a text has that may be meant otherwise than a model by word reads it, counted as the text goes by."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self._tidied = scorer, False
+        self._seen: dict[str, Oddity] = {}
+
+    def of(self, batches: Iterator[Sequence[str]], normalise: str) -> Iterator[Sequence[str]]:
+        """The batches themselves, looked through on the way. normalise: by which they will be read."""
+        from lmbench.text.oddities import oddities
+
+        by_word = self._scorer.unit.name == "word" and normalise != "letters"
+        self._tidied = normalise != self._scorer.normalise
+        blanks_too = self._tidied or normalise == "none"
+        for batch in batches:
+            for text in batch if by_word else ():
+                for oddity in oddities(text):
+                    if blanks_too or not oddity.is_blank:
+                        first = self._seen.get(oddity.kind, replace(oddity, count=0))
+                        self._seen[oddity.kind] = replace(first, count=first.count + oddity.count)
+            yield batch
+
+    def notes(self) -> list[str]:
+        from lmbench.corpora.words import TIDIED, remark
+
+        notes = [remark("test", oddity) for oddity in self._seen.values()]
+        blank = any(oddity.is_blank for oddity in self._seen.values())
+        return [*notes, TIDIED] if blank and self._tidied else notes
+
+
+# rank ----------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option(
+    "--load",
+    "saved",
+    metavar="MODEL",
+    required=True,
+    help="A model that `lmbench fit --save` wrote, or an ARPA file.",
+)
+@click.option("--pairs", is_flag=True, help="Minimal pairs, good<TAB>bad a line: how many are right.")
+@click.argument("place", metavar="FILE|-")
+@json_option
+def rank(saved: str, pairs: bool, place: str, as_json: bool) -> None:
+    """Ranks alternatives, the likeliest first.
+
+    FILE holds a line an alternative, an empty line between lists; or an n-best list as Moses writes it,
+    ID ||| TEXT ||| more.
+    """
+    from lmbench.scoring.ranking import minimal_pairs, ranked
+    from lmbench.scoring.token_file import ESCAPES
+    from lmbench.storage.files import read_text
+
+    scorer = loaded(saved)
+    lines = read_text(place).split("\n")
+    lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+    if pairs:
+        split = _pairs(lines, place)
+        found = minimal_pairs(scorer, split)
+        if as_json:
+            each = [
+                {"good": good, "bad": bad, "difference": _finite(difference)}
+                for (good, bad), difference in zip(split, found.differences, strict=True)
+            ]
+            facts = {"accuracy": found.accuracy, "ci95": [found.low, found.high], "pairs": len(split)}
+            facts |= {"correct": found.correct, "ties": found.ties, "each": each}
+            return _json({"model": scorer.model.name, **facts})
+        click.echo(f"accuracy   {found.accuracy:.4f}  (95%: {found.low:.4f} to {found.high:.4f})")
+        return click.echo(f"pairs      {len(split):,}, {found.correct:,} right, {found.ties:,} ties")
+    lists = _lists(lines, place)
+    results = ranked(scorer, list(lists.values()))
+    columns = ("list", "rank", "place", "log_prob", "bits_per_char", "tokens", "oov", "text")
+    rows = [
+        (name, i, one.place, one.log_prob, one.row.bits_per_char, one.row.tokens, one.row.oov, one.text)
+        for name, alternatives in zip(lists, results, strict=True)
+        for i, one in enumerate(alternatives, 1)
+    ]
+    if as_json:
+        alternatives = [{key: _finite(cell) for key, cell in zip(columns, row, strict=True)} for row in rows]
+        return _json({"model": scorer.model.name, "lists": len(lists), "alternatives": alternatives})
+    click.echo("\t".join(columns))
+    for name, number, at, nats, bits, tokens, oov, text in rows:
+        cells = [name, number, at, f"{nats:.4f}", f"{bits:.4f}", tokens, oov, text.translate(ESCAPES)]
+        click.echo("\t".join(map(str, cells)))
+
+
+def _lists(lines: Sequence[str], place: str) -> dict[str, list[str]]:
+    """The alternatives by list: of Moses' format by its ids, else by number from 1, an empty line between two."""
+    lists: dict[str, list[str]] = {}
+    number, moses = 1, next((" ||| " in line for line in lines if line.strip()), False)
+    for i, line in enumerate(lines, 1):
+        if not line.strip():
+            number += str(number) in lists
+            continue
+        if not moses and "\t" in line:
+            raise InputError(
+                f"{place} line {i} has a tab; give an alternative a line, or --pairs for lines good<TAB>bad"
+            )
+        name, bar, text = line.partition(" ||| ") if moses else (str(number), " ", line)
+        if not bar:
+            raise InputError(f"{place} line {i} is not ID ||| TEXT, as those before it are")
+        lists.setdefault(name.strip(), []).append(text.partition(" |||")[0])
+    if not lists:
+        raise InputError(f"{place} has no alternatives; give one a line")
+    return lists
+
+
+def _pairs(lines: Sequence[str], place: str) -> list[tuple[str, str]]:
+    pairs = []
+    for i, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        good, tab, bad = line.partition("\t")
+        if not tab or "\t" in bad:
+            raise InputError(f"{place} line {i} is not good<TAB>bad but has {line.count(chr(9))} tabs")
+        pairs.append((good, bad))
+    return pairs
+
+
+# next ----------------------------------------------------------------------------------------------
+
+
+@click.command("next")
+@click.option(
+    "--load",
+    "saved",
+    metavar="MODEL",
+    required=True,
+    help="A model that `lmbench fit --save` wrote, or an ARPA file.",
+)
+@click.option("--prompt", default="", help="The text before; without it, a document begins.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many tokens.")
+@json_option
+def next_tokens(saved: str, prompt: str, top: int, as_json: bool) -> None:
+    """Lists the likeliest next tokens."""
+    import math
+
+    from lmbench.scoring.token_file import ESCAPES
+
+    scorer = loaded(saved)
+    tokens = scorer.next_tokens(prompt, top)
+    if as_json:
+        rows = [
+            {"token": token, "log_prob": _finite(nats), "probability": math.exp(nats)}
+            for token, nats in tokens
+        ]
+        return _json({"model": scorer.model.name, "prompt": prompt, "tokens": rows})
+    click.echo("probability\tlog_prob\ttoken")
+    for token, nats in tokens:
+        click.echo(f"{math.exp(nats):.6f}\t{nats:.4f}\t{token.translate(ESCAPES)}")
+
+
+def loaded(saved: str) -> Scorer:
+    """A saved model; what there is to say of one that is read anew each time is said."""
+    from lmbench.scoring.scorer import Scorer
+
+    scorer = Scorer.load(saved)
+    for note in scorer.model.notes if scorer.model.traits.learns_from == 0 else ():
+        click.echo(f"{scorer.model.name}: {note}", err=True)
+    return scorer
+
+
+def _finite(cell: object) -> object:
+    """JSON knows no infinity."""
+    return None if isinstance(cell, float) and cell - cell != 0 else cell
+
+
+def _json(facts: dict[str, object]) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False))

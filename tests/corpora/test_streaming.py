@@ -1,0 +1,82 @@
+"""Files piece by piece: the same text as at once, in memory that does not grow, and as soon as it is there."""
+
+import bz2
+import gzip
+import io
+import json
+import os
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from lmbench.corpora.files import raw_documents
+from lmbench.corpora.streaming import batches_of_documents, batches_of_lines
+from lmbench.errors import InputError
+
+TEXT = "\ufeffone\r\n\ntwo — drei\nvier\ufeff\n" + "x" * 50 + "\nlast"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1 << 20])
+@pytest.mark.parametrize("packing", ["", ".gz", ".bz2"])
+def test_pieces_are_whole_lines_and_add_up_to_the_file(tmp_path, size, packing):
+    file = tmp_path / f"x.txt{packing}"
+    pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[packing]
+    file.write_bytes(pack(TEXT.encode()))
+    batches = list(batches_of_lines([file, file], size=size))
+    pieces = [piece for batch in batches for piece in batch]
+    assert "".join(pieces) == "".join(raw_documents([file, file]))
+    assert all(piece.endswith(("\n", "last")) for piece in pieces)
+
+
+def test_rows_of_json_are_texts(tmp_path):
+    file = tmp_path / "x.jsonl"
+    file.write_text("".join(json.dumps({"body": text}) + "\n" for text in ("a\nb", "c", "d" * 9)))
+    assert list(batches_of_lines([file], "body", size=5)) == [["a\nb", "c", "d" * 9]]
+    assert list(batches_of_documents([file], "body", size=3)) == [["a\nb"], ["c", "d" * 9]]
+    with pytest.raises(InputError, match="of JSON lines"):
+        list(batches_of_lines([Path(__file__)], "body"))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (b"fine\n" * 9 + b"a\0b\n", "zero byte at offset 46"),
+        (b"fine\n" * 9 + b"\xe9t\xe9\n", "byte 0xe9 at offset 45"),
+        (b"\xef\xbb\xbffine\n\xe9\n", "byte 0xe9 at offset 8"),
+        (b"\xff\xfea\0\n\0", "UTF-16"),
+    ],
+)
+def test_what_is_no_text_is_told_with_its_place_in_the_file(tmp_path, data, said):
+    file = tmp_path / "x.txt"
+    file.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        list(batches_of_lines([file], size=10))
+
+
+def test_a_line_that_is_written_is_had_before_the_next_one(monkeypatch):
+    reads, writes = os.pipe()
+    with os.fdopen(reads, "rb") as stream, os.fdopen(writes, "wb", buffering=0) as writer:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
+        lines = batches_of_lines([Path("-")])
+        for line in ("first\n", "second\n"):
+            writer.write(line.encode())
+            assert next(lines) == [line]
+        writer.write(b"no line feed")
+        writer.close()
+        assert list(lines) == [["no line feed"]]
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    file = tmp_path / "x.txt"
+    peaks = []
+    for copies in (2_000, 40_000):
+        file.write_text("a line of some words to be read\n" * copies)
+        tracemalloc.start()
+        for _ in batches_of_lines([file], size=1 << 13):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]
