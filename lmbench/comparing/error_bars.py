@@ -7,7 +7,7 @@ errors come about, with sources: ``lmbench.comparing.memory``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,12 +66,14 @@ def interval(
     lengths: Sequence[float] | np.ndarray,
     documents: Sequence[int] | np.ndarray | None = None,
     level: float = 0.95,
+    clusters: Sequence[Hashable] | np.ndarray | None = None,
 ) -> Interval:
     """The mean loss Σ losses / Σ lengths with an error bar that holds on text.
 
     losses: (T,), finite, what each piece (token, sentence, document) of a text cost, in the order of the text. lengths: (T,) ≥ 0, of the
     pieces, in characters, say (ones for a mean a token). documents: (D,) indices of the pieces at which documents begin, the
-    first 0; two and more are the units of the error. Without, the text is one stream. level: 0 < level < 1. Losses that are
+    first 0; two and more are the units of the error. Without, the text is one stream. clusters: a label a document (a piece, without
+    documents): author, domain, file; documents of one label are one unit, wherever they stand. level: 0 < level < 1. Losses that are
     never negative get an interval that is never below 0 (symmetric in the logarithm).
 
     Raises InputError where the shapes do not agree or a value cannot stand there.
@@ -81,7 +83,7 @@ def interval(
     >>> found.method, found.low < 2.0 < found.high
     ('stream', True)
     """
-    cells = _cells([losses], lengths, documents)
+    cells = _cells([losses], lengths, documents, clusters)
     estimate = float(cells.ratios[0])
     worth = effective_documents(cells.lengths) if cells.by_document else math.nan
     if cells.trouble:
@@ -112,10 +114,11 @@ def paired(
     lengths: Sequence[float] | np.ndarray,
     documents: Sequence[int] | np.ndarray | None = None,
     level: float = 0.95,
+    clusters: Sequence[Hashable] | np.ndarray | None = None,
 ) -> Paired:
     """The difference of two models' mean losses on the same text, a less b: negative where a is better.
 
-    a, b: (T,) losses of the same T pieces; lengths, documents, level: as for ``interval``. What makes a passage hard for both
+    a, b: (T,) losses of the same T pieces; lengths, documents, clusters, level: as for ``interval``. What makes a passage hard for both
     cancels. Raises InputError where the shapes do not agree or a value cannot stand there.
 
     >>> import numpy as np
@@ -124,7 +127,7 @@ def paired(
     >>> round(found.difference, 6), found.p_value < 0.001
     (0.1, True)
     """
-    cells = _cells([a, b], lengths, documents)
+    cells = _cells([a, b], lengths, documents, clusters)
     difference = float(cells.ratios[0] - cells.ratios[1])
     worth = effective_documents(cells.lengths) if cells.by_document else math.nan
     if cells.trouble:
@@ -177,6 +180,7 @@ def _cells(
     losses: Sequence[Sequence[float] | np.ndarray],
     lengths: Sequence[float] | np.ndarray,
     documents: Sequence[int] | np.ndarray | None,
+    clusters: Sequence[Hashable] | np.ndarray | None = None,
 ) -> Cells:
     columns = [np.asarray(column, dtype=np.float64) for column in losses]
     sizes = np.asarray(lengths, dtype=np.float64)
@@ -199,8 +203,18 @@ def _cells(
             raise InputError(
                 f"documents are the places where documents begin: 0 first, rising, below {len(sizes)}"
             )
-        if len(starts) > 1:
+        if len(starts) > 1 and clusters is None:
             return cells_of_documents(table, sizes, starts)
+    if clusters is not None:
+        starts = np.arange(len(sizes)) if documents is None else np.asarray(documents)
+        labels = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
+        if len(labels) != len(starts):
+            raise InputError(f"clusters are a label a document: {len(starts)} of them, not {len(labels)}")
+        number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+        member = np.array([number[label] for label in labels])
+        summed = np.zeros((len(number), table.shape[1] + 1))
+        np.add.at(summed, member, np.add.reduceat(np.column_stack([table, sizes]), starts))
+        return Cells(summed[:, :-1], summed[:, -1], True)
     ends = np.cumsum(sizes)
     edges = stream_edges(float(ends[-1]), stream_cells(len(sizes)))
     cut_losses = np.stack([cut(column, ends, edges) for column in columns], axis=1)

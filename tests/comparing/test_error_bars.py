@@ -131,3 +131,19 @@ def test_cells_of_a_stream():
     assert [stream_cells(n) for n in (1, 15, 16, 63, 64, 2000, 10**7)] == [1, 1, 2, 4, 8, 128, 256]
     cells = Cells(np.arange(16.0)[:, None], np.ones(16), False).coarser(8)
     assert cells.losses[:, 0].tolist() == [1, 5, 9, 13, 17, 21, 25, 29]
+
+
+def test_documents_of_one_author_are_one_unit():
+    # Forty documents by eight authors in turn: what an author costs is common to all of his.
+    author = np.tile(np.arange(8), 5)
+    level = np.random.default_rng(1).normal(3, 0.5, 8)[author]
+    losses = np.repeat(level, 50) + np.random.default_rng(2).normal(0, 0.1, 2000)
+    starts = np.arange(0, 2000, 50)
+    apart = lb.interval(losses, np.ones(2000), starts)
+    together = lb.interval(losses, np.ones(2000), starts, clusters=[f"author {i}" for i in author])
+    assert together.effective_documents == pytest.approx(8)
+    assert together.se > 1.8 * apart.se
+    pairs = lb.paired(losses, losses + 0.1, np.ones(2000), starts, clusters=author)
+    assert pairs.effective_documents == pytest.approx(8)
+    with pytest.raises(InputError, match="a label a document: 40 of them, not 2"):
+        lb.interval(losses, np.ones(2000), starts, clusters=["a", "b"])
