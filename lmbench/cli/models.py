@@ -217,7 +217,7 @@ def score(
     run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
-    result = result_of(run)
+    result = result_of(run, corpus.text("test"))
     if verify is not None:
         claim = verified(scorer, corpus.text("test"), verify if verify >= 0 else None)
         result = msgspec.structs.replace(result, verified=claim)

@@ -27,7 +27,7 @@ MARK = "*"  # after the name of such a model, in tables without room for a word
 class Column:
     """A column of the leaderboard: its head, what it means, its text in a row, and what to sort a row by.
 
-    key: rows without one (None) stay last, whichever way they are sorted.
+    key: rows without one (None) stay last, whichever way they are sorted. hover: what a cell says beside its text on a page.
     """
 
     title: str
@@ -35,6 +35,12 @@ class Column:
     text: Callable[[Row], str]
     key: Callable[[Row], float | str | None]
     numeric: bool = True
+    hover: Callable[[Row], str] = lambda row: ""
+
+
+def _unseen_interval(row: Row) -> str:
+    text = interval_text(row.result.ci95_bits_per_char_unseen)
+    return "" if text == MISSING else f"95% interval {text}"
 
 
 def _numbers(title: str, name: str, text: Callable[[float | None], str], help: str) -> Column:
@@ -98,7 +104,7 @@ COLUMNS: dict[str, Column] = {
     ),
     "interval": Column(
         "95% interval",
-        "of bits per character",
+        "of bits per character, over all text of the same documents or process",
         lambda row: interval_text(row.result.ci95),
         lambda row: row.bits,
     ),
@@ -114,6 +120,12 @@ COLUMNS: dict[str, Column] = {
     "vocabulary": _numbers(
         "vocabulary", "vocab_size", count_text, "tokens that the model knows, <unk> among them"
     ),
+    "prediction": Column(
+        "95%, another text",
+        "where bits per character of another text of this length and make are to be expected",
+        lambda row: interval_text(row.result.prediction95),
+        lambda row: row.bits,
+    ),
     "byte": _numbers("bits/byte", "bits_per_byte", bits_text, "the same bits over the text's UTF-8 bytes"),
     "word": _numbers("bits/word", "bits_per_word", bits_text, "the same bits over the text's words"),
     "seen": _numbers(
@@ -122,11 +134,18 @@ COLUMNS: dict[str, Column] = {
         bits_text,
         "bits per character where the test text repeats 30 characters or more, or a passage with few changes, of the text that models have seen",
     ),
-    "unseen": _numbers(
+    "unseen": Column(
         "on unseen",
-        "bits_per_char_unseen",
-        bits_text,
         "bits per character where the test text repeats nothing of the text that models have seen",
+        lambda row: bits_text(row.result.bits_per_char_unseen),
+        lambda row: row.result.bits_per_char_unseen,
+        hover=_unseen_interval,
+    ),
+    "unseen-interval": Column(
+        "95% interval, on unseen",
+        "of the bits per character where the test text repeats nothing of the text that models have seen",
+        lambda row: interval_text(row.result.ci95_bits_per_char_unseen),
+        lambda row: row.result.bits_per_char_unseen,
     ),
     "fit": _numbers(
         "to train", "total_fit_seconds", seconds_text, "time to train, with the models that it combines"

@@ -75,6 +75,29 @@ def share_text(value: float | None) -> str:
     return f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
 
 
+def percent_text(value: float | None) -> str:
+    """A percentage without its sign.
+
+    >>> percent_text(-1.234), percent_text(0.01), percent_text(None)
+    ('1.2%', 'less than 0.1%', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return "less than 0.1%" if 0 < abs(value) < 0.05 else f"{abs(value):.1f}%"
+
+
+def signed_percent(value: float | None) -> str:
+    """With a true minus sign, for pages.
+
+    >>> signed_percent(-1.234), signed_percent(0.0)
+    ('−1.2%', '0.0%')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:+.1f}%".replace("-", "−")
+    return text[1:] if text[1:] == "0.0%" else text
+
+
 def giga_text(value: float | None) -> str:
     return MISSING if value is None else f"{value / 1e9:.3g}"
 

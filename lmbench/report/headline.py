@@ -1,55 +1,127 @@
-"""What a corpus's results say, in a sentence or two."""
+"""What the results say first, in a sentence or two: who predicts best, as far as the text can tell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from lmbench.report.formats import bits_text
+from lmbench.comparing.pairs import WORTHWHILE, Comparison
+from lmbench.report.formats import bits_text, percent_text
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.results.schema import CorpusResult, Results
 
-LEAST = 0.0005  # bits per character that three decimals can show
+FEW = 4  # so many names in a sentence
 
 
 def answer(results: Results, corpus: CorpusResult) -> str:
-    """What the results say first, and what has to be added where it does not hold on text that no model has seen."""
-    said = _first(results, corpus)
+    """Which model predicts best, by how much, and which cannot be told from it or are as good.
+
+    Where it learns from the test text, the same of those that stand still; and what has to be added where another is first
+    on text that no model has seen.
+    """
+    places = ranked(rows(results, corpus.name))
+    if not places:
+        return f"No model has a ranked result on {corpus.name}."
+    pairs = {frozenset((c.a, c.b)): c for c in results.comparisons if c.corpus == corpus.name}
+    said = f"On {corpus.name}, {_first(places, pairs)}."
+    still = [row for row in places if not row.adaptive]
+    if places[0].adaptive and still:
+        said += f" Of the models that stand still, {_first(still, pairs)}."
     return f"{said} {corpus.order_on_unseen}" if corpus.order_on_unseen else said
 
 
-def _first(results: Results, corpus: CorpusResult) -> str:
-    """Which model predicts best, by how much, and, where it learns from the test text, which does of those that do not."""
-    found = ranked(rows(results, corpus.name))
-    if not found:
-        return f"No model has a ranked result on {corpus.name}."
-    best = found[0]
-    if not best.adaptive:
-        said = f"On {corpus.name}, {best.label} predicts unseen text best, with {bits_text(best.bits)} bits per character"
-        return f"{said}{_beside(best, found)}."
-    said = f"On {corpus.name}, {best.label}, which goes on learning from the unseen text, predicts it best, "
-    said += f"with {bits_text(best.bits)} bits per character"
-    still = [row for row in found if not row.adaptive]
-    if not still:
-        return f"{said}{_beside(best, found)}."
-    said += f"; of the models that stand still {still[0].label} does, with {bits_text(still[0].bits)}"
-    return f"{said}{_beside(still[0], still)}."
+Pairs = dict[frozenset[str], Comparison]
 
 
-def _beside(best: Row, found: Sequence[Row]) -> str:
-    """The models that cannot be told from the best, or how far the next is behind."""
-    others = [
-        row
-        for row in found
-        if row.label != best.label and row.rank is not None and row.rank > (best.rank or 0)
-    ]
-    peers = list(dict.fromkeys(row.label for row in others if set(best.groups) & set(row.groups)))
-    if peers:
-        return f"; the text is too short to tell {listed(peers)} from it"
-    if not others or best.bits is None or others[0].bits is None:
+@dataclass(frozen=True)
+class _Peers:
+    """The models behind the best, by what the paired test says of them, in their order.
+
+    same: as good for any practical purpose. slight: worse beyond noise, by less than is worthwhile. short: the text is too short to tell.
+    unknown: no error bar can be had, for the reason ``why``. behind: worse beyond noise, by a size that matters.
+    """
+
+    same: Sequence[Row]
+    slight: Sequence[Row]
+    short: Sequence[Row]
+    unknown: Sequence[Row]
+    behind: Sequence[Row]
+    why: str
+
+    @classmethod
+    def of(cls, best: Row, others: Sequence[Row], pairs: Pairs) -> _Peers:
+        kinds: dict[str, list[Row]] = {k: [] for k in ("same", "slight", "short", "unknown", "behind")}
+        why = ""
+        for row in others:
+            pair = pairs.get(frozenset((best.label, row.label)))
+            if pair is None:
+                continue
+            if pair.verdict == "open" and pair.note:
+                why = why or pair.note
+                kinds["unknown"].append(row)
+            elif pair.verdict in ("same", "open"):
+                kinds["same" if pair.verdict == "same" else "short"].append(row)
+            else:
+                kinds["behind" if worthwhile(pair) else "slight"].append(row)
+        return cls(**kinds, why=why)
+
+
+def worthwhile(pair: Comparison) -> bool:
+    """Whether a difference is of a size that matters in practice."""
+    difference = pair.difference_bits_per_char
+    return difference is not None and abs(difference) >= WORTHWHILE
+
+
+def _first(places: Sequence[Row], pairs: Pairs) -> str:
+    """What is to be said of the first of some rows and of those behind it."""
+    best, others = places[0], [row for row in places if row.label != places[0].label]
+    peers = _Peers.of(best, others, pairs)
+    name = f"{best.label}, which goes on learning from the unseen text," if best.adaptive else best.label
+    object_ = "it" if best.adaptive else "unseen text"
+    bits = f"{bits_text(best.bits)} bits per character"
+    if peers.same:
+        said = f"{_names([best, *peers.same], name)} are the same for any practical purpose, with {bits}"
+        spent = list(dict.fromkeys(bits_text(row.bits) for row in (best, *peers.same)))
+        if len(spent) > 1:
+            said = said.removesuffix(bits) + f"{spent[0]} to {spent[-1]} bits per character"
+    elif peers.short or peers.unknown:
+        said = f"{name} spends the fewest bits on unseen text, {bits_text(best.bits)} per character"
+    elif peers.slight or not peers.behind:
+        said = f"{name} spends {bits} on unseen text"
+    else:
+        said = f"{name} predicts {object_} best, with {bits}"
+    if peers.slight:
+        said += f"; beyond noise that is fewer than {_names(peers.slight)}, but by less than {WORTHWHILE}, "
+        said += "which hardly matters"
+    if peers.short:
+        said += f"; the text is too short to tell {_names(peers.short)} from it"
+    if peers.unknown:
+        said += f"; whether it is better than {_names(peers.unknown)} cannot be said ({peers.why})"
+    if peers.behind and not peers.short and not peers.unknown:
+        said += _ahead(best, peers.behind[0], alone=not peers.same and not peers.slight)
+    return said
+
+
+def _ahead(best: Row, other: Row, alone: bool) -> str:
+    """How far the next is behind; alone: nobody stands between."""
+    if best.bits is None or other.bits is None:
         return ""
-    gap = others[0].bits - best.bits
-    fewer = f"less than {2 * LEAST:.3f}" if gap < LEAST else bits_text(gap)
-    return f", {fewer} fewer than {others[0].label}, the next"
+    gap = other.bits - best.bits
+    if alone:
+        return (
+            f", {bits_text(gap)} ({percent_text(100 * gap / other.bits)}) fewer than {other.label}, the next"
+        )
+    more = f" ({percent_text(100 * gap / best.bits)})" if best.bits else ""
+    return f"; {other.label}, the next, spends {bits_text(gap)}{more} more"
+
+
+def _names(found: Sequence[Row], first: str = "") -> str:
+    """The rows' labels in a sentence, or how many they are. first: what the first is called."""
+    names = list(dict.fromkeys(row.label for row in found))
+    names[0] = first or names[0]
+    if len(names) > FEW:
+        names = [*names[: FEW - 1], f"{len(names) - FEW + 1} others"]
+    return listed(names)
 
 
 def listed(names: Sequence[str]) -> str:

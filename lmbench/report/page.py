@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -14,19 +15,23 @@ from markupsafe import Markup
 
 from lmbench.charts import style
 from lmbench.charts.chart import Chart
+from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.comparing.where import Difference
 from lmbench.report.columns import ADAPTIVE, COST
 from lmbench.report.formats import (
+    MISSING,
     bits_text,
     count_text,
+    interval_text,
     number_text,
     share_text,
     signed_bits,
     signed_interval,
+    signed_percent,
 )
 from lmbench.report.headline import answer, listed
 from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
-from lmbench.report.page_tables import board, costs_known, swatch
+from lmbench.report.page_tables import board, costs_known, swatch, verdict_text
 from lmbench.report.ranking import Row, labels, ranked, rows
 from lmbench.report.tables import leaderboard_markdown, markdown_text
 from lmbench.results.schema import Baseline, CorpusResult, Results
@@ -97,6 +102,8 @@ def _environment(autoescape: bool) -> jinja2.Environment:
         "number": number_text,
         "share": share_text,
         "interval": signed_interval,
+        "percent": signed_percent,
+        "verdict": verdict_text,
         "short": lambda text: _short(text, PASSAGE),
     }
     return environment
@@ -116,6 +123,8 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "corpora": facts,
         "answers": [answer(results, corpus) for corpus in results.corpora],
         "comparisons": [c for c in results.comparisons if c.difference_bits_per_char is not None],
+        "incomparable": _incomparable(results),
+        "worthwhile": WORTHWHILE,
         "notes": [(corpus, label, note) for corpus, label, r in named for note in r.notes],
         "verified": [(corpus, label, r.verified) for corpus, label, r in named if r.verified is not None],
         "signatures": [(corpus, label, r.signature) for corpus, label, r in named if r.signature],
@@ -124,6 +133,12 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "differences": _differences(views.differences),
         "extracts": views.extracts,
     }
+
+
+def _incomparable(results: Results) -> list[tuple[str, str, int]]:
+    """Why some pairs have no difference: corpus, reason, and how many pairs it is."""
+    reasons = Counter((c.corpus, c.note) for c in results.comparisons if c.difference_bits_per_char is None)
+    return [(corpus, note, count) for (corpus, note), count in reasons.items() if note]
 
 
 def _figures_of_studies(results: Results) -> dict[str, str]:
@@ -167,6 +182,41 @@ class CorpusFacts:
     def samples(self) -> list[tuple[Row, list[tuple[str, str, float]]]]:
         """What each model wrote: prompt, text after it, temperature."""
         return [(row, list(map(_sample, row.result.samples))) for row in self.rows if row.result.samples]
+
+    @property
+    def without_interval(self) -> list[str]:
+        """Which rows have bits and no interval, and why: a sentence a reason."""
+        scored = [row for row in self.rows if row.bits is not None and math.isfinite(row.bits)]
+        names: dict[str, list[str]] = {}
+        for row in scored:
+            if row.result.ci95_note:
+                names.setdefault(row.result.ci95_note, []).append(row.name)
+        return [
+            f"{'No intervals' if len(of) == len(scored) > 1 else f'No interval of {listed(of)}'}: {why}."
+            for why, of in names.items()
+        ]
+
+    @property
+    def units(self) -> str:
+        """What the intervals rest on, in words; '' where it is not known."""
+        best = next((row.result for row in ranked(self.rows)), None)
+        if best is None or best.resampled in (None, "none"):
+            return ""
+        worth = best.effective_documents
+        if worth is None:
+            return "one stream, whose tokens depend on each other at every distance"
+        told = self.told.split.get("test")
+        count = f"{told.documents:,} documents" if told else "documents"
+        said = f"the test text’s {count}, worth {number_text(worth, 3)} of one length"
+        if best.resampled == "stream":
+            said += "; neighbours depend on each other, so the wider error of a stream is shown"
+        return said
+
+    @property
+    def prediction(self) -> tuple[str, str] | None:
+        """The best ranked row and where its bits on another text of this length and make are to be expected."""
+        found = ((row.name, interval_text(row.result.prediction95)) for row in ranked(self.rows))
+        return next((pair for pair in found if pair[1] != MISSING), None)
 
     @property
     def baselines(self) -> list[Baseline]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -11,32 +11,40 @@ from lmbench.charts import style
 from lmbench.comparing.pairs import Comparison
 from lmbench.report.axis import Axis
 from lmbench.report.columns import BEST_FOR, BOARD, COLUMNS, COST, Column
-from lmbench.report.formats import number_text, signed_bits, signed_interval
+from lmbench.report.formats import (
+    MISSING,
+    interval_text,
+    number_text,
+    signed_bits,
+    signed_interval,
+    signed_percent,
+)
+from lmbench.report.headline import worthwhile
 from lmbench.report.ranking import Row, ranked, rows
-from lmbench.results.schema import CorpusResult, Interval, Results
-
-ALPHA = 0.05  # up to which a paired difference, corrected for all pairs, is called one
+from lmbench.results.schema import CorpusResult, Results
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table. key: what a column is sorted by; '' stays last. kind: its style."""
+    """A cell of a table. key: what a column is sorted by; '' stays last. kind: its style. title: shown on hovering. below: in small."""
 
     text: str
     key: str = ""
     kind: str = ""
     title: str = ""
+    below: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A model's line in a table. above: bits a character above the source's entropy rate. drawn: its interval as SVG."""
+    """A model's line in a table. above: bits a character above the source's entropy rate. drawn: its interval as SVG. hover: beside its bits."""
 
     row: Row
     cells: Sequence[Cell]
     above: float | None = None
     drawn: str = ""
     key: str = ""
+    hover: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
     for row in found:
         above = None if corpus.truth is None or row.bits is None else row.bits - corpus.truth
         drawn = axis.draw(row, colour(row.label, order)) if row.bits is not None else ""
-        lines.append(Line(row, cells(row, columns), above, drawn, sort_key(row.bits)))
+        lines.append(Line(row, cells(row, columns), above, drawn, sort_key(row.bits), _of_bits(row)))
     return Board(
         corpus.name,
         columns,
@@ -101,8 +109,15 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
     )
 
 
+def _of_bits(row: Row) -> str:
+    """The intervals of a row's bits, in words."""
+    ends, other = (interval_text(e) for e in (row.result.ci95, row.result.prediction95))
+    said = "" if ends == MISSING else f"95% interval {ends}"
+    return said if other == MISSING else f"{said}; another text of this length: {other}"
+
+
 def cells(row: Row, columns: Sequence[Column]) -> list[Cell]:
-    return [Cell(c.text(row), sort_key(c.key(row)), "n" if c.numeric else "") for c in columns]
+    return [Cell(c.text(row), sort_key(c.key(row)), "n" if c.numeric else "", c.hover(row)) for c in columns]
 
 
 def costs_known(row: Row) -> int:
@@ -115,14 +130,12 @@ def sort_key(value: float | str | None) -> str:
 
 
 def matrix(comparisons: Sequence[Comparison], corpus: str, found: Sequence[Row]) -> list[MatrixLine]:
-    """A line a model, a cell an opponent: the difference in bits per character, line minus column."""
+    """A line a model, a cell an opponent: the difference in bits per character, line minus column, and its verdict."""
     pairs: dict[tuple[str, str], Cell] = {}
     for c in comparisons:
-        difference = c.difference_bits_per_char
-        if c.corpus == corpus and difference is not None:
-            pairs[c.a, c.b] = _difference(c, c.a, c.b, difference, c.ci95)
-            mirrored = None if c.ci95 is None else (_minus(c.ci95[1]), _minus(c.ci95[0]))
-            pairs[c.b, c.a] = _difference(c, c.b, c.a, -difference, mirrored)
+        if c.corpus == corpus and c.difference_bits_per_char is not None:
+            pairs[c.a, c.b] = _difference(c)
+            pairs[c.b, c.a] = _difference(turned(c))
     labels = dict.fromkeys(row.label for row in ranked(found))
     names = [a for a in labels if any(a in pair for pair in pairs)]
     return [
@@ -131,15 +144,39 @@ def matrix(comparisons: Sequence[Comparison], corpus: str, found: Sequence[Row])
     ]
 
 
-def _minus(value: float | None) -> float | None:
-    return None if value is None else -value
-
-
-def _difference(c: Comparison, a: str, b: str, difference: float, ends: Interval | None) -> Cell:
-    sure = c.p_holm is not None and c.p_holm <= ALPHA
-    kind = ("fewer" if difference < 0 else "more") if sure else "tie"
-    interval = signed_interval(ends) or "not known"
-    title = f"{a} minus {b}: {signed_bits(difference)} bits per character, 95% interval {interval}"
-    return Cell(
-        signed_bits(difference), kind=kind, title=f"{title}, p = {number_text(c.p_holm, 2)}, corrected"
+def turned(c: Comparison) -> Comparison:
+    """The same comparison, b against a."""
+    difference = c.difference_bits_per_char
+    ends = None if c.ci95 is None else (-c.ci95[1], -c.ci95[0])
+    percent = None if c.percent is None else 100 * (1 / (1 + c.percent / 100) - 1)
+    return replace(
+        c,
+        a=c.b,
+        b=c.a,
+        difference_bits_per_char=None if difference is None else -difference,
+        ci95=ends,
+        percent=percent,
+        bytes=None if c.bytes is None else -c.bytes,
+        verdict={"a": "b", "b": "a"}.get(c.verdict, c.verdict),
     )
+
+
+def verdict_text(c: Comparison) -> str:
+    """What the test says of a pair, in words."""
+    if c.verdict in ("a", "b"):
+        said = f"{c.a if c.verdict == 'a' else c.b} is better"
+        return said if worthwhile(c) else f"{said}, by hardly anything"
+    return "the same" if c.verdict == "same" else "too short to tell"
+
+
+KINDS = {"a": "fewer", "b": "more", "same": "same", "open": "tie"}  # verdict -> style of the cell
+
+
+def _difference(c: Comparison) -> Cell:
+    interval = signed_interval(c.ci95) or "not known"
+    size = "" if c.bytes is None else f", {c.bytes:+,.0f} bytes over the text".replace("-", "−")
+    difference = signed_bits(c.difference_bits_per_char)
+    title = f"{c.a} minus {c.b}: {difference} bits per character, 95% interval {interval}{size}"
+    title += f"; {verdict_text(c)} (corrected p = {number_text(c.p_holm, 2)})"
+    below = "" if c.percent is None else signed_percent(c.percent)
+    return Cell(difference, kind=KINDS[c.verdict], title=title, below=below)

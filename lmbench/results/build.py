@@ -15,7 +15,7 @@ from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baseline_bits_per_char
 from lmbench.comparing.metrics import summary
 from lmbench.comparing.outside import bits_outside, order_outside
-from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.pairs import Comparison, is_lines
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.comparing.seen import Seen
 from lmbench.corpora.corpus import Corpus
@@ -33,6 +33,7 @@ from lmbench.results.schema import (
 )
 from lmbench.scoring.run import Facts, Run
 from lmbench.storage.plain import plain
+from lmbench.text.canonical import CanonicalText
 from lmbench.version import __version__
 from lmbench.zipf.table import zipf_rows
 
@@ -56,9 +57,14 @@ def results_of(
     comparisons = compared(runs)
     seen = {name: Seen.of(corpus) for name, corpus in corpora.items()}
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
-    rows = [finished(run, letters[run.corpus], seen[run.corpus]) for run in runs if run.corpus in corpora]
+    tests = {name: corpus.text("test") for name, corpus in corpora.items()}
+    rows = [
+        finished(run, letters[run.corpus], seen[run.corpus], tests[run.corpus])
+        for run in runs
+        if run.corpus in corpora
+    ]
     means = [
-        finished(mean_run(seeds), letters[corpus], seen[corpus], seeds)
+        finished(mean_run(seeds), letters[corpus], seen[corpus], tests[corpus], seeds)
         for (corpus, _), seeds in by_label(runs).items()
         if len(seeds) > 1
     ]
@@ -83,8 +89,8 @@ def results_of(
     return found, charts if ranking is None else [*charts, ranking.chart()]
 
 
-def result_of(run: Run) -> Result:
-    """One finished row of results.json, and what ``score --json`` prints."""
+def result_of(run: Run, text: CanonicalText | None = None) -> Result:
+    """One finished row of results.json, and what ``score --json`` prints. text: that was scored, see ``summary``."""
     last = run.facts.history[-1].train_bits if run.facts.history else None
     facts: dict[str, Any] = {name: getattr(run.facts, name) for name in Facts.__struct_fields__}
     return Result(
@@ -97,11 +103,13 @@ def result_of(run: Run) -> Result:
         total_fit_seconds=run.facts.total_fit_seconds,
         last_epoch_perplexity=None if last is None else 2.0**last,
         **facts,
-        **summary(run.scores, lines=run.signature.documents == "line"),
+        **summary(run.scores, lines=is_lines(run), text=text),
     )
 
 
-def finished(run: Run, letters: Mapping[str, str], seen: Seen, seeds: Sequence[Run] = ()) -> Result:
+def finished(
+    run: Run, letters: Mapping[str, str], seen: Seen, text: CanonicalText, seeds: Sequence[Run] = ()
+) -> Result:
     """A run's row with what other runs and the training text say of it.
 
     seeds: the runs of which this is the mean. Its interval is that of the mean over seeds and speaks of the text alone; history and
@@ -115,7 +123,7 @@ def finished(run: Run, letters: Mapping[str, str], seen: Seen, seeds: Sequence[R
     if seeds:
         reasons = [run.facts.unranked_reason for run in seeds if not run.ranked]
         told |= {"unranked_reason": reasons[0] if reasons else None, **spread(seeds)}
-    return replace(result_of(run), groups=letters.get(run.label, ""), **told)
+    return replace(result_of(run, text), groups=letters.get(run.label, ""), **told)
 
 
 def by_label(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:

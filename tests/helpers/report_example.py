@@ -77,6 +77,9 @@ def result(corpus: str, label: str, shift: float = 0.0, **changed: Any) -> Resul
         bits_per_byte=bits,
         bits_per_word=bits * 5.3,
         ci95=(bits - 0.031, bits + 0.034),
+        prediction95=(bits - 0.044, bits + 0.048),
+        resampled="stream",
+        ci95_bits_per_char_unseen=(bits - 0.025, bits + 0.045),
         tokens=tokens,
         oov=241 if unit == "word" else 0,
         vocab_size=28 if unit == "char" else 4100,
@@ -110,8 +113,25 @@ def comparisons(corpus: str, results: list[Result]) -> list[Comparison]:
         for b in scored[i + 1 :]:
             d = (a.bits_per_char or 0) - (b.bits_per_char or 0)
             p = math.exp(-abs(d) * 90)
-            pair = {"corpus": corpus, "a": a.label, "b": b.label, "ci95": (d - 0.02, d + 0.02)}
-            made.append(Comparison(**pair, difference_bits_per_char=d, p_value=p, p_holm=min(1.0, p * 20)))
+            corrected = min(1.0, p * 20)
+            same = 0.5 if abs(d) > 0.0005 else 0.01
+            verdict = ("a" if d < 0 else "b") if corrected <= 0.05 else "same" if same <= 0.05 else "open"
+            made.append(
+                Comparison(
+                    corpus,
+                    a.label,
+                    b.label,
+                    difference_bits_per_char=d,
+                    ci95=(d - 0.02, d + 0.02),
+                    p_value=p,
+                    p_holm=corrected,
+                    percent=100 * d / (b.bits_per_char or 1),
+                    bytes=d * 17343 / 8,
+                    p_equivalence=same,
+                    verdict=verdict,
+                    method="stream",
+                )
+            )
     return made
 
 

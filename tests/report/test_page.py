@@ -20,6 +20,7 @@ from rich.console import Console
 
 from lmbench import report
 from lmbench.charts.chart import Chart
+from lmbench.comparing.pairs import Comparison
 from lmbench.errors import InputError
 from lmbench.report import charts as selection
 from lmbench.report import columns, formats, page
@@ -126,55 +127,130 @@ def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
     ]
 
 
-def test_answer_names_the_best_and_what_cannot_be_told_from_it() -> None:
-    results = example.example()
-    said = answer(results, results.corpora[0])
-    assert said == (
-        "On time-machine, lstm predicts unseen text best, with 1.981 bits per character; "
-        "the text is too short to tell kneser-ney-5 from it."
-    )
-    results = replace(results, results=[replace(r, groups="") for r in results.results])
-    # 2.132 - 2.131 = 0.001
-    said = answer(results, results.corpora[1])
-    assert said.endswith("with 2.131 bits per character, 0.001 fewer than kneser-ney-5, the next.")
-
-
-def standing_out(*told: tuple[str, float, bool, str]) -> Results:
-    """A corpus with one result each: label, bits, adaptive, groups."""
+def standing_out(*told: tuple[str, float, bool], **pairs: Comparison) -> Results:
+    """A corpus with one result each: label, bits, adaptive; and comparisons of some of them."""
     rows = [
-        Result(corpus="c", label=name, bits_per_char=bits, adaptive=adaptive, groups=groups, unit="char")
-        for name, bits, adaptive, groups in told
+        Result(corpus="c", label=name, bits_per_char=bits, adaptive=adaptive, unit="char")
+        for name, bits, adaptive in told
     ]
-    return Results(corpora=[CorpusResult(name="c")], results=rows)
+    return Results(corpora=[CorpusResult(name="c")], results=rows, comparisons=list(pairs.values()))
+
+
+def pair(a: str, b: str, difference: float, verdict: str, **more: Any) -> Comparison:
+    return Comparison("c", a, b, difference_bits_per_char=difference, verdict=verdict, **more)
+
+
+KN, LSTM, CACHE = ("kn", 1.5, False), ("lstm", 1.75, False), ("cache", 1.25, True)
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("told", "pairs", "said"),
     [
+        # 0.25 / 1.75 = 14.3%
         (
-            [("cache", 1.5, True, "a"), ("kn", 1.75, False, "b"), ("bigram", 2.0, False, "c")],
-            "On c, cache, which goes on learning from the unseen text, predicts it best, with 1.500 bits per character; "
-            "of the models that stand still kn does, with 1.750, 0.250 fewer than bigram, the next.",
+            [KN, LSTM],
+            [pair("lstm", "kn", 0.25, "b")],
+            "On c, kn predicts unseen text best, with 1.500 bits per character, 0.250 (14.3%) fewer than lstm, the next.",
         ),
         (
-            [("kn", 1.5, False, "a"), ("lstm", 1.5 + 4e-6, False, "b")],
-            "On c, kn predicts unseen text best, with 1.500 bits per character, less than 0.001 fewer than lstm, the next.",
+            [KN, LSTM],
+            [pair("kn", "lstm", -0.25, "open")],
+            "On c, kn spends the fewest bits on unseen text, 1.500 per character; the text is too short to tell lstm from it.",
         ),
         (
-            [("cache", 1.5, True, "a")],
-            "On c, cache, which goes on learning from the unseen text, predicts it best, with 1.500 bits per character.",
+            [KN, ("lstm", 1.501, False)],
+            [pair("kn", "lstm", -0.001, "same")],
+            "On c, kn and lstm are the same for any practical purpose, with 1.500 to 1.501 bits per character.",
+        ),
+        (
+            [KN, ("twin", 1.5, False), LSTM],
+            [pair("kn", "twin", 0.0, "same"), pair("kn", "lstm", -0.25, "a")],
+            "On c, kn and twin are the same for any practical purpose, with 1.500 bits per character; "
+            "lstm, the next, spends 0.250 (16.7%) more.",
+        ),
+        (
+            [KN, ("lstm", 1.504, False)],
+            [pair("kn", "lstm", -0.004, "a")],
+            "On c, kn spends 1.500 bits per character on unseen text; beyond noise that is fewer than lstm, "
+            "but by less than 0.005, which hardly matters.",
+        ),
+        (
+            [KN, LSTM],
+            [Comparison("c", "kn", "lstm", note="2 documents are too few")],
+            "On c, kn spends the fewest bits on unseen text, 1.500 per character; whether it is better than lstm "
+            "cannot be said (2 documents are too few).",
+        ),
+        ([KN], [], "On c, kn spends 1.500 bits per character on unseen text."),
+        (
+            [CACHE, KN, LSTM],
+            [
+                pair("cache", "kn", -0.25, "a"),
+                pair("cache", "lstm", -0.5, "a"),
+                pair("kn", "lstm", -0.25, "a"),
+            ],
+            "On c, cache, which goes on learning from the unseen text, predicts it best, with 1.250 bits per character, "
+            "0.250 (16.7%) fewer than kn, the next. Of the models that stand still, kn predicts unseen text best, "
+            "with 1.500 bits per character, 0.250 (14.3%) fewer than lstm, the next.",
+        ),
+        (
+            [KN, *((f"m{n}", 1.6, False) for n in range(6))],
+            [pair("kn", f"m{n}", -0.1, "open") for n in range(6)],
+            "On c, kn spends the fewest bits on unseen text, 1.500 per character; "
+            "the text is too short to tell m0, m1, m2 and 3 others from it.",
         ),
     ],
 )
-def test_the_headline_names_a_winner_that_stands_still_and_no_gap_of_nothing(
-    told: list[tuple[str, float, bool, str]], said: str
+def test_the_headline_speaks_by_verdict(
+    told: list[tuple[str, float, bool]], pairs: list[Comparison], said: str
 ) -> None:
-    results = standing_out(*told)
+    results = replace(standing_out(*told), comparisons=pairs)
     assert answer(results, results.corpora[0]) == said
 
 
+def test_the_page_says_what_an_interval_is_of_and_why_there_is_none() -> None:
+    results = example.example()
+    rows = [
+        replace(r, resampled="documents", effective_documents=4.2)
+        if r.corpus == "time-machine"
+        else replace(r, resampled="none", ci95=None, prediction95=None, ci95_note="2 documents are too few")
+        for r in results.results
+    ]
+    results = replace(results, results=rows)
+    html, text = page.html(results, [], Views()), page.markdown(results, {}, [], Views())
+    for told in (html, text):
+        assert "worth 4.2 of one length" in told
+        assert "No intervals: 2 documents are too few." in told
+        assert "1.937 to 2.029" in told  # lstm's 1.981 - 0.044, + 0.048
+        for gone in ("Holm", "resample", "blocks"):
+            assert gone not in told
+    assert "another text of this length: 1.937 to 2.029" in html
+    assert 'title="95% interval 1.956 to 2.026"' in html  # unseen: 1.981 - 0.025, + 0.045
+
+
+def test_tables_of_pairs_show_verdict_and_size() -> None:
+    results = example.example()
+    html, text = page.html(results, [], Views()), page.markdown(results, {}, [], Views())
+    # 1.981 - 1.982 = -0.001 of 1.982: -0.05%; 4.755 - 4.081 = 0.674 of 4.081: 16.5%; 0.674 * 17343 / 8 = 1461
+    assert "too short to tell" in html
+    assert "<td>unigram is better</td>" in html
+    for told in (html, text):
+        assert "+16.5%" in told
+    assert re.search(r">\+1461<", html)
+    assert "| unigram is better |" in text
+    turned = board.turned(
+        Comparison("c", "a", "b", -0.5, (-0.75, -0.25), percent=-20.0, bytes=-8, verdict="a")
+    )
+    # a is 2, b is 2.5: b is 25% more than a
+    assert (turned.a, turned.percent, turned.ci95, turned.verdict) == (
+        "b",
+        pytest.approx(25),
+        (0.25, 0.75),
+        "b",
+    )
+
+
 def test_a_model_that_learns_from_the_test_text_is_marked_wherever_it_stands() -> None:
-    results = standing_out(("cache", 1.5, True, "a"), ("kn", 1.75, False, "b"))
+    results = standing_out(("cache", 1.5, True), ("kn", 1.75, False))
     html = page.html(results, [], Views())
     assert re.search(r'cache <span class="adaptive"', html)
     assert not re.search(r'kn <span class="adaptive"', html)
