@@ -45,7 +45,15 @@ if TYPE_CHECKING:
 )
 @click.option("--fresh", is_flag=True, help="Measures all anew.")
 @click.option(
-    "--fail-if-worse", metavar="RUN_DIR", help="Exits with 1 where a model lost beyond noise to RUN_DIR."
+    "--fail-if-worse",
+    metavar="RUN_DIR",
+    help="Exits with 1 where a model lost beyond noise to RUN_DIR, or where nothing compares.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    metavar="BITS",
+    help="With --fail-if-worse: losses below so many bits per character pass. Default 0.",
 )
 @quiet_option
 def run(
@@ -62,6 +70,7 @@ def run(
     verify: int | None,
     fresh: bool,
     fail_if_worse: str | None,
+    tolerance: float | None,
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, or the default ones on a text of your own, and writes the report.
@@ -86,6 +95,10 @@ def run(
     if verify is not None:
         chosen.verify = verify
     folder = Path(out or Path("reports") / chosen.name)
+    if fail_if_worse is not None:
+        _check_baseline(Path(fail_if_worse), folder, chosen)
+    elif tolerance is not None:
+        raise InputError("--tolerance is of --fail-if-worse; name the run to compare with, too")
     cores = os.cpu_count() or 1
     jobs = jobs or cores
     # With one job this process trains; else it reads and draws, and the workers divide the cores.
@@ -120,10 +133,8 @@ def run(
         return 130
     if own:
         _how_to_go_on(places, field, folder)
-    worse = _worse(Path(fail_if_worse), folder) if fail_if_worse else []
-    for line in worse:
-        click.echo(f"lmbench: worse than {fail_if_worse}: {line}", err=True)
-    return 1 if failed or worse else 0
+    passed = fail_if_worse is None or _passes(Path(fail_if_worse), folder, tolerance or 0.0)
+    return 1 if failed or not passed else 0
 
 
 def _is_suite(places: Sequence[str]) -> bool:
@@ -236,14 +247,44 @@ def suites(as_json: bool) -> None:
         click.echo(f"{'':<12} {row['title']}")
 
 
-def _worse(baseline: Path, folder: Path) -> list[str]:
+def _check_baseline(baseline: Path, folder: Path, suite: Suite) -> None:
+    """Raises InputError where a run cannot be compared with the baseline, before anything is trained."""
+    from lmbench.results.diff import rows_of
+
+    if baseline.resolve() == folder.resolve():
+        raise InputError(f"{baseline} is the folder of this run, too; give another --out")
+    labels = [row.label for row in suite.models] + [row.label for row in suite.external]
+    names = [spec.name for spec in suite.corpus_specs()]
+    known = rows_of(baseline)
+    if not any((corpus, label) in known for corpus in names for label in labels):
+        told = ", ".join(sorted({f"{label} on {corpus}" for corpus, label in known})[:5])
+        raise InputError(
+            f"nothing of this run stands in {baseline}, which has {told}; rows are matched by names"
+        )
+
+
+def _passes(baseline: Path, folder: Path, tolerance: float) -> bool:
+    """Whether no model became worse beyond noise by ``tolerance`` or more, and something was compared; says what came of it."""
     from lmbench.results.diff import diff_runs
 
-    return [
-        f"{row.corpus} {row.label} by {row.difference_bits_per_char:.4f} bits per character"
-        for row in diff_runs(baseline, folder).models
-        if row.moved > 0
-    ]
+    changes = diff_runs(baseline, folder, tolerance)
+    worse = [row for row in changes.compared if row.moved > 0 and row.worthwhile]
+    for row in worse:
+        click.echo(
+            f"lmbench: worse than {baseline}: {row.corpus} {row.label} "
+            f"by {row.difference_bits_per_char:.4f} bits per character",
+            err=True,
+        )
+    if not changes.compared:
+        reasons = "; ".join(dict.fromkeys(f"{row.label}: {row.reason}" for row in changes.models[:5]))
+        click.echo(f"lmbench: nothing was compared with {baseline} ({reasons})", err=True)
+        return False
+    if not worse:
+        count = len(changes.compared)
+        click.echo(
+            f"not worse than {baseline} beyond noise: {count} {'model' if count == 1 else 'models'}", err=True
+        )
+    return not worse
 
 
 @click.command()
@@ -366,14 +407,21 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
 @click.argument("before", metavar="RUN_DIR", type=click.Path())
 @click.argument("after", metavar="RUN_DIR", type=click.Path())
 @click.option("--html", "page", metavar="FILE", help="Writes the table as a page, too.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    metavar="BITS",
+    help="The least difference that matters, in bits per character. Default 0.005.",
+)
 @json_option
-def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
+def diff(before: str, after: str, page: str | None, tolerance: float | None, as_json: bool) -> None:
     """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
+    from lmbench.comparing.pairs import WORTHWHILE
     from lmbench.results.diff import diff_runs
 
     if Path(before).resolve() == Path(after).resolve():
         raise InputError(f"{before} is given twice; name two run directories")
-    changes = diff_runs(Path(before), Path(after))
+    changes = diff_runs(Path(before), Path(after), WORTHWHILE if tolerance is None else tolerance)
     if page is not None:
         from lmbench.report import write_changes
 
@@ -384,6 +432,7 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
 
         click.echo(msgspec.json.encode(changes).decode())
         return
+    from lmbench.report.diff_page import changes_answer
     from lmbench.report.formats import bits_text, finite_interval
 
     if changes.trained_otherwise:
@@ -391,14 +440,14 @@ def diff(before: str, after: str, page: str | None, as_json: bool) -> None:
         click.echo(f"trained on different texts, which alone may move them: {names}")
     click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
     for row in changes.models:
-        one, other = (bits_text(value, 4) for value in (row.before, row.after))
-        line = f"{row.corpus:<16} {row.label:<24} {one:>8} {other:>8}"
+        values = (bits_text(value, 4) for value in (row.before, row.after))
+        line = " ".join([f"{row.corpus:<16} {row.label:<24}", *(f"{value:>8}" for value in values)])
         if row.reason is not None:
             click.echo(f"{line}  {row.reason}")
             continue
         ends = finite_interval(row.ci95)
         interval = "" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
-        mark = "  beyond noise" if row.beyond_noise else ""
-        click.echo(f"{line} {row.difference_bits_per_char:>+9.4f}  {interval}{mark}")
-    for key, (before_it, after_it) in changes.environment.items():
-        click.echo(f"{key}: {before_it} -> {after_it}", err=True)
+        click.echo(f"{line} {row.difference_bits_per_char:>+9.4f}  {interval}  {row.verdict}")
+    click.echo(changes_answer(changes))
+    for field, (was, became) in changes.environment.items():
+        click.echo(f"{field}: {was} -> {became}", err=True)

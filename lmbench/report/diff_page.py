@@ -12,7 +12,7 @@ from lmbench.report.page import legal, page_environment, template
 from lmbench.results.diff import Change, Changes
 
 WIDTH, HEIGHT = 170, 20
-KINDS = {-1: "fewer", 0: "tie", 1: "more"}
+KINDS = {-1: "fewer", 1: "more"}
 
 
 def changes_html(found: Changes) -> str:
@@ -24,7 +24,10 @@ def changes_html(found: Changes) -> str:
         if end is not None and math.isfinite(end)
     ]
     furthest = max(ends, default=0.0) or 1.0
-    rows = [(row, KINDS[row.moved], _interval(row, furthest)) for row in found.models]
+    rows = [
+        (row, KINDS.get(row.moved, "same" if row.same else "tie"), _interval(row, furthest))
+        for row in found.models
+    ]
     page = page_environment().get_template("diff.html")
     told = {
         "found": found,
@@ -45,25 +48,32 @@ def trained_otherwise(found: Changes) -> str:
 
 
 def changes_answer(found: Changes) -> str:
-    """What moved, in one sentence."""
-    compared = [row for row in found.models if row.reason is None]
+    """What moved beyond noise, by a size that matters, in one sentence; and what else moved in another."""
+    compared = found.compared
     if not compared:
         return "No model of the two runs compares."
-    better = _named([row for row in compared if row.moved < 0], compared)
-    worse = _named([row for row in compared if row.moved > 0], compared)
+    matters = [row for row in compared if row.moved and row.worthwhile]
+    hardly = [row for row in compared if row.moved and not row.worthwhile]
+    better = _named([row for row in matters if row.moved < 0], compared)
+    worse = _named([row for row in matters if row.moved > 0], compared)
+    said = [f"{better} got better" if better else "", f"{worse} got worse" if worse else ""]
+    count = f"({_count(len(compared))} compared)"
+    little = f"by less than {found.tolerance:g} bits per character, which hardly matters"
     if not better and not worse:
-        return f"Nothing moved beyond noise ({_count(len(compared))} compared)."
-    said = [f"{better} better" if better else "", f"{worse} worse" if worse else ""]
-    return f"Beyond noise, {' and '.join(filter(None, said))} ({_count(len(compared))} compared)."
+        if hardly:
+            return f"Beyond noise, {_named(hardly, compared)} moved {little} {count}."
+        return f"Nothing moved beyond noise {count}."
+    answer = f"Beyond noise, {' and '.join(filter(None, said))} {count}."
+    return f"{answer} {_named(hardly, compared)} moved, too, {little}." if hardly else answer
 
 
 def _named(rows: Sequence[Change], compared: Sequence[Change]) -> str:
-    """Up to three of the rows by name, or how many they are, with the verb."""
+    """Up to three of the rows by name, or how many they are."""
     several = len({row.corpus for row in compared}) > 1
     names = [f"{row.label} on {row.corpus}" if several else row.label for row in rows]
     if len(names) > 3:
-        return f"{len(names)} models got"
-    return f"{', '.join(names)} got" if names else ""
+        return f"{len(names)} models"
+    return ", ".join(names)
 
 
 def _count(models: int) -> str:

@@ -172,9 +172,52 @@ def test_run_study_and_diff(call, tmp_path):
         ]
         == 0
     )
+    gate = ("run", "s.toml", "--out", "fourth", "--jobs", 1, "--fail-if-worse")
+    for baseline, said in (("nowhere", "holds no scores"), ("fourth", "the folder of this run")):
+        status, _, err = call(*gate, baseline)
+        assert (status, said in err) == (2, True)
+    (tmp_path / "renamed.toml").write_text(
+        (tmp_path / "s.toml")
+        .read_text()
+        .replace('"uniform"', '"uniform"\nlabel = "other"')
+        .replace("trigram", "bigram")
+    )
+    status, _, err = call("run", "renamed.toml", "--out", "fifth", "--jobs", 1, "--fail-if-worse", folder)
+    assert status == 2
+    assert "nothing of this run stands in" in err
+    assert not (tmp_path / "fourth").exists()  # all of it is said before anything is trained
+    assert not (tmp_path / "fifth").exists()
+    assert call("run", "s.toml", "--tolerance", 0.1)[0] == 2
     status, out, _ = call("study")
     assert status == 0
     assert "zipf" in out
+
+
+def test_the_gate_fails_for_what_lost_and_for_what_does_not_compare(call, tmp_path):
+    def suite(model, test, label="best"):
+        (tmp_path / "g.toml").write_text(
+            f'name = "g"\ncorpora = [{{name = "ferry", train = "{TRAIN}", test = "{test}", documents = "line"}}]\n'
+            f'[[models]]\nmodel = "{model}"\nlabel = "{label}"\n'
+        )
+
+    suite("trigram", TEST)
+    assert call("run", "g.toml", "--out", "before", "--jobs", 1)[0] == 0
+    suite("uniform", TEST)
+    status, _, err = call("run", "g.toml", "--out", "after", "--jobs", 1, "--fail-if-worse", "before")
+    assert status == 1
+    assert "worse than before: ferry best by" in err
+    status, _, err = call(
+        "run", "g.toml", "--out", "after", "--jobs", 1, "--fail-if-worse", "before", "--tolerance", 9
+    )
+    assert status == 0
+    assert "not worse than before beyond noise: 1 model" in err
+    assert "worse" in call("diff", "before", "after")[1]
+    assert "by hardly anything" in call("diff", "before", "after", "--tolerance", 9)[1]
+    (tmp_path / "another.txt").write_text(Path(TEST).read_text() + "and a line more\n")
+    suite("trigram", tmp_path / "another.txt")
+    status, _, err = call("run", "g.toml", "--out", "other", "--jobs", 1, "--fail-if-worse", "before")
+    assert status == 1
+    assert "nothing was compared with before (best: not comparable: different text" in err
 
 
 def test_lists(call):

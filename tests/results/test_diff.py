@@ -21,13 +21,17 @@ from lmbench.scoring.scores import Scores
 ROW = Change(
     corpus="ferry",
     label="trigram",
-    seed=0,
+    seeds_before=[0],
+    seeds_after=[0],
     before=2.5,
     after=2.25,
     difference_bits_per_char=-0.25,
     ci95=(-0.3, -0.2),
+    percent=-10.0,
     p_value=0.0001,
+    p_corrected=0.0003,
     beyond_noise=True,
+    worthwhile=True,
 )
 WORSE = replace(ROW, label="rnn", after=2.75, difference_bits_per_char=0.25, ci95=(0.2, 0.3))
 SAME = replace(
@@ -37,9 +41,13 @@ SAME = replace(
     difference_bits_per_char=0.0,
     ci95=(0.0, 0.0),
     beyond_noise=False,
+    worthwhile=False,
     p_value=1.0,
+    p_corrected=1.0,
 )
-GONE = Change(corpus="ferry", label="<b>old", seed=0, before=2.5, reason="only before")
+HARDLY = replace(ROW, label="cache", after=2.502, difference_bits_per_char=0.002, worthwhile=False)
+SHORT = replace(SAME, label="lstm", after=2.55, difference_bits_per_char=0.05, worthwhile=True)
+GONE = Change(corpus="ferry", label="<b>old", seeds_before=[0], before=2.5, reason="only before")
 
 
 def found(*rows):
@@ -55,6 +63,15 @@ def found(*rows):
         ((ROW, replace(SAME, corpus="x")), "Beyond noise, trigram on ferry got better (2 models compared)."),
         ((SAME,), "Nothing moved beyond noise (1 model compared)."),
         ((GONE,), "No model of the two runs compares."),
+        (
+            (ROW, HARDLY),
+            "Beyond noise, trigram got better (2 models compared). "
+            "cache moved, too, by less than 0.005 bits per character, which hardly matters.",
+        ),
+        (
+            (HARDLY, SAME),
+            "Beyond noise, cache moved by less than 0.005 bits per character, which hardly matters (2 models compared).",
+        ),
     ],
 )
 def test_the_answer_is_one_sentence(rows, said):
@@ -68,7 +85,7 @@ def test_the_page_is_self_contained_and_says_every_row(tmp_path):
     assert re.findall(r'(?:src|href)="(?!#|data:)', page) == []
     assert "<b>old" not in page
     assert "&lt;b&gt;old" in page
-    for text in ("−0.2500", "−0.3000 to −0.2000", "+0.2500", "only before", "12ab", "34cd", "3.12"):
+    for text in ("−0.2500", "−0.3000 to −0.2000", "+0.2500", "−10.0%", "only before", "12ab", "34cd", "3.12"):
         assert text in page
     assert len(re.findall(r'<td class="n fewer"', page)) == 1
     assert len(re.findall(r'<td class="n more"', page)) == 1
@@ -81,21 +98,85 @@ def test_losses_without_end_are_shown(tmp_path):
     assert "∞" in (tmp_path / "diff.html").read_text()
 
 
-def scored(folder, label, log_probs, train=""):
+def test_each_row_says_what_came_of_it():
+    assert [row.verdict for row in (ROW, WORSE, SAME, HARDLY, SHORT, replace(SHORT, same=True), GONE)] == [
+        *("better", "worse", "unchanged", "worse, by hardly anything", "too short to tell", "the same"),
+        "only before",
+    ]
+
+
+def scored(folder, label, log_probs, train="", corpus="c", seed=0):
     ends = np.arange(1, len(log_probs) + 1)
     plain = np.zeros(len(ends))
     starts = np.zeros(1, dtype=np.int64)
     scores = Scores(np.array(log_probs), ends, plain > 0, plain, starts, len(ends), len(ends), 1, 4)
     signature = Signature(
-        corpus="c",
+        corpus=corpus,
         text="t",
         normalise="none",
         documents="stream",
         unit="char",
         context="document",
         train=train,
+        seed=seed,
     )
-    save_run(Run("c", label, scores, signature), folder / "scores" / "c" / f"{label}.npz", "")
+    run = Run(corpus, label, scores, signature)
+    save_run(run, folder / "scores" / corpus / f"{label}-{seed}.npz", "")
+
+
+def shifted(folder, names, corpus="c", count=256, shift=0.0, seed=0, spread=0.5):
+    """Runs that differ from one another by noise alone, and by ``shift`` nats a character."""
+    hard = np.random.default_rng(5).exponential(2.0, count)
+    for place, name in enumerate(names):
+        noise = np.random.default_rng([seed, place, *corpus.encode()]).normal(0, spread, count)
+        scored(folder, name, -np.abs(hard + noise + shift) - 1e-3, corpus=corpus, seed=seed)
+
+
+def test_models_that_did_not_change_are_not_said_to_move(tmp_path):
+    """Of 30 comparisons of 14 models, each retrained, 5% may err: 1.5, and 6 or more once in 300 times."""
+    moved = 0
+    names = [f"m{n}" for n in range(14)]
+    for n in range(30):
+        shifted(tmp_path / f"a{n}", names, seed=2 * n)
+        shifted(tmp_path / f"b{n}", names, seed=2 * n + 1)
+        rows = diff_runs(tmp_path / f"a{n}", tmp_path / f"b{n}").models
+        assert len(rows) == 14
+        assert all(row.p_corrected >= row.p_value for row in rows)
+        moved += any(row.moved for row in rows)
+    assert moved <= 5
+
+
+def test_all_corpora_are_one_family(tmp_path):
+    for corpus in ("c", "d"):
+        shifted(tmp_path / "one", ["x", "y"], corpus=corpus)
+        shifted(tmp_path / "two", ["x", "y"], corpus=corpus, seed=1, shift=0.02)
+    rows = diff_runs(tmp_path / "one", tmp_path / "two").models
+    p = sorted(row.p_value for row in rows)
+    corrected = np.minimum(np.maximum.accumulate([4 * p[0], 3 * p[1], 2 * p[2], p[3]]), 1)
+    assert sorted(row.p_corrected for row in rows) == pytest.approx(corrected)
+
+
+def test_seeds_are_averaged_and_their_noise_is_in_the_error(tmp_path):
+    # Each seed moves the whole text by half a bit: far beyond the text's own noise, and no news.
+    for seed, (a, b) in enumerate([(0.0, 0.3), (0.35, 0.65), (0.7, 1.0)]):
+        shifted(tmp_path / "one", ["x"], seed=seed, shift=a, spread=0.01)
+        shifted(tmp_path / "two", ["x"], seed=seed, shift=b, spread=0.01)
+    (row,) = diff_runs(tmp_path / "one", tmp_path / "two").models
+    assert (row.seeds_before, row.seeds_after) == ([0, 1, 2], [0, 1, 2])
+    assert row.difference_bits_per_char == pytest.approx(0.3 / np.log(2), abs=0.02)
+    assert row.before == pytest.approx(row.after - row.difference_bits_per_char)
+    assert row.verdict == "too short to tell"
+    (tmp_path / "p").mkdir()
+    for folder, shift in (("p", 0.0), ("q", 0.3)):
+        shifted(tmp_path / folder, ["x"], shift=shift, spread=0.01)
+    assert diff_runs(tmp_path / "p", tmp_path / "q").models[0].verdict == "worse"
+
+
+def test_what_moved_is_worth_it_or_not(tmp_path):
+    for folder, shift in (("one", 0.0), ("two", 0.05)):
+        shifted(tmp_path / folder, ["x"], shift=shift, spread=1e-6)
+    told = {t: diff_runs(tmp_path / "one", tmp_path / "two", t).models[0].verdict for t in (0.0, 0.005, 0.5)}
+    assert told == {0.0: "worse", 0.005: "worse", 0.5: "worse, by hardly anything"}
 
 
 def test_diff_tells_infinite_losses_from_finite_ones(tmp_path, capsys):
