@@ -1,7 +1,8 @@
 r"""The distinct words of a text, and which of them each word is, many words at a time.
 
 A word's bytes are taken as numbers: the first eight are its key, into which those that follow in a longer word are mixed.
-Words met before are found by their keys and compared byte for byte; the others, which soon are few, one by one.
+Words met before are found by their keys and compared byte for byte; the others, which soon are few, one by one. Beside its bytes
+a word takes some 30 bytes here, whatever the words.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lmbench.storage.lookup import TwoPlaces
 
 _SPACE, _NEWLINE = 32, 10
 _FIRST, _LARGEST = 1 << 12, 1 << 17  # bytes of a piece, at first and at most
-_GROWTH = 2  # words are indexed anew when there are so many times more of them
+_GROWTH = 1.25  # words are indexed anew when there are so many times more of them
+_BEYOND = 8  # zero bytes after the words, so that eight can be read from any place
 _MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n of eight bytes
 _MULTIPLIER, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(29)
 
@@ -25,6 +27,10 @@ def distinct_words(text: str) -> tuple[list[str], np.ndarray]:
 
     A line's words stand between single spaces, so that two spaces enclose an empty word; then comes its ``\n``. An empty
     line has no word.
+
+    >>> types, which = distinct_words("a rose is\na rose")
+    >>> types, which.tolist()
+    (['a', 'rose', 'is', '\n'], [0, 1, 2, 3, 0, 1])
     """
     data = text.encode("utf-8", "surrogatepass")
     words, ids = _Words(), [np.zeros(0, dtype=np.int32)]
@@ -77,27 +83,35 @@ def _tokens(piece: bytes, line_begins: bool, last: bool) -> tuple[np.ndarray, np
 
 
 class _Words:
-    """Words numbered in the order in which they come."""
+    """Words numbered in the order in which they come: those that are indexed, and those not yet, one by one."""
 
     def __init__(self) -> None:
-        self._numbers: defaultdict[bytes, int] = defaultdict(
-            count().__next__
+        self._next = count()
+        self._apart: defaultdict[bytes, int] = defaultdict(
+            self._next.__next__
         )  # a new word takes the next number
-        self._indexed = 0
+        self._data = bytes(_BEYOND)  # the indexed words
+        self._lengths = np.zeros(0, dtype=np.int32)
+        self._begins = np.zeros(0, dtype=np.int64)
+        self._keys = np.zeros(0, dtype=np.uint64)
+        self._alike = np.zeros(0, dtype=np.int64)  # whose key another has: their numbers, sorted
+        self._places = TwoPlaces(self._keys, self._begins)
 
     def words(self) -> list[str]:
-        return [word.decode("utf-8", "surrogatepass") for word in self._numbers]
+        self._index()
+        ends = (self._begins + self._lengths).tolist()
+        slices = map(slice, self._begins.tolist(), ends)
+        return [word.decode("utf-8", "surrogatepass") for word in map(self._data.__getitem__, slices)]
 
     def number(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(T,) int32: the number of each word of some bytes."""
-        windows = np.ascontiguousarray(_windows(data))
-        ids, found = self._find(windows, begins, lengths)
-        new = np.flatnonzero(~found)
-        spelt = [
-            data[a:b] for a, b in zip(begins[new].tolist(), (begins + lengths)[new].tolist(), strict=True)
-        ]
-        ids[new] = np.fromiter(map(self._numbers.__getitem__, spelt), dtype=np.int32, count=len(spelt))
-        if len(self._numbers) >= self._indexed * _GROWTH:
+        windows = np.ascontiguousarray(_windows(data + bytes(_BEYOND)))
+        ids, present = self._find(windows, begins, lengths)
+        absent = np.flatnonzero(~present)
+        ends = begins + lengths
+        words = [data[a:b] for a, b in zip(begins[absent].tolist(), ends[absent].tolist(), strict=True)]
+        ids[absent] = np.fromiter(map(self._apart.__getitem__, words), dtype=np.int32, count=len(words))
+        if len(self._apart) - len(self._alike) >= len(self._keys) * (_GROWTH - 1):
             self._index()
         return ids
 
@@ -105,50 +119,67 @@ class _Words:
         self, windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """(T,) int32 numbers of words and (T,) bool: whether the word is an indexed one."""
-        if not self._indexed:
+        if not len(self._keys):
             return np.zeros(len(begins), dtype=np.int32), np.zeros(len(begins), dtype=bool)
         keys = _keys(windows, begins, lengths)
         one, two = self._places.candidates(keys)
-        ids = np.where(self._keys.take(one, mode="clip") == keys, one, two).astype(np.int32)
-        found = self._keys.take(ids, mode="clip") == keys
-        found &= self._lengths.take(ids, mode="clip") == lengths
-        deep, depth = np.flatnonzero(found & (lengths > 8)), 0
+        ids = np.where(self._keys.take(one) == keys, one, two).astype(np.int32)
+        present = self._keys.take(ids) == keys
+        present &= self._lengths.take(ids) == lengths
+        deep, depth = np.flatnonzero(present & (lengths > 8)), 0
+        indexed = _windows(self._data)
         while len(deep):
             same = _eight(windows, begins[deep], lengths[deep], depth) == _eight(
-                self._windows, self._begins[ids[deep]], lengths[deep], depth
+                indexed, self._begins[ids[deep]], lengths[deep], depth
             )
-            found[deep[~same]] = False
+            present[deep[~same]] = False
             depth += 8
             deep = deep[same & (lengths[deep] > depth)]
-        return ids, found
+        return ids, present
 
     def _index(self) -> None:
-        spelt = list(self._numbers)
-        self._lengths = np.array([len(word) for word in spelt], dtype=np.int64)
-        self._begins = np.cumsum(self._lengths) - self._lengths
-        self._windows = _windows(b"".join(spelt))
-        self._keys = _keys(self._windows, self._begins, self._lengths)
-        distinct, first, times = np.unique(self._keys, return_index=True, return_counts=True)
-        once = times == 1  # words that share a key are looked up one by one
-        self._places = TwoPlaces(distinct[once], first[once], room=4)
-        self._indexed = len(spelt)
+        """Takes the words that are not indexed yet into the index, apart from those whose key another word has."""
+        old = len(self._keys)
+        words = list(self._apart)[len(self._alike) :]
+        lengths = np.fromiter(map(len, words), dtype=np.int32, count=len(words))
+        ends = len(self._data) - _BEYOND + np.cumsum(lengths, dtype=np.int64)
+        self._data = b"".join([self._data[:-_BEYOND], *words, bytes(_BEYOND)])
+        self._lengths = np.append(self._lengths, lengths)
+        self._begins = np.append(self._begins, ends - lengths)
+        keys = _keys(_windows(self._data), self._begins[old:], lengths)
+        alike = np.ones(len(keys), dtype=bool)
+        alike[np.unique(keys, return_index=True)[1]] = False
+        if old:
+            alike |= (self._keys.take(np.stack(self._places.candidates(keys))) == keys).any(axis=0)
+        self._keys = np.append(self._keys, keys)
+        apart = [(words[i], old + i) for i in np.flatnonzero(alike).tolist()]
+        kept = list(zip(self._apart, self._alike.tolist(), strict=False))
+        self._apart = defaultdict(self._next.__next__, [*kept, *apart])
+        self._alike = np.append(self._alike, old + np.flatnonzero(alike))
+        numbers = np.arange(len(self._keys), dtype=np.uint32)
+        if len(self._alike):
+            numbers = np.delete(numbers, self._alike)
+        self._places = TwoPlaces(self._keys.take(numbers), numbers)
 
 
 def _windows(data: bytes) -> np.ndarray:
-    """(N,) uint64: for every byte the number that it makes with the seven that follow."""
-    return np.ndarray(len(data) + 1, dtype="<u8", buffer=data + bytes(8), strides=(1,))
+    """(N,) uint64: for every byte the number that it makes with the seven that follow; those of the last seven are left out."""
+    return np.ndarray(len(data) - _BEYOND + 1, dtype="<u8", buffer=data, strides=(1,))
 
 
 def _eight(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, depth: int) -> np.ndarray:
     """(Q,) uint64: the bytes depth .. depth + 7 of words, as a number; 0 beyond their ends."""
-    found = windows[begins + depth] if depth else windows[begins]
-    found &= _MASKS.take(lengths - depth, mode="clip")
-    return found
+    eight = windows[begins + depth] if depth else windows[begins]
+    eight &= _MASKS.take(lengths - depth, mode="clip")
+    return eight
 
 
 def _keys(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """(Q,) uint64: a key for each word; words of up to eight bytes that share one differ in zero bytes alone."""
+    """(Q,) uint64: a key for each word; words that share one are few, unless somebody has looked for such."""
     keys = _eight(windows, begins, lengths, 0)
+    keys ^= np.left_shift(
+        lengths, 56, dtype=np.uint64, casting="unsafe"
+    )  # else zero bytes at the end were none
     deep, depth = np.flatnonzero(lengths > 8), 8
     while len(deep):
         mixed = keys[deep]
