@@ -265,6 +265,7 @@ def _number(value: float | None) -> str:
     required=True,
     help="The file to write; .arpa or .arpa.gz: n-grams as text.",
 )
+@json_option
 @quiet_option
 def fit(
     name: str | None,
@@ -277,6 +278,7 @@ def fit(
     field: str | None,
     seed: int,
     place: str,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Trains a model and saves it with all that it takes to score a text."""
@@ -285,11 +287,22 @@ def fit(
     check_place(place)
     corpus = _corpus(_need(name), options, train, valid, None, unit, normalise, documents, field)
     checkpoint = Path(f"{place}.checkpoint")
-    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, checkpoint)
+    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json, checkpoint)
     scorer.save(place)
     checkpoint.unlink(missing_ok=True)
+    model = scorer.model
+    if as_json:
+        facts: dict[str, object] = {
+            "file": place,
+            "model": model.name,
+            "options": model.options(),
+            "unit": scorer.unit.name,
+        }
+        facts |= {"vocab_size": len(scorer.vocab), "parameters": model.parameters}
+        facts |= {"model_bytes": model.model_bytes, "fit_seconds": seconds, "notes": model.notes}
+        return click.echo(json.dumps(facts, ensure_ascii=False, default=str))
     click.echo(
-        f"{place}: {name} by {scorer.unit.name}, {scorer.model.parameters:,} numbers, fitted in {seconds:.1f} s"
+        f"{place}: {name} by {scorer.unit.name}, {model.parameters:,} numbers, fitted in {seconds:.1f} s"
     )
 
 

@@ -35,6 +35,13 @@ def continuation(scorer: Scorer, context: str, text: str) -> Continuation:
     """What ``text`` costs after ``context``, both tokenized together, as the model reads texts.
 
     Of a byte model the sum over exactly the bytes of ``text``. Raises InputError where the model does not suit the text.
+
+    >>> from lmbench.corpora.corpus import Corpus, Documents
+    >>> from lmbench.models import make_model
+    >>> scorer = Scorer.fit(make_model("uniform"), Corpus.of(Documents(["abcd " * 9]), test=0.0, valid=0.0))
+    >>> after = continuation(scorer, "ab", "cd")
+    >>> after.tokens, round(after.bits_per_char, 6)  # one of 5 characters or <unk>
+    (2, 2.584963)
     """
     whole = scorer.encode(as_read(scorer, context + text))
     before = as_read(scorer, context)
@@ -58,8 +65,8 @@ def first_after(scores: Scores, cut: int) -> int:
     """
     if cut == 0:
         return 0
-    at = int(np.searchsorted(scores.ends, cut))
-    return at + 1 if at < len(scores) and scores.ends[at] == cut else at
+    token = int(np.searchsorted(scores.ends, cut))
+    return token + 1 if token < len(scores) and scores.ends[token] == cut else token
 
 
 def as_read(scorer: Scorer, raw: str) -> CanonicalText:

@@ -64,8 +64,8 @@ def score_run(
 
 def verified(scorer: Scorer, text: CanonicalText, tokens: int | None = None) -> Verified:
     """What the model claims of a text's first tokens (default: all) beside the file that it codes them into."""
-    found = verify(scorer, text, tokens)
-    return Verified(**{name: getattr(found, name) for name in Verified.__struct_fields__})
+    verification = verify(scorer, text, tokens)
+    return Verified(**{name: getattr(verification, name) for name in Verified.__struct_fields__})
 
 
 def fit_run(

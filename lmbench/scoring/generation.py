@@ -20,6 +20,10 @@ def shape_distribution(
     equals). top_k: only the k likeliest tokens stay (0: all). top_p: only the fewest likeliest tokens whose
     probabilities, after the temperature, reach top_p (nucleus sampling, Holtzman et al. 2020).
     Raises InputError for settings out of range, or where no token has p > 0.
+
+    >>> log_probs = np.log([0.5, 0.3, 0.2])
+    >>> shape_distribution(log_probs, temperature=0).tolist(), shape_distribution(log_probs, top_k=2).round(3).tolist()
+    ([1.0, 0.0, 0.0], [0.625, 0.375, 0.0])
     """
     if not 0 <= temperature < np.inf:
         raise InputError(

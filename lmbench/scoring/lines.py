@@ -113,8 +113,8 @@ def _rows(
         rows: list[Row] = []
         for begin, end in pairwise([*firsts.tolist(), len(canonical.starts)]):
             part = _documents(canonical, begin, end)
-            found, offset = _rows(scorer, part, np.zeros(1, dtype=np.int64), index + len(rows), offset)
-            rows += found
+            more, offset = _rows(scorer, part, np.zeros(1, dtype=np.int64), index + len(rows), offset)
+            rows += more
         return rows, offset
     encoded = scorer.encode(canonical)
     scores = scorer.score(encoded)

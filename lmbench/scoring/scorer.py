@@ -76,8 +76,8 @@ class Scorer:
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
         about |= {"train": corpus.train.fingerprint if learns else ""}
         about |= {"valid": corpus.valid.fingerprint if learns and corpus.valid is not None else ""}
-        known = types if learns else vocab  # a speller learns from what its model has seen
-        return cls(model, cut, vocab, corpus.normalise, corpus.documents, known.tokens[1:], about)
+        seen = types if learns else vocab  # a speller learns from what its model has seen
+        return cls(model, cut, vocab, corpus.normalise, corpus.documents, seen.tokens[1:], about)
 
     @cached_property
     def speller(self) -> Speller:

@@ -94,8 +94,10 @@ def external_run(
     starts = np.searchsorted(ends, text.starts[1:], side="right")
     across = ends[starts - 1] != text.starts[1:]
     if across.any():
-        at = int(text.starts[1:][across][0])
-        raise InputError(f"{file}: a token runs across the document that begins at character {at}; divide it")
+        start = int(text.starts[1:][across][0])
+        raise InputError(
+            f"{file}: a token runs across the document that begins at character {start}; divide it"
+        )
     counts = (text.chars, text.bytes, text.words, vocab_size)
     scores = Scores(log_probs, ends, oov, spelling, np.append(0, starts), *counts)
     why = f"read from {Path(file).name}: that its probabilities sum to 1 is not known here"
@@ -133,17 +135,17 @@ def _numbers(table: dict[str, list[str]], name: str, file: str) -> np.ndarray:
         except ValueError:
             raise InputError(f"{file} line {i + 2}: {name} {cell!r} is not a number") from None
     if name == "oov":
-        wrong, told = ~np.isin(values, (0, 1)), "is 0 or 1"
+        wrong, rule = ~np.isin(values, (0, 1)), "is 0 or 1"
     elif name in ("start", "end"):
-        wrong, told = ~np.isfinite(values) | (values != np.floor(values)), "is a whole number of characters"
+        wrong, rule = ~np.isfinite(values) | (values != np.floor(values)), "is a whole number of characters"
     else:
-        wrong, told = (
+        wrong, rule = (
             ~(np.isfinite(values) & (values <= 0)),
             "is the logarithm of a probability: finite, at most 0",
         )
     if wrong.any():
         i = int(wrong.argmax())
-        raise InputError(f"{file} line {i + 2}: {name} {table[name][i]} will not do; it {told}")
+        raise InputError(f"{file} line {i + 2}: {name} {table[name][i]} will not do; it {rule}")
     return values
 
 
@@ -165,8 +167,9 @@ def _ends(table: dict[str, list[str]], text: CanonicalText, file: str) -> np.nda
         )
     for i, token in enumerate(table.get("token", ())):
         span = text.text[starts[i] : ends[i]]
-        said = _unescape(token)
-        if said and not (said[0] == "<" and said[-1] == ">") and said.strip(" ") != span.strip(" "):
+        text_of_token = _unescape(token)
+        is_symbol = text_of_token.startswith("<") and text_of_token.endswith(">")
+        if text_of_token and not is_symbol and text_of_token.strip(" ") != span.strip(" "):
             raise InputError(f"{file} line {i + 2}: token {token!r} stands where the text has {span!r}")
     return ends
 

@@ -15,6 +15,9 @@ from typing import IO, cast
 
 from lmbench.errors import InputError
 
+_PIPE = (
+    1 << 20
+)  # bytes that a pipe may hold while those before are worked on; the most that Linux allows anyone
 # How a packed file begins; the name says nothing, since files are renamed.
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -53,6 +56,12 @@ def _raw(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         source = sys.stdin.buffer
         # A buffer over a buffer waits until it is full; what a program is still writing is wanted as it comes.
         source = source.raw if isinstance(source, io.BufferedReader) else source
+        with contextlib.suppress(
+            AttributeError, ImportError, OSError, ValueError
+        ):  # where it is no pipe of Linux
+            import fcntl
+
+            fcntl.fcntl(source.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         yield io.BufferedReader(cast(io.RawIOBase, source))
         return
     with open(path, "rb") as stream:

@@ -27,6 +27,9 @@ def sequential_batches(
 
     ids: (T,) the text. rng: draws the offset (default: seed 0); offset: takes its place.
     Gives (X, Y), each (batch_size, num_steps). Raises InputError where the text is too short for one minibatch.
+
+    >>> [X.tolist() for X, _ in sequential_batches(range(13), batch_size=2, num_steps=3, offset=0)]
+    [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]
     """
     ids, offset = _checked(ids, batch_size, num_steps, rng, offset)
     lanes, targets = _lanes(ids, batch_size, offset)
@@ -44,6 +47,10 @@ def random_batches(
     """Minibatches of subsequences in random order; each subsequence comes once, and rows have no common past.
 
     Arguments and result as in ``sequential_batches``; rng draws the order too.
+
+    >>> batches = list(random_batches(range(13), batch_size=2, num_steps=3, offset=0))
+    >>> sorted(row for X, _ in batches for row in X.tolist())
+    [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
     """
     rng = np.random.default_rng(0) if rng is None else rng
     ids, offset = _checked(ids, batch_size, num_steps, rng, offset)

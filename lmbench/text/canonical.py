@@ -162,6 +162,12 @@ def canonical_text(raw: Sequence[str], normalise: str, documents: str) -> Canoni
     normalise: a name in NORMALISERS. documents: ``stream`` keeps each raw document whole (its lines joined
     by one space under ``letters``); where there are several, each ends in a line feed. ``line`` makes
     each line with its line feed a document of its own. Raises InputError for unknown names.
+
+    >>> canonical_text(["The Time\\nMachine, 1895"], "letters", "stream").text
+    'the time machine'
+    >>> lines = canonical_text(["one\\ntwo"], "none", "line")
+    >>> lines.documents(), lines.starts.tolist()
+    (['one\\n', 'two\\n'], [0, 4])
     """
     if normalise not in NORMALISERS:
         raise unknown("normaliser", normalise, NORMALISERS)

@@ -1,4 +1,4 @@
-"""What stands in lines of words and is easily taken for something else: told with its count and an example.
+"""What stands in lines of words and is easily taken for something else, with its count and an example.
 
 Where a text is lines of words, a word is what stands between blanks: space, tab, carriage return, vertical tab and form feed, in runs
 of any length, and a line feed ends the line. KenLM's ``query`` reads it so, and so does the normaliser ``whitespace`` (which takes
@@ -55,7 +55,7 @@ def oddities(text: str) -> list[Oddity]:
     >>> [str(oddity) for oddity in oddities("the ferry leaves  at nine")]
     ["1 runs of spaces, such as 'the ferry leaves  at nine'"]
     """
-    found = []
+    present = []
     for kind, (what, pattern) in {**BLANKS, **WORDS}.items():
         if FIRST.get(kind, "") not in text or (kind == "wide" and text.isascii()):
             continue
@@ -64,5 +64,5 @@ def oddities(text: str) -> list[Oddity]:
             begin, end = places[0]
             begin = max(text.rfind("\n", 0, begin) + 1, begin - NEAR)
             near = text[begin : end + NEAR]
-            found.append(Oddity(kind, what, len(places), near[: 1 + near.find("\n", end - begin)] or near))
-    return found
+            present.append(Oddity(kind, what, len(places), near[: 1 + near.find("\n", end - begin)] or near))
+    return present

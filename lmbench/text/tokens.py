@@ -99,7 +99,14 @@ def surface(text: CanonicalText, unit: Unit) -> list[str]:
 
 
 def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
-    """Looks a text's tokens up. The canonical text of what is returned is what the unit reads: nearly always the same."""
+    """Looks a text's tokens up. The canonical text of what is returned is what the unit reads: nearly always the same.
+
+    >>> from lmbench.text.canonical import canonical_text
+    >>> from lmbench.text.units import unit_named
+    >>> encoded = encode(canonical_text(["a b\\nc a"], "none", "line"), unit_named("word"), Vocab(["a", "a", "b", "\\n"]))
+    >>> encoded.tokens.ids.tolist(), encoded.tokens.starts.tolist(), encoded.ends.tolist(), int(encoded.oov.sum())
+    ([1, 2, 3, 0, 1, 3], [0, 3], [1, 3, 4, 5, 7, 8], 1)
+    """
     cut = canonical.cut(unit)
     if cut is not None:
         ids = vocab.encode(cut.types)[cut.which]

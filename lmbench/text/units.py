@@ -139,6 +139,14 @@ UNITS: dict[str, Unit] = {"char": CharUnit(), "word": WordUnit(), "byte": ByteUn
 
 
 def unit_named(name: str) -> Unit:
+    r"""The unit of a name in UNITS. Raises InputError for an unknown one.
+
+    >>> text = "a café\n"
+    >>> unit_named("word").split(text), unit_named("word").ends(text).tolist()
+    (['a', 'café', '\n'], [1, 6, 7])
+    >>> unit_named("byte").split("é"), unit_named("byte").ends("é").tolist()
+    (['<0xC3>', '<0xA9>'], [0, 1])
+    """
     if name not in UNITS:
         raise unknown("unit", name, UNITS)
     return UNITS[name]

@@ -25,6 +25,10 @@ class Vocab:
 
     A token of the *text* that happens to read ``<unk>`` (Penn Treebank has them) or like a reserved
     token is an ordinary word with an index of its own; ``vocab['<unk>']`` is always 0.
+
+    >>> vocab = Vocab([["the", "time"], ["the", "machine"]])
+    >>> vocab.tokens, vocab["the"], vocab[["time", "never"]], vocab.to_tokens([1, 0])
+    (['<unk>', 'the', 'time', 'machine'], 1, [2, 0], ['the', '<unk>'])
     """
 
     def __init__(

@@ -129,6 +129,17 @@ def test_options_that_do_not_go_with_rows_are_refused(call, option):
     assert "--each prints rows and nothing else" in error
 
 
+def test_what_was_fitted_can_be_had_as_json(call):
+    argv = ["fit", "--model", "kneser-ney", "--train", TRAIN, *LINES, "--save", "m.lm", "--json"]
+    status, out, _ = call(*argv)
+    fitted = json.loads(out)
+    assert (status, fitted["file"], fitted["unit"]) == (0, "m.lm", "word")
+    scored = json.loads(call("score", "--load", "m.lm", "--test", TEST, "--json")[1])
+    for key in ("model", "options", "vocab_size"):
+        assert fitted[key] == scored[key]
+    assert min(fitted["parameters"], fitted["model_bytes"], fitted["fit_seconds"]) > 0
+
+
 def test_lists_are_ranked(call, model, tmp_path):
     (tmp_path / "x.txt").write_text("nine at ferry the\nthe ferry\n\nthe island\r\n")
     out = call("rank", "--load", model, "x.txt")[1]
