@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from lmbench.comparing.pairs import compare
+from lmbench.comparing.pairs import comparisons
 from lmbench.corpora.corpus import Corpus
 from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import Scores
@@ -17,11 +17,11 @@ from lmbench.scoring.scores import Scores
 
 class Regret(msgspec.Struct, frozen=True, kw_only=True):
     """Bits per character. source: what the source spends on the test text. regret: what the model spends more, on average
-    ≥ 0; ci95: its interval, paired over the text, as ``compare`` gives it."""
+    ≥ 0; ci95: its interval, paired over the text, as ``compare`` gives it; None where no error bar can be had."""
 
     source_bits_per_char: float
     regret_bits_per_char: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
 
 
 def source_run(corpus: Corpus) -> Run | None:
@@ -53,11 +53,9 @@ def regret(run: Run, source: Run, rng: np.random.Generator | None = None) -> Reg
     >>> regret(replace(known, label="a copy"), known).regret_bits_per_char
     0.0
     """
-    row = compare([run, source], rng=rng).iloc[0]
-    sign = 1.0 if row["a"] == run.label else -1.0
-    low, high = sorted(sign * end for end in row["ci95"])
+    (row,) = comparisons([run, source], rng=rng)
     return Regret(
         source_bits_per_char=source.scores.bits_per_char,
-        regret_bits_per_char=sign * float(row["difference_bits_per_char"]),
-        ci95=(float(low), float(high)),
+        regret_bits_per_char=run.scores.bits_per_char - source.scores.bits_per_char,
+        ci95=row.ci95,
     )

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from lmbench.charts import style
 from lmbench.charts.chart import Chart
 from lmbench.comparing.pairs import WORTHWHILE
+from lmbench.comparing.splits import Splits
 from lmbench.comparing.where import Difference
 from lmbench.report.columns import ADAPTIVE, COST
 from lmbench.report.formats import (
@@ -152,13 +153,27 @@ class CorpusFacts:
     """What the page says of a corpus beside its tables.
 
     resolvable: the smallest difference that the text can show between the two best, in bits per character. n_eff: what the test text is
-    worth in independent tokens, for the best model.
+    worth in independent tokens, for the best model. splits: the models on further divisions of the text.
     """
 
     told: CorpusResult
     rows: Sequence[Row]
     resolvable: float | None
     n_eff: float | None
+    splits: Splits | None = None
+
+    @property
+    def agreement(self) -> str:
+        """How far the further divisions agree, in a sentence; '' where there are none."""
+        if self.splits is None:
+            return ""
+        leaders = listed([row.label for row in self.splits.rows if row.first > 0])
+        said = f"{leaders} {'is' if ' and ' not in leaders else 'are'} first in some"
+        first = next((row for row in self.splits.rows if row.first == 1), None)
+        if first is not None:
+            said = f"{first.label} is first in all"
+        w = self.splits.concordance
+        return f"{said}." if w is None else f"{said}; Kendall’s W of the rankings {w:.2f} (1: they agree)."
 
     @property
     def name(self) -> str:
@@ -251,7 +266,8 @@ def corpus_facts(results: Results, corpus: CorpusResult) -> CorpusFacts:
     pairs = (c for c in results.comparisons if c.corpus == corpus.name and {c.a, c.b} == set(labels))
     resolvable = next((c.resolvable_difference for c in pairs), None)
     worth = next((n for row in best if (n := row.result.n_eff)), None)
-    return CorpusFacts(corpus, found, resolvable, worth)
+    splits = next((s for s in results.splits if s.corpus == corpus.name), None)
+    return CorpusFacts(corpus, found, resolvable, worth, splits)
 
 
 def _sample(sample: Sample) -> tuple[str, str, float]:

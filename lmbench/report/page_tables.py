@@ -37,7 +37,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A model's line in a table. above: bits a character above the source's entropy rate. drawn: its interval as SVG. hover: beside its bits."""
+    """A model's line in a table. above: bits a character above the board's ``truth``. drawn: its interval as SVG. hover,
+    above_hover: what stands beside its bits, and beside those above the truth.
+    """
 
     row: Row
     cells: Sequence[Cell]
@@ -45,6 +47,7 @@ class Line:
     drawn: str = ""
     key: str = ""
     hover: str = ""
+    above_hover: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class MatrixLine:
 
 @dataclass(frozen=True)
 class Board:
-    """A corpus's leaderboard, costs and matrix of paired differences."""
+    """A corpus's leaderboard, costs and matrix of paired differences.
+
+    truth: what the source spends on this very text, where that is known, else its entropy rate, where that is.
+    """
 
     name: str
     columns: Sequence[Column]
@@ -86,22 +92,25 @@ def swatch(label: str, order: Sequence[str]) -> Markup:
 def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board:
     """A corpus's tables, ready to print. order: the labels, whose places give their colours."""
     found = rows(results, corpus.name)
-    axis = Axis(found, corpus.truth)
+    truth = corpus.truth if corpus.source_bits_per_char is None else corpus.source_bits_per_char
+    axis = Axis(found, truth)
     costs = [COLUMNS[name] for name in COST[1:]]
     columns = [
         COLUMNS[name] for name in BOARD if name != "unseen" or any(o.share for o in corpus.contamination)
     ]
     lines = []
     for row in found:
-        above = None if corpus.truth is None or row.bits is None else row.bits - corpus.truth
+        above = None if truth is None or row.bits is None else row.bits - truth
         drawn = axis.draw(row, colour(row.label, order)) if row.bits is not None else ""
-        lines.append(Line(row, cells(row, columns), above, drawn, sort_key(row.bits), _of_bits(row)))
+        lines.append(
+            Line(row, cells(row, columns), above, drawn, sort_key(row.bits), _of_bits(row), _of_regret(row))
+        )
     return Board(
         corpus.name,
         columns,
         lines,
         axis.head(),
-        corpus.truth,
+        truth,
         any(row.groups for row in found),
         matrix(results.comparisons, corpus.name, found),
         costs,
@@ -114,6 +123,12 @@ def _of_bits(row: Row) -> str:
     ends, other = (interval_text(e) for e in (row.result.ci95, row.result.prediction95))
     said = "" if ends == MISSING else f"95% interval {ends}"
     return said if other == MISSING else f"{said}; another text of this length: {other}"
+
+
+def _of_regret(row: Row) -> str:
+    """The interval of what a row spends above the source, in words."""
+    text = interval_text(row.result.ci95_regret)
+    return "" if text == MISSING else f"95% interval {text}"
 
 
 def cells(row: Row, columns: Sequence[Column]) -> list[Cell]:

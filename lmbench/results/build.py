@@ -15,7 +15,8 @@ from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baseline_bits_per_char
 from lmbench.comparing.metrics import summary
 from lmbench.comparing.outside import bits_outside, order_outside
-from lmbench.comparing.pairs import Comparison, is_lines
+from lmbench.comparing.pairs import Comparison, is_lines, unlike
+from lmbench.comparing.regret import regret, source_run
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.comparing.seen import Seen
 from lmbench.corpora.corpus import Corpus
@@ -58,13 +59,18 @@ def results_of(
     seen = {name: Seen.of(corpus) for name, corpus in corpora.items()}
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
     tests = {name: corpus.text("test") for name, corpus in corpora.items()}
+    sources = {name: source_run(corpus) for name, corpus in corpora.items()}
     rows = [
-        finished(run, letters[run.corpus], seen[run.corpus], tests[run.corpus])
+        above(finished(run, letters[run.corpus], seen[run.corpus], tests[run.corpus]), run, sources)
         for run in runs
         if run.corpus in corpora
     ]
     means = [
-        finished(mean_run(seeds), letters[corpus], seen[corpus], tests[corpus], seeds)
+        above(
+            finished(mean_run(seeds), letters[corpus], seen[corpus], tests[corpus], seeds),
+            mean_run(seeds),
+            sources,
+        )
         for (corpus, _), seeds in by_label(runs).items()
         if len(seeds) > 1
     ]
@@ -78,7 +84,11 @@ def results_of(
         signature=f"lmbench:{__version__}|corpora:{texts}",
         environment=environment(),
         corpora=[
-            corpus_result(name, corpus, seen[name], runs, comparisons) for name, corpus in corpora.items()
+            replace(
+                corpus_result(name, corpus, seen[name], runs, comparisons),
+                source_bits_per_char=None if source is None else source.scores.bits_per_char,
+            )
+            for (name, corpus), source in zip(corpora.items(), sources.values(), strict=True)
         ],
         results=[*rows, *failures],
         over_seeds=means,
@@ -126,6 +136,15 @@ def finished(
     return replace(result_of(run, text), groups=letters.get(run.label, ""), **told)
 
 
+def above(row: Result, run: Run, sources: Mapping[str, Run | None]) -> Result:
+    """A row with what its run spends above the source of its text, where a source is known that can score it."""
+    source = sources[run.corpus]
+    if source is None or not np.isfinite(run.scores.bits_per_char) or unlike(run, source):
+        return row
+    more = regret(run, source)
+    return replace(row, regret_bits_per_char=more.regret_bits_per_char, ci95_regret=more.ci95)
+
+
 def by_label(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
     """The runs of each corpus and label: one a seed."""
     found: dict[tuple[str, str], list[Run]] = {}
@@ -136,7 +155,7 @@ def by_label(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
 
 def compared(runs: Sequence[Run]) -> list[Comparison]:
     """Every pair of labels on every corpus that has two on the same text."""
-    from lmbench.comparing.pairs import comparisons, unlike
+    from lmbench.comparing.pairs import comparisons
 
     here: dict[str, list[Run]] = {}
     for run in runs:

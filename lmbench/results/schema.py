@@ -45,7 +45,8 @@ class Result(Facts, frozen=True, kw_only=True):
     documents or stream. effective_documents: so many of one length would say as much.
 
     bits_per_char_seen, bits_per_char_unseen: on what stands in the training or valid text, as stretches of 30 characters or passages with few
-    words changed, and elsewhere; ci95_bits_per_char_unseen: the interval of the latter.
+    words changed, and elsewhere; ci95_bits_per_char_unseen: the interval of the latter. regret_bits_per_char: above what the source that
+    wrote the text spends on it, where that is known; ci95_regret: its paired interval.
     total_fit_seconds: to fit the model and all that it combines. last_epoch_perplexity: of the training text while it was learnt for the
     last time.
 
@@ -90,6 +91,8 @@ class Result(Facts, frozen=True, kw_only=True):
     bits_per_char_seen: Amount = None
     bits_per_char_unseen: Amount = None
     ci95_bits_per_char_unseen: Interval | None = None
+    regret_bits_per_char: float | None = None
+    ci95_regret: Interval | None = None
     total_fit_seconds: Amount = None
     last_epoch_perplexity: Amount = None
     seeds: list[int] = msgspec.field(default_factory=list)
@@ -146,7 +149,7 @@ class CorpusResult(Struct, frozen=True, kw_only=True):
 
     name, title, licence, homepage: of the corpus. sha256: of its canonical texts. chars, bytes, words: of the test text. normalise,
     documents: how the texts were made. split: the parts by name. division: how they were divided. entropy_rate: bits a character between which the source's lies, where
-    it is known. baselines: compressors. contamination: what stands in the training or valid text
+    it is known. source_bits_per_char: what the source itself spends on this test text. baselines: compressors. contamination: what stands in the training or valid text
     already. copied: of the test text's characters, the share in passages that stand there with few words changed.
     order_on_unseen: what the headline has to add, where another model is first on the rest. resolvable: the median over pairs of
     models of the difference that this text shows four times in five, in bits per character.
@@ -161,6 +164,7 @@ class CorpusResult(Struct, frozen=True, kw_only=True):
     documents: str | None = None
     split: dict[str, Part] = {}
     entropy_rate: tuple[float, float] | None = None
+    source_bits_per_char: Amount = None
     title: str | None = None
     licence: str | None = None
     homepage: str | None = None

@@ -21,6 +21,7 @@ from rich.console import Console
 from lmbench import report
 from lmbench.charts.chart import Chart
 from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.splits import SplitRow, Splits
 from lmbench.errors import InputError
 from lmbench.report import charts as selection
 from lmbench.report import columns, formats, page
@@ -225,6 +226,37 @@ def test_the_page_says_what_an_interval_is_of_and_why_there_is_none() -> None:
             assert gone not in told
     assert "another text of this length: 1.937 to 2.029" in html
     assert 'title="95% interval 1.956 to 2.026"' in html  # unseen: 1.981 - 0.025, + 0.045
+
+
+def test_further_divisions_and_what_is_spent_above_the_source_are_shown() -> None:
+    results = example.example()
+    splits = Splits(
+        "time-machine",
+        ["dealt, seed 1", "dealt, seed 2"],
+        0.25,
+        [
+            SplitRow("lstm", [1.9, 2.0], 1.95, 0.0707, [1, 2], 0.5),
+            SplitRow("kneser-ney-5", [2.0, 1.95], 1.975, 0.0354, [2, 1], 0.5),
+        ],
+    )
+    corpora = [results.corpora[0], replace(results.corpora[1], source_bits_per_char=1.25)]
+    rows = [
+        replace(r, regret_bits_per_char=r.bits_per_char - 1.25, ci95_regret=(0.8125, 0.9375))
+        if r.corpus == "tiny-shakespeare" and r.bits_per_char
+        else r
+        for r in results.results
+    ]
+    results = replace(results, splits=[splits], corpora=corpora, results=rows)
+    html, text = page.html(results, [], Views()), page.markdown(results, {}, [], Views())
+    said = "On 2 further divisions of the text: lstm and kneser-ney-5 are first in some; Kendall’s W of the rankings 0.25"
+    for told in (html, text):
+        assert said in told
+        assert "1.975" in told
+        assert "1.250" in told
+        assert "0.881" in told  # lstm: 2.131 - 1.25
+    assert "| lstm | 1.950 | 0.071 | 50% | 1 2 |" in text
+    assert 'title="95% interval 0.812 to 0.938"' in html
+    assert "no model can" not in html + text
 
 
 def test_tables_of_pairs_show_verdict_and_size() -> None:
