@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lmbench.bench.run import run_suite  # noqa: F401
     from lmbench.comparing.error_bars import interval, paired  # noqa: F401
     from lmbench.comparing.pairs import compare  # noqa: F401
-    from lmbench.corpora.corpus import Corpus, Documents, load_corpus  # noqa: F401
+    from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
+    from lmbench.corpora.given import Documents  # noqa: F401
     from lmbench.errors import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 # name -> the module that holds it, imported when the name is first used
 _PUBLIC = {
     "Corpus": "corpora.corpus",
-    "Documents": "corpora.corpus",
+    "Documents": "corpora.given",
     "InputError": "errors",
     "LanguageModel": "models.base",
     "Run": "scoring.run",

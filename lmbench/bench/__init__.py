@@ -5,8 +5,8 @@ report of it all.
 """
 
 from lmbench.bench.run import Interrupted, run_suite
-from lmbench.bench.runner import Watch
 from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import load_suite
+from lmbench.bench.watch import Watch
 
 __all__ = ["Interrupted", "Suite", "Watch", "load_suite", "run_suite"]

@@ -10,8 +10,9 @@ import msgspec
 
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
-from lmbench.corpora.corpus import Corpus, is_described
+from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.files import stem_of
+from lmbench.corpora.given import is_described
 from lmbench.models import make_model
 from lmbench.text.units import code_points
 
@@ -53,8 +54,8 @@ def suite_for(spec: CorpusSpec, corpus: Corpus) -> tuple[Suite, list[str]]:
     """The default models on one text, and a sentence for each that was left out or changed."""
     default = load_suite("default")
     rows, said = suitable(default.models, corpus)
-    known = default.samples.prompt in corpus.train.text
-    samples = default.samples if known else msgspec.structs.replace(default.samples, prompt="")
+    stands = default.samples.prompt in corpus.train.text
+    samples = default.samples if stands else msgspec.structs.replace(default.samples, prompt="")
     suite = msgspec.structs.replace(
         default,
         name=spec.name,

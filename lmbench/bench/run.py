@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 
 from lmbench import report
-from lmbench.bench.runner import Outcome, Watch, measure_suite
+from lmbench.bench.runner import Outcome, measure_suite
 from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import load_suite
+from lmbench.bench.watch import Watch
 from lmbench.results.file import write_results
 from lmbench.results.schema import Results, StudyResult
 from lmbench.results.views import views_of
@@ -59,8 +60,8 @@ def _report(outcome: Outcome, fresh: bool, watch: Watch) -> Results:
     if suite.studies and not outcome.interrupted:
         with watch.stage("studies") as monitor:
             for answer in answer_all(suite.studies, outcome.corpora, folder, suite.seeds[0], fresh, monitor):
-                told, figures = reported(answer)
-                results.studies.append(msgspec.convert(told, StudyResult))
+                row, figures = reported(answer)
+                results.studies.append(msgspec.convert(row, StudyResult))
                 charts += figures
     write_results(results, folder)
     with watch.stage("writing the report"):

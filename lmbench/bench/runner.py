@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,8 @@ import numpy as np
 from lmbench.bench.cells import Cell, cells_of
 from lmbench.bench.suite import CorpusSpec, Suite
 from lmbench.bench.suite_file import to_toml
-from lmbench.bench.workers import side_by_side
+from lmbench.bench.watch import SendingMonitor, Watch
+from lmbench.bench.workers import Work, side_by_side
 from lmbench.charts.chart import Chart
 from lmbench.comparing.copies import inside
 from lmbench.comparing.splits import Splits, over_splits
@@ -105,44 +104,25 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
 
 def parts_of(cell: Cell, folder: Path) -> dict[str, float]:
     """Seconds that each model which the cell combines, at whatever depth, took to fit, by its label."""
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for component in cell.components:
         run = load_run(component.scores_file(folder))
         if run is not None:
-            found |= {**run.facts.parts, component.label: run.facts.fit_seconds or 0.0}
-    return found
+            seconds |= {**run.facts.parts, component.label: run.facts.fit_seconds or 0.0}
+    return seconds
 
 
 def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[Sample]:
-    told = suite.samples
-    tokens = told.chars if scorer.unit.name != "word" else told.chars // 5
-    prompt = told.prompt if scorer.unit.name != "word" else told.prompt.rstrip(" ")
-    for temperature in told.temperatures:
+    asked = suite.samples
+    tokens = asked.chars if scorer.unit.name != "word" else asked.chars // 5
+    prompt = asked.prompt if scorer.unit.name != "word" else asked.prompt.rstrip(" ")
+    for temperature in asked.temperatures:
         text = scorer.generate(np.random.default_rng(seed), tokens, prompt, temperature)
         # A word has no length of its own: in a text without blanks it is as long as the text.
-        yield Sample(prompt=prompt, temperature=temperature, text=text[: len(prompt) + told.chars])
+        yield Sample(prompt=prompt, temperature=temperature, text=text[: len(prompt) + asked.chars])
 
 
 # The suite -----------------------------------------------------------------------------------------
-
-
-class Watch:
-    """What a run tells whoever looks on; this one is silent."""
-
-    def begin(self, cells: int) -> None: ...
-
-    def start(self, cell: Cell) -> Monitor:
-        return Monitor()
-
-    def stage(self, name: str) -> contextlib.AbstractContextManager[Monitor]:
-        """What comes after the models: comparing, a study, drawing."""
-        return contextlib.nullcontext(Monitor())
-
-    def remark(self, sentence: str) -> None:
-        """Something about a text that is not as it may seem."""
-
-    def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
-        """``outcome``: the run, or why it failed. fresh: whether it was measured just now."""
 
 
 @dataclass
@@ -170,14 +150,14 @@ class Outcome:
 
     def over_splits(self) -> list[Splits]:
         """What further divisions of the texts say."""
-        found = []
+        every = []
         for name in self.corpora:
             numbers = sorted(number for corpus, number in self.splits if corpus == name)
             divisions = [self.divisions[name, number] for number in numbers]
             runs = [self.splits[name, number] for number in numbers]
             if (splits := over_splits(name, divisions, runs)) is not None:
-                found.append(splits)
-        return found
+                every.append(splits)
+        return every
 
     def failed_rows(self) -> list[Result]:
         """The rows of results.json for the cells that have no scores."""
@@ -304,34 +284,32 @@ def _measure_all(
         for cell in cells:
             yield cell, _try(cell, suite, folder, watch.start(cell))
         return
-    tasks = [(cell, suite, folder) for cell in cells]
-    finished = side_by_side(
-        tasks,
-        _measure_apart,
-        lambda task, unfinished: not any(other[0] in task[0].components for other in unfinished),
-        jobs,
-        lambda task, told: watch.start(task[0]).progress(*told),
-        lambda code: f"its process ended with status {code} (killed, or out of memory)",
-    )
-    for task, result in finished:
-        yield task[0], result
+    yield from side_by_side(cells, _Cells(suite, folder, watch), jobs)
 
 
-class _Telling(Monitor):
-    """Sends progress to the process that shows it, a few times a second."""
+@dataclass(frozen=True)
+class _Cells(Work[Cell, "Run | str"]):
+    """Cells measured in workers; one that combines others waits for them."""
 
-    def __init__(self, send: Callable[[Any], None]) -> None:
-        self.send, self.last = send, 0.0
+    suite: Suite
+    folder: Path
+    watch: Watch
 
-    def progress(self, done: float, total: float, note: str = "") -> None:
-        now = time.monotonic()
-        if now - self.last > 0.25 or done >= total:
-            self.last = now
-            self.send((done, total, note))
+    def order(self, cell: Cell) -> tuple[Callable[..., Run | str], tuple[Any, ...]]:
+        return _measure_apart, (cell, self.suite, self.folder)
+
+    def ready(self, cell: Cell, unfinished: Sequence[Cell]) -> bool:
+        return not any(other in cell.components for other in unfinished)
+
+    def progress(self, cell: Cell, sent: tuple[float, float, str]) -> None:
+        self.watch.start(cell).progress(*sent)
+
+    def died(self, status: int) -> str:
+        return f"its process ended with status {status} (killed, or out of memory)"
 
 
-def _measure_apart(task: tuple[Cell, Suite, Path], send: Callable[[Any], None]) -> Run | str:
-    return _try(*task, _Telling(send))
+def _measure_apart(send: Callable[[Any], None], cell: Cell, suite: Suite, folder: Path) -> Run | str:
+    return _try(cell, suite, folder, SendingMonitor(send))
 
 
 def _try(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run | str:

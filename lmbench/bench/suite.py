@@ -123,19 +123,19 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
                     spec = by_label[label]
                     queue.extend(make_model(spec.model, **spec.options).traits.components)
             chosen = [spec for spec in self.models if spec.label in wanted]
-        known = {spec.name: spec for spec in self.corpus_specs()}
-        specs: list[str | CorpusSpec] = [known.get(place, place) for place in corpora] or self.corpora
-        kept = [known[place] if place in known else CorpusSpec.of(place) for place in corpora]
+        by_name = {spec.name: spec for spec in self.corpus_specs()}
+        specs: list[str | CorpusSpec] = [by_name.get(place, place) for place in corpora] or self.corpora
+        kept = [by_name[place] if place in by_name else CorpusSpec.of(place) for place in corpora]
         names = [spec.name for spec in kept]
         if corpora:
             only = self.corpus_specs()[0].name
             external = [spec for spec in external if (spec.corpus or only) in names]
-        replaced = bool(corpora) and set(names) != set(known)
+        replaced = bool(corpora) and set(names) != set(by_name)
         name = "-".join([self.name, *names]) if replaced else self.name
         name = re.sub(r"[^\w.-]+", "-", name)
-        told = self.seeds
+        chosen_seeds = self.seeds
         if seed is not None or seeds is not None:
-            told = tuple(range(seed or 0, (seed or 0) + (seeds or 1)))
+            chosen_seeds = tuple(range(seed or 0, (seed or 0) + (seeds or 1)))
             chosen = [msgspec.structs.replace(spec, seeds=()) for spec in chosen]
         rows = {"models": chosen, "external": external}
-        return msgspec.structs.replace(self, name=name, corpora=specs, seeds=told, **rows)
+        return msgspec.structs.replace(self, name=name, corpora=specs, seeds=chosen_seeds, **rows)

@@ -50,15 +50,15 @@ def tables_of(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}") from None
 
 
-def _counted(told: dict[str, Any]) -> dict[str, Any]:
+def _counted(tables: dict[str, Any]) -> dict[str, Any]:
     """``seeds = 3`` is short for 0, 1, 2, of the suite and of a row."""
-    rows = told.get("models")
-    for table in (told, *(rows if isinstance(rows, list) else ())):
+    rows = tables.get("models")
+    for table in (tables, *(rows if isinstance(rows, list) else ())):
         if isinstance(table, dict) and type(table.get("seeds")) is int:
             if table["seeds"] < 1:
                 raise InputError(f"seeds = {table['seeds']} is how many, at least 1, or a list")
             table["seeds"] = list(range(table["seeds"]))
-    return told
+    return tables
 
 
 def check(suite: Suite) -> None:

@@ -9,13 +9,37 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 Task = TypeVar("Task")
-Send = Callable[[Any], None]
+Answer = TypeVar("Answer")
+
+
+class Work(ABC, Generic[Task, Answer]):
+    """What is done with each task in a worker, and what the caller does meanwhile."""
+
+    @abstractmethod
+    def order(self, task: Task) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
+        """A function of a module, which a worker imports, and its arguments; before them it is given ``send``.
+
+        What it returns is the task's answer; what it sends reaches ``progress``.
+        """
+
+    def ready(self, task: Task, unfinished: Sequence[Task]) -> bool:
+        """Whether a task may begin while others are unfinished."""
+        return True
+
+    @abstractmethod
+    def progress(self, task: Task, sent: Any) -> None:
+        """Takes what a worker has sent while it works."""
+
+    @abstractmethod
+    def died(self, status: int) -> Answer:
+        """The answer to the task that a worker took with it, by the worker's exit code."""
 
 
 @dataclass
@@ -25,34 +49,23 @@ class _Worker(Generic[Task]):
     task: Task | None = None
 
 
-def side_by_side(
-    tasks: Sequence[Task],
-    work: Callable[[Task, Send], Any],
-    ready: Callable[[Task, Sequence[Task]], bool],
-    jobs: int,
-    told: Callable[[Task, Any], None],
-    died: Callable[[int], Any],
-) -> Iterator[tuple[Task, Any]]:
-    """Yields each task with what ``work`` returned, as they finish.
-
-    work: a function of a module (workers import it); what it sends reaches ``told``. ready(task, unfinished): whether
-    a task may begin. died: from a worker's exit code the result of the task that it took with it.
-    """
+def side_by_side(tasks: Sequence[Task], work: Work[Task, Answer], jobs: int) -> Iterator[tuple[Task, Answer]]:
+    """Yields each task with its answer, as they finish; so many ``jobs`` at a time."""
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // jobs)
     waiting, workers = list(tasks), list[_Worker[Task]]()
     try:
         while waiting or any(worker.task is not None for worker in workers):
             unfinished = [*waiting, *(w.task for w in workers if w.task is not None)]
-            startable = [task for task in waiting if ready(task, unfinished)]
+            startable = [task for task in waiting if work.ready(task, unfinished)]
             for task in startable[: jobs - sum(w.task is not None for w in workers)]:
                 worker = next((w for w in workers if w.task is None), None)
                 if worker is None:
-                    worker = _start(context, work, threads)
+                    worker = _start(context, threads)
                     workers.append(worker)
                 waiting.remove(task)
                 worker.task = task
-                worker.pipe.send(task)
+                worker.pipe.send(work.order(task))
             for pipe in wait([worker.pipe for worker in workers if worker.task is not None]):
                 worker = next(w for w in workers if w.pipe is pipe)
                 assert worker.task is not None
@@ -61,10 +74,10 @@ def side_by_side(
                 except (EOFError, OSError):
                     worker.process.join()
                     workers.remove(worker)
-                    yield worker.task, died(worker.process.exitcode or 0)
+                    yield worker.task, work.died(worker.process.exitcode or 0)
                     continue
-                if kind == "told":
-                    told(worker.task, value)
+                if kind == "sent":
+                    work.progress(worker.task, value)
                 else:
                     task, worker.task = worker.task, None
                     yield task, value
@@ -75,21 +88,21 @@ def side_by_side(
             worker.process.join()
 
 
-def _start(context: Any, work: Callable[..., Any], threads: int) -> _Worker[Any]:
+def _start(context: Any, threads: int) -> _Worker[Any]:
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, work, threads), daemon=True)
+    process = context.Process(target=_serve, args=(there, threads), daemon=True)
     process.start()
     there.close()
     return _Worker(process, here)
 
 
-def _serve(pipe: Connection, work: Callable[..., Any], threads: int) -> None:
+def _serve(pipe: Connection, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides when to stop
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     try:
         while True:
-            task = pipe.recv()
-            pipe.send(("done", work(task, lambda value: pipe.send(("told", value)))))
+            function, arguments = pipe.recv()
+            pipe.send(("done", function(lambda value: pipe.send(("sent", value)), *arguments)))
     except (EOFError, OSError):
         return

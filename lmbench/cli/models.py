@@ -41,21 +41,18 @@ def _fit(
 
     checkpoint: a file from which a long fit that was killed goes on.
     """
-    import time
-
     from lmbench.cli.progress import fit_monitor
     from lmbench.models import make_model
-    from lmbench.scoring.scorer import Scorer
+    from lmbench.scoring.evaluation import timed_fit
 
     model = make_model(name, **key_values(options))
     parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.traits.components]
-    began = time.perf_counter()
     with fit_monitor(name, quiet) as monitor:
         monitor.checkpoint = checkpoint
-        scorer = Scorer.fit(model, corpus, unit, seed, monitor, parts)
+        fitted = timed_fit(model, corpus, unit, seed, monitor, parts)
     for note in model.notes:
         click.echo(f"{name}: {note}", err=True)
-    return scorer, time.perf_counter() - began
+    return fitted
 
 
 def _held_out(name: str, options: Sequence[str], corpus: Corpus) -> Corpus:
@@ -92,7 +89,8 @@ def _corpus(
     """
     import numpy as np
 
-    from lmbench.corpora.corpus import Corpus, canonical
+    from lmbench.corpora.corpus import Corpus
+    from lmbench.corpora.given import canonical
     from lmbench.models import make_model
     from lmbench.text.canonical import CanonicalText
 
@@ -172,7 +170,8 @@ def score(
     import msgspec
 
     from lmbench.cli.given import score_given
-    from lmbench.corpora.corpus import Corpus, canonical
+    from lmbench.corpora.corpus import Corpus
+    from lmbench.corpora.given import canonical
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
     from lmbench.scoring.evaluation import score_run, verified
@@ -246,9 +245,9 @@ def _score_text(result: Result) -> str:
         ("size", f"{result.parameters:,} numbers, {result.model_bytes:,} bytes"),
         ("signature", result.signature),
     ]
-    if told := result.verified:
-        bits = f"{told.file_bits:,} bits in the file, {told.claimed_bits:,.1f} claimed"
-        lines.append(("verified", f"{told.tokens:,} tokens, {bits}, {told.verdict}"))
+    if claim := result.verified:
+        bits = f"{claim.file_bits:,} bits in the file, {claim.claimed_bits:,.1f} claimed"
+        lines.append(("verified", f"{claim.tokens:,} tokens, {bits}, {claim.verdict}"))
     return "\n".join(f"{name:<16} {value}" for name, value in lines)
 
 
@@ -355,18 +354,16 @@ def models(name: str | None, as_json: bool) -> None:
         return
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
-    found, fixed = model_class(name)
-    options = [o for o in describe_options(found) if o["name"] not in fixed]
+    cls, fixed = model_class(name)
+    options = [o for o in describe_options(cls) if o["name"] not in fixed]
     if as_json:
         click.echo(
-            json.dumps(
-                {"name": name, "about": found.__doc__, "fixed": fixed, "options": options}, default=str
-            )
+            json.dumps({"name": name, "about": cls.__doc__, "fixed": fixed, "options": options}, default=str)
         )
         return
     import inspect
 
-    click.echo(inspect.cleandoc(found.__doc__ or ""))
+    click.echo(inspect.cleandoc(cls.__doc__ or ""))
     click.echo("")
-    for told in options:
-        click.echo(f"-o {told['name']}={told['default']}  ({told['type']})  {told['help']}")
+    for row in options:
+        click.echo(f"-o {row['name']}={row['default']}  ({row['type']})  {row['help']}")

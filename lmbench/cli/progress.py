@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lmbench.bench.cells import Cell
-from lmbench.bench.runner import Watch
+from lmbench.bench.watch import Watch
 from lmbench.models import Monitor
 from lmbench.scoring.run import Run
 
@@ -46,7 +46,7 @@ class LineMonitor(Monitor):
         self.name, self.began = name, time.monotonic()
         self.last, self.first = self.began, None
 
-    first: tuple[float, float] | None  # when, and how far, the first time that progress was told
+    first: tuple[float, float] | None  # when, and how far, the first time that progress was reported
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         now, share = time.monotonic(), done / total if total else 0.0

@@ -8,25 +8,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from lmbench.corpora.descriptions import Description, File, data_folders, describe, find, registry
+from lmbench.corpora.descriptions import Description, File, data_folders, describe, find
 from lmbench.corpora.division import SHARE, deal, divide, divided
 from lmbench.corpora.download import check_sum
-from lmbench.corpora.files import Place, files_of, raw_documents, stem_of
+from lmbench.corpora.given import (
+    SPLITS,
+    Documents,
+    Files,
+    Split,
+    Text,
+    canonical,
+    check_different,
+    check_modes,
+    documents_of,
+    is_described,
+    name_of,
+    source_of,
+)
 from lmbench.corpora.python_docs import python_topics
 from lmbench.corpora.sources import Grammar, HiddenMarkov, Source, make_source
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError
 from lmbench.storage.files import decode_utf8, read_bytes
-from lmbench.text.canonical import DOCUMENTS, NORMALISERS, CanonicalText, canonical_text
+from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, encode
 from lmbench.text.units import unit_named
 from lmbench.text.vocab import Vocab, build_vocab
-
-Split = Literal["train", "valid", "test"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -85,9 +95,9 @@ class Corpus:
             text = Documents([text.generate(length, np.random.default_rng(seed))], "source")
         else:
             source, entropy_rate = None, None
-        _all_different(text, valid, test)
-        raw = _raw(text, field)
-        name = name or _name(text)
+        check_different(text, valid, test)
+        raw = documents_of(text, field)
+        name = name or name_of(text)
         shares = [share if isinstance(share, (int, float)) else None for share in (valid, test)]
         own_test = test is not None and shares[1] is None
         division = divided(
@@ -99,7 +109,7 @@ class Corpus:
             seed,
             name,
         )
-        info = {"title": name, "source": _source(text), "division": division.how}
+        info = {"title": name, "source": source_of(text), "division": division.how}
         if division.valid is None and division.test is None:
             del info["division"]
         made = (division.train, division.valid, division.test)
@@ -143,10 +153,10 @@ class Corpus:
 
     def text(self, split: Split) -> CanonicalText:
         """Raises InputError where the corpus has no such split."""
-        found: CanonicalText | None = getattr(self, split)
-        if found is None:
+        text: CanonicalText | None = getattr(self, split)
+        if text is None:
             raise InputError(f"corpus {self.name} has no {split} text; give --{split} FILE")
-        return found
+        return text
 
     def whole(self) -> CanonicalText:
         """All of the text, as it stood before it was divided."""
@@ -182,8 +192,8 @@ class Corpus:
         """Of the canonical texts: train, valid, test."""
         digest = hashlib.sha256()
         for split in SPLITS:
-            found = getattr(self, split)
-            digest.update(b"\0" if found is None else found.text.encode() + b"\0" + found.starts.tobytes())
+            text = getattr(self, split)
+            digest.update(b"\0" if text is None else text.text.encode() + b"\0" + text.starts.tobytes())
         return digest.hexdigest()
 
     def vocab(self, unit: str) -> Vocab:
@@ -244,21 +254,6 @@ class Corpus:
         }
 
 
-# What a text is given by ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Documents:
-    """Texts at hand, where ``Corpus.of`` would take a string for a path: ``Documents(["one text", "another"])``."""
-
-    texts: Sequence[str]
-    name: str = "text"
-
-
-Files = Place | Sequence[Place]
-Text = Files | Documents | HiddenMarkov | Grammar
-
-
 def end_to_end(pieces: Sequence[CanonicalText]) -> CanonicalText:
     """Texts one after the other; where one does not end in a line feed, the next goes on with its last document."""
     text, starts, offset = "", [], 0
@@ -268,63 +263,6 @@ def end_to_end(pieces: Sequence[CanonicalText]) -> CanonicalText:
         text += piece.text
         offset = len(text)
     return CanonicalText(text, np.concatenate(starts))
-
-
-def is_described(text: str) -> bool:
-    """Whether a string names a registered corpus or the TOML file of one (a file of that very name comes last)."""
-    return text in registry() or text.endswith(".toml")
-
-
-def check_modes(normalise: str, documents: str) -> None:
-    """Raises InputError for the name of a normaliser or of a mode of documents that there is not."""
-    if normalise not in NORMALISERS:
-        raise unknown("normaliser", normalise, NORMALISERS)
-    if documents not in DOCUMENTS:
-        raise unknown("documents mode", documents, DOCUMENTS)
-
-
-def canonical(text: Text, normalise: str, documents: str, field: str | None = None) -> CanonicalText:
-    """One text, undivided. Raises InputError where it is missing or empty."""
-    found = canonical_text(_raw(text, field), normalise, documents)
-    if not found.text:
-        raise InputError(
-            f"{_source(text)} is empty after normalising with {normalise!r}; give another --normalise"
-        )
-    return found
-
-
-def _raw(text: Text, field: str | None) -> list[str]:
-    if isinstance(text, (HiddenMarkov, Grammar)):
-        raise InputError("a source writes the whole text, which is divided; it is no valid or test text")
-    if isinstance(text, Documents):
-        if isinstance(text.texts, str):
-            raise InputError("Documents takes a list of texts: Documents([text])")
-        return list(text.texts)
-    return list(raw_documents(files_of(text), field))
-
-
-def _name(text: Text) -> str:
-    if isinstance(text, Documents):
-        return text.name
-    assert not isinstance(text, (HiddenMarkov, Grammar))
-    return stem_of(text)
-
-
-def _source(text: Text) -> str:
-    if isinstance(text, (Documents, HiddenMarkov, Grammar)):
-        return _name(text)
-    return str(text) if isinstance(text, (str, os.PathLike)) else ", ".join(map(str, text))
-
-
-def _all_different(*texts: Text | float | None) -> None:
-    """Raises InputError where a file stands in two of train, valid and test."""
-    seen: dict[Path, str] = {}
-    for split, text in zip(SPLITS, texts, strict=True):
-        if text is None or isinstance(text, (int, float, Documents, HiddenMarkov, Grammar)):
-            continue
-        for file in files_of(text):
-            if (other := seen.setdefault(file.resolve(), split)) != split:
-                raise InputError(f"{file} is given as {other} and as {split}; a text may be only one of them")
 
 
 # Registered corpora ----------------------------------------------------------------------------------

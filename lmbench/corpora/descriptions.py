@@ -49,8 +49,8 @@ def registry() -> dict[str, Path]:
     """The described corpora: name -> TOML file, beside the package when installed, else at the repository's top."""
     here = Path(__file__).parent
     for folder in (here, here.parents[1] / "corpora"):
-        if found := {p.stem: p for p in sorted(folder.glob("*.toml"))}:
-            return found
+        if files := {p.stem: p for p in sorted(folder.glob("*.toml"))}:
+            return files
     return {}
 
 
@@ -85,12 +85,12 @@ def find(file: File, folders: Iterable[Path]) -> Path | None:
 
 def fetch(name: str, progress: Progress | None = None) -> list[Path]:
     """Downloads a corpus's files into the cache, unless they are there; returns where they lie."""
-    told = describe(name)
-    missing = [file for file in told.files if find(file, data_folders()) is None]
+    about = describe(name)
+    missing = [file for file in about.files if find(file, data_folders()) is None]
     try:
-        if told.archive and missing:
-            place = cache_folder() / told.archive.name
-            download(told.archive.url, place, told.archive.sums, progress)
+        if about.archive and missing:
+            place = cache_folder() / about.archive.name
+            download(about.archive.url, place, about.archive.sums, progress)
             _unpack(place.read_bytes(), place.name, missing)
             place.unlink()
         else:
@@ -98,25 +98,25 @@ def fetch(name: str, progress: Progress | None = None) -> list[Path]:
                 download(file.url, cache_folder() / file.name, file.sums, progress)
     except InputError as error:
         raise InputError(f"{error}; or get the file by hand: `lmbench corpora add {name} FILE`") from None
-    return [path for file in told.files if (path := find(file, data_folders())) is not None]
+    return [path for file in about.files if (path := find(file, data_folders())) is not None]
 
 
 def add(name: str, path: str | os.PathLike[str]) -> list[Path]:
     """Takes a file got by hand (one of the corpus's files, or its archive) into the cache, once it is checked."""
-    told = describe(name)
-    if not told.files:
+    about = describe(name)
+    if not about.files:
         raise InputError(f"corpus {name} needs no file: it is made on the spot")
     data = read_bytes(path)
     if zipfile.is_zipfile(io.BytesIO(data)):
-        _unpack(data, str(path), told.files)
-        return [cache_folder() / file.name for file in told.files]
+        _unpack(data, str(path), about.files)
+        return [cache_folder() / file.name for file in about.files]
     digests = {hashlib.new(kind, data).hexdigest() for kind in ("sha256", "sha1")}
-    for file in told.files:
+    for file in about.files:
         if digests & set(file.sums.values()):
             write_whole(cache_folder() / file.name, data)
             return [cache_folder() / file.name]
-    names = " or ".join(file.name for file in told.files)
-    raise InputError(f"{path} is not {names} (no checksum fits); get it from {told.homepage}")
+    names = " or ".join(file.name for file in about.files)
+    raise InputError(f"{path} is not {names} (no checksum fits); get it from {about.homepage}")
 
 
 def _unpack(data: bytes, name: str, files: Sequence[File]) -> None:

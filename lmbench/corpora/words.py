@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lmbench.corpora.corpus import SPLITS, Corpus
+from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.given import SPLITS
 from lmbench.text.canonical import canonical_text
 from lmbench.text.oddities import Oddity, oddities
 

@@ -68,6 +68,21 @@ def verified(scorer: Scorer, text: CanonicalText, tokens: int | None = None) -> 
     return Verified(**{name: getattr(verification, name) for name in Verified.__struct_fields__})
 
 
+def timed_fit(
+    model: LanguageModel,
+    corpus: Corpus,
+    unit: str = "char",
+    seed: int = 0,
+    monitor: Monitor | None = None,
+    components: Sequence[Scorer] = (),
+) -> tuple[Scorer, float]:
+    """Fits a model; the seconds that it took, those before an interruption too. Raises InputError as ``Scorer.fit`` does."""
+    began = time.perf_counter()
+    scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
+    # Of a fit that was interrupted and went on, this call has seen the rest alone.
+    return scorer, max(time.perf_counter() - began, model.costs.get("training_seconds", 0.0))
+
+
 def fit_run(
     model: LanguageModel,
     corpus: Corpus,
@@ -80,10 +95,7 @@ def fit_run(
     """Fits a model and scores the held-out text with it. Raises InputError where they do not suit each other."""
     if model.traits.held_out != "no":
         corpus = corpus.with_held_out()
-    began = time.perf_counter()
-    scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
-    # Of a fit that was interrupted and went on, this call has seen the rest alone.
-    seconds = max(time.perf_counter() - began, model.costs.get("training_seconds", 0.0))
+    scorer, seconds = timed_fit(model, corpus, unit, seed, monitor, components)
     return scorer, score_run(scorer, corpus, label or model.name, seed, seconds)
 
 

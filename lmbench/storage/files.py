@@ -58,14 +58,14 @@ def decode_utf8(data: bytes, name: str, offset: int = 0) -> str:
 
 def check_place(path: str | os.PathLike[str]) -> None:
     """Raises InputError where a file cannot be written, for what is known before: ask it before long work."""
-    found = Path(path)
+    place = Path(path)
     if not str(path):
         raise InputError("cannot write to a file without a name; give one")
-    if found.is_dir():
+    if place.is_dir():
         raise InputError(f"cannot write {path}: it is a directory; name a file in it")
-    if found.exists() and not found.is_file():  # a file would take the place of the device or pipe
+    if place.exists() and not place.is_file():  # a file would take the place of the device or pipe
         raise InputError(f"cannot write {path}: it is no ordinary file; give another name")
-    if found.parent.exists() and not os.access(found.parent, os.W_OK):
+    if place.parent.exists() and not os.access(place.parent, os.W_OK):
         raise InputError(f"cannot write {path}: its folder may not be written to; name another")
 
 

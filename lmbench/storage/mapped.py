@@ -119,10 +119,10 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapp
     # Wide types first, so that every entry lies within a block.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     blocks = _checksums(sum(array.nbytes for _, array in ordered))
-    places, at = {}, 4 * blocks
+    places, offset = {}, 4 * blocks
     for name, array in ordered:
-        places[name] = _Place(_NAMES[array.dtype], list(array.shape), (at, at + array.nbytes))
-        at += array.nbytes
+        places[name] = _Place(_NAMES[array.dtype], list(array.shape), (offset, offset + array.nbytes))
+        offset += array.nbytes
     crc32 = np.zeros(blocks, dtype=np.uint32)
     places["crc32"] = _Place("U32", [len(crc32)], (0, crc32.nbytes))
     running, filled = 0, 0
@@ -147,12 +147,12 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapp
 def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray]]:
     """The facts and the arrays of a file. Raises InputError where it is foreign, cut short or damaged."""
     try:
-        found = Path(path).stat()
-        if stat.S_ISFIFO(found.st_mode):  # opening it would wait for a writer
+        about = Path(path).stat()
+        if stat.S_ISFIFO(about.st_mode):  # opening it would wait for a writer
             raise InputError(
                 f"{path} is a pipe; copy what it gives into a file first, models are read in place"
             )
-        size = found.st_size
+        size = about.st_size
         with open(path, "rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= size - 8:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from lmbench.corpora.corpus import Corpus, Documents, load_corpus
+from lmbench.corpora.corpus import Corpus, load_corpus
 from lmbench.corpora.division import MOST_OF_TEST, deal
 from lmbench.corpora.duplicates import near_duplicates
+from lmbench.corpora.given import Documents
 
 WORDS = [
     "river",

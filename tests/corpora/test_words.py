@@ -5,7 +5,8 @@ import json
 import pytest
 
 from lmbench.cli import main
-from lmbench.corpora.corpus import Corpus, Documents
+from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.given import Documents
 from lmbench.corpora.words import lines_of_words, remarks
 from lmbench.text.oddities import oddities
 

@@ -2,8 +2,9 @@
 
 from paths import GOLDEN
 
-from lmbench.bench.runner import Watch, measure_suite
+from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
+from lmbench.bench.watch import Watch
 
 TINY = {"hidden": 4, "epochs": 1, "batch": 4, "steps": 8}
 
