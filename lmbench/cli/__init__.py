@@ -24,6 +24,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.models import fit, generate, models, score
 from lmbench.cli.power import power
+from lmbench.cli.pruning import prune
 from lmbench.cli.runs import diff, export, init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
 from lmbench.errors import InputError
@@ -95,6 +96,7 @@ for command in (
     power,
     score,
     fit,
+    prune,
     rank,
     next_tokens,
     generate,

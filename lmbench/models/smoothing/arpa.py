@@ -20,7 +20,7 @@ from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.smoothing.arpa_file import Arpa, read_arpa, write_arpa
 from lmbench.models.smoothing.backoff import BackoffModel
-from lmbench.models.smoothing.pruning import sums
+from lmbench.models.smoothing.pruning import model_histories, prune_by_entropy, sums
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import UNK, Vocab
@@ -263,3 +263,38 @@ def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
         probs.append(np.maximum(p, _UNKNOWN))
         backoffs.append(np.maximum(b, _UNKNOWN))
     return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs))
+
+
+# Pruning -------------------------------------------------------------------------------------------
+
+
+def prune_arpa(
+    source: str | os.PathLike[str], threshold: float, place: str | os.PathLike[str], strict: bool = False
+) -> tuple[ArpaModel, int]:
+    """Writes an ARPA file's model without the n-grams that are hardly missed; returns it, and how many n-grams there were.
+
+    threshold: an n-gram is dropped without which the perplexity would rise by less than this part of it (1e-8:
+    0.000001%), judged by the model's own probabilities (``model_histories``). Backoff weights are worked out anew, so that
+    every distribution sums to one. Raises InputError as reading and writing do.
+    """
+    if not 0 < threshold < np.inf:
+        raise InputError(f"a threshold of {threshold} prunes nothing; give a small number such as 1e-7")
+    model = ArpaModel(file=os.fspath(source), strict=strict)
+    vocab = model.vocabulary(Vocab())
+    model.fit([], vocab_size=len(vocab))
+    table = model.table
+    if not isinstance(table, Backoff):
+        raise TypeError("a table that was just read is in memory")
+    before = sum(table.sizes[1:])
+    with np.errstate(over="ignore", invalid="ignore"):
+        pruned = prune_by_entropy(table, threshold, model_histories(table))
+    longest = max(k for k, size in enumerate(pruned.sizes) if size)
+    model.table = Backoff(
+        pruned.vocab_size,
+        pruned.words[: longest + 1],
+        pruned.begins[:longest],
+        pruned.probs[: longest + 1],
+        pruned.backoffs[:longest],
+    )
+    save_arpa(place, model, vocab)
+    return model, before

@@ -28,6 +28,18 @@ def prune_by_entropy(table: Backoff, threshold: float, histories: Sequence[np.nd
     return normalised(table.select(keep)) if keep else table
 
 
+def model_histories(table: Backoff) -> list[np.ndarray]:
+    """For each order k from 0 below the highest, (N_k,) how probable each n-gram is by the model itself.
+
+    What there is where nobody has the counts: the product of the probabilities of its words, as Stolcke 1998 takes it. Under
+    Kneser-Ney it is off, since the lower orders are no marginals (Chelba et al. 2010). A sentence begins as often as one ends.
+    """
+    histories = [np.ones(1)]
+    for k in range(1, table.order):
+        histories.append(histories[k - 1][table.prefixes(k)] * table.probs[k])
+    return histories
+
+
 def losses(table: Backoff, k: int, histories: np.ndarray) -> np.ndarray:
     """(N_k,) nats a token: how much the entropy rises when one n-gram of order k is dropped (Stolcke 1998, eq. 4).
 

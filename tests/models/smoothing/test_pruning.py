@@ -5,9 +5,14 @@ import pytest
 from ferry import ferry
 from slow_counts import V, tokens_of
 
+from lmbench.cli import main
 from lmbench.counts.ngrams import count_ngrams
+from lmbench.errors import InputError
 from lmbench.models import make_model
-from lmbench.models.smoothing.pruning import losses, prune_by_entropy
+from lmbench.models.smoothing.arpa import prune_arpa, save_arpa
+from lmbench.models.smoothing.arpa_file import read_arpa
+from lmbench.models.smoothing.pruning import losses, model_histories, prune_by_entropy
+from lmbench.text.vocab import Vocab
 
 RNG = np.random.default_rng(5)
 TRAIN = [RNG.zipf(1.5, 30) % V for _ in range(6)]
@@ -89,3 +94,65 @@ def test_after_pruning_by_count_too():
     )
     rows = np.exp(model.next_log_probs([test.tokens.ids[:n] for n in range(40)], train.tokens.bos))
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
+
+
+# ARPA files ------------------------------------------------------------------------------------------
+
+
+def test_histories_are_what_the_model_says_of_their_words():
+    table = fitted()
+    histories = model_histories(table)
+    assert [len(h) for h in histories] == table.sizes[:3]
+    for k in (1, 2):
+        for ngram, found in zip(table.ngrams(k).tolist(), histories[k], strict=True):
+            p = [fitted_order(n, ngram[: n - 1])[ngram[n - 1]] for n in range(1, k + 1)]
+            assert found == pytest.approx(np.prod(p), rel=1e-12)
+
+
+def written(tmp_path, order=3):
+    train, _ = ferry()
+    model = make_model("witten-bell", order=order).fit(train.tokens, vocab_size=len(train.vocab))
+    save_arpa(tmp_path / "whole.arpa", model, train.vocab)
+    return tmp_path / "whole.arpa", model, train
+
+
+@pytest.mark.parametrize("threshold", [1e-5, 1e-3])
+def test_a_pruned_file_is_what_is_left_of_the_table(threshold, tmp_path):
+    path, model, train = written(tmp_path)
+    pruned, before = prune_arpa(path, threshold, tmp_path / "small.arpa.gz")
+    assert before == sum(model.table.sizes[1:])
+    expected = prune_by_entropy(model.table, threshold, model_histories(model.table))
+    arpa = read_arpa(tmp_path / "small.arpa.gz")
+    assert [len(rows) for rows in arpa.ngrams[1:]] == expected.sizes[2:]
+    assert sum(expected.sizes) < sum(model.table.sizes)
+    again = make_model("arpa", file=str(tmp_path / "small.arpa.gz"))
+    vocab = again.vocabulary(Vocab())
+    again.fit([], vocab_size=len(vocab))
+    assert again.notes == pruned.notes == []
+    ids = vocab.encode(train.surface())
+    bos = vocab.newline
+    rows = np.exp(again.next_log_probs([ids[:n] for n in range(60)], bos))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-9)
+
+
+def test_a_threshold_that_nothing_stands_leaves_words_alone(tmp_path):
+    path, _, train = written(tmp_path)
+    pruned, _ = prune_arpa(path, 100.0, tmp_path / "words.arpa")
+    assert pruned.table.sizes == [1, len(train.vocab)]
+    assert read_arpa(tmp_path / "words.arpa").order == 1
+    for threshold in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="prunes nothing"):
+            prune_arpa(path, threshold, tmp_path / "none.arpa")
+    assert not (tmp_path / "none.arpa").exists()
+
+
+def test_the_command_prunes_and_says_what_is_kept(tmp_path, capsys):
+    path, model, _ = written(tmp_path)
+    place = tmp_path / "small.arpa"
+    assert main(["prune", str(path), "--entropy", "1e-4", "--save", str(place)]) == 0
+    table = prune_by_entropy(model.table, 1e-4, model_histories(model.table))
+    kept, before = sum(table.sizes[1:]) + 1, sum(model.table.sizes[1:])  # the file has both <s> and </s>
+    assert sum(len(rows) for rows in read_arpa(place).ngrams) == kept
+    assert capsys.readouterr().out.startswith(f"{place}: kept {kept - 1:,} of {before:,} n-grams (")
+    assert main(["prune", str(path), "--entropy", "1e-4", "--save", str(tmp_path / "small.lm")]) == 2
+    assert "ends in .arpa" in capsys.readouterr().err

@@ -1,0 +1,38 @@
+"""prune: a smaller model of an ARPA file that any toolkit wrote."""
+
+from __future__ import annotations
+
+import click
+
+from lmbench.errors import InputError
+from lmbench.storage.files import check_place
+
+
+@click.command()
+@click.argument("source", metavar="FILE.arpa")
+@click.option(
+    "--entropy",
+    type=float,
+    required=True,
+    metavar="E",
+    help="Drops n-grams without which the perplexity rises by less than this part of it, such as 1e-7.",
+)
+@click.option(
+    "--save", "place", required=True, metavar="FILE.arpa", help="The file to write; .arpa or .arpa.gz."
+)
+@click.option("--strict", is_flag=True, help="Refuses what is not written as KenLM and SRILM write it.")
+def prune(source: str, entropy: float, place: str, strict: bool) -> None:
+    """Drops the n-grams of an ARPA file that are hardly missed, by relative entropy."""
+    from lmbench.models.smoothing.arpa import prune_arpa
+
+    if not place.endswith((".arpa", ".arpa.gz")):
+        raise InputError(f"cannot write {place}: give a name that ends in .arpa or .arpa.gz")
+    check_place(place)
+    model, before = prune_arpa(source, entropy, place, strict)
+    for note in model.notes:
+        click.echo(note, err=True)
+    kept = model.table.sizes[1:]
+    click.echo(
+        f"{place}: kept {sum(kept):,} of {before:,} n-grams"
+        f" ({', '.join(f'{size:,} of order {k}' for k, size in enumerate(kept, 1))})"
+    )
