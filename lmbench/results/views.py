@@ -56,13 +56,11 @@ def _alternatives(
             return []
         scorer = scorer_of(runs[label])
         tokens = _beginning(scorer, corpus.text("test"), runs[label].scores, last)
-        rows = []
-        for t in range(first, last):
-            start = int(tokens.starts[np.searchsorted(tokens.starts, t, side="right") - 1])
-            log_probs = scorer.model.next_log_probs(tokens.ids[start:t], tokens.bos)
-            best = np.argsort(-log_probs, kind="stable")[:LIKELIEST]
-            rows.append([(str(scorer.vocab.to_tokens(int(i))), float(np.exp(log_probs[i]))) for i in best])
-        return rows
+        table = scorer.model.distributions(tokens.head(last))[first:]
+        best = np.argsort(-table, axis=1, kind="stable")[:, :LIKELIEST]
+        names = [[str(name) for name in scorer.vocab.to_tokens(row)] for row in best.tolist()]
+        shares = np.exp(np.take_along_axis(table, best, axis=1)).tolist()
+        return [list(zip(*row, strict=True)) for row in zip(names, shares, strict=True)]
 
     return likeliest
 

@@ -65,3 +65,15 @@ def test_every_two_of_the_best_are_compared(fitted):
     best = min(runs, key=lambda run: run.scores.bits_per_char)
     assert made.a == best.label
     assert made.tables[0].title == "By how often the word occurs in training"
+
+
+@pytest.mark.parametrize("name", ["trigram", "cache"])
+def test_the_likeliest_tokens_are_those_foretold_after_all_that_the_model_has_read(name, ferry):
+    scorer, run = fit_run(make_model(name), ferry)
+    tokens = scorer.encode(ferry.text("test")).tokens
+    first, last = 3, int(tokens.starts[1]) + 9  # into the second document
+    rows = views._alternatives(ferry, {name: run}, lambda _: scorer)(name, first, last)
+    for t, row in zip(range(first, last), rows, strict=True):
+        p = np.exp(scorer.model.next_log_probs(tokens.before(t)))
+        np.testing.assert_allclose([share for _, share in row], np.sort(p)[::-1][:5], atol=1e-9)
+        assert p[scorer.vocab.index(row[0][0])] == pytest.approx(p.max(), abs=1e-9)
