@@ -38,14 +38,14 @@ class TwoPlaces:
                 room = min(room * _GROWTH, most)
             self._seed = np.uint64(tried * _SEED % 2**64)
             self._places = np.uint64(max(1, int(len(keys) * room)))
-            placed = _placed(self._homes(keys), int(self._places))
-            if placed is not None:
-                kept = np.asarray(numbers, dtype=np.uint32) if len(numbers) else np.zeros(1, dtype=np.uint32)
-                self._numbers: np.ndarray = kept.take(placed, mode="clip")
+            places = _placed(self._homes(keys), int(self._places))
+            if places is not None:
+                self._numbers = np.zeros(int(self._places), dtype=np.uint32)
+                self._numbers[places] = numbers
                 break
 
     def candidates(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(Q,), (Q,) uint32: the numbers of what stands in a key's two places (any where nothing does); keys: (Q,) uint64."""
+        """(Q,), (Q,) uint32: the numbers of what stands in a key's two places (0 where nothing does); keys: (Q,) uint64."""
         one, two = (self._numbers.take(home, mode="clip") for home in self._homes(keys))
         return one, two
 
@@ -76,7 +76,7 @@ def _mixed(keys: np.ndarray) -> np.ndarray:
 
 
 def _placed(homes: np.ndarray, places: int) -> np.ndarray | None:
-    """(places,) uint32: which key stands in each place, ``_EMPTY`` where none does; None where they do not fit.
+    """(N,) uint32: the place of each key, in 0..places-1; None where they do not fit.
 
     homes: (2, N), the two places of each key. All go to their first place; who finds a later comer there goes to the other,
     putting out whoever stands in it, and so on.
@@ -88,7 +88,7 @@ def _placed(homes: np.ndarray, places: int) -> np.ndarray | None:
     side = np.zeros(len(keys), dtype=np.int8)
     for _ in range(_ROUNDS):
         if not len(homeless):
-            return table
+            return np.where(side, homes[1], homes[0])
         side[homeless] ^= 1
         wanted = np.where(side.take(homeless), homes[1].take(homeless), homes[0].take(homeless))
         before = table.take(wanted)
