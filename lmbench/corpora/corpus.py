@@ -222,7 +222,8 @@ class Corpus:
         if self.valid is not None:
             return self
         train, valid = divide(self.train, (0.9, 0.1))
-        if not (train.text and valid.text):
+        single = self.documents == "line" and len(self.train.starts) < 2  # half a line is no sentence
+        if single or not (train.text and valid.text):
             raise InputError(f"{self.name} is too short to hold a tenth out; give --valid FILE")
         info = {**self.info, "held_out": "the last tenth of the training text"}
         return replace(self, train=train, valid=valid, info=info)

@@ -141,13 +141,15 @@ def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalTex
     Documents are counted where each is a line, and weighed by length otherwise. fractions sum to 1.
     """
     documents = text.documents()
-    if len(documents) < 3 * len(fractions):
+    lines = all(d.count("\n") <= 1 for d in documents)
+    if len(documents) < (len(fractions) if lines else 3 * len(fractions)):
         return _cut(text, fractions)
     cuts = np.cumsum(fractions)[:-1]
-    lines = all(d.count("\n") <= 1 for d in documents)
     ends = np.arange(1, len(documents) + 1) if lines else np.cumsum([len(d) for d in documents])
     at = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
     bounds = [0, *at, len(documents)]
+    if len(set(bounds)) < len(bounds):  # too few lines for a part of its own
+        return _cut(text, fractions)
     return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
 
 

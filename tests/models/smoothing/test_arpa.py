@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from paths import GOLDEN
 from readers import arpa_scores, damaged_arpa
 
+from lmbench.cli import main
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import make_model
@@ -514,6 +515,32 @@ def test_a_scorer_saved_as_arpa_scores_the_same(ferry, tmp_path):
     with pytest.raises(InputError, match="not made of n-grams"):
         Scorer.fit(make_model("uniform"), ferry, "word").save(tmp_path / "uniform.arpa")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.arpa.gz"]
+
+
+@pytest.mark.parametrize("model", ["bigram", "trigram", "jelinek-mercer"])
+def test_models_of_few_lines_are_saved_or_the_lines_said_to_be_too_few(model, tmp_path, capsys):
+    """The tenth that is held out is whole lines: half a line has no end of a sentence, or an empty word."""
+    (tmp_path / "four.txt").write_text("the old clock is loud\nclock makers\nan old friend\nthere are nine\n")
+    (tmp_path / "one.txt").write_text("the old clock is loud\n")
+    place = tmp_path / "few.arpa"
+    command = [
+        "fit",
+        "--model",
+        model,
+        "--unit",
+        "word",
+        "--documents",
+        "line",
+        "--save",
+        str(place),
+        "--train",
+    ]
+    assert main([*command, str(tmp_path / "four.txt")]) == 0
+    assert read_arpa(place).words[:3] == ["<unk>", "<s>", "</s>"]
+    place.unlink()
+    assert main([*command, str(tmp_path / "one.txt")]) == 2
+    assert "too short to hold a tenth out; give --valid" in capsys.readouterr().err
+    assert not place.exists()
 
 
 def test_what_arpa_cannot_say_is_refused():
