@@ -14,6 +14,7 @@ import numpy as np
 
 from lmbench.comparing.error_bars import Interval, Paired, interval, paired
 from lmbench.comparing.overlap import tokens_inside
+from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.comparing.words import Charges, Pieces, word_ends
 from lmbench.scoring.scores import Scores
 
@@ -67,12 +68,12 @@ class OrderOutside:
 
     @property
     def sentence(self) -> str | None:
-        """What a headline with the first model's name has to add; None where it is first outside too."""
-        if self.first_outside == self.first:
-            return None
+        """What a headline with the first model's name has to add; None where it is first outside too, or by hardly anything not."""
         a, b = self.first, self.first_outside
+        if self.bits[a] - self.bits[b] < WORTHWHILE:
+            return None
         said = (
-            f"Outside what the training text holds too ({self.share:.1%} of the characters) {b} is ahead of {a}, "
+            f"Outside what the training or valid text holds too ({self.share:.1%} of the characters) {b} is ahead of {a}, "
             f"{self.bits[b]:.3f} to {self.bits[a]:.3f} bits per character"
         )
         pair = next(t.outside for t in self.turned if (t.a, t.b) == (a, b))

@@ -20,6 +20,15 @@ def bits_text(value: float | None, digits: int = 3) -> str:
     return "inf" if math.isinf(value) else f"{value:.{digits}f}"
 
 
+def small_bits(value: float | None) -> str:
+    """Bits of which three decimals may show nothing.
+
+    >>> small_bits(0.0123), small_bits(0.0002), small_bits(0.0)
+    ('0.012', 'less than 0.001', '0.000')
+    """
+    return "less than 0.001" if value is not None and 0 < value < 0.0005 else bits_text(value)
+
+
 def signed_bits(value: float | None, digits: int = 3) -> str:
     """With a true minus sign, for pages."""
     if value is None or math.isnan(value):

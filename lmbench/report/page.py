@@ -29,6 +29,7 @@ from lmbench.report.formats import (
     signed_bits,
     signed_interval,
     signed_percent,
+    small_bits,
 )
 from lmbench.report.headline import answer, listed
 from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
@@ -98,6 +99,7 @@ def _environment(autoescape: bool) -> jinja2.Environment:
     )
     environment.filters |= {
         "bits": bits_text,
+        "small": small_bits,
         "signed": signed_bits,
         "count": count_text,
         "number": number_text,
@@ -219,7 +221,7 @@ class CorpusFacts:
             return ""
         worth = best.effective_documents
         if worth is None:
-            return "one stream, whose tokens depend on each other at every distance"
+            return "one stream, whose tokens may depend on each other at every distance"
         told = self.told.split.get("test")
         count = f"{told.documents:,} documents" if told else "documents"
         said = f"the test text’s {count}, worth {number_text(worth, 3)} of one length"

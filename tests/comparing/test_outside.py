@@ -108,7 +108,7 @@ def test_a_headline_that_does_not_hold_outside_says_so():
     assert made.turned[0].outside.p_value < 0.05
     share = 3000 / len(text)
     assert made.sentence == (
-        f"Outside what the training text holds too ({share:.1%} of the characters) honest is ahead of copier, "
+        f"Outside what the training or valid text holds too ({share:.1%} of the characters) honest is ahead of copier, "
         f"{made.bits['honest']:.3f} to {made.bits['copier']:.3f} bits per character."
     )
 
@@ -122,11 +122,14 @@ def test_a_headline_that_holds_says_nothing():
     assert made.bits == {"a": pytest.approx(1.0), "b": pytest.approx(2.0)}
 
 
-def test_a_turn_within_noise_is_called_that():
+@pytest.mark.parametrize(("turn", "said"), [(0.006, True), (0.004, False)])
+def test_a_turn_within_noise_is_called_that_and_one_of_no_size_is_not_told(turn, said):
     text = some_words(300)
     covered = np.arange(len(text)) < 300
     noise = np.random.default_rng(6).exponential(1, (2, len(text)))
     b, a = (noise[n] - noise[n][~covered].mean() + 3 for n in (0, 1))
-    models = {"a": scores(text, a + np.where(covered, -1.0, 0.001)), "b": scores(text, b)}
+    models = {"a": scores(text, a + np.where(covered, -1.0, turn)), "b": scores(text, b)}
     made = order_outside(text, models, covered)
-    assert made.sentence.endswith(", a difference that may be noise.")
+    assert made.first_outside == "b"
+    assert (made.sentence or "").endswith(", a difference that may be noise.") == said
+    assert (made.sentence is not None) == said
