@@ -255,11 +255,11 @@ def _check_baseline(baseline: Path, folder: Path, suite: Suite) -> None:
         raise InputError(f"{baseline} is the folder of this run, too; give another --out")
     labels = [row.label for row in suite.models] + [row.label for row in suite.external]
     names = [spec.name for spec in suite.corpus_specs()]
-    known = rows_of(baseline)
-    if not any((corpus, label) in known for corpus in names for label in labels):
-        told = ", ".join(sorted({f"{label} on {corpus}" for corpus, label in known})[:5])
+    baseline_rows = rows_of(baseline)
+    if not any((corpus, label) in baseline_rows for corpus in names for label in labels):
+        names_there = ", ".join(sorted({f"{label} on {corpus}" for corpus, label in baseline_rows})[:5])
         raise InputError(
-            f"nothing of this run stands in {baseline}, which has {told}; rows are matched by names"
+            f"nothing of this run stands in {baseline}, which has {names_there}; rows are matched by names"
         )
 
 

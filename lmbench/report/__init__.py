@@ -72,8 +72,8 @@ def write(
     return written
 
 
-def write_changes(path: str | Path, found: Changes) -> None:
-    """Writes what ``diff_runs`` found as one self-contained page. Raises InputError where it cannot be written."""
+def write_changes(path: str | Path, changes: Changes) -> None:
+    """Writes what ``diff_runs`` tells as one self-contained page. Raises InputError where it cannot be written."""
     from lmbench.report.diff_page import changes_html
 
-    write_whole(path, changes_html(found))
+    write_whole(path, changes_html(changes))

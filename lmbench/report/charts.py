@@ -30,8 +30,8 @@ def charts(results: Results) -> list[Chart]:
 
 
 def _ranked(results: Results, corpus: CorpusResult) -> list[Row]:
-    found = ranked(rows(results, corpus.name))
-    return [row for row in found if row.bits is not None and row.bits < float("inf")]
+    lines = ranked(rows(results, corpus.name))
+    return [row for row in lines if row.bits is not None and row.bits < float("inf")]
 
 
 def _truth(corpus: CorpusResult) -> list[tuple[float, str]]:
@@ -40,11 +40,11 @@ def _truth(corpus: CorpusResult) -> list[tuple[float, str]]:
 
 def bits_chart(results: Results, corpus: CorpusResult) -> Chart | None:
     """Bits per character with 95% intervals, best first, and the training text's beside them."""
-    found = _ranked(results, corpus)
-    if not found:
+    lines = _ranked(results, corpus)
+    if not lines:
         return None
     series, trained = [], {}
-    for row in found:
+    for row in lines:
         bits, train = row.bits or 0.0, row.result.train_bits_per_char
         low, high = finite_interval(row.result.ci95) or (bits, bits)
         series.append(Series(row.label, [row.name], [bits], "interval", [low], [high], row.label))
@@ -82,19 +82,19 @@ def _against(
     results: Results, corpus: CorpusResult, name: str, cost: str, label: str, caption: str
 ) -> Chart | None:
     """A point a ranked model, and a ring and a stair through those that are the best for their cost."""
-    found = [
+    costs = [
         (paid, row) for row in _ranked(results, corpus) if (paid := getattr(row.result, cost)) and paid > 0
     ]
-    if len(found) < 2:
+    if len(costs) < 2:
         return None
-    best = sorted((paid, row.bits or 0.0) for paid, row in found if cost in row.result.best_for)
+    best = sorted((paid, row.bits or 0.0) for paid, row in costs if cost in row.result.best_for)
     x, y = [paid for paid, _ in best], [bits for _, bits in best]
     front = []
     if best:
-        furthest = max(paid for paid, _ in found)
+        furthest = max(paid for paid, _ in costs)
         front.append(Series("best for the cost", [*x, furthest], [*y, y[-1]], "step", key=""))
         front.append(Series("", x, y, "ring", key=""))
-    points = [Series(row.name, [paid], [row.bits or 0.0], "points", key=row.label) for paid, row in found]
+    points = [Series(row.name, [paid], [row.bits or 0.0], "points", key=row.label) for paid, row in costs]
     title = f"Unseen text of {corpus.name}"
     panel = Panel(title, label, BITS, [*front, *points], "log", "log", horizontal=_truth(corpus))
     return Chart(f"{name}-{file_name(corpus.name)}", caption, [panel])

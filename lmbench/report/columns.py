@@ -209,8 +209,8 @@ def columns_named(names: str) -> Sequence[str]:
     tables = {"leaderboard": PLAIN, "cost": COST}
     if names in tables:
         return tables[names]
-    found = [name.strip() for name in names.split(",")]
-    for name in found:
+    chosen = [name.strip() for name in names.split(",")]
+    for name in chosen:
         if name not in COLUMNS:
             raise unknown("column", name, [*tables, *COLUMNS])
-    return found
+    return chosen

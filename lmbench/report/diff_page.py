@@ -15,41 +15,41 @@ WIDTH, HEIGHT = 170, 20
 KINDS = {-1: "fewer", 1: "more"}
 
 
-def changes_html(found: Changes) -> str:
-    """One self-contained page of what ``diff_runs`` found."""
+def changes_html(changes: Changes) -> str:
+    """One self-contained page of what ``diff_runs`` tells."""
     ends = [
         abs(end)
-        for row in found.models
+        for row in changes.models
         for end in (*(finite_interval(row.ci95) or ()), row.difference_bits_per_char)
         if end is not None and math.isfinite(end)
     ]
     furthest = max(ends, default=0.0) or 1.0
     rows = [
         (row, KINDS.get(row.moved, "same" if row.same else "tie"), _interval(row, furthest))
-        for row in found.models
+        for row in changes.models
     ]
     page = page_environment().get_template("diff.html")
-    told = {
-        "found": found,
-        "answer": changes_answer(found),
-        "warning": trained_otherwise(found),
+    context = {
+        "changes": changes,
+        "answer": changes_answer(changes),
+        "warning": trained_otherwise(changes),
         "rows": rows,
     }
-    return legal(page.render(told, js=Markup(template("page.js"))))
+    return legal(page.render(context, js=Markup(template("page.js"))))
 
 
-def trained_otherwise(found: Changes) -> str:
+def trained_otherwise(changes: Changes) -> str:
     """What is to be said before anything that moved: models that learnt from different texts; '' where none did."""
-    names = list(dict.fromkeys(row.label for row in found.trained_otherwise))
+    names = list(dict.fromkeys(row.label for row in changes.trained_otherwise))
     if not names:
         return ""
     few = ", ".join(names) if len(names) <= 3 else f"{len(names)} models"
     return f"The two runs trained on different texts ({few}): what moved there may be the text's doing."
 
 
-def changes_answer(found: Changes) -> str:
+def changes_answer(changes: Changes) -> str:
     """What moved beyond noise, by a size that matters, in one sentence; and what else moved in another."""
-    compared = found.compared
+    compared = changes.compared
     if not compared:
         return "No model of the two runs compares."
     matters = [row for row in compared if row.moved and row.worthwhile]
@@ -58,7 +58,7 @@ def changes_answer(found: Changes) -> str:
     worse = _named([row for row in matters if row.moved > 0], compared)
     said = [f"{better} got better" if better else "", f"{worse} got worse" if worse else ""]
     count = f"({_count(len(compared))} compared)"
-    little = f"by less than {found.tolerance:g} bits per character, which hardly matters"
+    little = f"by less than {changes.tolerance:g} bits per character, which hardly matters"
     if not better and not worse:
         if hardly:
             return f"Beyond noise, {_named(hardly, compared)} moved {little} {count}."

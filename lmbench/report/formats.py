@@ -38,14 +38,14 @@ def signed_bits(value: float | None, digits: int = 3) -> str:
 
 def interval_text(ends: Interval | None, digits: int = 3) -> str:
     """An interval; missing where an end is."""
-    known = finite_interval(ends)
-    return MISSING if known is None else f"{known[0]:.{digits}f} to {known[1]:.{digits}f}"
+    finite = finite_interval(ends)
+    return MISSING if finite is None else f"{finite[0]:.{digits}f} to {finite[1]:.{digits}f}"
 
 
 def signed_interval(ends: Interval | None, digits: int = 3) -> str:
     """An interval of a difference, for pages; nothing where an end is missing."""
-    known = finite_interval(ends)
-    return "" if known is None else " to ".join(signed_bits(end, digits) for end in known)
+    finite = finite_interval(ends)
+    return "" if finite is None else " to ".join(signed_bits(end, digits) for end in finite)
 
 
 def finite_interval(ends: Interval | None) -> tuple[float, float] | None:

@@ -115,9 +115,9 @@ def _ahead(best: Row, other: Row, alone: bool) -> str:
     return f"; {other.label}, the next, spends {bits_text(gap)}{more} more"
 
 
-def _names(found: Sequence[Row], first: str = "") -> str:
+def _names(places: Sequence[Row], first: str = "") -> str:
     """The rows' labels in a sentence, or how many they are. first: what the first is called."""
-    names = list(dict.fromkeys(row.label for row in found))
+    names = list(dict.fromkeys(row.label for row in places))
     names[0] = first or names[0]
     if len(names) > FEW:
         names = [*names[: FEW - 1], f"{len(names) - FEW + 1} others"]

@@ -48,7 +48,7 @@ def _inline_figures(
     """Charts by section, each panel an SVG whose colours follow the page's theme. places: sections of single charts."""
     themed = {style.INK: "ink", style.MUTED: "muted", style.GRID: "line"}
     themed |= {colour: f"c{i}" for i, colour in enumerate(style.PALETTE)}
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    sections: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for chart in charts:
         panels = []
         for svg in figures.draw_panels(chart, order):
@@ -58,16 +58,16 @@ def _inline_figures(
             svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
         section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
-        found[section].append(
+        sections[section].append(
             {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": figures.wide(chart)}
         )
-    return found
+    return sections
 
 
-def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
+def _extract(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
     """An extract as the page's script reads it: offsets in characters, bits to two places, null for infinity."""
     tracks = []
-    for track in found.tracks:
+    for track in shown.tracks:
         bits = [round(b, 2) if math.isfinite(b) else None for b in track.bits.tolist()]
         made: dict[str, Any] = {
             "label": track.label,
@@ -80,7 +80,7 @@ def _extract(found: Extract, order: Sequence[str]) -> dict[str, Any]:
                 [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
             ]
         tracks.append(made)
-    return {"corpus": found.corpus, "start": found.start, "text": found.text, "tracks": tracks}
+    return {"corpus": shown.corpus, "start": shown.start, "text": shown.text, "tracks": tracks}
 
 
 def _script_json(value: Any) -> str:

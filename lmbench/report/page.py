@@ -222,8 +222,8 @@ class CorpusFacts:
         worth = best.effective_documents
         if worth is None:
             return "one stream, whose tokens may depend on each other at every distance"
-        told = self.told.split.get("test")
-        count = f"{told.documents:,} documents" if told else "documents"
+        part = self.told.split.get("test")
+        count = f"{part.documents:,} documents" if part else "documents"
         said = f"the test text’s {count}, worth {number_text(worth, 3)} of one length"
         if best.resampled == "stream":
             said += "; neighbours depend on each other, so the wider error of a stream is shown"
@@ -232,8 +232,8 @@ class CorpusFacts:
     @property
     def prediction(self) -> tuple[str, str] | None:
         """The best ranked row and where its bits on another text of this length and make are to be expected."""
-        found = ((row.name, interval_text(row.result.prediction95)) for row in ranked(self.rows))
-        return next((pair for pair in found if pair[1] != MISSING), None)
+        pairs = ((row.name, interval_text(row.result.prediction95)) for row in ranked(self.rows))
+        return next((pair for pair in pairs if pair[1] != MISSING), None)
 
     @property
     def baselines(self) -> list[Baseline]:
@@ -262,14 +262,14 @@ class CorpusFacts:
 
 def corpus_facts(results: Results, corpus: CorpusResult) -> CorpusFacts:
     """A corpus's rows and what its text can resolve."""
-    found = rows(results, corpus.name)
-    best = ranked(found)
+    lines = rows(results, corpus.name)
+    best = ranked(lines)
     labels = list(dict.fromkeys(row.label for row in best))[:2]
     pairs = (c for c in results.comparisons if c.corpus == corpus.name and {c.a, c.b} == set(labels))
     resolvable = next((c.resolvable_difference for c in pairs), None)
     worth = next((n for row in best if (n := row.result.n_eff)), None)
     splits = next((s for s in results.splits if s.corpus == corpus.name), None)
-    return CorpusFacts(corpus, found, resolvable, worth, splits)
+    return CorpusFacts(corpus, lines, resolvable, worth, splits)
 
 
 def _sample(sample: Sample) -> tuple[str, str, float]:
@@ -277,21 +277,21 @@ def _sample(sample: Sample) -> tuple[str, str, float]:
     return sample.prompt, _short(sample.text.removeprefix(sample.prompt), SAMPLE), sample.temperature
 
 
-def _differences(found: Sequence[Difference]) -> list[dict[str, Any]]:
+def _differences(differences: Sequence[Difference]) -> list[dict[str, Any]]:
     """All of them; ``first`` is each corpus's first."""
-    first = {d.corpus: d for d in reversed(found)}
-    return [_difference(d) | {"first": first[d.corpus] is d} for d in found]
+    first = {d.corpus: d for d in reversed(differences)}
+    return [_difference(d) | {"first": first[d.corpus] is d} for d in differences]
 
 
-def _difference(found: Difference) -> dict[str, Any]:
+def _difference(difference: Difference) -> dict[str, Any]:
     """A difference with each category's bits per character, and its part of the whole difference."""
     tables = []
-    for table in found.tables:
+    for table in difference.tables:
         kinds: list[tuple[str, float, float, float, float]] = []
         for row in table.rows:
-            won = (row.b_bits - row.a_bits) / max(1, found.chars)
+            won = (row.b_bits - row.a_bits) / max(1, difference.chars)
             bits = [row.a_bits / max(1, row.chars), row.b_bits / max(1, row.chars)]
-            kinds.append((row.name, row.chars / max(1, found.chars), bits[0], bits[1], won))
+            kinds.append((row.name, row.chars / max(1, difference.chars), bits[0], bits[1], won))
         largest = max((abs(line[-1]) for line in kinds if math.isfinite(line[-1])), default=0.0) or 1.0
         tables.append({"title": table.title, "lines": kinds, "largest": largest})
-    return {"found": found, "tables": tables}
+    return {"difference": difference, "tables": tables}

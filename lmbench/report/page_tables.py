@@ -91,15 +91,15 @@ def swatch(label: str, order: Sequence[str]) -> Markup:
 
 def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board:
     """A corpus's tables, ready to print. order: the labels, whose places give their colours."""
-    found = rows(results, corpus.name)
+    places = rows(results, corpus.name)
     truth = corpus.truth if corpus.source_bits_per_char is None else corpus.source_bits_per_char
-    axis = Axis(found, truth)
+    axis = Axis(places, truth)
     costs = [COLUMNS[name] for name in COST[1:]]
     columns = [
         COLUMNS[name] for name in BOARD if name != "unseen" or any(o.share for o in corpus.contamination)
     ]
     lines = []
-    for row in found:
+    for row in places:
         above = None if truth is None or row.bits is None else row.bits - truth
         drawn = axis.draw(row, colour(row.label, order)) if row.bits is not None else ""
         lines.append(
@@ -111,10 +111,10 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
         lines,
         axis.head(),
         truth,
-        any(row.groups for row in found),
-        matrix(results.comparisons, corpus.name, found),
+        any(row.groups for row in places),
+        matrix(results.comparisons, corpus.name, places),
         costs,
-        [Line(row, cells(row, costs)) for row in found if costs_known(row)],
+        [Line(row, cells(row, costs)) for row in places if costs_known(row)],
     )
 
 
@@ -144,14 +144,14 @@ def sort_key(value: float | str | None) -> str:
     return "" if value is None else value if isinstance(value, str) else repr(float(value))
 
 
-def matrix(comparisons: Sequence[Comparison], corpus: str, found: Sequence[Row]) -> list[MatrixLine]:
+def matrix(comparisons: Sequence[Comparison], corpus: str, places: Sequence[Row]) -> list[MatrixLine]:
     """A line a model, a cell an opponent: the difference in bits per character, line minus column, and its verdict."""
     pairs: dict[tuple[str, str], Cell] = {}
     for c in comparisons:
         if c.corpus == corpus and c.difference_bits_per_char is not None:
             pairs[c.a, c.b] = _difference(c)
             pairs[c.b, c.a] = _difference(turned(c))
-    labels = dict.fromkeys(row.label for row in ranked(found))
+    labels = dict.fromkeys(row.label for row in ranked(places))
     names = [a for a in labels if any(a in pair for pair in pairs)]
     return [
         MatrixLine(a, [pairs.get((a, b), Cell("", kind="self" if a == b else "none")) for b in names])

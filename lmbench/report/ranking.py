@@ -62,12 +62,12 @@ def rows(results: Results, corpus: str) -> list[Row]:
     here = [r for r in results.results if r.corpus == corpus and (r.label not in over or not r.scored)]
     ordered = sorted([*here, *means], key=_place)
     times = Counter(result.label for result in ordered)
-    found = []
+    lines = []
     for place, result in enumerate(ordered, 1):
         alone = times[result.label] == 1 or result.seeds
         name = result.label if alone else f"{result.label} (seed {result.seed})"
-        found.append(Row(result, place if _place(result)[0] == 0 else None, name))
-    return found
+        lines.append(Row(result, place if _place(result)[0] == 0 else None, name))
+    return lines
 
 
 def _place(result: Result) -> tuple[int, float]:
@@ -76,6 +76,6 @@ def _place(result: Result) -> tuple[int, float]:
     return kind, math.inf if bits is None else bits
 
 
-def ranked(found: Sequence[Row]) -> list[Row]:
+def ranked(lines: Sequence[Row]) -> list[Row]:
     """The lines that have a rank."""
-    return [row for row in found if row.rank is not None]
+    return [row for row in lines if row.rank is not None]

@@ -62,9 +62,9 @@ def leaderboard_markdown(results: Results, corpus: str, names: Sequence[str] = P
     return table + (f"\n{markdown_text(note)}\n" if (note := mark_note(rows(results, corpus))) else "")
 
 
-def mark_note(found: Sequence[Row]) -> str:
+def mark_note(lines: Sequence[Row]) -> str:
     """What the mark beside some names says; '' where there is none."""
-    return f"{MARK} {ADAPTIVE}." if any(row.adaptive for row in found) else ""
+    return f"{MARK} {ADAPTIVE}." if any(row.adaptive for row in lines) else ""
 
 
 def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:

@@ -78,7 +78,7 @@ def results_of(
     zipf, charts = zipf_of(corpora, zipf_orders)
     ranking = across([run for run in runs if run.ranked])
     texts = ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items())
-    found = Results(
+    results = Results(
         suite=suite,
         title=title,
         signature=f"lmbench:{__version__}|corpora:{texts}",
@@ -96,7 +96,7 @@ def results_of(
         ranks=None if ranking is None else Ranks(**asdict(ranking)),
         zipf=zipf,
     )
-    return found, charts if ranking is None else [*charts, ranking.chart()]
+    return results, charts if ranking is None else [*charts, ranking.chart()]
 
 
 def result_of(run: Run, text: CanonicalText | None = None) -> Result:
@@ -126,14 +126,14 @@ def finished(
     samples are the first seed's; one seed that may not be ranked keeps the mean from it.
     """
     inside, outside = (None if np.isnan(x) else x for x in seen.bits_per_char(run.scores))
-    told: dict[str, Any] = {"bits_per_char_seen": inside, "bits_per_char_unseen": outside}
+    fields: dict[str, Any] = {"bits_per_char_seen": inside, "bits_per_char_unseen": outside}
     errors = bits_outside(seen.covered, run.scores)
     if errors is not None and np.isfinite(errors.se):
-        told["ci95_bits_per_char_unseen"] = (errors.low, errors.high)
+        fields["ci95_bits_per_char_unseen"] = (errors.low, errors.high)
     if seeds:
         reasons = [run.facts.unranked_reason for run in seeds if not run.ranked]
-        told |= {"unranked_reason": reasons[0] if reasons else None, **spread(seeds)}
-    return replace(result_of(run, text), groups=letters.get(run.label, ""), **told)
+        fields |= {"unranked_reason": reasons[0] if reasons else None, **spread(seeds)}
+    return replace(result_of(run, text), groups=letters.get(run.label, ""), **fields)
 
 
 def above(row: Result, run: Run, sources: Mapping[str, Run | None]) -> Result:
@@ -147,10 +147,10 @@ def above(row: Result, run: Run, sources: Mapping[str, Run | None]) -> Result:
 
 def by_label(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
     """The runs of each corpus and label: one a seed."""
-    found: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        found.setdefault((run.corpus, run.label), []).append(run)
-    return found
+        groups.setdefault((run.corpus, run.label), []).append(run)
+    return groups
 
 
 def compared(runs: Sequence[Run]) -> list[Comparison]:
@@ -207,13 +207,13 @@ def order_on_unseen(corpus: Corpus, seen: Seen, runs: Sequence[Run]) -> str | No
 
 def zipf_of(corpora: Mapping[str, Corpus], orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:
     """The laws of each corpus's words and a figure a corpus; nothing of texts too short for them."""
-    found: list[ZipfResult] = []
+    laws: list[ZipfResult] = []
     charts: list[Chart] = []
     for name, corpus in corpora.items():
         try:
             rows, chart = zipf_rows(name, corpus.whole(), "word", orders, FEW_TYPES)
         except InputError:
             continue
-        found += msgspec.convert(plain(rows), list[ZipfResult])
+        laws += msgspec.convert(plain(rows), list[ZipfResult])
         charts.append(chart)
-    return found, charts
+    return laws, charts

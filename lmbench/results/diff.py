@@ -100,8 +100,8 @@ def diff_runs(before: Path, after: Path, tolerance: float = WORTHWHILE) -> Chang
     by Holm's steps. Several seeds of a label are averaged. tolerance: bits per character, the least difference that
     matters, ≥ 0. Raises InputError for what is no run.
     """
-    told = [_results(folder) for folder in (before, after)]
-    one, other = (_runs(folder, results) for folder, results in zip((before, after), told, strict=True))
+    documents = [_results(folder) for folder in (before, after)]
+    one, other = (_runs(folder, results) for folder, results in zip((before, after), documents, strict=True))
     rows = [_change(key, one.get(key, []), other.get(key, [])) for key in dict.fromkeys([*one, *other])]
     alike = [(row.corpus, row.label) for row in rows if row.reason is None]
     pairs = _pairs({key: (one[key], other[key]) for key in alike}, tolerance)
@@ -109,7 +109,7 @@ def diff_runs(before: Path, after: Path, tolerance: float = WORTHWHILE) -> Chang
         before=str(before),
         after=str(after),
         models=[_judged(row, pairs.get((row.corpus, row.label)), tolerance) for row in rows],
-        environment=_changed(*(results.environment if results else {} for results in told)),
+        environment=_changed(*(results.environment if results else {} for results in documents)),
         tolerance=tolerance,
     )
 
@@ -126,15 +126,15 @@ def _results(folder: Path) -> Results | None:
 
 def _runs(folder: Path, results: Results | None) -> dict[tuple[str, str], list[Run]]:
     """By corpus and label the runs that the folder's results tell of, one a seed; where there are no results yet, all that were scored."""
-    told = None if results is None else {(row.corpus, row.label, row.seed) for row in results.results}
-    found: dict[tuple[str, str], dict[int, Run]] = {}
+    rows = None if results is None else {(row.corpus, row.label, row.seed) for row in results.results}
+    runs: dict[tuple[str, str], dict[int, Run]] = {}
     for path in sorted((folder / "scores").glob("*/*.npz")):
         run = load_run(path)
-        if run is not None and (told is None or (run.corpus, run.label, run.seed) in told):
-            found.setdefault((run.corpus, run.label), {})[run.seed] = run
-    if not found:
+        if run is not None and (rows is None or (run.corpus, run.label, run.seed) in rows):
+            runs.setdefault((run.corpus, run.label), {})[run.seed] = run
+    if not runs:
         raise InputError(f"{folder} holds no scores; name a run directory, such as reports/default")
-    return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in found.items()}
+    return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in runs.items()}
 
 
 def _changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> Changed:
@@ -171,7 +171,7 @@ def _pairs(
     alike: Mapping[tuple[str, str], tuple[Sequence[Run], Sequence[Run]]], tolerance: float
 ) -> dict[tuple[str, str], Comparison]:
     """By corpus and label after against before, p_holm corrected for all of them."""
-    found: dict[tuple[str, str], Comparison] = {}
+    compared: dict[tuple[str, str], Comparison] = {}
     for corpus in dict.fromkeys(corpus for corpus, _ in alike):
         runs: list[Run] = []
         pairs: dict[tuple[str, str], tuple[str, str]] = {}
@@ -182,14 +182,16 @@ def _pairs(
                 for name, side in zip(names, reversed(sides), strict=True):
                     runs += [replace(run, label=name) for run in side]
         for pair in comparisons(runs, pairs=list(pairs), worthwhile=tolerance or WORTHWHILE):
-            found[pairs[pair.a, pair.b]] = pair
-    if len({corpus for corpus, _ in found}) > 1:
-        corrected = holm(np.array([1.0 if pair.p_value is None else pair.p_value for pair in found.values()]))
+            compared[pairs[pair.a, pair.b]] = pair
+    if len({corpus for corpus, _ in compared}) > 1:
+        corrected = holm(
+            np.array([1.0 if pair.p_value is None else pair.p_value for pair in compared.values()])
+        )
         return {
             key: replace(pair, p_holm=float(p))
-            for (key, pair), p in zip(found.items(), corrected, strict=True)
+            for (key, pair), p in zip(compared.items(), corrected, strict=True)
         }
-    return found
+    return compared
 
 
 def _judged(row: Change, pair: Comparison | None, tolerance: float) -> Change:

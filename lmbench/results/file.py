@@ -68,10 +68,10 @@ def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_overlaps(corpus: dict[str, Any]) -> dict[str, Any]:
-    told = corpus.get("contamination")
-    if not isinstance(told, dict):
+    shares = corpus.get("contamination")
+    if not isinstance(shares, dict):
         return corpus
     pattern = re.compile(r"share_of_test_(\d+)_grams_of_(\w+)s_seen_in_train")
-    keys = [(match, share) for key, share in told.items() if (match := pattern.fullmatch(key))]
-    found = [{"unit": match[2], "length": int(match[1]), "share": share} for match, share in keys]
-    return corpus | {"contamination": found}
+    keys = [(match, share) for key, share in shares.items() if (match := pattern.fullmatch(key))]
+    overlaps = [{"unit": match[2], "length": int(match[1]), "share": share} for match, share in keys]
+    return corpus | {"contamination": overlaps}

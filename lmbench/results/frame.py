@@ -45,6 +45,6 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
         here.sort(key=lambda run: (not run.ranked, run.scores.bits_per_char))
         for place, run in enumerate(here, 1):
             result = result_of(run)
-            told = {"rank": place if run.ranked else None, "groups": letters.get(run.label, "")}
-            rows.append({name: told[name] if name in told else result.value(name) for name in SHOWN})
+            beside = {"rank": place if run.ranked else None, "groups": letters.get(run.label, "")}
+            rows.append({name: beside[name] if name in beside else result.value(name) for name in SHOWN})
     return Table(rows, columns=list(SHOWN)).astype({"rank": "Int64"})

@@ -111,10 +111,10 @@ class Result(Facts, frozen=True, kw_only=True):
 
     def value(self, name: str) -> Any:
         """A field by its name; a loss is inf where the model gave some token probability 0, which JSON cannot say."""
-        found = getattr(self, name)
-        if found is None and name in LOSSES and self.scored and self.infinite_tokens:
+        value = getattr(self, name)
+        if value is None and name in LOSSES and self.scored and self.infinite_tokens:
             return math.inf
-        return found
+        return value
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -271,16 +271,16 @@ def meanings(kind: type) -> dict[str, str]:
     >>> meanings(Baseline)["name"]
     'the program'
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for base in kind.__mro__:
         fields = set(get_type_hints(base)) if issubclass(base, Struct) or is_dataclass(base) else set()
         text = " ".join(inspect.cleandoc(base.__doc__ or "").partition("\n\n>>>")[0].split())
         heads = [head for head in FIELDS.finditer(text) if {*head[1].split(", ")} & fields]
         ends = [*(head.start() for head in heads[1:]), len(text)]
         for head, end in zip(heads, ends, strict=False):
-            told = text[head.end() : end].strip().removesuffix(".")
-            found |= {name: told for name in head[1].split(", ") if name not in found}
-    return found
+            meaning = text[head.end() : end].strip().removesuffix(".")
+            texts |= {name: meaning for name in head[1].split(", ") if name not in texts}
+    return texts
 
 
 def json_schema() -> dict[str, Any]:
@@ -288,11 +288,11 @@ def json_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(Results)
     kinds = [kind for kind in _kinds() if kind.__name__ in schema["$defs"]]
     for kind in kinds:
-        told = meanings(kind)
+        texts = meanings(kind)
         definition = schema["$defs"][kind.__name__]
         definition["description"] = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
         for name, key in definition["properties"].items():
-            key["description"] = told[name]
+            key["description"] = texts[name]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "results.json of lmbench",
@@ -301,15 +301,15 @@ def json_schema() -> dict[str, Any]:
 
 def _kinds() -> list[type]:
     """Every type that results.json is made of."""
-    found: dict[type, None] = {}
+    kinds: dict[type, None] = {}
 
     def visit(kind: Any) -> None:
         hints = get_type_hints(kind) if hasattr(kind, "__struct_fields__") or is_dataclass(kind) else {}
-        if hints and kind not in found:
-            found[kind] = None
+        if hints and kind not in kinds:
+            kinds[kind] = None
         for inner in (*hints.values(), *get_args(kind)):
-            if inner not in found:
+            if inner not in kinds:
                 visit(inner)
 
     visit(Results)
-    return list(found)
+    return list(kinds)
