@@ -336,7 +336,7 @@ def _draw_series(
             ends = np.nan_to_num(np.stack([y - low, high - y]), nan=0.0, posinf=0.0).clip(min=0)
             error = {"xerr" if sideways else "yerr": ends}
             axes.errorbar(across, along, fmt="none", ecolor=colour, elinewidth=5, alpha=0.4, **error)
-        return axes.plot(across, along, marker, color=colour, markersize=4)[0]
+        return axes.plot(across, along, marker=marker, linestyle="none", color=colour, markersize=4)[0]
     if low is not None and high is not None and not sideways:
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     if kind == "ring":
@@ -349,7 +349,9 @@ def _draw_series(
             small = {"markersize": 2, "alpha": 0.5, "markeredgewidth": 0}
             look = small if len(x) > DENSE else {"markersize": 5, "markerfacecolor": "none"}
             look["zorder"] = 1.5
-        return axes.plot(*_seen(axes, across, along), marker, color=colour, **look)[0]
+        return axes.plot(*_seen(axes, across, along), marker=marker, linestyle="none", color=colour, **look)[
+            0
+        ]
     line: dict[str, Any] = {"linestyle": (0, (5, 2.5))} if kind == "dashed" else {}
     if not _key(series):
         line |= {"linewidth": 1.2, "zorder": 1.5}

@@ -172,3 +172,12 @@ def test_charts_come_back_from_their_plain_values(odd: float | None) -> None:
 def test_panels_are_drawn_alone() -> None:
     made = example.zipf_chart()
     assert len(figures.draw_panels(made)) == len(made.panels) == 2
+
+
+@pytest.mark.parametrize("kind", ["interval", "points"])
+def test_every_shape_marks_a_point_and_none_is_a_line(kind: Kind) -> None:
+    keys = [f"m{i}" for i in range(len(style.MARKERS))]
+    series = [Series("", [key], [float(i)], kind, key=key) for i, key in enumerate(keys)]
+    _, svg = figures.draw(Chart("shapes", "All of them.", [Panel("", "model", "bits", series)]), keys)
+    # A line would be stroked in its model's colour and not filled.
+    assert [colour for colour in style.PALETTE if f"fill: none; stroke: {colour}" in svg] == []
