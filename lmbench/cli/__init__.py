@@ -21,11 +21,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # torch's threads wait for each other awake at first: on a busy machine, long waits double the time of a training.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
+from lmbench.cli.finished import diff, export
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.models import fit, generate, models, score
 from lmbench.cli.power import power
 from lmbench.cli.pruning import prune
-from lmbench.cli.runs import diff, export, init, run, study, suites
+from lmbench.cli.runs import init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
 from lmbench.errors import InputError
 from lmbench.version import __version__

@@ -1,0 +1,103 @@
+"""export, diff: runs that are finished, as tables and side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lmbench.cli.options import json_option
+from lmbench.errors import InputError, unknown
+from lmbench.storage.files import write_whole
+
+
+@click.command()
+@click.argument("folder", metavar="RUN_DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
+)
+@click.option("--corpus", "chosen", multiple=True, metavar="NAME", help="Only these corpora.")
+@click.option(
+    "--columns", metavar="NAME,NAME", help="`leaderboard`, `cost`, or columns by name (latex and markdown)."
+)
+@click.option("--out", metavar="FILE", help="Writes the tables to FILE, not to stdout.")
+def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None, out: str | None) -> None:
+    """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
+    from lmbench import report
+    from lmbench.report.columns import columns_named
+    from lmbench.results.file import read_results
+
+    results = read_results(folder)
+    all_names = [corpus.name for corpus in results.corpora]
+    for name in chosen:
+        if name not in all_names:
+            raise unknown(f"corpus of {folder}", name, all_names)
+    names = [name for name in all_names if name in (chosen or all_names)]
+    if form == "csv" and columns is not None:
+        raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
+    shown_columns = columns_named(columns or "leaderboard")
+    if form == "csv":
+        text = report.leaderboard_csv(results, names)
+    elif form == "latex":
+        text = "\n".join(
+            f"% {name}\n{report.leaderboard_latex(results, name, shown_columns)}" for name in names
+        )
+    else:
+        text = "\n".join(
+            f"### {name}\n\n{report.leaderboard_markdown(results, name, shown_columns)}" for name in names
+        )
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(out, text)
+        click.echo(f"{form}: {out}", err=True)
+
+
+@click.command()
+@click.argument("before", metavar="RUN_DIR", type=click.Path())
+@click.argument("after", metavar="RUN_DIR", type=click.Path())
+@click.option("--html", "page", metavar="FILE", help="Writes the table as a page, too.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    metavar="BITS",
+    help="The least difference that matters, in bits per character. Default 0.005.",
+)
+@json_option
+def diff(before: str, after: str, page: str | None, tolerance: float | None, as_json: bool) -> None:
+    """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
+    from lmbench.comparing.pairs import WORTHWHILE
+    from lmbench.results.diff import diff_runs
+
+    if Path(before).resolve() == Path(after).resolve():
+        raise InputError(f"{before} is given twice; name two run directories")
+    changes = diff_runs(Path(before), Path(after), WORTHWHILE if tolerance is None else tolerance)
+    if page is not None:
+        from lmbench.report import write_changes
+
+        write_changes(page, changes)
+        click.echo(f"page: {page}", err=True)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(changes).decode())
+        return
+    from lmbench.report.diff_page import changes_answer
+    from lmbench.report.formats import bits_text, finite_interval
+
+    if changes.trained_otherwise:
+        names = ", ".join(dict.fromkeys(row.label for row in changes.trained_otherwise))
+        click.echo(f"trained on different texts, which alone may move them: {names}")
+    click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
+    for row in changes.models:
+        values = (bits_text(value, 4) for value in (row.before, row.after))
+        line = " ".join([f"{row.corpus:<16} {row.label:<24}", *(f"{value:>8}" for value in values)])
+        if row.reason is not None:
+            click.echo(f"{line}  {row.reason}")
+            continue
+        ends = finite_interval(row.ci95)
+        interval = "" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
+        click.echo(f"{line} {row.difference_bits_per_char:>+9.4f}  {interval}  {row.verdict}")
+    click.echo(changes_answer(changes))
+    for field, (was, became) in changes.environment.items():
+        click.echo(f"{field}: {was} -> {became}", err=True)
