@@ -83,6 +83,7 @@ def interval(
     >>> found.method, found.low < 2.0 < found.high
     ('stream', True)
     """
+    _check_level(level)
     cells = _cells([losses], lengths, documents, clusters)
     estimate = float(cells.ratios[0])
     worth = effective_documents(cells.lengths) if cells.by_document else math.nan
@@ -127,6 +128,7 @@ def paired(
     >>> round(found.difference, 6), found.p_value < 0.001
     (0.1, True)
     """
+    _check_level(level)
     cells = _cells([a, b], lengths, documents, clusters)
     difference = float(cells.ratios[0] - cells.ratios[1])
     worth = effective_documents(cells.lengths) if cells.by_document else math.nan
@@ -174,6 +176,11 @@ def _told(cells: Cells, method: str) -> str:
             "neighbouring documents depend on each other; the error bar is that of a stream, which is wider"
         )
     return ""
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise InputError(f"level {level} is not between 0 and 1; 0.95 makes a 95% interval")
 
 
 def _cells(

@@ -147,3 +147,11 @@ def test_documents_of_one_author_are_one_unit():
     assert pairs.effective_documents == pytest.approx(8)
     with pytest.raises(InputError, match="a label a document: 40 of them, not 2"):
         lb.interval(losses, np.ones(2000), starts, clusters=["a", "b"])
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, math.nan])
+def test_a_level_is_a_share(level):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        lb.interval(noise(100), np.ones(100), level=level)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        lb.paired(noise(100), noise(100), np.ones(100), level=level)
