@@ -50,8 +50,8 @@ class HarnessModel(LM):  # type: ignore[misc]
         if self._view is not None:
             answers: list[tuple[float, bool]] = self._view.loglikelihood([r.args for r in requests])
             return answers
-        found = [continuation(self.scorer, *request.args) for request in requests]
-        return [(one.log_prob, one.greedy) for one in found]
+        scored = [continuation(self.scorer, *request.args) for request in requests]
+        return [(one.log_prob, one.greedy) for one in scored]
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
         """ln p of each request's text, its documents as the model was trained on them.

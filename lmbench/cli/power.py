@@ -86,3 +86,8 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
     Console().print(plain_table("", columns, rows))
     if any(need.resolvable is None for need in required):
         click.echo("-: too few documents for an error bar; give a text with more of them", err=True)
+    if len(test.starts) < 2:
+        click.echo(
+            "At least so much: in one stream, memory makes errors fall more slowly than with the root of its length. "
+            "Documents that are independent of each other need less."
+        )

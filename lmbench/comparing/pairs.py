@@ -264,7 +264,7 @@ class _Judged:
     ) -> list[Comparison]:
         total = float(self.cells.lengths.sum())
         worth = effective_documents(self.cells.lengths) if self.cells.by_document else None
-        half, found = self.errors.half_width(), resolvable(self.errors, level)
+        half, resolved = self.errors.half_width(), resolvable(self.errors, level)
         error, text = half / NORMAL, self.text.standard_error()
         inside = self.errors.p_value(worthwhile - np.abs(self.differences)) / 2
         same = np.where(np.abs(self.differences) < worthwhile, inside, 1 - inside)
@@ -287,7 +287,7 @@ class _Judged:
                     standard_error=float(error[i]),
                     se_text=float(text[i]),
                     se_seeds=float(self.seeds[i]),
-                    resolvable_difference=float(found[i]),
+                    resolvable_difference=float(resolved[i]),
                     percent=100 * difference / float(others[b]) if others[b] else None,
                     bytes=difference * total / 8,
                     p_equivalence=float(same[i]),
@@ -306,8 +306,8 @@ def _without_numbers(a_infinite: bool, b_infinite: bool, trouble: str) -> dict[s
     if a_infinite or b_infinite:
         worse = math.inf if a_infinite else -math.inf
         verdict = "b" if a_infinite else "a"
-        told = {"p_value": 0.0, "p_holm": 0.0, "verdict": verdict, "note": "probability 0 somewhere"}
-        return {"difference_bits_per_char": worse, **told}
+        given = {"p_value": 0.0, "p_holm": 0.0, "verdict": verdict, "note": "probability 0 somewhere"}
+        return {"difference_bits_per_char": worse, **given}
     return {"p_value": 1.0, "p_holm": 1.0, "note": trouble}
 
 

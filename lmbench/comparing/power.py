@@ -39,15 +39,15 @@ def needs(runs: Sequence[Run], test: CanonicalText, difference: float) -> list[N
     """
     if not 0 < difference < math.inf:
         raise InputError(f"the difference {difference:g} is to be above 0, in bits per character")
-    found = []
+    needs = []
     for i, a in enumerate(runs):
         for b in runs[i + 1 :]:
             row = compare([a, b]).to_dict(orient="records")[0]
             least = row["resolvable_difference"]
             if least is None or not math.isfinite(least):
-                found.append(Need(a.label, b.label, difference, None, None, None, None))
+                needs.append(Need(a.label, b.label, difference, None, None, None, None))
                 continue
             factor = (float(least) / difference) ** 2
             chars, documents = math.ceil(factor * test.chars), math.ceil(factor * len(test.starts))
-            found.append(Need(a.label, b.label, difference, float(least), factor, chars, documents))
-    return found
+            needs.append(Need(a.label, b.label, difference, float(least), factor, chars, documents))
+    return needs

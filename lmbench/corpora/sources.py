@@ -354,9 +354,9 @@ def grammar(clause: float = 0.3) -> Grammar:
     _within("clause", clause, 0, 0.9)
 
     def words(text: str) -> list[tuple[float, list[str]]]:
-        found = text.split()
-        weights = 1 / np.arange(1, len(found) + 1)
-        return [(float(p), [w]) for p, w in zip(weights / weights.sum(), found, strict=True)]
+        items = text.split()
+        weights = 1 / np.arange(1, len(items) + 1)
+        return [(float(p), [w]) for p, w in zip(weights / weights.sum(), items, strict=True)]
 
     return Grammar(
         {

@@ -73,12 +73,12 @@ def rates(case: Case, texts: int, length: int, rng: np.random.Generator) -> dict
     some = [_pair(draw, 0.0).resolvable for draw in draws[: max(9, texts // 5)]]
     worse = float(np.nanmedian(some)) if np.isfinite(some).any() else math.nan
     for draw, other in zip(draws, [*draws[1:], draws[0]], strict=True):
-        found = interval(draw.losses[:, 0], draw.lengths, draw.documents)
-        if math.isnan(found.low):
+        bar = interval(draw.losses[:, 0], draw.lengths, draw.documents)
+        if math.isnan(bar.low):
             continue
-        add("coverage", "lmbench", found.low <= draw.truth <= found.high)
+        add("coverage", "lmbench", bar.low <= draw.truth <= bar.high)
         add("coverage", "independent", independent(draw.losses[:, 0], draw.lengths, draw.truth))
-        low, high = found.prediction
+        low, high = bar.prediction
         add("prediction", "lmbench", low <= other.losses[:, 0].sum() / other.lengths.sum() <= high)
         add("false positives", "lmbench", _pair(draw, 0.0).p_value <= 0.05)
         difference = draw.losses[:, 0] - draw.losses[:, 1]
@@ -203,16 +203,16 @@ def _series(table: pd.DataFrame, kind: str) -> list[Series]:
 
 def _sentence(table: pd.DataFrame, kind: str) -> str:
     mine = table[(table["what"] == kind) & table["rate"].notna()]
-    told = {
+    ranges = {
         method: f"{rate.min():.0%} to {rate.max():.0%}" for method, rate in mine.groupby("method")["rate"]
     }
     what = {
         "coverage": "The 95% interval held the true bits per character in {lmbench} of the texts of a case; "
         "error bars that take tokens for independent did in {independent}.",
         "prediction": "The prediction interval held the mean of another text of the case in {lmbench}.",
-        "false positives": "Two equally good models were told apart at the 5% level in {lmbench} of the texts; "
+        "false positives": "Two equally good models were ranges apart at the 5% level in {lmbench} of the texts; "
         "by a test that takes tokens for independent in {independent}.",
         "power": "A difference of the size called resolvable was found in {lmbench} of the texts (80% is promised).",
-        FAMILY: "Among many equal models, any pair was told apart in {lmbench} of the texts.",
+        FAMILY: "Among many equal models, any pair was ranges apart in {lmbench} of the texts.",
     }[kind]
-    return what.format(**{str(method): text for method, text in told.items()})
+    return what.format(**{str(method): text for method, text in ranges.items()})

@@ -114,12 +114,12 @@ class HuggingFace(LanguageModel):
         if self.bos is None and self._put:
             return self._put
         name = self.bos or tokenizer.bos_token or tokenizer.eos_token
-        found = None if name is None else tokenizer.get_vocab().get(name)
-        if found is None:
+        number = None if name is None else tokenizer.get_vocab().get(name)
+        if number is None:
             raise InputError(
                 f"{self.path} has no token {name or 'that begins a text'}; name one by -o bos=TOKEN"
             )
-        return (int(found),)
+        return (int(number),)
 
     @functools.cached_property
     def _reach(self) -> tuple[int, int]:

@@ -138,7 +138,7 @@ class Network:
         """
         states = self._states(rows)
         chosen = [torch.from_numpy(t.astype(np.int64)).to(self.device) for t in targets]
-        found = []
+        results = []
         for state, begin, wanted in zip(states, first, chosen, strict=True):
             pieces = zip(
                 self._pieces(state[begin : begin + len(wanted)]),
@@ -147,17 +147,17 @@ class Network:
             )
             parts = [_of(logits, y) for logits, y in pieces]
             nats, best = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
-            found.append((nats, best))
-        return found
+            results.append((nats, best))
+        return results
 
     def distributions(self, rows: Sequence[np.ndarray], first: Sequence[int]) -> list[np.ndarray]:
         """Of each row, (L - first, V') nats: the distributions after row[: first + 1] and each longer beginning."""
         states = self._states(rows)
-        found = []
+        results = []
         for row, state, begin in zip(rows, states, first, strict=True):
             pieces = self._pieces(state[begin : len(row)])
-            found.append(np.concatenate([torch.log_softmax(p.double(), -1).cpu().numpy() for p in pieces]))
-        return found
+            results.append(np.concatenate([torch.log_softmax(p.double(), -1).cpu().numpy() for p in pieces]))
+        return results
 
     # How it answers -----------------------------------------------------------------------------------
 
