@@ -100,15 +100,17 @@ class Notices:
 
 # rank ----------------------------------------------------------------------------------------------
 
-
-@click.command()
-@click.option(
+load_option = click.option(
     "--load",
     "saved",
     metavar="MODEL",
     required=True,
     help="A model that `lmbench fit --save` wrote, or an ARPA file.",
 )
+
+
+@click.command()
+@load_option
 @click.option("--pairs", is_flag=True, help="Minimal pairs, good<TAB>bad a line: how many are right.")
 @click.argument("place", metavar="FILE|-")
 @json_option
@@ -192,13 +194,7 @@ def _pairs(lines: Sequence[str], place: str) -> list[tuple[str, str]]:
 
 
 @click.command("next")
-@click.option(
-    "--load",
-    "saved",
-    metavar="MODEL",
-    required=True,
-    help="A model that `lmbench fit --save` wrote, or an ARPA file.",
-)
+@load_option
 @click.option("--prompt", default="", help="The text before; without it, a document begins.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many tokens.")
 @json_option
