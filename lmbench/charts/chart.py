@@ -1,4 +1,4 @@
-"""What a figure shows, as data. Whoever computes fills these in; draw.py alone draws them."""
+"""What a figure shows, as data. Whoever computes fills these in; draw.py draws them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal["line", "points", "step", "bar", "interval", "dashed", "ring"]
 Scale = Literal["linear", "log"]
+MANY = 8  # named points, from which on a panel wants more room
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Series:
     low: Sequence[float | None] | None = None
     high: Sequence[float | None] | None = None
     key: str | None = None
+
+    @property
+    def colour_key(self) -> str:
+        """What the colour stands for."""
+        return self.label if self.key is None else self.key
 
     @classmethod
     def of(
@@ -57,6 +63,27 @@ class Panel:
     horizontal: Sequence[tuple[float | None, str]] = ()  # reference lines: height and what it is
     vertical: Sequence[tuple[float | None, str]] = ()
 
+    @property
+    def sideways(self) -> bool:
+        """Whether x are names, which are written one below the other."""
+        return any(len(s.x) and isinstance(s.x[0], str) for s in self.series)
+
+    @property
+    def names(self) -> list[str]:
+        """All x as names, in order of their first appearance."""
+        return list(dict.fromkeys(str(x) for s in self.series for x in s.x))
+
+    @property
+    def directly_labelled(self) -> bool:
+        """Whether single points carry their names beside them; all else has a legend."""
+        marks = [s for s in self.series if s.kind in ("points", "interval")]
+        return len(marks) > 1 and all(len(s.x) <= 1 for s in marks)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether many points carry their names."""
+        return self.directly_labelled and len(self.series) > MANY
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -71,3 +98,8 @@ class Chart:
     caption: str
     panels: Sequence[Panel]
     same_scales: bool = False
+
+    @property
+    def wide(self) -> bool:
+        """Whether the chart wants the whole width of a page: several panels, or the names of many points."""
+        return len(self.panels) > 1 or any(panel.crowded for panel in self.panels)
