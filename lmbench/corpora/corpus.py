@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lmbench.corpora.chains import HiddenMarkov
 from lmbench.corpora.descriptions import Description, File, data_folders, describe, find
 from lmbench.corpora.division import SHARE, deal, divide, divided
 from lmbench.corpora.download import check_sum
@@ -29,8 +30,9 @@ from lmbench.corpora.given import (
     name_of,
     source_of,
 )
+from lmbench.corpora.grammars import Grammar
 from lmbench.corpora.python_docs import python_topics
-from lmbench.corpora.sources import Grammar, HiddenMarkov, Source, make_source
+from lmbench.corpora.sources import Source, make_source
 from lmbench.errors import InputError
 from lmbench.storage.files import decode_utf8, read_bytes
 from lmbench.text.canonical import CanonicalText, canonical_text

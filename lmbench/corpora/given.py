@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lmbench.corpora.chains import HiddenMarkov
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.files import Place, files_of, raw_documents, stem_of
-from lmbench.corpora.sources import Grammar, HiddenMarkov
+from lmbench.corpora.grammars import Grammar
 from lmbench.errors import InputError, unknown
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS, CanonicalText, canonical_text
 

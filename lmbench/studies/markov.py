@@ -8,8 +8,8 @@ import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.comparing.metrics import summary
+from lmbench.corpora.chains import MarkovChain
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.sources import MarkovChain
 from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor

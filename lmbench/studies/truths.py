@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmbench.corpora.chains import HiddenMarkov
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.sources import HiddenMarkov, even_process, golden_mean, markov
+from lmbench.corpora.sources import even_process, golden_mean, markov
 from lmbench.models import make_model
 from lmbench.scoring.scorer import Scorer
 from lmbench.text.canonical import CanonicalText

@@ -7,7 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lmbench.corpora.sources import SOURCES, Grammar, HiddenMarkov, MarkovChain, make_source, markov
+from lmbench.corpora.chains import HiddenMarkov, MarkovChain
+from lmbench.corpora.grammars import Grammar
+from lmbench.corpora.sources import SOURCES, make_source, markov
 from lmbench.errors import InputError
 
 LENGTH = 100_000
@@ -219,10 +221,10 @@ def test_a_chain_is_fitted_from_counts_within_documents():
     [
         ("golden", {}, "golden-mean"),
         ("markov", {"ordre": 2}, "order"),
-        ("markov", {"order": 2.5}, "integer"),
+        ("markov", {"order": 2.5}, "Expected `int`, got `float`"),
         ("markov", {"order": 9, "symbols": 9}, "1024"),
-        ("golden-mean", {"p": "half"}, "number"),
-        ("even-process", {"p": 2}, "outside"),
+        ("golden-mean", {"p": "half"}, "p='half' of source golden-mean: Expected `float`"),
+        ("even-process", {"p": 2}, "p=2 of source even-process: Expected `float` <= 1"),
     ],
 )
 def test_wrong_sources_are_refused_with_the_remedy(name, options, said):

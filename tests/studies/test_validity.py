@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lmbench.corpora.sources import HiddenMarkov, even_process
+from lmbench.corpora.chains import HiddenMarkov
+from lmbench.corpora.sources import even_process
 from lmbench.models.monitor import Monitor
 from lmbench.studies.truths import (
     CONTEXT,
