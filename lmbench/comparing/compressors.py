@@ -62,26 +62,19 @@ def compressors() -> dict[str, Callable[[bytes], int]]:
 READ = {"xz": 4 << 20, "ppmd": 32 << 20}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
     """What a compressor pays for the test text after the training text.
 
-    bits_per_char: bits a character of the first ``test_chars`` of the test text, given the last ``train_bytes`` (UTF-8) of
-    the training text. whole: whether that is all of both. label: its name, and what it was given where that is less.
+    name: the program. bits_per_char: of the first test_chars characters of the test text, after the last train_bytes of
+    the training text. train_bytes: in UTF-8. test_chars: so many. note: what of both texts it was given, where that is not all.
     """
 
     name: str
     bits_per_char: float
-    train_bytes: int
-    test_chars: int
-    whole: bool
-
-    @property
-    def label(self) -> str:
-        if self.whole:
-            return self.name
-        train, test = self.train_bytes / 1e6, self.test_chars / 1e6
-        return f"{self.name} (the first {test:.1f} million characters, after the last {train:.1f} MB of training text)"
+    train_bytes: int | None = None
+    test_chars: int | None = None
+    note: str = ""
 
 
 def baselines(train: CanonicalText, test: CanonicalText) -> list[Baseline]:
@@ -108,15 +101,13 @@ def baselines(train: CanonicalText, test: CanonicalText) -> list[Baseline]:
             beginning = after[: READ[name] // 4].decode(errors="ignore").encode()
             end = before[max(0, len(before) + len(beginning) - READ[name]) :]
             test_chars = len(beginning.decode())
-        whole = test_chars == test.chars and (name == "bz2" or len(end) == len(before))
         bits = 8 * (size(end + beginning) - size(end)) / test_chars
-        made.append(Baseline(name, bits, len(before) if whole else len(end), test_chars, whole))
+        train_bytes, note = len(before) if name == "bz2" else len(end), ""
+        if test_chars < test.chars or train_bytes < len(before):
+            note = f"the first {test_chars / 1e6:.1f} million characters, after the last {train_bytes / 1e6:.1f} MB of training text"
+        given = {"train_bytes": train_bytes, "test_chars": test_chars}
+        made.append(Baseline(name=name, bits_per_char=bits, note=note, **given))
     return made
-
-
-def baseline_bits_per_char(train: CanonicalText, test: CanonicalText) -> dict[str, float]:
-    """The label of each baseline -> its bits a character of the test text."""
-    return {baseline.label: baseline.bits_per_char for baseline in baselines(train, test)}
 
 
 def _last_block(data: bytes) -> int:

@@ -27,7 +27,7 @@ def summary(scores: Scores, *, lines: bool = False, text: CanonicalText | None =
 
     Beside the totals: ``ci95``, the 95% interval of bits_per_char, of the mean over all text of the same documents or process
     (and ``ci95_bits_per_byte``, ``ci95_bits_per_word``, ``ci95_perplexity``); never below 0 bits or perplexity 1.
-    ``prediction95``: for another text of this length and make. ``resampled``: what the error rests on, ``documents`` (their jackknife)
+    ``prediction95``: for another text of this length and make. ``ci95_method``: what the error rests on, ``documents`` (their jackknife)
     or ``stream`` (long memory; see ``lmbench.comparing.memory``); ``effective_documents``: how many of one length would say as
     much. ``standard_error`` of bits_per_char; ``n_eff``, how many independent tokens would give the same error;
     ``resolvable_difference``: the smallest difference in bits per character that a text of this size can show four times in
@@ -78,7 +78,7 @@ def _errors(scores: Scores, lines: bool, text: CanonicalText | None) -> dict[str
         "standard_error": None,
         "resolvable_difference": None,
         "n_eff": None,
-        "resampled": "none",
+        "ci95_method": "none",
         "effective_documents": None,
     }
     if not len(scores) or not scores.chars:
@@ -93,7 +93,7 @@ def _errors(scores: Scores, lines: bool, text: CanonicalText | None) -> dict[str
     if cells.trouble:
         return result | {"ci95_note": cells.trouble}
     errors, method = cells.errors(cells.losses)
-    result["resampled"] = str(method[0])
+    result["ci95_method"] = str(method[0])
     tokens = _cells(scores, nats, np.ones(len(scores)), lines)
     low, high = around(float(cells.ratios[0]), errors)
     token_low, token_high = around(float(tokens.ratios[0]), tokens.errors(tokens.losses)[0])

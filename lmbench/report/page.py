@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from lmbench.charts import style
 from lmbench.charts.chart import Chart
+from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.comparing.splits import Splits
 from lmbench.comparing.where import Difference
@@ -36,7 +37,7 @@ from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figur
 from lmbench.report.page_tables import board, costs_known, swatch, verdict_text
 from lmbench.report.ranking import Row, labels, ranked, rows
 from lmbench.report.tables import leaderboard_markdown, markdown_text
-from lmbench.results.schema import Baseline, CorpusResult, Results
+from lmbench.results.schema import CorpusResult, Results
 from lmbench.results.views import Views
 from lmbench.scoring.run import Sample
 
@@ -217,7 +218,7 @@ class CorpusFacts:
     def units(self) -> str:
         """What the intervals rest on, in words; '' where it is not known."""
         best = next((row.result for row in ranked(self.rows)), None)
-        if best is None or best.resampled in (None, "none"):
+        if best is None or best.ci95_method in (None, "none"):
             return ""
         worth = best.effective_documents
         if worth is None:
@@ -225,7 +226,7 @@ class CorpusFacts:
         part = self.told.split.get("test")
         count = f"{part.documents:,} documents" if part else "documents"
         said = f"the test text’s {count}, worth {number_text(worth, 3)} of one length"
-        if best.resampled == "stream":
+        if best.ci95_method == "stream":
             said += "; neighbours depend on each other, so the wider error of a stream is shown"
         return said
 

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart
-from lmbench.comparing.compressors import baseline_bits_per_char
+from lmbench.comparing.compressors import baselines
 from lmbench.comparing.metrics import summary
 from lmbench.comparing.outside import bits_outside, order_outside
 from lmbench.comparing.pairs import Comparison, is_lines, unlike
@@ -24,7 +24,6 @@ from lmbench.errors import InputError
 from lmbench.results.costs import best_for
 from lmbench.results.environment import environment
 from lmbench.results.schema import (
-    Baseline,
     CorpusResult,
     Overlap,
     Ranks,
@@ -182,13 +181,12 @@ def corpus_result(
     name: str, corpus: Corpus, seen: Seen, runs: Sequence[Run], comparisons: Sequence[Comparison]
 ) -> CorpusResult:
     """What the report says of a corpus: its texts, compressors, stretches seen in training, what the test text resolves."""
-    programs = baseline_bits_per_char(corpus.text("train"), corpus.text("test"))
     resolvable = [c.resolvable_difference for c in comparisons if c.corpus == name]
     finite = [x for x in resolvable if x is not None and np.isfinite(x)]
     return replace(
         msgspec.convert(corpus.describe(), CorpusResult),
         name=name,
-        baselines=[Baseline(name=program, bits_per_char=bits) for program, bits in programs.items()],
+        baselines=baselines(corpus.text("train"), corpus.text("test")),
         contamination=[
             Overlap(unit=s.unit, length=s.length, share=s.share) for s in (seen.words, seen.chars)
         ],

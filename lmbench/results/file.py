@@ -47,27 +47,37 @@ def read_results(folder: Path) -> Results:
         version = document["schema_version"]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise InputError(f"{path} is not a results.json of lmbench; name a run directory") from None
-    if version not in (1, SCHEMA_VERSION):
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise InputError(
-            f"{path} has schema {str(version)[:20]}, this lmbench reads 1 and {SCHEMA_VERSION}; run the suite again"
+            f"{path} has schema {str(version)[:20]}, this lmbench reads 1 to {SCHEMA_VERSION}; run the suite again"
         )
     try:
-        return msgspec.convert(_upgraded(document) if version == 1 else document, Results)
+        return msgspec.convert(_upgraded(document, version), Results)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `")
         place = place.rstrip("`").removeprefix("$.") or "the document"
         raise InputError(f"{path}: {place}: {what}; run the suite again, its scores are kept") from None
 
 
-def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
-    """A document of version 1 as one of today: contamination was told in the names of its keys."""
-    corpora = document.get("corpora", [])
-    if isinstance(corpora, list):
-        corpora = [_with_overlaps(corpus) if isinstance(corpus, dict) else corpus for corpus in corpora]
-    return document | {"corpora": corpora, "schema_version": SCHEMA_VERSION}
+def _upgraded(document: dict[str, Any], version: int) -> dict[str, Any]:
+    """A document of an earlier version as one of today; what in it is no document is left to the schema to refuse."""
+    for keys, before, change in (
+        (["corpora"], 2, _with_overlaps),
+        (["results", "over_seeds"], 3, _with_method),
+    ):
+        for key in keys if version < before else []:
+            if isinstance(rows := document.get(key), list):
+                document[key] = [change(row) if isinstance(row, dict) else row for row in rows]
+    return document | {"schema_version": SCHEMA_VERSION}
+
+
+def _with_method(row: dict[str, Any]) -> dict[str, Any]:
+    """Before version 3, what an error bar rests on was called ``resampled``."""
+    return row | {"ci95_method": row.pop("resampled", None)}
 
 
 def _with_overlaps(corpus: dict[str, Any]) -> dict[str, Any]:
+    """Before version 2, contamination stood in the names of its keys."""
     shares = corpus.get("contamination")
     if not isinstance(shares, dict):
         return corpus

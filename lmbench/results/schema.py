@@ -1,24 +1,22 @@
 """results.json, all of it, as types: what stands here is written, read, checked and documented.
 
-The docstrings say what each key means and in which unit; ``json_schema`` is made of them, and `python -m lmbench.results` prints it.
+The docstrings say what each key means and in which unit; ``documentation`` makes the reference of them.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
-from dataclasses import is_dataclass
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.splits import Splits
 from lmbench.scoring.run import Amount, Count, Facts
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LOSSES = ("bits_per_char", "bits_per_byte", "bits_per_word", "perplexity")
 
 Interval = tuple[float | None, float | None]  # low, high; None: without end, or not known
@@ -41,7 +39,7 @@ class Result(Facts, frozen=True, kw_only=True):
     ci95, ci95_bits_per_byte, ci95_bits_per_word, ci95_perplexity: 95% intervals, low and high, of the mean over all text of the same
     documents or process. ci95_note: why there are none. prediction95: for bits_per_char of another text of this length and make.
     standard_error: of bits_per_char. resolvable_difference: the smallest that a text of this size shows four times in five, in bits per
-    character, when nothing is paired. n_eff: so many independent tokens would give the same error. resampled: what the error rests on,
+    character, when nothing is paired. n_eff: so many independent tokens would give the same error. ci95_method: what the error rests on,
     documents or stream. effective_documents: so many of one length would say as much.
 
     bits_per_char_seen, bits_per_char_unseen: on what stands in the training or valid text, as stretches of 30 characters or passages with few
@@ -86,7 +84,7 @@ class Result(Facts, frozen=True, kw_only=True):
     standard_error: Amount = None
     resolvable_difference: Amount = None
     n_eff: Amount = None
-    resampled: str | None = None
+    ci95_method: str | None = None
     effective_documents: Amount = None
     bits_per_char_seen: Amount = None
     bits_per_char_unseen: Amount = None
@@ -118,19 +116,15 @@ class Result(Facts, frozen=True, kw_only=True):
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """A part of a corpus. chars, bytes, words, documents: so many."""
+    """A part of a corpus.
+
+    chars, bytes, words, documents: so many.
+    """
 
     chars: int
     bytes: int | None = None
     words: int
     documents: int
-
-
-class Baseline(Struct, frozen=True, kw_only=True):
-    """A compressor as a model. name: the program. bits_per_char: what the test text adds to an archive of the training text."""
-
-    name: str
-    bits_per_char: float
 
 
 class Overlap(Struct, frozen=True, kw_only=True):
@@ -258,58 +252,3 @@ class Results(Struct, frozen=True, kw_only=True):
     zipf: list[ZipfResult] = []
     studies: list[StudyResult] = []
     splits: list[Splits] = []
-
-
-# The document that describes it ------------------------------------------------------------------------
-
-FIELDS = re.compile(r"(?<!\S)((?:\w+, )*\w+): ")
-
-
-def meanings(kind: type) -> dict[str, str]:
-    """What a type's docstring says of each of its fields: ``name: meaning.``, several to a line, or ``name, name: meaning``.
-
-    >>> meanings(Baseline)["name"]
-    'the program'
-    """
-    texts: dict[str, str] = {}
-    for base in kind.__mro__:
-        fields = set(get_type_hints(base)) if issubclass(base, Struct) or is_dataclass(base) else set()
-        text = " ".join(inspect.cleandoc(base.__doc__ or "").partition("\n\n>>>")[0].split())
-        heads = [head for head in FIELDS.finditer(text) if {*head[1].split(", ")} & fields]
-        ends = [*(head.start() for head in heads[1:]), len(text)]
-        for head, end in zip(heads, ends, strict=False):
-            meaning = text[head.end() : end].strip().removesuffix(".")
-            texts |= {name: meaning for name in head[1].split(", ") if name not in texts}
-    return texts
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of results.json, each key with its meaning."""
-    schema = msgspec.json.schema(Results)
-    kinds = [kind for kind in _kinds() if kind.__name__ in schema["$defs"]]
-    for kind in kinds:
-        texts = meanings(kind)
-        definition = schema["$defs"][kind.__name__]
-        definition["description"] = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
-        for name, key in definition["properties"].items():
-            key["description"] = texts[name]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "results.json of lmbench",
-    } | schema
-
-
-def _kinds() -> list[type]:
-    """Every type that results.json is made of."""
-    kinds: dict[type, None] = {}
-
-    def visit(kind: Any) -> None:
-        hints = get_type_hints(kind) if hasattr(kind, "__struct_fields__") or is_dataclass(kind) else {}
-        if hints and kind not in kinds:
-            kinds[kind] = None
-        for inner in (*hints.values(), *get_args(kind)):
-            if inner not in kinds:
-                visit(inner)
-
-    visit(Results)
-    return list(kinds)

@@ -255,7 +255,7 @@ def test_results_are_json_without_nan_and_a_table(tmp_path):
     rows = {row["label"]: row for row in again["results"]}
     assert rows["certain"]["perplexity"] is None  # some p = 0: infinite, shown and not crashed
     assert rows["certain"]["infinite_tokens"] > 0
-    assert again["schema_version"] == 2
+    assert again["schema_version"] == 3
     lines = report.leaderboard_csv(found).splitlines()
     assert len(lines) == 3
     assert lines[1].split(",")[1] == "bigram"

@@ -68,12 +68,12 @@ def test_bz2_about_the_edges_of_its_blocks(length):
 def test_short_texts_are_read_whole_and_long_ones_say_what_was_read(monkeypatch):
     train, test = text_of(0), text_of(1)
     whole = next(b for b in baselines(train, test) if b.name == "xz")
-    assert (whole.whole, whole.label, whole.train_bytes, whole.test_chars) == (True, "xz", 20_000, 20_000)
+    assert (whole.name, whole.note, whole.train_bytes, whole.test_chars) == ("xz", "", 20_000, 20_000)
     assert whole.bits_per_char == exact("xz", train, test)
     monkeypatch.setitem(module.READ, "xz", 8_000)
     part = next(b for b in baselines(train, test) if b.name == "xz")
-    assert (part.whole, part.train_bytes, part.test_chars) == (False, 6_000, 2_000)
-    assert part.label.startswith("xz (the first 0.0 million characters, after the last 0.0 MB")
+    assert (part.name, part.train_bytes, part.test_chars) == ("xz", 6_000, 2_000)
+    assert part.note == "the first 0.0 million characters, after the last 0.0 MB of training text"
     end, beginning = (CanonicalText.of([t]) for t in (train.text[-6_000:], test.text[:2_000]))
     assert part.bits_per_char == exact("xz", end, beginning)
 

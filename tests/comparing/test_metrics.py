@@ -52,7 +52,7 @@ def test_interval_of_independent_tokens():
     assert low * high == pytest.approx(s["bits_per_char"] ** 2)  # symmetric in the logarithm
     assert 800 < s["n_eff"] < 4800
     assert s["resolvable_difference"] > 2.3 * s["standard_error"]
-    assert s["resampled"] == "stream"
+    assert s["ci95_method"] == "stream"
     # Perplexity: the ends are exponentials of the ends of the mean loss, here bits_per_char · ln 2.
     np.testing.assert_allclose(np.log(s["ci95_perplexity"]), np.array(s["ci95"]) * math.log(2), rtol=1e-9)
     wider = s["prediction95"]
@@ -84,12 +84,12 @@ def test_documents_are_the_units():
     rng = np.random.default_rng(7)
     losses = np.repeat(rng.exponential(1, 40), 100)  # a document's hundred tokens cost the same
     s = summary(scores_of(-losses, starts=np.arange(0, 4000, 100)))
-    assert s["resampled"] == "documents"
+    assert s["ci95_method"] == "documents"
     assert s["effective_documents"] == pytest.approx(40)
     sd = losses[::100].std(ddof=1) / math.log(2)
     assert s["standard_error"] == pytest.approx(sd / math.sqrt(40) * 2.0227 / 1.96, rel=1e-3)
     lines = summary(scores_of(-losses, starts=np.arange(0, 4000, 100)), lines=True)
-    assert lines["resampled"] == "stream"
+    assert lines["ci95_method"] == "stream"
     alone = summary(scores_of(-losses, starts=[0, 3900]))
     assert alone["ci95"] == [None, None]
     assert "2 documents, the longest 98% of the text" in alone["ci95_note"]

@@ -211,9 +211,9 @@ def test_the_headline_speaks_by_verdict(
 def test_the_page_says_what_an_interval_is_of_and_why_there_is_none() -> None:
     results = example.example()
     rows = [
-        replace(r, resampled="documents", effective_documents=4.2)
+        replace(r, ci95_method="documents", effective_documents=4.2)
         if r.corpus == "time-machine"
-        else replace(r, resampled="none", ci95=None, prediction95=None, ci95_note="2 documents are too few")
+        else replace(r, ci95_method="none", ci95=None, prediction95=None, ci95_note="2 documents are too few")
         for r in results.results
     ]
     results = replace(results, results=rows)
@@ -226,6 +226,15 @@ def test_the_page_says_what_an_interval_is_of_and_why_there_is_none() -> None:
             assert gone not in told
     assert "another text of this length: 1.937 to 2.029" in html
     assert 'title="95% interval 1.956 to 2.026"' in html  # unseen: 1.981 - 0.025, + 0.045
+
+
+def test_compressors_stand_by_their_names_and_what_they_were_given_after_them() -> None:
+    results = example.example()
+    said = (
+        "For scale: bzip2 2.119, xz 2.353 bits per character. xz was given the first 4.2 million characters."
+    )
+    for told in (page.html(results, [], Views()), page.markdown(results, {}, [], Views())):
+        assert said in told
 
 
 def test_further_divisions_and_what_is_spent_above_the_source_are_shown() -> None:

@@ -10,6 +10,7 @@ from small_suites import results_in, suite_of
 
 from lmbench.cli import main
 from lmbench.errors import InputError
+from lmbench.results.documentation import json_schema, meanings, page
 from lmbench.results.file import read_results, write_results
 from lmbench.results.schema import (
     CorpusResult,
@@ -17,8 +18,6 @@ from lmbench.results.schema import (
     Result,
     Results,
     ZipfResult,
-    json_schema,
-    meanings,
 )
 
 SCHEMA = PACKAGE.parent / "docs" / "reference" / "results.schema.json"
@@ -56,6 +55,22 @@ def test_a_file_of_the_first_version_opens(tmp_path):
     assert main(["export", str(tmp_path)]) == 0
 
 
+def test_a_file_of_the_second_version_opens(tmp_path):
+    row = {"corpus": "c", "label": "m", "bits_per_char": 2.0, "resampled": "documents"}
+    baseline = {"name": "xz (the first 1.0 million characters)", "bits_per_char": 2.5}
+    document = {
+        "schema_version": 2,
+        "corpora": [{"name": "c", "baselines": [baseline]}],
+        "results": [row],
+        "over_seeds": [row | {"resampled": "stream"}],
+    }
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    results = read_results(tmp_path)
+    assert [r.ci95_method for r in (*results.results, *results.over_seeds)] == ["documents", "stream"]
+    assert results.corpora[0].baselines[0].bits_per_char == 2.5
+    assert results.schema_version == 3
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -64,16 +79,16 @@ def test_a_file_of_the_first_version_opens(tmp_path):
         ("{", "is not a results.json"),
         ("\udcff", "is not a results.json"),
         ('{"suite": "x"}', "is not a results.json"),
-        ('{"schema_version": 99}', "has schema 99, this lmbench reads 1 and 2"),
+        ('{"schema_version": 99}', "has schema 99, this lmbench reads 1 to 3"),
         ('{"schema_version": "\\n\\u001b[31m"}', "has schema"),
-        ('{"schema_version": 2, "results": {}}', "results: Expected `array`, got `object`"),
-        ('{"schema_version": 2, "results": [{"corpus": "c"}]}', "results\\[0\\]: .*missing.*`label`"),
+        ('{"schema_version": 3, "results": {}}', "results: Expected `array`, got `object`"),
+        ('{"schema_version": 3, "results": [{"corpus": "c"}]}', "results\\[0\\]: .*missing.*`label`"),
         (
-            '{"schema_version": 2, "results": [{"corpus": "c", "label": "m", "tokens": "many"}]}',
+            '{"schema_version": 3, "results": [{"corpus": "c", "label": "m", "tokens": "many"}]}',
             "results\\[0\\].tokens: Expected `int",
         ),
         (
-            '{"schema_version": 2, "results": [{"corpus": "c", "label": "m", "bits_per_char": -1}]}',
+            '{"schema_version": 3, "results": [{"corpus": "c", "label": "m", "bits_per_char": -1}]}',
             "results\\[0\\].bits_per_char: Expected `float` >= 0",
         ),
         ('{"schema_version": 1, "corpora": 3}', "corpora: Expected `array`, got `int`"),
@@ -110,8 +125,9 @@ def test_nothing_that_is_told_of_a_corpus_or_a_law_is_lost(tmp_path, ferry):
 
 
 def test_the_schema_in_the_documentation_is_current():
-    """``python -m lmbench.results > docs/reference/results.schema.json`` writes it."""
+    """``python -m lmbench.results > docs/reference/results.schema.json`` writes it, and with --page results.md."""
     assert json.loads(SCHEMA.read_text("utf-8")) == json_schema()
+    assert (SCHEMA.parent / "results.md").read_text("utf-8") == page()
 
 
 def test_every_key_has_a_meaning():
