@@ -82,22 +82,26 @@ def diff(before: str, after: str, page: str | None, tolerance: float | None, as_
 
         click.echo(msgspec.json.encode(changes).decode())
         return
+    from lmbench.cli.tables import print_table
     from lmbench.report.diff_page import changes_answer
     from lmbench.report.formats import bits_text, finite_interval
 
     if changes.trained_otherwise:
         names = ", ".join(dict.fromkeys(row.label for row in changes.trained_otherwise))
         click.echo(f"trained on different texts, which alone may move them: {names}")
-    click.echo(f"{'corpus':<16} {'model':<24} {'before':>8} {'after':>8} {'moved':>9}  95% interval")
+    columns = [("corpus", False), ("model", False), ("before", True), ("after", True), ("moved", True)]
+    rows = []
     for row in changes.models:
-        values = (bits_text(value, 4) for value in (row.before, row.after))
-        line = " ".join([f"{row.corpus:<16} {row.label:<24}", *(f"{value:>8}" for value in values)])
-        if row.reason is not None:
-            click.echo(f"{line}  {row.reason}")
-            continue
         ends = finite_interval(row.ci95)
-        interval = "" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
-        click.echo(f"{line} {row.difference_bits_per_char:>+9.4f}  {interval}  {row.verdict}")
+        rows.append(
+            [
+                *(row.corpus, row.label, bits_text(row.before, 4), bits_text(row.after, 4)),
+                "" if row.reason is not None else f"{row.difference_bits_per_char:+.4f}",
+                "" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}",
+                row.verdict,
+            ]
+        )
+    print_table([*columns, ("95% interval", True), ("", False)], rows)
     click.echo(changes_answer(changes))
     for field, (was, became) in changes.environment.items():
         click.echo(f"{field}: {was} -> {became}", err=True)

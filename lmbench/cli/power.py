@@ -34,11 +34,10 @@ PROBES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 def power(difference: float, places: tuple[str, ...], field: str | None, as_json: bool, quiet: bool) -> None:
     """How much text resolves a difference between models, judged by three quick models on a text of its kind."""
     import msgspec
-    from rich.console import Console
 
     from lmbench.bench.own_text import is_unsegmented
     from lmbench.cli.progress import fit_monitor
-    from lmbench.cli.tables import plain_table
+    from lmbench.cli.tables import print_table
     from lmbench.comparing.power import needs
     from lmbench.models import make_model
     from lmbench.scoring.evaluation import evaluate
@@ -83,7 +82,7 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
         ("characters", True),
         ("documents", True),
     ]
-    Console().print(plain_table("", columns, rows))
+    print_table(columns, rows)
     if any(need.resolvable is None for need in required):
         click.echo("-: too few documents for an error bar; give a text with more of them", err=True)
     if len(test.starts) < 2:

@@ -109,7 +109,7 @@ def run(
     from lmbench import report
     from lmbench.bench.run import Interrupted, run_suite
     from lmbench.cli.progress import RunWatch, progress_bars
-    from lmbench.cli.tables import splits_table
+    from lmbench.cli.tables import print_splits
 
     interrupted = False
     for sentence in said:
@@ -123,7 +123,7 @@ def run(
             results, interrupted = stopped.results, True
     Console().print(report.terminal_table(results))
     for splits in results.splits:
-        Console().print(splits_table(splits))
+        print_splits(splits)
     click.echo(f"report: {folder / 'report.html'}", err=True)
     failed = [row for row in results.results if row.status != "ok"]
     for row in failed:

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from lmbench.comparing.splits import Splits
 
 
-def plain_table(title: str, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> Table:
-    """A table without lines; columns: (head, whether it is numbers)."""
+def print_table(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """A table without lines on stdout, whole where that is no terminal; columns: (head, whether it is numbers)."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for head, numeric in columns:
-        table.add_column(head, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
         table.add_row(*row)
-    return table
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(table)
 
 
-def splits_table(splits: Splits) -> Table:
+def print_splits(splits: Splits) -> None:
     """The models over further divisions of a text."""
     count, agreement = len(splits.divisions), splits.concordance
     said = f"{splits.corpus}, {count} further divisions"
@@ -38,4 +42,4 @@ def splits_table(splits: Splits) -> Table:
         ]
         for row in splits.rows
     ]
-    return plain_table(said, columns, rows)
+    print_table(columns, rows, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ def zipf(
     as_json: bool,
 ) -> None:
     """Fits Zipf's law to the n-grams of a text."""
-    from lmbench.storage.plain import plain
+    from lmbench.cli.tables import print_table
     from lmbench.zipf.table import zipf_rows
 
     try:
@@ -47,35 +48,25 @@ def zipf(
         png, svg = draw(chart)
         write_whole(plot, svg if plot.endswith(".svg") else png)
     if as_json:
-        click.echo(json.dumps({"zipf": plain(rows)}, ensure_ascii=False))
+        click.echo(json.dumps({"zipf": rows}, ensure_ascii=False))
         return
-    click.echo(
-        f"{'':8} {'tokens':>10} {'types':>9} {'once':>9} {'least squares':>14} {'rank MLE':>16} {'Zipf-Mandelbrot':>22} {'frequency MLE':>24}"
-    )
-    for row in map(plain, rows):
-        ols, rank, mandelbrot, power = (
-            row["ols"],
-            row["rank_mle"],
-            row["zipf_mandelbrot"],
-            row["frequency_mle"],
-        )
-        cells = [
-            f"{row['order']}-grams",
-            f"{row['tokens']:,}",
-            f"{row['types']:,}",
-            f"{row['hapaxes']:,}",
-            f"α {_slope(ols['alpha'])}",
-            f"α {_slope(rank['alpha'])}",
-            f"α {_slope(mandelbrot['alpha'])}, b {_slope(mandelbrot['b'], 1)}",
-            "–"
-            if power["gamma"] is None
-            else f"γ {_slope(power['gamma'])} ± {_slope(power['se'])} from {power['xmin']}",
-        ]
-        click.echo(
-            f"{cells[0]:8} {cells[1]:>10} {cells[2]:>9} {cells[3]:>9} {cells[4]:>14} {cells[5]:>16} {cells[6]:>22} {cells[7]:>24}"
-        )
+    heads = ("tokens", "types", "once", "least squares", "rank MLE", "Zipf-Mandelbrot", "frequency MLE")
+    print_table([("", False), *((head, True) for head in heads)], [_zipf_row(row) for row in rows])
+    for row in rows:
         for note in row["notes"]:
             click.echo(f"{row['order']}-grams: {note}", err=True)
+
+
+def _zipf_row(row: dict[str, Any]) -> list[str]:
+    mandelbrot, power = row["zipf_mandelbrot"], row["frequency_mle"]
+    law = f"γ {_slope(power['gamma'])} ± {_slope(power['se'])} from {power['xmin']}"
+    return [
+        f"{row['order']}-grams",
+        *(f"{row[count]:,}" for count in ("tokens", "types", "hapaxes")),
+        *(f"α {_slope(row[fit]['alpha'])}" for fit in ("ols", "rank_mle")),
+        f"α {_slope(mandelbrot['alpha'])}, b {_slope(mandelbrot['b'], 1)}",
+        "–" if power["gamma"] is None else law,
+    ]
 
 
 def _slope(value: float | None, digits: int = 3) -> str:
