@@ -60,6 +60,8 @@ class Cell:
             "options": {k: str(v) for k, v in model.options().items()},
             "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.traits.sources},
             "unit": self.spec.unit,
+            "unk": self.spec.unk,
+            "vocab": self.spec.vocab and hashlib.sha256(read_bytes(self.spec.vocab)).hexdigest(),
             "seed": self.seed,
             "components": [c.key(corpus, suite) for c in self.components],
             "samples": msgspec.structs.asdict(suite.samples),

@@ -141,7 +141,7 @@ def commented(suite: Suite, said: Sequence[str]) -> str:
     return (
         f"# `lmbench run THIS_FILE` trains these models, writes {place}/report.html, and keeps what is unchanged.\n"
         "# corpora: registered names (`lmbench corpora list`), files, or tables with name, train and, where the text is\n"
-        "#   divided already, valid and test (or shares of it: test = 0.1); normalise = none, whitespace or letters;\n"
+        "#   divided already, valid and test (or shares of it: test = 0.1); normalise = none, whitespace, sentences or letters;\n"
         "#   documents = stream or line; field = the field of JSON lines or Parquet that is the text.\n"
         "# seeds = 3 trains three times what depends on seeds; verify = 500 codes and decodes so many tokens.\n"
         f"{head}\n"

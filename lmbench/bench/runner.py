@@ -80,7 +80,9 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     components = [Scorer.load(c.model_file(folder)) for c in cell.components]
     monitor = monitor or Monitor()
     monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
-    scorer, run = fit_run(model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components)
+    scorer, run = fit_run(
+        model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components, cell.spec.lexicon
+    )
     learnt = learnt_text(scorer, corpus)
     head = None if learnt is None else scorer.score(learnt)
     reason, claim = certify(scorer, corpus, run.scores), None

@@ -13,6 +13,7 @@ from lmbench.corpora.descriptions import registry
 from lmbench.corpora.files import stem_of
 from lmbench.errors import unknown
 from lmbench.models import make_model
+from lmbench.text.vocab import Lexicon
 
 
 class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
@@ -49,16 +50,22 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
 
 
 class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A row of the leaderboard; seeds: default the suite's."""
+    """A row of the leaderboard; seeds: default the suite's. unk, vocab: see ``Lexicon``."""
 
     model: str
     label: str = ""
     unit: str = "char"
     options: dict[str, Any] = {}
     seeds: tuple[int, ...] = ()
+    unk: str = ""
+    vocab: str = ""
 
     def __post_init__(self) -> None:
         self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{self.unit}")
+
+    @property
+    def lexicon(self) -> Lexicon:
+        return Lexicon(self.unk, self.vocab)
 
 
 class ExternalSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

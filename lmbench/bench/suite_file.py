@@ -17,6 +17,7 @@ from lmbench.storage.files import read_text
 from lmbench.studies import study_function
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
 from lmbench.text.units import UNITS
+from lmbench.text.vocab import Vocab
 
 
 def built_in() -> dict[str, Path]:
@@ -105,6 +106,7 @@ def check(suite: Suite) -> None:
     for i, row in enumerate(models):
         try:
             components = make_model(row.model, **row.options).traits.components
+            row.lexicon.of(Vocab(), row.unit)
         except InputError as error:
             raise InputError(f"models[{i}]: {error}") from None
         for label in components:

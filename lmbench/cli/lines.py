@@ -49,7 +49,7 @@ def score_each(
         batches = (batches_of_lines if by_line else batches_of_documents)(files_of(place), field)
         lines = by_line or scorer.documents == "line"
         if normalise is None and mode == "none" and lines and scorer.unit.name == "word":
-            mode = "whitespace"
+            mode = "sentences"
         batches = notices.of(batches, mode)
     fields = Row.__struct_fields__
     encoder = msgspec.json.Encoder()
@@ -91,11 +91,11 @@ class Notices:
             yield batch
 
     def notes(self) -> list[str]:
-        from lmbench.corpora.words import TIDIED, remark
+        from lmbench.corpora.words import TIDIED, remark, remedy_of
 
         notes = [remark("test", oddity) for oddity in self._seen.values()]
-        blank = any(oddity.is_blank for oddity in self._seen.values())
-        return [*notes, TIDIED] if blank and self._tidied else notes
+        remedy = remedy_of(list(self._seen.values()))
+        return [*notes, TIDIED[remedy]] if remedy and self._tidied else notes
 
 
 # rank ----------------------------------------------------------------------------------------------
@@ -217,11 +217,11 @@ def next_tokens(saved: str, prompt: str, top: int, as_json: bool) -> None:
         click.echo(f"{math.exp(nats):.6f}\t{nats:.4f}\t{token.translate(ESCAPES)}")
 
 
-def loaded(saved: str) -> Scorer:
+def loaded(saved: str, unk: str = "") -> Scorer:
     """A saved model; what there is to say of one that is read anew each time is said."""
-    from lmbench.scoring.scorer import Scorer
+    from lmbench.scoring.scorer import load_model
 
-    scorer = Scorer.load(saved)
+    scorer = load_model(saved, unk=unk)
     for note in scorer.model.notes if scorer.model.traits.learns_from == 0 else ():
         click.echo(f"{scorer.model.name}: {note}", err=True)
     return scorer

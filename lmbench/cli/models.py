@@ -21,6 +21,7 @@ from lmbench.cli.options import (
 )
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import check_place
+from lmbench.text.vocab import Lexicon
 
 if TYPE_CHECKING:
     from lmbench.corpora.corpus import Corpus
@@ -35,6 +36,7 @@ def _fit(
     unit: str,
     seed: int,
     quiet: bool,
+    lexicon: Lexicon,
     checkpoint: Path | None = None,
 ) -> tuple[Scorer, float]:
     """Fits a model, and before it the models that it combines (by their names, with their defaults).
@@ -46,10 +48,10 @@ def _fit(
     from lmbench.scoring.evaluation import timed_fit
 
     model = make_model(name, **key_values(options))
-    parts = [_fit(label, (), corpus, unit, seed, quiet)[0] for label in model.traits.components]
+    parts = [_fit(label, (), corpus, unit, seed, quiet, lexicon)[0] for label in model.traits.components]
     with fit_monitor(name, quiet) as monitor:
         monitor.checkpoint = checkpoint
-        fitted = timed_fit(model, corpus, unit, seed, monitor, parts)
+        fitted = timed_fit(model, corpus, unit, seed, monitor, parts, lexicon)
     for note in model.notes:
         click.echo(f"{name}: {note}", err=True)
     return fitted
@@ -152,6 +154,8 @@ def score(
     train: tuple[str, ...],
     valid: str | None,
     unit: str,
+    unk: str,
+    vocab: str,
     normalise: str | None,
     documents: str | None,
     field: str | None,
@@ -186,11 +190,11 @@ def score(
     if given is not None and test is None:
         raise InputError("--given needs --test FILE: the continuations, a line each (-: standard input)")
     if saved is not None:
-        if name or train:
-            raise InputError("--load brings its own model; leave --model and --train out")
+        if name or train or vocab:
+            raise InputError("--load brings its own model; leave --model, --train and --vocab out")
         if test is None:
             raise InputError("--test is missing; give the text to score")
-        scorer, fit_seconds = loaded(saved), None
+        scorer, fit_seconds = loaded(saved, unk), None
         if given is not None:
             return score_given(scorer, given, test, field, as_json)
         if each is not None:
@@ -207,7 +211,9 @@ def score(
         )
         if not apart:
             corpus.text("test")
-        scorer, fit_seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json)
+        scorer, fit_seconds = _fit(
+            _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab)
+        )
     if given is not None:
         return score_given(scorer, given, test or "", field, as_json)
     if each is not None:
@@ -272,6 +278,8 @@ def fit(
     train: tuple[str, ...],
     valid: str | None,
     unit: str,
+    unk: str,
+    vocab: str,
     normalise: str | None,
     documents: str | None,
     field: str | None,
@@ -286,7 +294,9 @@ def fit(
     check_place(place)
     corpus = _corpus(_need(name), options, train, valid, None, unit, normalise, documents, field)
     checkpoint = Path(f"{place}.checkpoint")
-    scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet or as_json, checkpoint)
+    scorer, seconds = _fit(
+        _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab), checkpoint
+    )
     scorer.save(place)
     checkpoint.unlink(missing_ok=True)
     model = scorer.model

@@ -19,6 +19,20 @@ unit_option = click.option("--unit", type=click.Choice(list(UNITS)), default="ch
 field_option = click.option(
     "--field", metavar="NAME", help="Of JSON lines and Parquet: the field that is the text. Default: text."
 )
+lexicon_options = (
+    click.option(
+        "--unk",
+        default="",
+        metavar="WORD",
+        help="This token of the text is the unknown one, as <unk> of ptb.",
+    ),
+    click.option(
+        "--vocab",
+        default="",
+        metavar="FILE",
+        help="The vocabulary, a token a line, in place of the training text's.",
+    ),
+)
 text_options = (
     click.option("--normalise", type=click.Choice(list(NORMALISERS)), help="Default: none; a corpus's own."),
     click.option("--documents", type=click.Choice(DOCUMENTS), help="Default: stream; a corpus's own."),
@@ -35,6 +49,7 @@ model_options = (
     ),
     click.option("--valid", metavar="FILE", help="Held-out text for the model's settings."),
     unit_option,
+    *lexicon_options,
     *text_options,
     click.option("--seed", type=int, default=0, show_default=True),
 )

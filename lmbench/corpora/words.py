@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lmbench.corpora.corpus import Corpus
@@ -9,22 +10,31 @@ from lmbench.corpora.given import SPLITS
 from lmbench.text.canonical import canonical_text
 from lmbench.text.oddities import Oddity, oddities
 
-TIDIED = "blanks divide words here, as in KenLM's query: the texts are read with --normalise whitespace"
+TIDIED = {
+    "whitespace": "blanks divide words here, as in KenLM's query: the texts are read with --normalise whitespace",
+    "sentences": "models mark sentences themselves: the texts are read with --normalise sentences, blanks dividing words",
+}
 
 
 def lines_of_words(corpus: Corpus) -> tuple[Corpus, list[str]]:
-    """The corpus under the normaliser ``whitespace`` where it is lines under ``none`` and has blanks to tidy, and notes.
+    """The corpus where it is lines under ``none`` and has what is not meant as words, normalised without it; and notes.
 
-    It is the rule by which KenLM's ``query`` reads a text. Notes tell what was read so, and what was left as it is.
+    Blanks are read by the rule by which KenLM's ``query`` reads a text, and sentence marks around lines are left out. Notes
+    tell what was read so, and what was left as it is.
     """
     read, notes = corpus, remarks(corpus)
     parts = {s: part for s in SPLITS if (part := getattr(corpus, s)) is not None}
-    blank = any(oddity.is_blank for part in parts.values() for oddity in oddities(part.text))
-    if blank and corpus.normalise == "none" and corpus.documents == "line":
-        tidied = {s: canonical_text([part.text], "whitespace", "line") for s, part in parts.items()}
-        read = replace(corpus, normalise="whitespace", **tidied)  # type: ignore[arg-type]
-        notes.append(TIDIED)
+    remedy = remedy_of([oddity for part in parts.values() for oddity in oddities(part.text)])
+    if remedy and corpus.normalise == "none" and corpus.documents == "line":
+        tidied = {s: canonical_text([part.text], remedy, "line") for s, part in parts.items()}
+        read = replace(corpus, normalise=remedy, **tidied)  # type: ignore[arg-type]
+        notes.append(TIDIED[remedy])
     return read, notes
+
+
+def remedy_of(present: Sequence[Oddity]) -> str:
+    """The normaliser under which the oddities of a text, those that have one, are none; empty where there are none."""
+    return max((oddity.remedy for oddity in present), key=["", *TIDIED].index, default="")
 
 
 def remarks(corpus: Corpus) -> list[str]:
@@ -40,6 +50,8 @@ def remarks(corpus: Corpus) -> list[str]:
 def remark(split: str, oddity: Oddity) -> str:
     """What there is to say of one oddity of a text, and what may be done."""
     advice = "--normalise whitespace makes single spaces of them"
+    if oddity.kind == "ends":
+        advice = "models mark sentences themselves (--documents line): --normalise sentences takes them out"
     if oddity.kind == "mark":
         advice = "models mark sentences themselves (--documents line): take them out of the text"
     if oddity.kind == "wide":

@@ -11,9 +11,10 @@ import msgspec
 from lmbench.corpora.corpus import Corpus
 from lmbench.models import LanguageModel, Monitor
 from lmbench.scoring.run import Epoch, Facts, Run, Signature, Verified
-from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scorer import EVERY_TOKEN, Scorer
 from lmbench.scoring.verification import verify
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.vocab import Lexicon
 
 
 def costs_of(measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,10 +76,11 @@ def timed_fit(
     seed: int = 0,
     monitor: Monitor | None = None,
     components: Sequence[Scorer] = (),
+    lexicon: Lexicon = EVERY_TOKEN,
 ) -> tuple[Scorer, float]:
     """Fits a model; the seconds that it took, those before an interruption too. Raises InputError as ``Scorer.fit`` does."""
     began = time.perf_counter()
-    scorer = Scorer.fit(model, corpus, unit, seed, monitor, components)
+    scorer = Scorer.fit(model, corpus, unit, seed, monitor, components, lexicon)
     # Of a fit that was interrupted and went on, this call has seen the rest alone.
     return scorer, max(time.perf_counter() - began, model.costs.get("training_seconds", 0.0))
 
@@ -91,11 +93,12 @@ def fit_run(
     seed: int = 0,
     monitor: Monitor | None = None,
     components: Sequence[Scorer] = (),
+    lexicon: Lexicon = EVERY_TOKEN,
 ) -> tuple[Scorer, Run]:
     """Fits a model and scores the held-out text with it. Raises InputError where they do not suit each other."""
     if model.traits.held_out != "no":
         corpus = corpus.with_held_out()
-    scorer, seconds = timed_fit(model, corpus, unit, seed, monitor, components)
+    scorer, seconds = timed_fit(model, corpus, unit, seed, monitor, components, lexicon)
     return scorer, score_run(scorer, corpus, label or model.name, seed, seconds)
 
 
@@ -106,9 +109,12 @@ def evaluate(
     label: str | None = None,
     seed: int = 0,
     components: Sequence[Scorer] = (),
+    unk: str = "",
+    vocab: str = "",
 ) -> Run:
     """Trains a model on a corpus and scores its held-out text: ``run.scores.bits_per_char`` and the rest.
 
-    unit: char, word or byte. Raises InputError where the model does not suit the corpus.
+    unit: char, word or byte. unk: the token of the text that is the unknown one; vocab: a file that is the vocabulary, a token a
+    line (see ``Lexicon``). Raises InputError where the model does not suit the corpus.
     """
-    return fit_run(model, corpus, unit, label, seed, components=components)[1]
+    return fit_run(model, corpus, unit, label, seed, None, components, Lexicon(unk, vocab))[1]

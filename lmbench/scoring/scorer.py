@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, overload
@@ -19,9 +19,11 @@ from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.text.canonical import CanonicalText, canonical_text
-from lmbench.text.tokens import EncodedText, Tokens, encode
+from lmbench.text.tokens import EncodedText, Tokens, encode, occurrences
 from lmbench.text.units import Unit
-from lmbench.text.vocab import Vocab
+from lmbench.text.vocab import Lexicon, Vocab
+
+EVERY_TOKEN = Lexicon()  # those of the training text
 
 
 @dataclass
@@ -29,7 +31,8 @@ class Scorer:
     """A fitted model with all that it takes to score a text: unit, vocabulary, speller, and how texts are made.
 
     types: the distinct tokens from which the speller learns: those of the training text, or, where the model learns from
-    none, its own.
+    none, its own. unk: the token of the text that is the unknown one, if one is; unk_share: the probability that an unknown
+    token is it, (1 + its number) / (2 + the number of unknown tokens) in the training text.
     """
 
     model: LanguageModel
@@ -39,6 +42,8 @@ class Scorer:
     documents: str
     types: list[str] = field(repr=False)
     about: dict[str, Any] = field(default_factory=dict)  # where it was trained, for whoever loads it
+    unk: str = ""
+    unk_share: float = 0.5
 
     @classmethod
     def fit(
@@ -49,15 +54,21 @@ class Scorer:
         seed: int = 0,
         monitor: Monitor | None = None,
         components: Sequence[Scorer] = (),
+        lexicon: Lexicon = EVERY_TOKEN,
     ) -> Self:
         """Trains a model on a corpus's training text; valid, where there is one, is for its settings.
 
-        components: the fitted scorers that the model combines, in the order of its ``traits.components``.
+        components: the fitted scorers that the model combines, in the order of its ``traits.components``. lexicon: the vocabulary,
+        and the token of the text that is the unknown one, where the training text is not to decide.
         A model that learns from none may be given a corpus whose training text is empty. Raises InputError where the model does
         not suit the text.
         """
         types = corpus.vocab(unit) if corpus.train.text or model.traits.learns_from != 0 else Vocab()
-        vocab = model.vocabulary(types)
+        vocab = model.vocabulary(lexicon.of(types, unit))
+        if lexicon.unk and vocab[lexicon.unk] != 0:
+            raise InputError(
+                f"unk={lexicon.unk} is a word like others in the vocabulary of {model.name}; leave it out"
+            )
         cut = model.unit(unit)
         own = vocab is not types
         learns = model.traits.learns_from != 0  # else its training text need not even suit it
@@ -77,12 +88,19 @@ class Scorer:
         about |= {"train": corpus.train.fingerprint if learns else ""}
         about |= {"valid": corpus.valid.fingerprint if learns and corpus.valid is not None else ""}
         seen = types if learns else vocab  # a speller learns from what its model has seen
-        return cls(model, cut, vocab, corpus.normalise, corpus.documents, seen.tokens[1:], about)
+        share = 0.5
+        if lexicon and learns:
+            unknown = int(np.count_nonzero(train.ids == 0))
+            stands = occurrences(corpus.train, cut, lexicon.unk)
+            share = (1 + stands) / (2 + unknown)
+            model.notes += lexicon.notes(len(vocab), len(train), stands, unknown)
+        names = corpus.normalise, corpus.documents
+        return cls(model, cut, vocab, *names, seen.tokens[1:], about, lexicon.unk, share)
 
     @cached_property
     def speller(self) -> Speller:
         """Made when the first unknown token is met."""
-        return Speller.fit(self.vocab, self.unit.name, self.types)
+        return Speller.fit(self.vocab, self.unit.name, self.types, self.unk, self.unk_share)
 
     def encode(self, text: CanonicalText | EncodedText) -> EncodedText:
         """A text in this model's unit and vocabulary."""
@@ -211,6 +229,8 @@ class Scorer:
             "normalise": self.normalise,
             "documents": self.documents,
             "about": self.about,
+            "unk": self.unk,
+            "unk_share": self.unk_share,
         }
         write_arrays(path, arrays, header)
 
@@ -220,7 +240,7 @@ class Scorer:
 
         The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
         everything at once, now. An ARPA file (``.arpa``, ``.arpa.gz``) is read as its toolkit meant it: lines of words, which
-        blanks of every kind divide.
+        blanks of every kind divide, without sentence marks around them.
         """
         if str(path).endswith((".arpa", ".arpa.gz")):
             return cls._of_arpa(path)
@@ -251,6 +271,8 @@ class Scorer:
                 header.documents,
                 types,
                 header.about,
+                header.unk,
+                header.unk_share,
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
@@ -263,7 +285,7 @@ class Scorer:
     @classmethod
     def _of_arpa(cls, path: str | Path) -> Self:
         nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
-        corpus = Corpus(Path(path).stem, nothing, None, None, "whitespace", "line")
+        corpus = Corpus(Path(path).stem, nothing, None, None, "sentences", "line")
         return cls.fit(make_model("arpa", file=str(path)), corpus, "word")
 
 
@@ -280,11 +302,22 @@ class _Header(msgspec.Struct):
     normalise: str
     documents: str
     about: dict[str, Any]
+    unk: str = ""
+    unk_share: float = 0.5
 
 
 FORMAT = 3  # 2 had no symbol but <unk> for the beginning of a text without line feeds
 
 
-def load_model(path: str | Path, check: bool = False) -> Scorer:
-    """A model saved by ``lmbench fit --save``, ready to score and to write text. check: all of the file at once."""
-    return Scorer.load(path, check)
+def load_model(path: str | Path, check: bool = False, unk: str = "") -> Scorer:
+    """A model saved by ``lmbench fit --save``, ready to score and to write text. check: all of the file at once.
+
+    unk: the token of the texts to score that is the unknown one, where the file does not say (an ARPA file cannot).
+    Raises InputError as ``Scorer.load`` does, and where it is a token like others.
+    """
+    scorer = Scorer.load(path, check)
+    if not unk:
+        return scorer
+    if scorer.vocab[unk] != 0:
+        raise InputError(f"unk={unk} is a word like others in the vocabulary of {path}; leave it out")
+    return replace(scorer, unk=unk)

@@ -53,10 +53,17 @@ class Speller(ABC):
         """
 
     @staticmethod
-    def fit(vocab: Vocab, unit_name: str, train_types: Iterable[str] | None = None) -> Speller:
+    def fit(
+        vocab: Vocab,
+        unit_name: str,
+        train_types: Iterable[str] | None = None,
+        unk: str = "",
+        unk_share: float = 0.5,
+    ) -> Speller:
         """A speller for the tokens that ``vocab`` lacks.
 
-        train_types: distinct tokens of the training text (default: the vocabulary). Deterministic: it depends
+        train_types: distinct tokens of the training text (default: the vocabulary). unk: a token that stands in the text for unknown
+        ones, with the probability ``unk_share`` of being what an unknown token reads. Deterministic: it depends
         on the sets alone, not on their order. Raises InputError for an unknown unit.
 
         >>> speller = Speller.fit(Vocab(["the", "ferry"]), "word")
@@ -65,6 +72,9 @@ class Speller(ABC):
         """
         covered = set(vocab.tokens[len(vocab.reserved) :])
         types = covered if train_types is None else set(train_types)
+        if unk:
+            others = Vocab.from_list([*vocab.tokens, unk], len(vocab.reserved))
+            return UnknownWord(unk, unk_share, Speller.fit(others, unit_name, types - {unk}))
         if unit_name == "word":
             return WordSpeller.of(covered, types)
         if unit_name == "char":
@@ -72,6 +82,29 @@ class Speller(ABC):
         if unit_name == "byte":
             return ByteSpeller(tuple(sorted(set(ByteUnit.symbols) - covered)))
         raise unknown("unit", unit_name, UNITS)
+
+
+@dataclass(frozen=True)
+class UnknownWord(Speller):
+    """A token that stands for unknown ones where the text was made, or, else, one that ``others`` spell.
+
+    unk: that token. share: its probability, 0 < share < 1.
+    """
+
+    unk: str
+    share: float
+    others: Speller
+
+    def log_probs(self, strings: Sequence[str]) -> np.ndarray:
+        nats = np.full(len(strings), math.log(self.share))
+        others = [i for i, token in enumerate(strings) if token != self.unk]
+        nats[others] = math.log1p(-self.share) + self.others.log_probs([strings[i] for i in others])
+        return nats
+
+    def code(self, coder: Coder, token: str | None) -> str:
+        if code_choice(coder, self.share, None if token is None else token == self.unk):
+            return self.unk
+        return self.others.code(coder, token)
 
 
 # Characters never seen -----------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from typing import IO, Any
 from lmbench.errors import InputError
 from lmbench.storage.unpacking import read_unpacked
 
+_TEXT_PER_ZERO = 10  # bytes of a text that has a zero byte, at least
+
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The contents of a regular file; raises InputError where it cannot be read."""
@@ -43,8 +45,8 @@ def decode_utf8(data: bytes, name: str, offset: int = 0) -> str:
         raise InputError(f"{name} looks like a gzip file; unpack it first (gunzip {name})")
     if not offset and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{name} is UTF-16; convert it first (iconv -f UTF-16 -t UTF-8)")
-    nul = data.find(b"\0")
-    if nul >= 0:
+    # A few zero bytes are a slip in a text; a file that is no text has many.
+    if (nul := data.find(b"\0")) >= 0 and data.count(b"\0") > max(8, len(data) // _TEXT_PER_ZERO):
         raise InputError(f"{name} is a binary file (a zero byte at offset {offset + nul}); give UTF-8 text")
     try:
         return data.decode("utf-8" if offset else "utf-8-sig")

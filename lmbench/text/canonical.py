@@ -31,6 +31,7 @@ def _none(text: str) -> str:
 
 
 def _whitespace(text: str) -> str:
+    text = text.replace("\0", " ")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii() or any(blank in text for blank in "\t\v\f\x1c\x1d\x1e\x1f"):
@@ -62,6 +63,13 @@ def _pieces(text: str, size: int = 1 << 16) -> Iterator[str]:
         begin = end
 
 
+def _sentences(text: str) -> str:
+    text = _whitespace(text)
+    if "<s>" in text or "</s>" in text:
+        text = re.sub(r"^<s>(?: |$)", "", re.sub(r"(?:^| )</s>$", "", text, flags=re.M), flags=re.M)
+    return text
+
+
 def _letters(text: str) -> str:
     lines = (re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in text.splitlines())
     return "\n".join(line for line in lines if line)
@@ -70,6 +78,7 @@ def _letters(text: str) -> str:
 NORMALISERS: dict[str, Callable[[str], str]] = {
     "none": _none,  # the text as it stands
     "whitespace": _whitespace,  # runs of blanks are one space, none at the ends of lines, lines end in \n
+    "sentences": _sentences,  # whitespace, and no <s> at the beginnings of lines, no </s> at their ends
     "letters": _letters,  # per line: all but A-Z a-z becomes one space; lower case; no empty lines (D2L 8.2)
 }
 

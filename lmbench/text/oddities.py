@@ -1,9 +1,10 @@
 """What stands in lines of words and is easily taken for something else, with its count and an example.
 
-Where a text is lines of words, a word is what stands between blanks: space, tab, carriage return, vertical tab and form feed, in runs
-of any length, and a line feed ends the line. KenLM's ``query`` reads it so, and so does the normaliser ``whitespace`` (which takes
-Unicode's other blanks for blanks too). Under the normaliser ``none`` every character is kept and paid for, and only single
-spaces and line feeds divide words: ``end\\r`` is then another word than ``end``.
+Where a text is lines of words, a word is what stands between blanks: space, tab, carriage return, vertical tab, form feed and zero
+byte, in runs of any length, and a line feed ends the line. KenLM's ``query`` reads it so, and so does the normaliser ``whitespace``
+(which takes Unicode's other blanks for blanks too). ``sentences`` takes out marks at the ends of lines, besides. Under the
+normaliser ``none`` every character is kept and paid for, and only single spaces and line feeds divide words: ``end\\r`` is then
+another word than ``end``.
 """
 
 from __future__ import annotations
@@ -18,16 +19,22 @@ BLANKS: dict[str, tuple[str, re.Pattern[str]]] = {
     "cr": ("carriage returns", re.compile("\r")),
     "tab": ("tabs, vertical tabs or form feeds", re.compile("[\t\v\f]")),
     "run": ("runs of spaces", re.compile("  +")),
+    "nul": ("zero bytes", re.compile("\0")),
     "edge": ("spaces at the ends of lines", re.compile("\n | \n")),
 }
 WORDS: dict[str, tuple[str, re.Pattern[str]]] = {
-    "mark": ("sentence marks written as words", re.compile(r"(?<!\S)</?s>(?!\S)")),
+    "ends": (
+        "sentence marks at the ends of lines",
+        re.compile(r"^[^\S\n]*<s>(?!\S)|(?<!\S)</s>[^\S\n]*$", re.M),
+    ),
+    "mark": ("sentence marks inside lines", re.compile(r"(?<!\S)(?:(?<!^)<s>|</s>(?!$))(?!\S)", re.M)),
     "wide": (
         "blanks or line ends of Unicode inside words",
         re.compile("[\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]"),
     ),
 }
-FIRST = {"cr": "\r", "run": "  ", "mark": "s>"}  # what is looked for before, being quicker
+# What is looked for before, being quicker.
+FIRST = {"cr": "\r", "run": "  ", "nul": "\0", "ends": "s>", "mark": "s>"}
 NEAR = 16  # characters of the example on each side
 
 
@@ -44,6 +51,11 @@ class Oddity:
     def is_blank(self) -> bool:
         """Whether the normaliser ``whitespace`` makes single spaces of it."""
         return self.kind in BLANKS
+
+    @property
+    def remedy(self) -> str:
+        """The normaliser under which it is no word or part of one; empty where there is none."""
+        return "whitespace" if self.is_blank else "sentences" if self.kind == "ends" else ""
 
     def __str__(self) -> str:
         return f"{self.count:,} {self.what}, such as {shown(self.example)}"

@@ -98,6 +98,13 @@ def surface(text: CanonicalText, unit: Unit) -> list[str]:
     return unit.split(text.text) if cut is None else cut.surface()
 
 
+def occurrences(text: CanonicalText, unit: Unit, token: str) -> int:
+    """How often a token stands in a text."""
+    cut = text.cut(unit)
+    types, which = text.types(unit) if cut is None else (cut.types, cut.which)
+    return int(np.count_nonzero(which == types.index(token))) if token in types else 0
+
+
 def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
     """Looks a text's tokens up. The canonical text of what is returned is what the unit reads: nearly always the same.
 

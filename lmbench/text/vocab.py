@@ -1,18 +1,21 @@
-"""Vocabularies: tokens and their indices."""
+"""Vocabularies: tokens and their indices, of a training text or given."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 
 import numpy as np
 
 from lmbench.errors import InputError
+from lmbench.storage.files import read_text
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import Unit
 
 UNK = "<unk>"
+MARKS = (UNK, "<s>", "</s>")  # what toolkits write into vocabularies beside words
 NOTHING = -1  # in place of an id: no token stands there
 
 
@@ -112,3 +115,58 @@ def build_vocab(
         )
     types, which = canonical.types(unit)
     return Vocab(Counter(dict(zip(types, np.bincount(which).tolist(), strict=True))), min_count, reserved)
+
+
+# Vocabularies that the training text does not decide --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Which tokens a model knows, and which of them is the unknown one, where the training text is not to say.
+
+    unk: this token of the text stands for those unknown, as ``<unk>`` does in the Penn Treebank: its index is 0. file: a
+    vocabulary, a token a line; what follows a blank in a line by word (a count, a number) and the marks ``<unk>``, ``<s>`` and
+    ``</s>`` are passed over. Tokens of the training text that it lacks are unknown; the line feed always stays.
+    """
+
+    unk: str = ""
+    file: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.unk or self.file)
+
+    def of(self, vocab: Vocab, unit: str) -> Vocab:
+        """The vocabulary in place of a training text's. Raises InputError where the file is none.
+
+        >>> Lexicon(unk="<unk>").of(Vocab(["a", "<unk>", "a"]), "word").tokens
+        ['<unk>', 'a']
+        """
+        if not self:
+            return vocab
+        reserved = len(vocab.reserved)
+        tokens = vocab.tokens[reserved:]
+        if self.file:
+            tokens = self._listed(unit) + ["\n"] * (vocab.newline >= 0)
+        return Vocab.from_list([*vocab.reserved, *(t for t in tokens if t != self.unk)], reserved)
+
+    def notes(self, size: int, tokens: int, stands: int, unknown: int) -> list[str]:
+        """What to say of a vocabulary of ``size`` where ``unknown`` training tokens are outside it, ``stands`` of them ``unk``."""
+        said = []
+        if self.unk and not stands:
+            said.append(f"unk={self.unk}: no token of the training text reads so")
+        elif self.unk:
+            said.append(f"unk={self.unk}: {stands:,} of {tokens:,} training tokens are the unknown one")
+        if self.file:
+            said.append(
+                f"vocabulary {self.file}: {size:,} types; {unknown - stands:,} of {tokens:,} training tokens are outside it"
+            )
+        return said
+
+    def _listed(self, unit: str) -> list[str]:
+        lines = [line.removesuffix("\r") for line in read_text(self.file).split("\n")]
+        if unit == "word":
+            lines = [words[0] for line in lines if (words := line.split(maxsplit=1))]
+        tokens = list(dict.fromkeys(line for line in lines if line and line.lower() not in MARKS))
+        if not tokens:
+            raise InputError(f"vocabulary {self.file} has no tokens; give one a line")
+        return tokens

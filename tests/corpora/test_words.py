@@ -20,13 +20,16 @@ def spoilt(kind, text):
         "tab": text.replace(" ", "\t"),
         "run": text.replace(" ", "  "),
         "edge": "".join(f" {line} \n" for line in text.splitlines()),
-        "mark": "".join(f"<s> {line} </s>\n" for line in text.splitlines()),
+        "nul": "".join(line.replace(" ", "\0", 1) for line in text.splitlines(keepends=True)),
+        "ends": "".join(f"<s> {line} </s>\n" for line in text.splitlines()),
+        "mark": text.replace(" ", " </s> <s> "),
         "wide": text.replace(" ", "\xa0"),
     }[kind]
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("cr", 2), ("tab", 6), ("run", 6), ("edge", 2), ("mark", 4), ("wide", 6)]
+    ("kind", "count"),
+    [("cr", 2), ("tab", 6), ("run", 6), ("edge", 2), ("nul", 2), ("ends", 4), ("mark", 12), ("wide", 6)],
 )
 def test_each_kind_is_counted_and_shown(kind, count):
     found = {oddity.kind: oddity for oddity in oddities(spoilt(kind, TEST))}
@@ -35,7 +38,7 @@ def test_each_kind_is_counted_and_shown(kind, count):
     assert oddities(TEST) == []
 
 
-@pytest.mark.parametrize("kind", ["cr", "tab", "run", "edge"])
+@pytest.mark.parametrize("kind", ["cr", "tab", "run", "edge", "nul", "ends"])
 @pytest.mark.parametrize("where", ["train", "test", "both"])
 def test_blanks_divide_words_and_it_is_said(tmp_path, capsys, kind, where):
     """The figure is that of the clean text, whichever of the texts has them."""
@@ -49,7 +52,7 @@ def test_blanks_divide_words_and_it_is_said(tmp_path, capsys, kind, where):
         assert main(argv) == 0
         out, err = capsys.readouterr()
         figures.append(json.loads(out)["perplexity"])
-        assert ("--normalise whitespace" in err) is bad
+        assert ("the texts are read with --normalise " in err) is bad
     assert figures[0] == pytest.approx(figures[1], rel=1e-12)
 
 

@@ -237,7 +237,14 @@ def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
         raise InputError("an ARPA file needs the ends of sentences; train on --documents line")
     for mark in (UNK, "<s>", "</s>"):
         if mark in vocab.tokens[1:]:
-            raise InputError(f"the text has the word {mark}, which ARPA files reserve; replace it first")
+            advice = (
+                "say --unk '<unk>' if it is the unknown one"
+                if mark == UNK
+                else "--normalise sentences takes out marks"
+            )
+            raise InputError(
+                f"the text has the word {mark}, which ARPA files reserve; {advice}, or replace it"
+            )
     words = [UNK, "<s>", "</s>", *(w for i, w in enumerate(vocab.tokens) if i not in (0, newline))]
     new = np.empty(len(vocab), dtype=np.int32)
     new[[i for i in range(len(vocab)) if i not in (0, newline)]] = np.arange(3, len(words))
