@@ -28,7 +28,7 @@ from lmbench.errors import InputError
 from lmbench.models import MODELS, model_class
 from lmbench.studies import STUDIES
 from lmbench.text.canonical import NORMALISERS
-from lmbench.text.units import UNITS
+from lmbench.text.units import LEARNT, UNITS
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -197,7 +197,7 @@ def listed(page: str, heading: str) -> list[str]:
         ("reference/names.md", "Corpora", registry()),
         ("reference/names.md", "Suites", built_in()),
         ("reference/names.md", "Normalisers", NORMALISERS),
-        ("reference/names.md", "Units", UNITS),
+        ("reference/names.md", "Units", [*UNITS, LEARNT]),
         ("reference/cli.md", "Commands", lmbench.commands),
     ],
 )

@@ -14,6 +14,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.scoring.code_hash import code_hash, own_code_hash
 from lmbench.storage.files import read_bytes
+from lmbench.text.units import unit_sources
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ class Cell:
             "documents": corpus.documents,
             "model": self.spec.model,
             "options": {k: str(v) for k, v in model.options().items()},
-            "sources": {str(p): hashlib.sha256(read_bytes(p)).hexdigest() for p in model.traits.sources},
+            "sources": {
+                str(p): hashlib.sha256(read_bytes(p)).hexdigest()
+                for p in (*model.traits.sources, *unit_sources(self.spec.unit))
+            },
             "unit": self.spec.unit,
             "unk": self.spec.unk,
             "vocab": self.spec.vocab and hashlib.sha256(read_bytes(self.spec.vocab)).hexdigest(),

@@ -61,7 +61,9 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     vocab: str = ""
 
     def __post_init__(self) -> None:
-        self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{self.unit}")
+        # Of options the values alone: kneser-ney-subword-4000.
+        unit = re.sub(r"[^\w.-]+", "-", re.sub(r"\w+=(\S*/)?", "", self.unit)).strip("-")
+        self.label = self.label or (self.model if self.unit == "char" else f"{self.model}-{unit}")
 
     @property
     def lexicon(self) -> Lexicon:

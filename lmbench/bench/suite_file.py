@@ -16,7 +16,7 @@ from lmbench.models import make_model
 from lmbench.storage.files import read_text
 from lmbench.studies import study_function
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
-from lmbench.text.units import UNITS
+from lmbench.text.units import check_unit
 from lmbench.text.vocab import Vocab
 
 
@@ -96,7 +96,6 @@ def check(suite: Suite) -> None:
     for where, value, known in (
         *((f"corpora[{i}].normalise", spec.normalise, NORMALISERS) for i, spec in enumerate(corpora)),
         *((f"corpora[{i}].documents", spec.documents, DOCUMENTS) for i, spec in enumerate(corpora)),
-        *((f"models[{i}].unit", row.unit, UNITS) for i, row in enumerate(models)),
         *((f"external[{i}].corpus", row.corpus or None, names) for i, row in enumerate(external)),
     ):
         if value is not None and value not in known:
@@ -105,6 +104,7 @@ def check(suite: Suite) -> None:
         study_function(study)
     for i, row in enumerate(models):
         try:
+            check_unit(row.unit)
             components = make_model(row.model, **row.options).traits.components
             row.lexicon.of(Vocab(), row.unit)
         except InputError as error:

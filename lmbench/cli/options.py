@@ -6,16 +6,43 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from lmbench.errors import InputError
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
-from lmbench.text.units import UNITS
+from lmbench.text.units import LEARNT, UNITS, check_unit
 
 if TYPE_CHECKING:
     from lmbench.corpora.corpus import Corpus
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-unit_option = click.option("--unit", type=click.Choice(list(UNITS)), default="char", show_default=True)
+
+
+class UnitType(click.ParamType):
+    """The name of a unit, with its options where it has some."""
+
+    name = "unit"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join([*UNITS, LEARNT])}[:KEY=VALUE,...]]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        check_unit(value)
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in (*UNITS, LEARNT) if name.startswith(incomplete)]
+
+
+unit_option = click.option(
+    "--unit",
+    type=UnitType(),
+    default="char",
+    show_default=True,
+    help="Tokens; subword:size=4000,kind=unigram: pieces of words.",
+)
 field_option = click.option(
     "--field", metavar="NAME", help="Of JSON lines and Parquet: the field that is the text. Default: text."
 )

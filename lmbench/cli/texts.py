@@ -7,15 +7,14 @@ from typing import Any
 
 import click
 
-from lmbench.cli.options import field_option, json_option, text_of, text_options, with_options
+from lmbench.cli.options import UnitType, field_option, json_option, text_of, text_options, with_options
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
-from lmbench.text.units import UNITS
 
 
 @click.command()
 @click.argument("places", metavar="FILE...|CORPUS", nargs=-1, required=True)
-@click.option("--unit", type=click.Choice(list(UNITS)), default="word", show_default=True)
+@click.option("--unit", type=UnitType(), default="word", show_default=True)
 @click.option("--orders", default="1,2,3", show_default=True, help="The n-grams to count.")
 @with_options(text_options)
 @click.option("--plot", metavar="FILE.png", help="Draws the curves and their fits (.png or .svg).")

@@ -37,7 +37,7 @@ from lmbench.errors import InputError
 from lmbench.storage.files import decode_utf8, read_bytes
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, encode
-from lmbench.text.units import unit_named
+from lmbench.text.units import Unit, unit_named
 from lmbench.text.vocab import Vocab, build_vocab
 
 
@@ -198,19 +198,29 @@ class Corpus:
             digest.update(b"\0" if text is None else text.text.encode() + b"\0" + text.starts.tobytes())
         return digest.hexdigest()
 
+    def unit(self, unit: str) -> Unit:
+        """The unit of this name, its tokens learnt from the training text where it learns them."""
+        if unit not in self._units:
+            self._units[unit] = unit_named(unit, self.train)
+        return self._units[unit]
+
     def vocab(self, unit: str) -> Vocab:
         """The training text's vocabulary."""
         if unit not in self._vocabs:
-            self._vocabs[unit] = build_vocab(self.train, unit_named(unit))
+            self._vocabs[unit] = build_vocab(self.train, self.unit(unit))
         return self._vocabs[unit]
 
     def encoded(self, unit: str, split: Split) -> EncodedText:
         """One of the texts in the training text's vocabulary."""
         if (split, unit) not in self._encodings:
-            self._encodings[split, unit] = encode(self.text(split), unit_named(unit), self.vocab(unit))
+            self._encodings[split, unit] = encode(self.text(split), self.unit(unit), self.vocab(unit))
         return self._encodings[split, unit]
 
     # No fields: what another corpus is made of by ``replace`` does not inherit them.
+    @cached_property
+    def _units(self) -> dict[str, Unit]:
+        return {}
+
     @cached_property
     def _vocabs(self) -> dict[str, Vocab]:
         return {}

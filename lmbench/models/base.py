@@ -22,7 +22,7 @@ from lmbench.models.options import option as option
 from lmbench.models.options import option_fields
 from lmbench.storage.mapped import MappedArray
 from lmbench.text.tokens import Tokens
-from lmbench.text.units import Unit, unit_named
+from lmbench.text.units import Unit
 from lmbench.text.vocab import NOTHING, Vocab
 
 
@@ -149,9 +149,10 @@ class LanguageModel(ABC):
         """What a prediction rests on, as a few words of every signature."""
         return "adaptive" if self.traits.adaptive else "document"
 
-    def unit(self, name: str) -> Unit:
-        """The unit that this model works with: the one asked for, unless the model brings its own tokens."""
-        return unit_named(name)
+    @property
+    def own_unit(self) -> Unit | None:
+        """The unit of a model that brings its own tokens; None of one that works with what is asked for."""
+        return None
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.

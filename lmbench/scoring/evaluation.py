@@ -45,7 +45,7 @@ def score_run(
     scores = scorer.score(read)
     seconds = time.perf_counter() - began
     train, valid = (scorer.about.get(split, "") for split in ("train", "valid"))
-    signature = Signature.of(corpus, scorer.unit.name, model.context_policy, seed, train, valid)
+    signature = Signature.of(corpus, scorer.unit.spec, model.context_policy, seed, train, valid)
     signature = msgspec.structs.replace(signature, text=read.canonical.fingerprint)
     facts = Facts(
         model=model.name,

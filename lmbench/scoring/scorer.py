@@ -20,7 +20,7 @@ from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, Tokens, encode, occurrences
-from lmbench.text.units import Unit
+from lmbench.text.units import Unit, unit_restored
 from lmbench.text.vocab import Lexicon, Vocab
 
 EVERY_TOKEN = Lexicon()  # those of the training text
@@ -69,7 +69,7 @@ class Scorer:
             raise InputError(
                 f"unk={lexicon.unk} is a word like others in the vocabulary of {model.name}; leave it out"
             )
-        cut = model.unit(unit)
+        cut = model.own_unit or corpus.unit(unit)
         own = vocab is not types
         learns = model.traits.learns_from != 0  # else its training text need not even suit it
         encoded = {
@@ -214,6 +214,7 @@ class Scorer:
 
             return save_arpa(path, self.model, self.vocab)
         arrays = {f"model.{key}": array for key, array in self.model.state().items()}
+        arrays |= {f"unit.{key}": array for key, array in self.unit.state().items()}
         for key, words in (("vocab", self.vocab.tokens), ("types", self.types)):
             arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
         fixed = model_class(self.model.name)[1]
@@ -224,7 +225,7 @@ class Scorer:
             "vocab_size": self.model.vocab_size,
             "notes": self.model.notes,
             "history": self.model.history,
-            "unit": self.unit.name,
+            "unit": self.unit.spec,
             "reserved": len(self.vocab.reserved),
             "normalise": self.normalise,
             "documents": self.documents,
@@ -261,11 +262,13 @@ class Scorer:
             if header.vocab_size != len(words):
                 raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
             model = make_model(header.model, **header.options)
+            of_unit = [key for key in columns if key.startswith("unit.")]
+            learnt = {key.removeprefix("unit."): columns.pop(key).all() for key in of_unit}
             state = {key.removeprefix("model."): column for key, column in columns.items()}
             model.restore(state, header.vocab_size, header.notes, header.history)
             return cls(
                 model,
-                model.unit(header.unit),
+                model.own_unit or unit_restored(header.unit, learnt),
                 Vocab.from_list(words, header.reserved),
                 header.normalise,
                 header.documents,

@@ -1,6 +1,6 @@
 r"""What a token outside the vocabulary costs beyond ``<unk>``: a distribution over everything a unit can hold.
 
-A word is spelled by a character model trained on the training types, a single character or byte is drawn from
+A word is spelled by a character model trained on the training types; a single character, piece or byte is drawn from
 those that the vocabulary lacks. Each distribution is normalised over exactly the tokens *outside* the vocabulary,
 so that ``<unk>`` and spelling together make every model a distribution over all Unicode strings.
 """
@@ -22,7 +22,7 @@ from lmbench.models.smoothing.witten_bell import WittenBell
 from lmbench.models.uniform import Uniform
 from lmbench.scoring.range_coder import Coder, code_choice, code_uniform, cumulative_frequencies
 from lmbench.text.tokens import Tokens
-from lmbench.text.units import UNITS, ByteUnit, code_points
+from lmbench.text.units import LEARNT, UNITS, ByteUnit, code_points
 from lmbench.text.vocab import Vocab
 
 ORDER = 6  # characters that a prediction rests on, itself included; chosen on held-out words
@@ -77,8 +77,8 @@ class Speller(ABC):
             return UnknownWord(unk, unk_share, Speller.fit(others, unit_name, types - {unk}))
         if unit_name == "word":
             return WordSpeller.of(covered, types)
-        if unit_name == "char":
-            return CharSpeller.of(covered, types)
+        if unit_name in ("char", LEARNT):
+            return PieceSpeller.of(covered, types)
         if unit_name == "byte":
             return ByteSpeller(tuple(sorted(set(ByteUnit.symbols) - covered)))
         raise unknown("unit", unit_name, UNITS)
@@ -276,39 +276,44 @@ def _spelled(words: Sequence[str], alphabet: np.ndarray) -> tuple[Tokens, np.nda
     return Tokens(symbols, np.append(0, np.flatnonzero(points == 10)[:-1] + 1), BOUNDARY), points
 
 
-# Single characters and bytes -----------------------------------------------------------------------
+# Single characters, pieces and bytes -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class CharSpeller(Speller):
-    """One character: evenly one of the S training characters that the vocabulary leaves out, or, with
-    probability 1/(S + 1), one never seen.
+class PieceSpeller(Speller):
+    """One character, or one of the pieces that a vocabulary was too small for: evenly one of the S training types that it leaves
+    out, or, with probability 1/(S + 1), a character never seen.
 
-    left_out: (S,) uint32, sorted.
+    left_out: (S,) ascending.
     """
 
-    left_out: np.ndarray
+    left_out: tuple[str, ...]
     new: NewCharacters
 
     @classmethod
-    def of(cls, covered: set[str], types: set[str]) -> CharSpeller:
+    def of(cls, covered: set[str], types: set[str]) -> PieceSpeller:
+        single = "".join(token for token in types | covered if len(token) == 1)
         seen = np.unique(code_points("".join(types | covered)))
-        return cls(np.unique(code_points("".join(types - covered))), NewCharacters.beside(seen, seen))
+        return cls(tuple(sorted(types - covered)), NewCharacters.beside(seen, np.unique(code_points(single))))
 
     def log_probs(self, strings: Sequence[str]) -> np.ndarray:
-        points = code_points("".join(strings))
-        left_out = np.isin(points, self.left_out)
-        return np.where(left_out, 0.0, self.new.log_probs(points)) - math.log(len(self.left_out) + 1)
+        if not strings:
+            return np.zeros(0)
+        left_out = np.array([token in self._places for token in strings], dtype=bool)
+        first = code_points("".join(token[:1] for token in strings))
+        return np.where(left_out, 0.0, self.new.log_probs(first)) - math.log(len(self.left_out) + 1)
 
     def code(self, coder: Coder, token: str | None) -> str:
         count = len(self.left_out)
-        point = None if token is None else ord(token)
         if count and code_choice(
-            coder, count / (count + 1), None if point is None else point in self.left_out
+            coder, count / (count + 1), None if token is None else token in self._places
         ):
-            place = None if point is None else int(np.searchsorted(self.left_out, point))
-            return chr(int(self.left_out[code_uniform(coder, count, place)]))
-        return chr(self.new.code(coder, point))
+            return self.left_out[code_uniform(coder, count, None if token is None else self._places[token])]
+        return chr(self.new.code(coder, None if token is None else ord(token)))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {token: place for place, token in enumerate(self.left_out)}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from lmbench.errors import unknown
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies.study import PLURAL, SMALL_RNN, Study, at_least
+from lmbench.studies.study import SMALL_RNN, Study, at_least, plural
 
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 ORDERS = 8  # of the count model beside it
@@ -55,8 +55,8 @@ def run(
         raise unknown("network", model, MODELS)
     corpus = corpus.with_held_out()
     trained, held_out = (len(corpus.encoded(unit, split).tokens) for split in ("train", "test"))
-    at_least(f"{PLURAL[unit]} of training text", trained, 1000)
-    at_least(f"{PLURAL[unit]} of test text", held_out, 100)
+    at_least(f"{plural(unit)} of training text", trained, 1000)
+    at_least(f"{plural(unit)} of test text", held_out, 100)
     network: Any = make_model(model, direct=0, **({} if full else MODELS[model]))
     whole = corpus.text("test")
     text = whole if full else whole.head(SCORED)
@@ -98,7 +98,7 @@ def _chart(table: Any, unit: str) -> Chart:
         "One network, shown the last N alone (band: 95% interval), read with its state begun anew every N, and with all "
         "that went before; and count models that see N."
     )
-    label = f"{PLURAL[unit]} of context, N"
+    label = f"{plural(unit)} of context, N"
     whole = float(table[table["way"] == "carry"]["bits_per_char"].iloc[0])
     fixed = table[table["way"] == "fixed"]
     near = fixed[fixed["bits_per_char"] <= whole + ENOUGH]["tokens"]

@@ -14,7 +14,7 @@ from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies.study import PLURAL, Study, at_least
+from lmbench.studies.study import Study, at_least, plural
 
 MAX_ORDER = 8
 HORIZON = 30  # steps that the k-step marginals are followed
@@ -31,7 +31,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
 
     corpus = corpus.with_held_out()
     train = corpus.encoded(unit, "train")
-    at_least(f"{PLURAL[unit]} of training text", len(train.tokens), 1000)
+    at_least(f"{plural(unit)} of training text", len(train.tokens), 1000)
     counts = count_ngrams(train.tokens, MAX_ORDER + 1, len(train.vocab))
     per_char = len(train.tokens) / train.canonical.chars
 
@@ -74,7 +74,7 @@ def _sentences(table: Any, best: dict[str, int], corpus: Corpus, unit: str) -> l
     last, parting = table.iloc[-1], _parting(table, label)
     sentences = [
         f"Held-out {corpus.name} costs {table[f'{label}_bits'][0]:.3f} bits a character without context and least, "
-        f"{table[f'{label}_bits'][best[label]]:.3f}, with {best[label]} {PLURAL[unit]} of it ({label}; "
+        f"{table[f'{label}_bits'][best[label]]:.3f}, with {best[label]} {plural(unit)} of it ({label}; "
         + "; ".join(f"{other}'s best order is {best[other]}" for other in SMOOTHINGS if other != label)
         + ").",
         f"The chain of order {MAX_ORDER} has an entropy of {last['fitted_entropy']:.3f} bits on its own training text but "

@@ -17,7 +17,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
-from lmbench.studies.study import PLURAL, Study, announced, at_least, paired_interval
+from lmbench.studies.study import Study, announced, at_least, paired_interval, plural
 
 BLOCKS = 20  # of the test text, for the interval of a difference
 WHOLE = "whole"
@@ -29,8 +29,8 @@ def run(
     """Fitted on the training text, scored on test; full: more settings of each kind."""
     import pandas as pd
 
-    at_least(f"{PLURAL[unit]} of training text", len(corpus.encoded(unit, "train").tokens), 1000)
-    at_least(f"{PLURAL[unit]} of test text", len(corpus.encoded(unit, "test").tokens), 10 * BLOCKS)
+    at_least(f"{plural(unit)} of training text", len(corpus.encoded(unit, "train").tokens), 1000)
+    at_least(f"{plural(unit)} of test text", len(corpus.encoded(unit, "test").tokens), 10 * BLOCKS)
     rows: list[dict[str, Any]] = []
     whole = np.zeros(0)
     settings = ways(len(corpus.vocab(unit)), order, full)

@@ -32,7 +32,12 @@ SMALL_RNN: dict[str, Any] = {
     "average": 0.99,
     "patience": None,
 }
-PLURAL = {"char": "characters", "word": "words", "byte": "bytes"}
+_PLURAL = {"char": "characters", "word": "words", "byte": "bytes"}
+
+
+def plural(unit: str) -> str:
+    """The tokens of a unit, in words."""
+    return _PLURAL.get(unit, "pieces of words")
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename={"name": "study", "rows": "table"}):

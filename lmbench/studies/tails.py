@@ -17,7 +17,7 @@ from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.models import make_model
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
-from lmbench.studies.study import PLURAL, Study, at_least
+from lmbench.studies.study import Study, at_least, plural
 from lmbench.text.tokens import EncodedText, Tokens
 
 ORDERS = (1, 2, 3)
@@ -33,8 +33,8 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
     corpus = corpus.with_held_out()
     train, valid = corpus.encoded(unit, "train"), corpus.encoded(unit, "valid")
     held_out = [corpus.encoded(unit, "test")] + ([valid] if full else [])
-    at_least(f"{PLURAL[unit]} of training text", len(train.tokens), 1000)
-    at_least(f"{PLURAL[unit]} of held-out text", len(held_out[0].tokens), 100)
+    at_least(f"{plural(unit)} of training text", len(train.tokens), 1000)
+    at_least(f"{plural(unit)} of held-out text", len(held_out[0].tokens), 100)
     size = len(train.vocab)
     scale = len(train.tokens) / sum(len(h.tokens) for h in held_out)
     rows = []

@@ -128,7 +128,8 @@ class CanonicalText:
         Kept, because the vocabulary and the ids are both made of it.
         """
         if unit not in self._types:
-            self._types[unit] = unit.types(self.text)
+            cut = self.cut(unit)
+            self._types[unit] = unit.types(self.text) if cut is None else (cut.types, cut.which)
         return self._types[unit]
 
     def cut(self, unit: Unit) -> Cut | None:

@@ -5,8 +5,9 @@ r"""Units: ways to cut any string into tokens and back, without loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ class Unit(Protocol):
     """A way to cut any string into tokens without loss."""
 
     name: str
+    spec: str  # what a user writes for it
 
     def split(self, text: str) -> list[str]:
         """The tokens; ``join`` undoes it exactly."""
@@ -42,11 +44,20 @@ class Unit(Protocol):
         """A text's tokens, its documents cut apart; None of a unit that cuts any piece of a text as it cuts the whole."""
         return None
 
+    @property
+    def tokens(self) -> Sequence[str]:
+        """Tokens that a text may be cut into though the training text has none of them."""
+        return ()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What the unit has learnt, as named arrays, of which ``unit_restored`` makes it again."""
+        return {}
+
 
 class CharUnit(Unit):
     """One token a character."""
 
-    name = "char"
+    name = spec = "char"
 
     def split(self, text: str) -> list[str]:
         return list(text)
@@ -71,7 +82,7 @@ class WordUnit(Unit):
     Two spaces in a row enclose an empty word, so that nothing is lost; an empty line holds no word.
     """
 
-    name = "word"
+    name = spec = "word"
 
     def split(self, text: str) -> list[str]:
         return [*self._words(text)]
@@ -109,7 +120,7 @@ class WordUnit(Unit):
 class ByteUnit(Unit):
     """One token a UTF-8 byte: ASCII by its character, others as ``<0xE2>``. A character ends at its last byte."""
 
-    name = "byte"
+    name = spec = "byte"
     symbols = tuple(chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256))
 
     def split(self, text: str) -> list[str]:
@@ -136,10 +147,43 @@ class ByteUnit(Unit):
 
 
 UNITS: dict[str, Unit] = {"char": CharUnit(), "word": WordUnit(), "byte": ByteUnit()}
+LEARNT = "subword"  # the unit whose tokens are learnt; it has options (see ``pieces``)
 
 
-def unit_named(name: str) -> Unit:
-    r"""The unit of a name in UNITS. Raises InputError for an unknown one.
+def check_unit(spec: str) -> str:
+    """The name of the unit that a user's ``spec`` asks for, its options checked. Raises InputError for wrong ones."""
+    name, colon, _ = spec.partition(":")
+    if name == LEARNT:
+        from lmbench.text.pieces import pieces_of
+
+        pieces_of(spec)
+    elif name not in UNITS or colon:
+        raise unknown("unit", spec, [*UNITS, LEARNT])
+    return name
+
+
+def unit_sources(spec: str) -> tuple[Path, ...]:
+    """The files on whose contents a unit depends."""
+    if check_unit(spec) != LEARNT:
+        return ()
+    from lmbench.text.pieces import sources
+
+    return sources(spec)
+
+
+def unit_restored(spec: str, state: Mapping[str, np.ndarray]) -> Unit:
+    """The unit that was saved. state: what ``Unit.state`` gave. Raises InputError where it is damaged."""
+    if check_unit(spec) != LEARNT:
+        return UNITS[spec]
+    from lmbench.text.pieces import restored
+
+    return restored(spec, state)
+
+
+def unit_named(spec: str, train: CanonicalText | None = None) -> Unit:
+    r"""The unit that a user's ``spec`` asks for: a name in UNITS, or ``subword`` with options (see ``pieces``).
+
+    train: the text from which a unit learns its tokens, where it does. Raises InputError for an unknown unit or option.
 
     >>> text = "a café\n"
     >>> unit_named("word").split(text), unit_named("word").ends(text).tolist()
@@ -147,9 +191,11 @@ def unit_named(name: str) -> Unit:
     >>> unit_named("byte").split("é"), unit_named("byte").ends("é").tolist()
     (['<0xC3>', '<0xA9>'], [0, 1])
     """
-    if name not in UNITS:
-        raise unknown("unit", name, UNITS)
-    return UNITS[name]
+    if check_unit(spec) != LEARNT:
+        return UNITS[spec]
+    from lmbench.text.pieces import piece_unit
+
+    return piece_unit(spec, train)
 
 
 def code_points(text: str) -> np.ndarray:

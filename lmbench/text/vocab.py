@@ -108,13 +108,19 @@ def _flat(tokens: Iterable[str] | Iterable[list[str]]) -> Iterable[str]:
 def build_vocab(
     canonical: CanonicalText, unit: Unit, min_count: int = 0, reserved: Sequence[str] = ()
 ) -> Vocab:
-    """The vocabulary of a text: its tokens by falling frequency. Raises InputError where the text is empty."""
+    """The vocabulary of a text: its tokens by falling frequency, then what else the unit knows.
+
+    Raises InputError where the text is empty.
+    """
     if not canonical.text:
         raise InputError(
             "the training text is empty after normalising; give more text or another --normalise"
         )
     types, which = canonical.types(unit)
-    return Vocab(Counter(dict(zip(types, np.bincount(which).tolist(), strict=True))), min_count, reserved)
+    counts = dict(zip(types, np.bincount(which).tolist(), strict=True))
+    return Vocab(
+        Counter(counts | {token: 0 for token in unit.tokens if token not in counts}), min_count, reserved
+    )
 
 
 # Vocabularies that the training text does not decide --------------------------------------------------

@@ -16,8 +16,9 @@ from lmbench.text.vocab import build_vocab
 
 def token_ids(text: CanonicalText, unit: str = "word") -> tuple[np.ndarray, np.ndarray]:
     r"""(T,) int32 ids of a text's tokens, and (D,) where its documents start; line feeds and empty words are no words."""
-    vocab = build_vocab(text, unit_named(unit))
-    tokens = encode(text, unit_named(unit), vocab).tokens
+    cut = unit_named(unit, text)
+    vocab = build_vocab(text, cut)
+    tokens = encode(text, cut, vocab).tokens
     blanks = [vocab.index(t) for t in ("\n", "") if t in vocab] if unit == "word" else []
     keep = ~np.isin(tokens.ids, blanks)
     before = np.append(0, np.cumsum(keep))

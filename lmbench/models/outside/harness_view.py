@@ -14,7 +14,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.outside.network import Network
-from lmbench.models.outside.subword import SubwordUnit
+from lmbench.text.subword import SubwordUnit
 
 
 class _Row(NamedTuple):

@@ -17,7 +17,7 @@ from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.outside.harness_view import HarnessView
 from lmbench.models.outside.network import Network, load
-from lmbench.models.outside.subword import SubwordUnit
+from lmbench.text.subword import SubwordUnit
 from lmbench.text.tokens import Tokens
 from lmbench.text.units import Unit
 from lmbench.text.vocab import UNK, Vocab
@@ -144,13 +144,19 @@ class HuggingFace(LanguageModel):
         ends = {self._tokenizer.eos_token_id} - {None}
         return HarnessView(self._network, self._unit, self._bos, bool(self._put), ends, window, self.batch)
 
-    def unit(self, name: str) -> Unit:
+    @property
+    def own_unit(self) -> Unit:
         return self._unit
 
     @functools.cached_property
     def _unit(self) -> SubwordUnit:
         return SubwordUnit(
-            self._tokenizer, self.path, lambda: self._network.outputs, self.special, self.as_read
+            self._tokenizer.backend_tokenizer,
+            self.path,
+            lambda: self._network.outputs,
+            self.special,
+            self.as_read,
+            self._tokenizer.unk_token,
         )
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:

@@ -8,8 +8,8 @@ from tiny_transformers import END, FAMILIES, byte_level, sentence_piece, transfo
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from lmbench.errors import InputError
-from lmbench.models.outside.subword import SubwordUnit
 from lmbench.text.canonical import canonical_text
+from lmbench.text.subword import SubwordUnit
 
 TEXTS = {
     "lines": "The ferry left.\n\nWhere is it?\n",
@@ -30,7 +30,8 @@ def tokenizers():
 
 
 def unit_of(tokenizer, **options):
-    return SubwordUnit(tokenizer, "the model", lambda: len(tokenizer), **options)
+    outputs, unknown = len(tokenizer), tokenizer.unk_token
+    return SubwordUnit(tokenizer.backend_tokenizer, "the model", lambda: outputs, unknown=unknown, **options)
 
 
 def cut_of(tokenizer, text, documents="stream", **options):
@@ -141,7 +142,7 @@ def test_added_tokens_are_text_where_they_are_and_refused_where_the_model_has_no
     assert "ferryman" in cut.surface()
     assert cut.ends[cut.surface().index("ferryman")] == len("the ferryman")
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
-    unit = SubwordUnit(tokenizer, "the model", lambda: size + 1, special="tokens")
+    unit = SubwordUnit(tokenizer.backend_tokenizer, "the model", lambda: size + 1, special="tokens")
     assert canonical_text(["a b\n"], "none", "stream").cut(unit).ends[-1] == 4
     with pytest.raises(InputError, match=r"document at character 3 holds '\[PAD\]'.*special=text"):
         canonical_text(["a\nb[PAD]\n"], "none", "line").cut(unit)

@@ -1,4 +1,4 @@
-"""The tokens of a pretrained tokenizer, laid on the characters of the text that they stand for."""
+"""The tokens of a tokenizer, laid on the characters of the text that they stand for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +20,15 @@ _Piece = Callable[[str], bytes]
 
 
 class SubwordUnit:
-    r"""The tokens of a tokenizer, each document cut whole, as the model was trained to see it.
+    r"""The tokens of a tokenizer (of Hugging Face's library ``tokenizers``), each document cut whole, as a model is trained to see it.
 
     A token's characters are those whose last byte it brings: of the tokens of ``é`` in bytes the first brings none, so
     that every character is charged once. The blank that some tokenizers put before a text (``▁The``) stands for no
     character. special: whether what reads like a special token (``<s>``) is ``text`` or that one of the ``tokens``.
     as_read: a text that the tokenizer changes (to NFC, to lower case) is replaced by what it reads; else it is
-    refused. outputs: how many tokens the network knows.
+    refused. outputs: how many tokens the network knows. unknown: the token that the tokenizer puts for what it has no token
+    for. spelled: each character of that is a token by itself, for a speller to pay; else it is refused. spec: what a user
+    writes for such a unit.
     """
 
     name = "subword"
@@ -37,16 +40,25 @@ class SubwordUnit:
         outputs: Callable[[], int],
         special: str = "text",
         as_read: bool = False,
+        unknown: str | None = None,
+        spelled: bool = False,
+        spec: str = "subword",
     ) -> None:
-        self.source, self.outputs, self.as_read = source, outputs, as_read
-        self._tokenizer, self._backend = tokenizer, tokenizer.backend_tokenizer
-        self._backend.no_truncation()
-        self._backend.no_padding()
-        self._backend.encode_special_tokens = special == "text"
-        self._special = special
-        self._added = set(tokenizer.added_tokens_decoder)
-        self._piece = _piece_of(self._backend.decoder)
+        self.source, self.outputs, self.as_read, self.spec = source, outputs, as_read, spec
+        self._tokenizer = tokenizer
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = special == "text"
+        self._unknown = None if unknown is None else tokenizer.token_to_id(unknown)
+        self._spelled = spelled
+        added = tokenizer.get_added_tokens_decoder()
+        self._added = set(added)
+        self._special = {i for i, token in added.items() if token.special}
+        self._piece = _piece_of(tokenizer.decoder)
         self._bytes: dict[int, bytes] = {}
+        # Of our own vocabularies of bytes, what is ASCII is named by itself, a line feed among it.
+        readable = _READABLE if spelled and self._piece is _of_byte_level else {}
+        self._shown, self._written = readable, {ord(new): chr(old) for old, new in readable.items()}
         # Whether a blank is put before a text, and before one that begins with a blank, too: then also after added tokens.
         self._puts_another = False
         self._puts_blank, self._puts_another = (
@@ -56,12 +68,11 @@ class SubwordUnit:
 
     def split(self, text: str) -> list[str]:
         """The names of a document's tokens. Raises InputError where they do not hold all of it."""
-        tokens: list[str] = self._tokenizer.convert_ids_to_tokens(self._document(text)[1])
-        return tokens
+        return [self._name(i) for i in self._document(text)[1]]
 
     def join(self, tokens: Iterable[str]) -> str:
         """The document that tokens stand for; bytes that are no UTF-8 (a model may write them) become U+FFFD."""
-        return self._without_blank(self._read(self._tokenizer.convert_tokens_to_ids(list(tokens))))
+        return self._without_blank(self._read([self._number(token) for token in tokens]))
 
     def shown(self, ids: Sequence[int]) -> str:
         """Tokens as the tokenizer itself shows them, special ones left out."""
@@ -71,6 +82,31 @@ class SubwordUnit:
         """What is read, less a blank that the tokenizer puts before texts that do not begin with one."""
         put = self._puts_blank and read.startswith(" ") and (self._piece is None or not self._puts_another)
         return read[1:] if put and not read.startswith("  ") else read
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """All that a text may be cut into, as far as the tokenizer can spell it."""
+        by_number = sorted(self._tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+        return [self._name(i) for _, i in by_number if i not in self._special and i != self._unknown]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The tokenizer as named arrays, of which the unit is made again; none where a model brings it."""
+        if not self._spelled:
+            return {}
+        return {"tokenizer": np.frombuffer(self._tokenizer.to_str().encode(), dtype=np.uint8)}
+
+    def _name(self, token: int) -> str:
+        """A token's name; a character that the tokenizer has none for is its own."""
+        if token < 0:
+            return chr(-token - 1)
+        name: str = self._tokenizer.id_to_token(token)
+        return name.translate(self._shown) if self._shown and token not in self._added else name
+
+    def _number(self, name: str) -> int:
+        token = self._tokenizer.token_to_id(name.translate(self._written) if self._written else name)
+        if token is None:
+            token = self._unknown if len(name) != 1 else -ord(name) - 1
+        return token
 
     def types(self, text: str) -> tuple[list[str], np.ndarray]:
         return self._types(np.array(self._document(text)[1], dtype=np.int64))
@@ -147,15 +183,19 @@ class SubwordUnit:
                 f"character {error.start + 1} of a document, U+{ord(text[error.start]):04X}, is half of a pair (a "
                 f"surrogate), which the tokenizer of {self.source} cannot read; replace it"
             ) from None
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
-        return ids
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        ids: list[int] = encoding.ids
+        if not self._spelled or self._unknown is None or self._unknown not in ids:
+            return ids
+        spelled: list[int] = []
+        for token, (begin, end) in zip(ids, encoding.offsets, strict=True):
+            spelled += [-ord(c) - 1 for c in text[begin:end]] if token == self._unknown else [token]
+        return spelled
 
     def _read(self, ids: Sequence[int]) -> str:
         """The text that tokens stand for, with the blank that the tokenizer may have put before it."""
         if self._piece is None:
-            return str(
-                self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-            )
+            return str(self._tokenizer.decode(ids, skip_special_tokens=False))
         return b"".join(self._pieces(ids)).decode("utf-8", errors="replace")
 
     def _pieces(self, ids: Sequence[int]) -> list[bytes]:
@@ -171,8 +211,9 @@ class SubwordUnit:
     def _bytes_of(self, token: int) -> bytes:
         if token not in self._bytes:
             assert self._piece is not None
-            name = self._tokenizer.convert_ids_to_tokens(token)
-            self._bytes[token] = name.encode() if token in self._added else self._piece(name)
+            itself = token < 0 or token in self._added
+            name = self._name(token) if itself else self._tokenizer.id_to_token(token)
+            self._bytes[token] = name.encode() if itself else self._piece(name)
         return self._bytes[token]
 
     def _ends(self, text: str, ids: Sequence[int], blank: bool) -> np.ndarray:
@@ -189,7 +230,7 @@ class SubwordUnit:
 
     def _ends_by_offsets(self, text: str) -> np.ndarray:
         """As the tokenizer tells them; blanks that no token claims belong to the token after them."""
-        offsets = self._backend.encode(text, add_special_tokens=False).offsets
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
         begins = [begin for begin, _ in offsets[1:]] + [len(text)]
         ends = [min(end, begin) for (_, end), begin in zip(offsets, begins, strict=True)]
         return np.maximum.accumulate(np.array([*ends[:-1], len(text)], dtype=np.int64))
@@ -199,15 +240,14 @@ class SubwordUnit:
         order = np.argsort(first)
         place = np.empty(len(order), dtype=np.int32)
         place[order] = np.arange(len(order), dtype=np.int32)
-        names: list[str] = self._tokenizer.convert_ids_to_tokens(distinct[order].tolist())
-        return names, place[which]
+        return [self._name(i) for i in distinct[order].tolist()], place[which]
 
     # What cannot be charged ---------------------------------------------------------------------------
 
     def _check_known(self, ids: Sequence[int], begin: int) -> None:
         most = max(ids, default=0)
         if most >= self.outputs():
-            name = self._tokenizer.convert_ids_to_tokens(most)
+            name = self._name(most)
             raise InputError(
                 f"the document at character {begin + 1} holds {name!r}, which the tokenizer of {self.source} has and its "
                 f"model of {self.outputs():,} tokens has not; read it as text: -o special=text"
@@ -219,17 +259,28 @@ class SubwordUnit:
         pairs = zip(text, read, strict=False)
         at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(text), len(read)))
         where = f"{_shown(text, at)} at character {begin + at + 1}"
-        unknown = self._tokenizer.unk_token_id
-        if unknown in ids and read.startswith(str(self._tokenizer.unk_token), at):
+        if (
+            self._unknown is not None
+            and self._unknown in ids
+            and read.startswith(self._name(self._unknown), at)
+        ):
             raise InputError(
                 f"the tokenizer of {self.source} has no token for {where}; only one that keeps every character can be "
                 "charged for the text (a byte-level one does)"
             )
         if self.as_read:
             return
+        remedy = _remedy(text, read)
+        if self._spelled:
+            remedy = remedy or (
+                "take one that changes nothing (SentencePiece's: --normalization_rule_name=identity "
+                "--remove_extra_whitespaces=false)"
+            )
+        else:
+            remedy = f"{remedy or 'take a model with another tokenizer'}, or score the text as it reads it: -o as_read=true"
         raise InputError(
-            f"the tokenizer of {self.source} reads {_shown(read, at)} for {where}; {_remedy(text, read)}, or score the "
-            "text as it reads it: -o as_read=true (only one that keeps every character is charged for the text itself)"
+            f"the tokenizer of {self.source} reads {_shown(read, at)} for {where}; {remedy} (only one that keeps every "
+            "character is charged for the text itself)"
         )
 
 
@@ -245,13 +296,14 @@ def _shown(text: str, at: int) -> str:
 
 
 def _remedy(text: str, read: str) -> str:
+    """What makes of the text what the tokenizer reads; '' where nothing simple does."""
     forms: tuple[Literal["NFC", "NFKC", "NFD", "NFKD"], ...] = ("NFC", "NFKC", "NFD", "NFKD")
     for form in forms:
         if unicodedata.normalize(form, text) == read:
             return f"normalise the text to {form} first"
     if text.lower() == read:
         return "lower-case the text first"
-    return "take a model with another tokenizer"
+    return ""
 
 
 # Tokens to bytes -----------------------------------------------------------------------------------
@@ -302,6 +354,7 @@ def _byte_characters() -> dict[str, int]:
 
 
 _BYTES = _byte_characters()
+_READABLE = {ord(c): chr(b) for c, b in _BYTES.items() if b < 128 and c != chr(b)}
 
 
 def _of_byte_level(token: str) -> bytes:
