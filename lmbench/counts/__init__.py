@@ -1,19 +1,20 @@
 """How often n-grams occur, as a value.
 
-In: ``Tokens``. Out: ``NgramCounts`` over a trie laid flat, counted in memory or on disk; counts of two texts merge
-into the counts of both. ``unpadded`` answers what is asked of a text's n-grams beside models.
+In: ``Tokens``. Out: ``Counts``: those in memory are a trie laid flat, and two texts' merge into the counts of both; those in files
+are made by tasks, here, in processes or on a cluster, and are estimated in the same way. ``unpadded`` answers what is asked of a text's n-grams beside models.
 """
 
 from lmbench.counts.ngrams import NgramCounts, count_ngrams, merge
-from lmbench.counts.spilling import count_within
+from lmbench.counts.sharded import ShardedCounts, count_shards
 from lmbench.counts.trie import NgramTrie
 from lmbench.counts.unpadded import matched_orders, ngram_counts
 
 __all__ = [
     "NgramCounts",
     "NgramTrie",
+    "ShardedCounts",
     "count_ngrams",
-    "count_within",
+    "count_shards",
     "matched_orders",
     "merge",
     "ngram_counts",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, counts_of_counts
+from lmbench.counts.blocks import Block, Counts
 from lmbench.errors import InputError
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.backoff import CountModel, interpolate
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
@@ -37,20 +38,21 @@ class AbsoluteDiscounting(CountModel):
                 "and at most 1, or one for all"
             )
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
         discounts = [self._discount(k, counts) for k in range(1, self.order + 1)]
 
-        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
-            discount, total = discounts[block.k - 1], np.maximum(block.total, 1)
-            own = np.maximum(block.n - discount, 0) / total[block.prefixes]
-            return own, np.where(block.total > 0, discount * block.types / total, 1.0)
+        return interpolate(counts, partial(self._parts, discounts))
 
-        return interpolate(counts, parts)
+    @staticmethod
+    def _parts(discounts: list[float], block: Block) -> tuple[np.ndarray, np.ndarray]:
+        discount, total = discounts[block.k - 1], np.maximum(block.total, 1)
+        own = np.maximum(block.n - discount, 0) / total[block.prefixes]
+        return own, np.where(block.total > 0, discount * block.types / total, 1.0)
 
-    def _discount(self, k: int, counts: NgramCounts) -> float:
+    def _discount(self, k: int, counts: Counts) -> float:
         if self.discounts != "auto":
             return self.discounts[min(k, len(self.discounts)) - 1]
-        _, once, twice = counts_of_counts(counts.counts[k], 2, counts.store).tolist()
+        _, once, twice = counts.tally(k, 2).tolist()
         if once and twice:
             return float(once / (once + 2 * twice))
         if counts.sizes[k]:

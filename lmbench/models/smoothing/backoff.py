@@ -7,14 +7,14 @@ keeps of its context's probability and what the context gives away to the shorte
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, sum_by
-from lmbench.counts.spilling import count_within
+from lmbench.counts.blocks import Block, Counts, Smooth, Statistic
+from lmbench.counts.ngrams import count_ngrams
+from lmbench.counts.sharded import count_shards, temporary_shards
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, learned
 from lmbench.models.monitor import Monitor
@@ -23,84 +23,38 @@ from lmbench.models.smoothing.packing import pack_column, pack_trie, unpack_colu
 from lmbench.models.smoothing.pruning import normalised
 from lmbench.models.smoothing.table import Backoff, MappedBackoff, Table
 from lmbench.storage.mapped import MappedArray
-from lmbench.storage.workspace import MEMORY_LIMIT, columns_within
+from lmbench.storage.memory import MEMORY_LIMIT, left_of, limit_of
 from lmbench.text.tokens import Tokens
 
 _LONGEST = 999  # of n-grams, as the ARPA format writes them
 
 
-@dataclass(frozen=True)
-class Block:
-    """Contexts of order k-1 that follow on each other, with all n-grams that continue them.
-
-    grams, contexts: their ranks. prefixes: (n,) int64, the number of each n-gram's context among these. n: (n,) how often
-    each n-gram occurs.
-    """
-
-    k: int
-    grams: slice
-    contexts: slice
-    prefixes: np.ndarray
-    n: np.ndarray
-
-    @property
-    def size(self) -> int:
-        """How many contexts."""
-        return int(self.contexts.stop - self.contexts.start)
-
-    @cached_property
-    def total(self) -> np.ndarray:
-        """(size,) integers: how often each context is followed by a word."""
-        return sum_by(self.prefixes, self.size, self.n)
-
-    @cached_property
-    def types(self) -> np.ndarray:
-        """(size,) int64: how many distinct words have been seen after each context."""
-        return np.bincount(self.prefixes[self.n > 0], minlength=self.size)
-
-
-def build(
-    counts: NgramCounts,
-    parts: Callable[[Block, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    kind: type = np.float64,
-) -> Backoff:
-    """A table block by block, from the lowest order up, so that only a block need be in memory beside its columns.
-
-    parts: given a block and (n,) float64, the probability of each n-gram's last word after its context without the first
-    word (at the bottom 1 / V), says the (n,) probabilities and the (size,) backoff weights. kind: of floats that the table
-    is made of; the recursion is in double precision, from what the order below rounds to.
-    """
-    probs, backoffs = [np.full(1, 1 / counts.vocab_size)], [np.ones(1)]
-    for k in range(1, counts.order + 1):
-        prob, backoff = counts.store.column(kind), counts.store.column(kind)
-        for grams, contexts in counts.by_context(k):
-            number = np.diff(counts.begins[k - 1][contexts.start : contexts.stop + 1])
-            prefixes = np.repeat(np.arange(len(number)), number)
-            lower = probs[k - 1].take(counts.suffixes[k][grams]).astype(np.float64, copy=False)
-            p, weight = parts(Block(k, grams, contexts, prefixes, counts.counts[k][grams]), lower)
-            prob.append(p)
-            backoff.append(weight)
-        probs.append(prob.array())
-        if k > 1:
-            backoffs.append(backoff.array())
-    return Backoff(counts.vocab_size, counts.words, counts.begins, tuple(probs), tuple(backoffs))
+def build(counts: Counts, smooth: Smooth, kind: type = np.float64, least: Sequence[int] = ()) -> Backoff:
+    """The table that ``smooth`` makes of counts; ``Counts.estimate`` says what it is given and gives."""
+    return Backoff(counts.vocab_size, *counts.estimate(smooth, kind, least))
 
 
 def interpolate(
-    counts: NgramCounts, parts: Callable[[Block], tuple[np.ndarray, np.ndarray]], kind: type = np.float64
+    counts: Counts, parts: Statistic, kind: type = np.float64, least: Sequence[int] = ()
 ) -> Backoff:
     """The table of p(w | h) = own(h w) + share(h) p(w | h'), down to the uniform distribution.
 
-    parts: says, of a block, the (n,) own and the (size,) share. kind: see ``build``.
+    parts: says, of a block, the (n,) own and the (size,) share. kind, least: see ``Counts.estimate``.
     """
+    return build(counts, Interpolated(parts), kind, least)
 
-    def add(block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        own, share = parts(block)
+
+@dataclass(frozen=True)
+class Interpolated:
+    """own(h w) + share(h) p(w | h') of a block, and share(h)."""
+
+    parts: Statistic
+
+    def __call__(self, block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        own, share = self.parts(block)
         lower *= share.take(block.prefixes)
         lower += own
         return lower, share
-
-    return build(counts, add, kind)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -179,14 +133,24 @@ class CountModel(BackoffModel):
 
     def __post_init__(self) -> None:
         check_order(self.order)
-        columns_within(self.memory_limit)
+        limit_of(self.memory_limit)
 
     @abstractmethod
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
-        """The n-grams with probabilities and backoff weights; counts: those of the training text."""
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
+        """The n-grams with probabilities and backoff weights; counts: those of the training text.
+
+        What it hands on to ``counts`` is called in other processes too: give methods, not functions made on the spot.
+        """
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
-        counts = count_within(self.memory_limit, train, self.order, self.vocab_size)
+        limit = limit_of(self.memory_limit)
+        if limit is None:
+            return self._learn(count_ngrams(train, self.order, self.vocab_size), train, valid)
+        unigrams = np.bincount(train.ids, minlength=self.vocab_size)
+        with temporary_shards(train) as shards:
+            self._learn(count_shards(shards, self.order, unigrams, left_of(limit)), train, valid)
+
+    def _learn(self, counts: Counts, train: Tokens, valid: Tokens | None) -> None:
         self.table = self._estimate(counts, train, valid)
         longest = max(k for k, size in enumerate(self.table.sizes) if size)
         if longest < self.table.order:

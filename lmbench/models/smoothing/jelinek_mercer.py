@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, values_at
+from lmbench.counts.blocks import Block, Counts
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.backoff import CountModel, interpolate
+from lmbench.models.smoothing.laplace import frequencies
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
@@ -36,17 +38,17 @@ class JelinekMercer(CountModel):
     def traits(self) -> Traits:
         return Traits(held_out="needed")
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
         assert valid is not None  # fit has seen to it
         weights = learn_weights(counts, valid, self.buckets)
 
-        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
-            total = block.total
-            of_context = np.where(total > 0, weights[block.k - 1][bucket(total, self.buckets)], 0.0)
-            frequency = block.n / np.maximum(total, 1)[block.prefixes]
-            return of_context[block.prefixes] * frequency, 1 - of_context
+        return interpolate(counts, partial(self._parts, weights))
 
-        return interpolate(counts, parts)
+    def _parts(self, weights: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        total = block.total
+        of_context = np.where(total > 0, weights[block.k - 1][bucket(total, self.buckets)], 0.0)
+        frequency = block.n / np.maximum(total, 1)[block.prefixes]
+        return of_context[block.prefixes] * frequency, 1 - of_context
 
 
 def bucket(total: np.ndarray, buckets: int) -> np.ndarray:
@@ -54,15 +56,14 @@ def bucket(total: np.ndarray, buckets: int) -> np.ndarray:
     return np.minimum(np.frexp(np.maximum(total, 1))[1] - 1, buckets - 1)
 
 
-def learn_weights(counts: NgramCounts, valid: Tokens, buckets: int) -> np.ndarray:
+def learn_weights(counts: Counts, valid: Tokens, buckets: int) -> np.ndarray:
     """(order, buckets) the λ of each order from 1 that make held-out text likeliest, one token added each way."""
-    walk = counts.walk(valid)
+    observed = counts.observed(valid, frequencies)
     frequency = np.zeros((counts.order, len(valid)))
     seen = np.zeros((counts.order, len(valid)), dtype=bool)
     group = np.zeros((counts.order, len(valid)), dtype=np.int64)
-    for k in range(1, counts.order + 1):
-        total = values_at(counts.context_counts(k - 1), walk.contexts(k - 1))
-        frequency[k - 1] = values_at(counts.counts[k], walk.grams(k)) / np.maximum(total, 1)
+    for k, ((of_gram,), (total,)) in enumerate(observed, 1):
+        frequency[k - 1] = of_gram / np.maximum(total, 1)
         seen[k - 1] = total > 0
         group[k - 1] = bucket(total, buckets) + buckets * (k - 1)
     weights = np.full(counts.order * buckets, 0.5)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, counts_of_counts, sum_by
+from lmbench.counts.blocks import Block, Counts, sum_by
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Block, CountModel, build
+from lmbench.models.smoothing.backoff import CountModel, build
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
@@ -45,38 +46,35 @@ class Katz(CountModel):
     def traits(self) -> Traits:
         return Traits(precision=1e-10)  # α divides by what is left of 1: the digits lost there are lost
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
         ratios = [self._ratios(k, counts) for k in range(1, self.order + 1)]
-        frequent = [
-            counts.counts[k] >= self.min_counts[min(k, len(self.min_counts)) - 1]
-            for k in range(1, self.order + 1)
-        ]
+        least = [self.min_counts[min(k, len(self.min_counts)) - 1] for k in range(1, self.order + 1)]
+        return build(counts, partial(self._smooth, ratios, least), least=least)
 
-        def parts(block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            seen, size = frequent[block.k - 1][block.grams], block.size
-            of_seen = block.prefixes[seen]
-            unseen = np.where(
-                np.bincount(of_seen, minlength=size) < self.vocab_size,
-                1 - sum_by(of_seen, size, lower[seen]),
-                0.0,
-            )
-            ratio = ratios[block.k - 1][np.minimum(block.n, self.cutoff + 1)]
-            discounted = np.where(seen, block.n * ratio, 0.0)
-            total = block.total.astype(np.float64)
-            kept = sum_by(block.prefixes, size, discounted)
-            total[(unseen > 0) & (kept >= total)] += 1
-            # Every word has been seen after this context: nothing to free, the discounted counts are all.
-            total = np.where(unseen > 0, total, kept)
-            freed = 1 - kept / np.where(total > 0, total, 1)
-            alpha = np.divide(freed, unseen, out=np.ones(size), where=unseen > 0)
-            return np.where(seen, discounted / total[block.prefixes], alpha[block.prefixes] * lower), alpha
+    def _smooth(
+        self, ratios: list[np.ndarray], least: list[int], block: Block, lower: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        seen, size = block.n >= least[block.k - 1], block.size
+        of_seen = block.prefixes[seen]
+        unseen = np.where(
+            np.bincount(of_seen, minlength=size) < self.vocab_size,
+            1 - sum_by(of_seen, size, lower[seen]),
+            0.0,
+        )
+        ratio = ratios[block.k - 1][np.minimum(block.n, self.cutoff + 1)]
+        discounted = np.where(seen, block.n * ratio, 0.0)
+        total = block.total.astype(np.float64)
+        kept = sum_by(block.prefixes, size, discounted)
+        total[(unseen > 0) & (kept >= total)] += 1
+        # Every word has been seen after this context: nothing to free, the discounted counts are all.
+        total = np.where(unseen > 0, total, kept)
+        freed = 1 - kept / np.where(total > 0, total, 1)
+        alpha = np.divide(freed, unseen, out=np.ones(size), where=unseen > 0)
+        return np.where(seen, discounted / total[block.prefixes], alpha[block.prefixes] * lower), alpha
 
-        table = build(counts, parts)
-        return table.select(frequent[1:]) if self.order > 1 else table
-
-    def _ratios(self, k: int, counts: NgramCounts) -> np.ndarray:
+    def _ratios(self, k: int, counts: Counts) -> np.ndarray:
         """(cutoff + 2,) the d_r of r = 0..cutoff and of all above."""
-        n = counts_of_counts(counts.counts[k], self.cutoff + 1, counts.store)
+        n = counts.tally(k, self.cutoff + 1)
         r = np.arange(self.cutoff + 2)
         ratios = np.ones(self.cutoff + 2)
         if n[1:].all():

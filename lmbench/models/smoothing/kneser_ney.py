@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, counts_of_counts, sum_by, values_at
-from lmbench.counts.trie import Walk
+from lmbench.counts.blocks import Block, Counts, sum_by
+from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.backoff import CountModel, interpolate
 from lmbench.models.smoothing.pruning import prune_by_entropy, rounded
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
@@ -97,49 +98,44 @@ class KneserNey(CountModel):
             kept[-1] = "\n"
         return Vocab.from_list(kept, reserved)
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
-        adjusted = [
-            counts.counts[0],
-            *(counts.left_types(k) for k in range(1, self.order)),
-            counts.counts[-1],
-        ]
-        discounts = self._discounts(counts, adjusted, train)
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
+        discounts = self._discounts(counts, train)
         if self.discounts == "tune":
             assert valid is not None  # fit has seen to it
-            discounts = tune(discounts, counts, adjusted, valid)
+            discounts = tune(discounts, counts, valid)
             self.notes.append("discounts chosen on held-out text")
-        thresholds = self._thresholds()
-
-        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
-            k, threshold = block.k, thresholds[block.k - 1]
-            kept = block.n > threshold if threshold else None
-            own, share = _discounted(
-                adjusted[k][block.grams], block.prefixes, block.size, discounts[k - 1], kept
-            )
-            if k == 1 and self.interpolate_unigrams:
-                share *= self.vocab_size / max(self.vocab_size, self.vocab_pad)
-            elif k == 1:
-                own[0] += share[0]
-                share[:] = 0
-            return own, share
-
         single = self.bits == 32 and not self.prune_entropy
-        table = interpolate(counts, parts, np.float32 if single else np.float64)
-        return self._pruned(table, counts, [counts.counts[k] > t for k, t in enumerate(thresholds, 1) if t])
-
-    def _pruned(self, table: Backoff, counts: NgramCounts, keep: list[np.ndarray]) -> Backoff:
-        """The table without what ``prune`` (as masks of the highest orders) and ``prune_entropy`` drop."""
-        if keep:
-            table = table.select(keep)
+        least = [t + 1 for t in self._thresholds()]
+        kind = np.float32 if single else np.float64
+        table = interpolate(counts, partial(self._parts, discounts, least), kind, least)
         if self.prune_entropy > 0:
-            masks = [np.ones(size, dtype=bool) for size in counts.sizes[: self.order + 1 - len(keep)]] + keep
-            histories = [counts.context_counts(k)[masks[k]] / counts.counts[0] for k in range(self.order)]
-            table = prune_by_entropy(table, self.prune_entropy, histories)
+            table = prune_by_entropy(table, self.prune_entropy, self._histories(counts.whole(), least))
         if table.sizes != counts.sizes:
             self.notes.append(f"kept {sum(table.sizes):,} of {sum(counts.sizes):,} n-grams")
         if self.bits == 32:
             return table.single()
         return table if self.bits == 64 else rounded(table, self.bits)
+
+    def _parts(
+        self, discounts: list[np.ndarray], least: list[int], block: Block
+    ) -> tuple[np.ndarray, np.ndarray]:
+        d, fewest = discounts[block.k - 1], least[block.k - 1]
+        kept = block.n >= fewest if fewest > 1 else None
+        own, share = _discounted(block.left, block.prefixes, block.size, d, kept)
+        if block.k == 1 and self.interpolate_unigrams:
+            share *= self.vocab_size / max(self.vocab_size, self.vocab_pad)
+        elif block.k == 1:
+            own[0] += share[0]
+            share[:] = 0
+        return own, share
+
+    def _histories(self, counts: NgramCounts, least: list[int]) -> list[np.ndarray]:
+        """For each order from 0 below the highest, the relative frequency as a context of each n-gram that is left."""
+        every = [counts.context_counts(k) / counts.counts[0] for k in range(self.order)]
+        return [
+            column if k == 0 or least[k - 1] == 1 else column[counts.counts[k] >= least[k - 1]]
+            for k, column in enumerate(every)
+        ]
 
     @property
     def _weights_follow(self) -> bool:
@@ -149,22 +145,23 @@ class KneserNey(CountModel):
         """For each order from 1, the count up to which n-grams are dropped."""
         return [self.prune[min(k, len(self.prune) - 1)] for k in range(self.order)]
 
-    def _discounts(self, counts: NgramCounts, adjusted: list[np.ndarray], train: Tokens) -> list[np.ndarray]:
+    def _discounts(self, counts: Counts, train: Tokens) -> list[np.ndarray]:
         """For each order from 1, (4,) float64: the discounts of a = 0, 1, 2 and 3 or more."""
         if not isinstance(self.discounts, str):
             triples = np.reshape(self.discounts, (-1, 3)).tolist()
             return [np.array([0.0, *d]) for d in triples * (self.order // len(triples))]
         discounts = []
         for k in range(1, self.order + 1):
-            n = counts_of_counts(adjusted[k], 5, counts.store)
-            if self.kenlm_counts and k < self.order and len(adjusted[k]):
-                last = _last_from_the_right(counts, k, train)
-                n[min(adjusted[k][last], 5)] -= 1
-                n[min(counts.counts[k][last], 5)] += 1
+            n = counts.tally(k, 5, left=True)
+            if self.kenlm_counts and k < self.order and counts.sizes[k]:
+                whole = counts.whole()
+                last = _last_from_the_right(whole, k, train)
+                n[min(whole.left_types(k)[last], 5)] -= 1
+                n[min(whole.counts[k][last], 5)] += 1
             d, fault = chen_goodman(n)
             if fault:
                 d = np.array([0.0, *self.fallback])
-                if len(adjusted[k]):
+                if counts.sizes[k]:
                     values = ", ".join(f"{x:g}" for x in self.fallback)
                     self.notes.append(f"order {k}: discounts unusable because {fault}; used {values}")
             discounts.append(d)
@@ -207,9 +204,7 @@ def chen_goodman(n: np.ndarray) -> tuple[np.ndarray, str]:
     return d, ""
 
 
-def tune(
-    start: list[np.ndarray], counts: NgramCounts, adjusted: list[np.ndarray], valid: Tokens
-) -> list[np.ndarray]:
+def tune(start: list[np.ndarray], counts: Counts, valid: Tokens) -> list[np.ndarray]:
     """The discounts of each order, as ``start`` has them, that make the held-out text likeliest.
 
     Given those of the other orders, p is affine in the three of one order, so its logarithm is concave: Newton's
@@ -217,8 +212,7 @@ def tune(
     """
     # Longer n-grams than the text has change nothing.
     longest = max(k for k, size in enumerate(counts.sizes) if size)
-    walk = counts.walk(valid)
-    orders = [_held_out(counts, adjusted[k], walk, k) for k in range(1, longest + 1)]
+    orders = [_held_out(own, share) for own, share in counts.observed(valid, _by_kind)[:longest]]
     lowest, highest = np.full(3, 1e-4), np.array([1.0, 2.0, 3.0])
     discounts = [np.clip(d[1:], lowest, highest) for d in start]
     # Of each order: what multiplies p of the order below, and what its discounts take from an n-gram's own share.
@@ -262,23 +256,25 @@ def tune(
     return [np.array([0.0, *d]) for d in discounts]
 
 
-def _held_out(counts: NgramCounts, a: np.ndarray, walk: Walk, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """What p at order k is made of, for each held-out token: own[0] − own[1:] · D + (share[0] + share[1:] · D) p'.
+def _by_kind(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """(1, n) a; (4, size) of each context the sum of a, and how many n-grams have a = 1, 2, and 3 or more."""
+    kind = np.minimum(block.left, 3)
+    numbers = [np.bincount(block.prefixes[kind == j], minlength=block.size) for j in (1, 2, 3)]
+    return block.left[None], np.stack([sum_by(block.prefixes, block.size, block.left), *numbers])
+
+
+def _held_out(of_gram: np.ndarray, of_context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What p at an order is made of, for each held-out token: own[0] − own[1:] · D + (share[0] + share[1:] · D) p'.
 
     (4, T) and (4, T) float64; a token whose context is not in the training text has share[0] = 1, the rest 0.
     """
-    prefixes, size = counts.prefixes(k), counts.sizes[k - 1]
-    gram, context = walk.grams(k), walk.contexts(k - 1)
-    total = values_at(sum_by(prefixes, size, a), context)
-    kind = np.minimum(a, 3)
-    own, share = np.zeros((4, len(gram))), np.zeros((4, len(gram)))
+    a, total, number = of_gram[0], of_context[0], of_context[1:]
+    own, share = np.zeros((4, len(a))), np.zeros((4, len(a)))
     share[0] = total == 0
-    a_of_gram = values_at(a, gram)
-    own[0] = a_of_gram / np.maximum(total, 1)
+    own[0] = a / np.maximum(total, 1)
     for j in (1, 2, 3):
-        n = np.bincount(prefixes[kind == j], minlength=size)
-        share[j] = np.where(total > 0, values_at(n, context) / np.maximum(total, 1), 0)
-        own[j] = (np.minimum(a_of_gram, 3) == j) / np.maximum(total, 1)
+        share[j] = np.where(total > 0, number[j - 1] / np.maximum(total, 1), 0)
+        own[j] = (np.minimum(a, 3) == j) / np.maximum(total, 1)
     return own, share
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts, values_at
+from lmbench.counts.blocks import Block, Counts
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.models.smoothing.backoff import CountModel, interpolate
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
@@ -51,32 +51,33 @@ class Laplace(CountModel):
     def traits(self) -> Traits:
         return Traits(held_out="needed" if self.eps == "tune" else "no")
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
         if self.eps != "tune":
             eps = self.eps * self.order if len(self.eps) == 1 else self.eps
         else:
             assert valid is not None  # fit has seen to it
-            eps = tune(counts, [counts.context_counts(k) for k in range(self.order)], valid)
+            eps = tune(counts, valid)
             self.notes.append(f"eps={','.join(f'{e:.4g}' for e in eps)} chosen on held-out text")
-
-        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
-            e = eps[block.k - 1]
-            # n(h) + ε is 0 where ε is and h ends a document: then the shorter context decides, as when ε → 0.
-            total = block.total + e
-            share = np.divide(e, total, out=np.ones(len(total)), where=total > 0)
-            return block.n / total[block.prefixes], share
-
-        return interpolate(counts, parts)
+        return interpolate(counts, partial(_parts, eps))
 
 
-def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tuple[float, ...]:
-    """(order,) the ε that make the held-out text likeliest, each in turn until the gain is negligible.
+def _parts(eps: tuple[float, ...], block: Block) -> tuple[np.ndarray, np.ndarray]:
+    e = eps[block.k - 1]
+    # n(h) + ε is 0 where ε is and h ends a document: then the shorter context decides, as when ε → 0.
+    total = block.total + e
+    share = np.divide(e, total, out=np.ones(len(total)), where=total > 0)
+    return block.n / total[block.prefixes], share
 
-    contexts: for each order k from 0, (N_k,) how often its n-grams occur as contexts.
-    """
-    walk = counts.walk(valid)
-    grams = [values_at(counts.counts[k], walk.grams(k)) for k in range(1, counts.order + 1)]
-    totals = [values_at(contexts[k], walk.contexts(k)) for k in range(counts.order)]
+
+def frequencies(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """(1, n) how often each n-gram occurs, (1, size) how often each context does."""
+    return block.n[None], block.total[None]
+
+
+def tune(counts: Counts, valid: Tokens) -> tuple[float, ...]:
+    """(order,) the ε that make the held-out text likeliest, each in turn until the gain is negligible."""
+    observed = counts.observed(valid, frequencies)
+    grams, totals = ([column[0] for column in columns] for columns in zip(*observed, strict=True))
     log_eps: list[float] = []
 
     def likelihood(k: int, value: float) -> float:
@@ -89,11 +90,11 @@ def tune(counts: NgramCounts, contexts: list[np.ndarray], valid: Tokens) -> tupl
         return float(np.log(p).sum())
 
     for k in range(counts.order):
-        log_eps.append(max(_GRID, key=functools.partial(likelihood, k)))
+        log_eps.append(max(_GRID, key=partial(likelihood, k)))
     best, gain = likelihood(0, log_eps[0]), np.inf
     while gain > 1e-7 * abs(best):
         for k in range(counts.order):
-            log_eps[k] = _golden_section(functools.partial(likelihood, k), log_eps[k] - 2, log_eps[k] + 2)
+            log_eps[k] = _golden_section(partial(likelihood, k), log_eps[k] - 2, log_eps[k] + 2)
         before, best = best, likelihood(0, log_eps[0])
         gain = best - before
     return tuple(float(e) for e in np.exp(log_eps))

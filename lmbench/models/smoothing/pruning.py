@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lmbench.counts.ngrams import sum_by
+from lmbench.counts.blocks import sum_by
 from lmbench.models.smoothing.table import Backoff
 
 

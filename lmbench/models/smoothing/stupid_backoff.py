@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.blocks import Block, Counts
 from lmbench.errors import InputError
 from lmbench.models.base import Traits
 from lmbench.models.options import option
-from lmbench.models.smoothing.backoff import Block, CountModel, build
+from lmbench.models.smoothing.backoff import CountModel, build
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
@@ -35,11 +35,11 @@ class StupidBackoff(CountModel):
     def traits(self) -> Traits:
         return Traits(normalised=False)
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
-        def parts(block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            scores = block.n / np.maximum(block.total, 1)[block.prefixes]
-            if block.k == 1:
-                scores[block.n == 0] = self.alpha / self.vocab_size
-            return scores, np.where(block.total > 0, self.alpha, 1.0)
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
+        return build(counts, self._scores)
 
-        return build(counts, parts)
+    def _scores(self, block: Block, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = block.n / np.maximum(block.total, 1)[block.prefixes]
+        if block.k == 1:
+            scores[block.n == 0] = self.alpha / self.vocab_size
+        return scores, np.where(block.total > 0, self.alpha, 1.0)

@@ -21,6 +21,7 @@ from typing import Any, final
 
 import numpy as np
 
+from lmbench.counts.blocks import Columns, kept
 from lmbench.counts.trie import WORTH, NgramTrie, with_bos
 from lmbench.models.smoothing.packing import PackedTrie, open_column
 from lmbench.storage.lookup import TwoPlaces
@@ -124,19 +125,8 @@ class Backoff(Table):
 
         keep: a (N_k,) bool mask for each of the last len(keep) orders; an n-gram needs its prefix to be kept.
         """
-        lowest = self.order + 1 - len(keep)
-        words, begins = list(self.words), list(self.begins)
-        probs, backoffs = list(self.probs), list(self.backoffs)
-        contexts = np.ones(self.sizes[lowest - 1], dtype=bool)
-        for k, mask in enumerate(keep, lowest):
-            before = np.zeros(len(mask) + 1, dtype=np.uint32)  # how many of the n-grams before are kept
-            np.cumsum(mask, out=before[1:])
-            begins[k - 1] = np.append(before[self.begins[k - 1][:-1][contexts]], before[-1:])
-            words[k], probs[k] = self.words[k][mask], self.probs[k][mask]
-            if k < self.order:
-                backoffs[k] = self.backoffs[k][mask]
-            contexts = mask
-        return Backoff(self.vocab_size, tuple(words), tuple(begins), tuple(probs), tuple(backoffs))
+        columns = Columns(self.words, self.begins, self.probs, self.backoffs)
+        return Backoff(self.vocab_size, *kept(columns, keep))
 
     def single(self) -> Backoff:
         """The table in single precision."""

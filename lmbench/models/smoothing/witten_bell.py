@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.counts.ngrams import NgramCounts
-from lmbench.models.smoothing.backoff import Block, CountModel, interpolate
+from lmbench.counts.blocks import Block, Counts
+from lmbench.models.smoothing.backoff import CountModel, interpolate
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
@@ -20,9 +20,9 @@ class WittenBell(CountModel):
     (Witten & Bell 1991, method C; Bell, Cleary & Witten 1990). The recursion ends in the uniform distribution.
     """
 
-    def _estimate(self, counts: NgramCounts, train: Tokens, valid: Tokens | None) -> Backoff:
-        def parts(block: Block) -> tuple[np.ndarray, np.ndarray]:
-            weight = np.maximum(block.total + block.types, 1)
-            return block.n / weight[block.prefixes], np.where(block.total > 0, block.types / weight, 1.0)
+    def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
+        return interpolate(counts, self._parts)
 
-        return interpolate(counts, parts)
+    def _parts(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        weight = np.maximum(block.total + block.types, 1)
+        return block.n / weight[block.prefixes], np.where(block.total > 0, block.types / weight, 1.0)

@@ -243,8 +243,7 @@ def test_tuned_discounts_are_at_the_top_of_the_held_out_likelihood():
         train.tokens, test.tokens, vocab_size=size
     )
     counts = count_ngrams(train.tokens, 3, size)
-    adjusted = [counts.counts[0], counts.left_types(1), counts.left_types(2), counts.counts[3]]
-    found = tune([np.array([0, 0.5, 1, 1.5])] * 3, counts, adjusted, test.tokens)
+    found = tune([np.array([0, 0.5, 1, 1.5])] * 3, counts, test.tokens)
     flat = np.concatenate([d[1:] for d in found])
 
     def likelihood(discounts):

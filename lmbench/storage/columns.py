@@ -1,0 +1,104 @@
+"""Files of named columns, whole or not there, of which any stretch is read by itself.
+
+What tasks hand each other in a work folder: no checksum, and no wait for the disk, since a file that a killed machine
+leaves cut short counts as missing and is made anew.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     write_columns(Path(folder) / "numbers", {"n": np.arange(9)}, {"made by": "hand"})
+...     file = ColumnFile(Path(folder) / "numbers")
+...     file.read("n", 2, 4), file.size("n"), file.facts
+(array([2, 3]), 9, {'made by': 'hand'})
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lmbench.errors import InputError
+
+
+def write_columns(
+    path: Path, columns: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None
+) -> None:
+    """Writes one-dimensional arrays and facts (plain values). Raises InputError where the folder cannot be written or is full."""
+    places, offset = {}, 0
+    for name, column in columns.items():
+        places[name] = (column.dtype.str, offset, len(column))
+        offset += column.nbytes
+    header = msgspec.json.encode((places, dict(facts or {}), offset))
+    aside = None
+    try:
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(len(header).to_bytes(8, "little") + header)
+            for column in columns.values():
+                np.ascontiguousarray(column).tofile(stream)
+        os.replace(aside, path)
+        aside = None
+    except OSError as error:
+        # numpy says of a full disk only how much it has written.
+        full = error.errno in (None, errno.ENOSPC)
+        why = "the disk is full" if full else error.strerror
+        raise InputError(
+            f"cannot write {path}: {why}; name a work folder with room (--work, TMPDIR)"
+        ) from None
+    finally:
+        if aside is not None and os.path.exists(aside):
+            os.unlink(aside)
+
+
+class ColumnFile:
+    """What ``write_columns`` wrote."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def _header(self) -> tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int]:
+        try:
+            with open(self.path, "rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+                places, facts, size = msgspec.json.decode(
+                    stream.read(length), type=tuple[dict[str, tuple[str, int, int]], dict[str, Any], int]
+                )
+        except OSError as error:
+            raise InputError(f"cannot read {self.path}: {error.strerror}") from None
+        except msgspec.DecodeError:
+            raise InputError(f"{self.path} is cut short; remove it") from None
+        return places, facts, 8 + length, size
+
+    @property
+    def whole(self) -> bool:
+        """Whether the file is there, all of it."""
+        try:
+            _, _, begin, size = self._header
+            return self.path.stat().st_size == begin + size
+        except (OSError, InputError):
+            return False
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self._header[1]
+
+    def size(self, name: str) -> int:
+        """How many entries a column has."""
+        return self._header[0][name][2]
+
+    def read(self, name: str, begin: int = 0, end: int | None = None) -> np.ndarray:
+        """Entries ``begin`` to ``end`` (all) of a column."""
+        places, _, start, _ = self._header
+        kind, offset, size = places[name]
+        end = size if end is None else end
+        dtype = np.dtype(kind)
+        with open(self.path, "rb") as stream:
+            return np.fromfile(stream, dtype, end - begin, offset=start + offset + begin * dtype.itemsize)
