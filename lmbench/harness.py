@@ -41,9 +41,9 @@ class HarnessModel(LM):  # type: ignore[misc]
         self._view = scorer.model.harness_view()
 
     @classmethod
-    def load(cls, path: str | Path, seed: int = 0) -> Self:
-        """A model that ``lmbench fit --save`` wrote. Raises InputError where it is none."""
-        return cls(Scorer.load(path), seed)
+    def load(cls, path: str | Path, seed: int = 0, trust_code: bool = False) -> Self:
+        """A model that ``lmbench fit --save`` wrote. Raises InputError where it is none. trust_code: as ``load_model``'s."""
+        return cls(Scorer.load(path, trust_code=trust_code), seed)
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """ln p(continuation | context) of each request, and whether each of its tokens is the likeliest."""

@@ -1,6 +1,7 @@
 """What several tests share: a small corpus, and where the larger texts lie."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,11 @@ from paths import GOLDEN, ROOT
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small products on many threads wait for each other
 
-from lmbench.corpora.corpus import Corpus
+# Suites are marked by a key that lies here, not in the home of whoever runs the tests.
+_state = tempfile.TemporaryDirectory()
+os.environ["XDG_STATE_HOME"] = _state.name
+
+from lmbench.corpora.corpus import Corpus  # noqa: E402
 
 settings.register_profile("untimed", deadline=None)  # timings never decide a test
 settings.load_profile("untimed")

@@ -13,6 +13,7 @@ from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
 from lmbench.scoring.code_hash import code_hash, own_code_hash
+from lmbench.scoring.scorer import Scorer
 from lmbench.storage.files import read_bytes
 from lmbench.text.units import unit_sources
 
@@ -49,6 +50,19 @@ class Cell:
 
     def checkpoint_file(self, folder: Path) -> Path:
         return folder / "checkpoints" / self.place / f"{self.stem}.npz"
+
+    def scorer(self, folder: Path) -> Scorer:
+        """Its fitted model, read back; the file may name such code as the suite does, and no other."""
+        return Scorer.load(self.model_file(folder), trust_code=self.code)
+
+    @property
+    def code(self) -> frozenset[str]:
+        """The names of the models by which the suite runs code of its own, here and in what is combined."""
+        return self.spec.code.union(*(part.code for part in self.components))
+
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """All that may be written of it in a run's folder."""
+        return self.scores_file(folder), self.model_file(folder), self.checkpoint_file(folder)
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""

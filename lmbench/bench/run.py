@@ -32,16 +32,19 @@ def run_suite(
     fresh: bool = False,
     jobs: int = 1,
     watch: Watch | None = None,
+    trust_code: bool = False,
+    trust_paths: bool = False,
 ) -> Results:
     """Runs a suite and writes its report: what ``lmbench run`` does. Returns what results.json holds.
 
     suite: a ``Suite``, the name of one that comes along, or the path of a TOML file. out: the run's folder, default
     ``reports/NAME``. What is there and unchanged is kept; fresh: measure all anew. jobs: models side by side, each with
     its share of the processor (workers import the caller's main module: keep the call under ``if __name__ == "__main__"``).
+    trust_code, trust_paths: of a file that was not written here, as ``load_suite``'s.
     A model that fails is a row with its reason. Raises InputError where the suite or a text is wrong, and Interrupted
     (a KeyboardInterrupt) after the report of what was done where the user stops it.
     """
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, trust_code, trust_paths) if isinstance(suite, str) else suite
     folder, watch = Path(out or Path("reports") / suite.name), watch or Watch()
     outcome = measure_suite(suite, folder, fresh, jobs, watch)
     if outcome.interrupted and not outcome.runs:

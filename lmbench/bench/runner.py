@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from lmbench.bench.cells import Cell, cells_of
+from lmbench.bench.strangers import write_suite
 from lmbench.bench.suite import CorpusSpec, Suite
-from lmbench.bench.suite_file import to_toml
+from lmbench.bench.suite_file import check_names, to_toml
 from lmbench.bench.watch import SendingMonitor, Watch
 from lmbench.bench.workers import Work, side_by_side
 from lmbench.charts.chart import Chart
@@ -31,6 +32,7 @@ from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.token_file import external_run
 from lmbench.scoring.verification import certify
 from lmbench.storage.files import write_whole
+from lmbench.storage.names import check_within
 from lmbench.text.canonical import CanonicalText
 
 # One model on one corpus ---------------------------------------------------------------------------
@@ -77,7 +79,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     """Fits and scores one cell and puts its model and scores on disk, each whole or not at all."""
     corpus = corpus_of(cell, suite)
     model = make_model(cell.spec.model, **cell.spec.options)
-    components = [Scorer.load(c.model_file(folder)) for c in cell.components]
+    components = [c.scorer(folder) for c in cell.components]
     monitor = monitor or Monitor()
     monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
     scorer, run = fit_run(
@@ -189,7 +191,7 @@ class Outcome:
         for spec in self.suite.corpus_specs():
             for cell in cells_of(self.suite, spec):
                 if (cell.corpus.name, cell.label, cell.seed) == (run.corpus, run.label, run.seed):
-                    return Scorer.load(cell.model_file(self.folder))
+                    return cell.scorer(self.folder)
         raise KeyError(run.label)
 
 
@@ -203,17 +205,22 @@ def measure_suite(
     corpus cannot be had or the folder cannot be written.
     """
     watch = watch or Watch()
+    check_names(suite)
     outcome = Outcome(suite, folder)
     specs = suite.corpus_specs()
     outcome.corpora = {spec.name: _load(spec) for spec in specs}
     external = external_runs(suite, outcome.corpora)
-    write_whole(folder / "suite.toml", to_toml(suite))
     todo = [
         cell
         for split in (None, *range(suite.splits))
         for spec in specs
         for cell in cells_of(suite, spec, split)
     ]
+    for path in (path for cell in todo for path in cell.files(folder)):
+        check_within(folder, path)
+    for name in ("figures", "errors"):
+        check_within(folder, folder / name / name)
+    write_suite(folder / "suite.toml", to_toml(suite))
     if any(spec.unit == "word" for spec in suite.models):
         for name, corpus in outcome.corpora.items():
             for sentence in remarks(corpus):

@@ -12,7 +12,8 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.files import stem_of
 from lmbench.errors import unknown
-from lmbench.models import make_model
+from lmbench.models import MODELS, make_model, model_class
+from lmbench.models.options import option_fields
 from lmbench.text.vocab import Lexicon
 
 
@@ -68,6 +69,17 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     @property
     def lexicon(self) -> Lexicon:
         return Lexicon(self.unk, self.vocab)
+
+    @property
+    def code(self) -> frozenset[str]:
+        """The model's name, where the row runs code that is not lmbench's: a class, or what a model's folder brings."""
+        kind, _ = model_class(self.model)
+        fields = option_fields(kind)
+        runs = any(
+            value and key in fields and fields[key].metadata.get("kind") == "code"
+            for key, value in self.options.items()
+        )
+        return frozenset([self.model] if runs or self.model not in MODELS else [])
 
 
 class ExternalSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 
+from lmbench.bench.strangers import check_code, is_own, within
 from lmbench.bench.suite import Suite
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, shown, unknown
 from lmbench.models import make_model
+from lmbench.models.trust import trusting
 from lmbench.storage.files import read_text
+from lmbench.storage.names import folded, name_fault
 from lmbench.studies import study_function
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
 from lmbench.text.units import check_unit
@@ -25,17 +28,27 @@ def built_in() -> dict[str, Path]:
     return {p.stem: p for p in sorted((Path(__file__).parents[1] / "suites").glob("*.toml"))}
 
 
-def load_suite(name: str) -> Suite:
-    """Reads a suite by a built-in name or a TOML file's path; raises InputError that names the key at fault."""
+def load_suite(name: str, trust_code: bool = False, trust_paths: bool = False) -> Suite:
+    """Reads a suite by a built-in name or a TOML file's path; raises InputError that names the key at fault.
+
+    Of a suite that was not written here (``bench.strangers``) paths are taken from its own folder and may not lead out of it, unless
+    trust_paths; and it may name classes of other packages only with trust_code.
+    """
     path = built_in().get(name, Path(name))
     if not path.exists():
         if "." not in name:
             raise unknown("suite", name, built_in())
         raise InputError(f"no such suite: {name}; give a TOML file or one of {', '.join(built_in())}")
     tables = tables_of(path)
+    own = name in built_in() or is_own(path)
     try:
         suite = msgspec.convert(_counted(tables), Suite)
-        check(suite)
+        with trusting(own or trust_code):
+            if not own:
+                check_code(suite)
+            if not own and not trust_paths:
+                suite = within(suite, path.parent)
+            check(suite)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {str(error).replace('$.', '')}") from None
     except InputError as error:
@@ -76,8 +89,6 @@ def check(suite: Suite) -> None:
         raise InputError(
             f"splits = {suite.splits} is to be at least 2, or 0 for the corpus's own division alone"
         )
-    if not re.fullmatch(r"[\w.-]+", suite.name):
-        raise InputError(f"name = {suite.name!r} is to be a folder's name: letters, digits, '.', '_' and '-'")
     names, labels = [spec.name for spec in corpora], [row.label for row in models]
     for where, seeds in [
         ("seeds", suite.seeds),
@@ -86,13 +97,6 @@ def check(suite: Suite) -> None:
         _each_once(where, seeds, "it would make the same models again")
     _each_once("corpora[{}].name", names, "give one a name of its own")
     _each_once("models[{}].label", labels, "give each row a label of its own")
-    for where, name in (
-        *((f"corpora[{i}].name", name) for i, name in enumerate(names)),
-        *((f"models[{i}].label", label) for i, label in enumerate(labels)),
-        *((f"external[{i}].label", row.label) for i, row in enumerate(external)),
-    ):
-        if "/" in name or name.startswith("."):
-            raise InputError(f"{where} {name!r} is to be a file's name")
     for where, value, known in (
         *((f"corpora[{i}].normalise", spec.normalise, NORMALISERS) for i, spec in enumerate(corpora)),
         *((f"corpora[{i}].documents", spec.documents, DOCUMENTS) for i, spec in enumerate(corpora)),
@@ -121,6 +125,40 @@ def check(suite: Suite) -> None:
         _each_once(
             f"external[{i}].label", [*dict.fromkeys(before), other.label], "give each row a label of its own"
         )
+    check_names(suite)
+
+
+def check_names(suite: Suite) -> None:
+    """Raises InputError where a name of the suite cannot be a file's or folder's in the run's, or two would be one."""
+    names = [spec.name for spec in suite.corpus_specs()]
+    labels = [row.label for row in suite.models]
+    externals = [row.label for row in suite.external]
+    if name_fault(suite.name) or not re.fullmatch(r"[\w.-]+", suite.name):
+        raise InputError(
+            f"name = {shown(suite.name)} is to be a folder's name: letters, digits, '.', '_' and '-', no dot first or last"
+        )
+    for key, values in (
+        ("corpora[{}].name", names),
+        ("models[{}].label", labels),
+        ("external[{}].label", externals),
+    ):
+        for i, value in enumerate(values):
+            if fault := name_fault(value):
+                raise InputError(
+                    f"{key.format(i)} {shown(value)} is to be a file's name, but {fault}; give another"
+                )
+    # A row of a further seed is a file called LABEL@SEED.
+    files = [
+        *labels,
+        *(f"{row.label}@{seed}" for row in suite.models for seed in (row.seeds or suite.seeds)[1:]),
+    ]
+    for what, values in (("corpora", names), ("rows", [*files, *dict.fromkeys(externals)])):
+        first: dict[str, str] = {}
+        for value in values:
+            if folded(value) in first:
+                both = f"{shown(first[folded(value)])} and {shown(value)}"
+                raise InputError(f"two {what} would have one file, {both}; give one another name")
+            first[folded(value)] = value
 
 
 def _each_once(where: str, values: Sequence[Any], remedy: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import json_option
+from lmbench.cli.options import json_option, trust_code_option
 from lmbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ load_option = click.option(
 
 @click.command()
 @load_option
+@trust_code_option
 @click.option("--pairs", is_flag=True, help="Minimal pairs, good<TAB>bad a line: how many are right.")
 @click.argument("place", metavar="FILE|-")
 @json_option
@@ -195,6 +196,7 @@ def _pairs(lines: Sequence[str], place: str) -> list[tuple[str, str]]:
 
 @click.command("next")
 @load_option
+@trust_code_option
 @click.option("--prompt", default="", help="The text before; without it, a document begins.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many tokens.")
 @json_option

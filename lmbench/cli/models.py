@@ -17,6 +17,7 @@ from lmbench.cli.options import (
     model_options,
     quiet_option,
     text_of,
+    trust_code_option,
     with_options,
 )
 from lmbench.errors import InputError, unknown
@@ -131,6 +132,7 @@ def _need(name: str | None) -> str:
 @click.option(
     "--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote, or an ARPA file."
 )
+@trust_code_option
 @click.option("--test", metavar="FILE", help="The text to score.")
 @click.option(
     "--tokens", "tokens_file", metavar="FILE", help="Writes a row a token; FILE.parquet: as Parquet."
@@ -319,6 +321,7 @@ def fit(
 @click.option(
     "--load", "saved", metavar="MODEL", required=True, help="A model that `lmbench fit --save` wrote."
 )
+@trust_code_option
 @click.option("--prompt", default="", help="The text to go on with.")
 @click.option("--length", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to write.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="0: always the likeliest.")

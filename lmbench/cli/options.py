@@ -81,6 +81,22 @@ model_options = (
     click.option("--seed", type=int, default=0, show_default=True),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else.")
+
+
+def _trust_code(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from lmbench.models.trust import trusting_all
+
+        context.with_resource(trusting_all())
+
+
+trust_code_option = click.option(
+    "--trust-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_trust_code,
+    help="Runs code that the file names: a class of another package.",
+)
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 
 

@@ -55,6 +55,10 @@ if TYPE_CHECKING:
     metavar="BITS",
     help="With --fail-if-worse: losses below so many bits per character pass. Default 0.",
 )
+@click.option("--trust-code", is_flag=True, help="Runs code that a suite from elsewhere names.")
+@click.option(
+    "--trust-paths", is_flag=True, help="Lets a suite from elsewhere read files outside of its folder."
+)
 @quiet_option
 def run(
     places: tuple[str, ...],
@@ -71,6 +75,8 @@ def run(
     fresh: bool,
     fail_if_worse: str | None,
     tolerance: float | None,
+    trust_code: bool,
+    trust_paths: bool,
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, or the default ones on a text of your own, and writes the report.
@@ -90,7 +96,7 @@ def run(
             "--normalise, --documents and --field are of texts; a suite says them at its corpora"
         )
     else:
-        chosen = load_suite(places[0] if places else "default")
+        chosen = load_suite(places[0] if places else "default", trust_code, trust_paths)
     chosen = chosen.narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
         chosen.verify = verify
@@ -212,13 +218,14 @@ def init(
 ) -> None:
     """Writes a commented suite for a text of your own (or the text that comes along) to start from."""
     from lmbench.bench.own_text import commented
+    from lmbench.bench.strangers import write_suite
 
     if Path(out).exists() and not force:
         raise InputError(f"{out} is there already; give another name (--out FILE) or --force")
     if "-" in places:
         raise InputError("a suite names files, and standard input is none; save the text first")
     suite, said = _own_text(places or ("python-docs",), None, normalise, documents, field)
-    write_whole(out, commented(suite, said[1:]))
+    write_suite(Path(out), commented(suite, said[1:]))
     click.echo(said[0], err=True)
     click.echo(f"{out}: {len(suite.models)} models; run them by `lmbench run {out}`")
 

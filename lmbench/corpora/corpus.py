@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.corpora.chains import HiddenMarkov
-from lmbench.corpora.descriptions import Description, File, data_folders, describe, find
+from lmbench.corpora.descriptions import Description, File, Written, data_folders, describe, find
 from lmbench.corpora.division import SHARE, deal, divide, divided
 from lmbench.corpora.download import check_sum
 from lmbench.corpora.given import (
@@ -334,13 +334,12 @@ def _described(
 
 def _written(about: Description) -> tuple[list[str], Source | None]:
     """The documents of a corpus that is made on the spot, and the source that wrote it, where one did."""
-    settings = dict(about.source or {})
-    kind = settings.pop("kind", "")
-    if kind == "python-topics":
+    asked = about.written()
+    if asked.kind == "python-topics":
         return python_topics(), None
-    length, seed = settings.pop("length", 200_000), settings.pop("seed", 0)
-    source = make_source(kind, **settings)
-    return [source.generate(length, np.random.default_rng(seed))], source
+    options = {k: v for k, v in (about.source or {}).items() if k not in Written.__struct_fields__}
+    source = make_source(asked.kind, **options)
+    return [source.generate(asked.length, np.random.default_rng(asked.seed))], source
 
 
 def _read(corpus: str, file: File, folders: list[Path]) -> str:

@@ -9,25 +9,42 @@ import tomllib
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from lmbench.corpora.download import Progress, check_sum, download
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, shown, unknown
 from lmbench.storage.files import read_bytes, read_text, write_whole
+from lmbench.storage.names import name_fault
+from lmbench.storage.unpacking import check_ratio
 
 
 class File(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
+    """A file of a corpus. name: below the folders in which files are looked for."""
+
+    name: Annotated[str, msgspec.Meta(max_length=200)]
     url: str = ""
     sha256: str = ""
     sha1: str = ""
     role: Literal["train", "valid", "test", ""] = ""  # '' where one file is to be divided
 
+    def __post_init__(self) -> None:
+        for part in self.name.split("/"):
+            if fault := name_fault(part):
+                raise ValueError(f"name {shown(self.name)} is no file's name: {fault}")
+
     @property
     def sums(self) -> dict[str, str]:
         return {kind: value for kind, value in (("sha256", self.sha256), ("sha1", self.sha1)) if value}
+
+
+class Written(msgspec.Struct):
+    """What every [source] table may say. kind: which source. length: characters. seed: of all randomness."""
+
+    kind: str
+    length: Annotated[int, msgspec.Meta(ge=1, le=10**8)] = 200_000
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class Description(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,6 +60,14 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
     files: list[File] = []
     archive: File | None = None
     source: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.source is not None:
+            self.written()
+
+    def written(self) -> Written:
+        """What the source is to write."""
+        return msgspec.convert(self.source, Written)
 
 
 def registry() -> dict[str, Path]:
@@ -87,6 +112,9 @@ def fetch(name: str, progress: Progress | None = None) -> list[Path]:
     """Downloads a corpus's files into the cache, unless they are there; returns where they lie."""
     about = describe(name)
     missing = [file for file in about.files if find(file, data_folders()) is None]
+    for file in missing:
+        if not file.sums and not (about.archive and about.archive.sums):
+            raise InputError(f"{file.name} has no checksum to know it by; give its sha256 in the description")
     try:
         if about.archive and missing:
             place = cache_folder() / about.archive.name
@@ -128,6 +156,8 @@ def _unpack(data: bytes, name: str, files: Sequence[File]) -> None:
                 member = members.get(Path(file.name).name)
                 if member is None:
                     raise InputError(f"{name} does not hold {file.name}; get it anew")
+                about = archive.getinfo(member)
+                check_ratio(about.file_size, about.compress_size, f"{name}:{member}")
                 content = archive.read(member)
                 check_sum(content, f"{name}:{member}", file.sums)
                 write_whole(cache_folder() / file.name, content)

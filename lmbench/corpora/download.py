@@ -6,8 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
-from lmbench.errors import InputError
+from lmbench.errors import InputError, shown
+
+if TYPE_CHECKING:
+    import urllib.request
 
 Progress = Callable[[int, int], None]  # bytes had, bytes in all (0 where the server does not say)
 
@@ -22,28 +26,66 @@ def check_sum(data: bytes, name: str, sums: dict[str, str]) -> None:
             )
 
 
+def _check_address(url: str, here: bool) -> None:
+    """Raises InputError where an address is no https one; here: nor of a server on this machine."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme == "https"
+        fits = fits or (here and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost"))
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InputError(f"{shown(url)} is no https address; files are fetched by https alone")
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Opens addresses, and follows a redirection by https alone."""
+    import urllib.request
+
+    class Https(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *args: Any) -> urllib.request.Request | None:
+            _check_address(args[-1], here=False)
+            return super().redirect_request(*args)
+
+    return urllib.request.build_opener(Https)
+
+
+def _unlinked(path: Path, mode: str) -> IO[bytes]:
+    """A file opened to be written, but not through a link."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o644)
+
+    return open(path, mode, opener=opener)
+
+
 def download(url: str, path: Path, sums: dict[str, str], progress: Progress | None = None) -> None:
     """Fetches ``url`` to ``path``; a part left by an earlier try (``path`` + ``.part``) is gone on with.
 
-    Raises InputError where the network or the server fails (the part stays for the next try) and where
-    the digest is not the one expected (the part is deleted).
+    Only by https, or from this machine. Raises InputError where the network or the server fails (the part
+    stays for the next try) and where the digest is not the one expected (the part is deleted).
     """
+    import http.client
     import urllib.error
     import urllib.request
 
+    _check_address(url, here=True)
+    opener = _opener()
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         had = part.stat().st_size if part.exists() else 0
         request = urllib.request.Request(url, headers={"Range": f"bytes={had}-"} if had else {})
         try:
-            answer = urllib.request.urlopen(request, timeout=30)
+            answer = opener.open(request, timeout=30)
         except urllib.error.HTTPError as error:
             if error.code != 416:
                 raise
             had = 0
-            answer = urllib.request.urlopen(url, timeout=30)
-        with answer, open(part, "ab" if answer.status == 206 else "wb") as stream:
+            answer = opener.open(url, timeout=30)
+        with answer, _unlinked(part, "ab" if answer.status == 206 else "wb") as stream:
             had = had if answer.status == 206 else 0
             total = had + int(answer.headers.get("Content-Length") or 0)
             while chunk := answer.read(1 << 16):
@@ -55,7 +97,15 @@ def download(url: str, path: Path, sums: dict[str, str], progress: Progress | No
             raise InputError(
                 f"the download of {url} broke off at {had:,} of {total:,} bytes; run it again to go on"
             )
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except InputError:
+        raise
+    except (
+        urllib.error.URLError,
+        http.client.HTTPException,
+        TimeoutError,
+        ConnectionError,
+        ValueError,
+    ) as error:
         reason = getattr(error, "reason", error)
         raise InputError(f"cannot download {url}: {reason}") from None
     except OSError as error:

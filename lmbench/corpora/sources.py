@@ -56,7 +56,7 @@ def markov(
     order: Annotated[int, Meta(ge=0, le=10)] = 2,
     symbols: Annotated[int, Meta(ge=2, le=27)] = 4,
     concentration: Annotated[float, Meta(ge=0.01, le=1e6)] = 0.5,
-    table: int = 0,
+    table: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0,
 ) -> HiddenMarkov:
     """A chain of the given order over that many characters (the last a space).
 

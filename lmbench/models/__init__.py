@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, shown, unknown
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option_fields, typed_options
+from lmbench.models.trust import check_trust
 
 __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
 
@@ -178,11 +179,13 @@ def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
     path, fixed, _ = MODELS.get(name, (name, {}, ""))
+    if name not in MODELS:
+        check_trust(name)
     module, _, attribute = path.partition(":")
     try:
         kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise InputError(f"cannot load model {name}: {error}") from None
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:  # no name of a module
+        raise InputError(f"cannot load model {shown(name)}: {error}") from None
     if not (isinstance(kind, type) and issubclass(kind, LanguageModel)):
         raise InputError(f"{name} is not a subclass of lmbench.LanguageModel")
     if kind.__abstractmethods__:
@@ -200,8 +203,11 @@ def make_model(name: str, /, **options: Any) -> LanguageModel:
     clash = [key for key in options if key in fixed]
     if clash:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
-    fields = option_fields(kind)
-    chosen = {fields[key].name: value for key, value in typed_options(kind, name, options).items()}
+    fields, values = option_fields(kind), typed_options(kind, name, options)
+    for key, value in values.items():
+        if value and fields[key].metadata.get("kind") == "code":
+            check_trust(name, f"{key}={value}")
+    chosen = {fields[key].name: value for key, value in values.items()}
     model = kind(**fixed, **chosen)
     model.registered = name
     return model

@@ -14,6 +14,7 @@ import numpy as np
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
+from lmbench.models.trust import Trust, trusting
 from lmbench.scoring.generation import generate
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
@@ -236,8 +237,11 @@ class Scorer:
         write_arrays(path, arrays, header)
 
     @classmethod
-    def load(cls, path: str | Path, check: bool = False) -> Self:
+    def load(cls, path: str | Path, check: bool = False, trust_code: Trust = False) -> Self:
         """Reads a saved scorer back, bit for bit. Raises InputError where the file is foreign or damaged.
+
+        trust_code: whether a class that the file names (``package.module:Class``) may be imported, or the names of those that may;
+        without, it is only where this program has imported it already.
 
         The n-grams of a count model stay in the file, and each part of it is checked when it is first read; check:
         everything at once, now. An ARPA file (``.arpa``, ``.arpa.gz``) is read as its toolkit meant it: lines of words, which
@@ -261,11 +265,12 @@ class Scorer:
             )
             if header.vocab_size != len(words):
                 raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
-            model = make_model(header.model, **header.options)
             of_unit = [key for key in columns if key.startswith("unit.")]
             learnt = {key.removeprefix("unit."): columns.pop(key).all() for key in of_unit}
             state = {key.removeprefix("model."): column for key, column in columns.items()}
-            model.restore(state, header.vocab_size, header.notes, header.history)
+            with trusting(trust_code):
+                model = make_model(header.model, **header.options)
+                model.restore(state, header.vocab_size, header.notes, header.history)
             return cls(
                 model,
                 model.own_unit or unit_restored(header.unit, learnt),
@@ -312,13 +317,14 @@ class _Header(msgspec.Struct):
 FORMAT = 3  # 2 had no symbol but <unk> for the beginning of a text without line feeds
 
 
-def load_model(path: str | Path, check: bool = False, unk: str = "") -> Scorer:
+def load_model(path: str | Path, check: bool = False, unk: str = "", trust_code: Trust = False) -> Scorer:
     """A model saved by ``lmbench fit --save``, ready to score and to write text. check: all of the file at once.
 
     unk: the token of the texts to score that is the unknown one, where the file does not say (an ARPA file cannot).
-    Raises InputError as ``Scorer.load`` does, and where it is a token like others.
+    trust_code: whether a class of another package that the file names may be imported.
+    Raises InputError as ``Scorer.load`` does, and where unk is a token like others.
     """
-    scorer = Scorer.load(path, check)
+    scorer = Scorer.load(path, check, trust_code)
     if not unk:
         return scorer
     if scorer.vocab[unk] != 0:

@@ -72,11 +72,11 @@ def check_place(path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+def whole_file(path: str | os.PathLike[str], mode: str = "wb", private: bool = False) -> Iterator[IO[Any]]:
     """Opens a file that appears under its name complete, or not at all (write aside, sync, rename).
 
-    Where the system has files without a name, nothing is left of it even when the process is killed. Raises InputError
-    where the place cannot be written or the disk is full.
+    Where the system has files without a name, nothing is left of it even when the process is killed. private: none but the
+    user may read it. A link in its place is replaced, not followed. Raises InputError where the place cannot be written or the disk is full.
     """
     check_place(path)
     path = Path(path)
@@ -91,7 +91,7 @@ def whole_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[An
             os.fsync(stream.fileno())
             if temporary is None:
                 temporary = _name(stream.fileno(), path)
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o600 if private else 0o644)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
@@ -125,7 +125,7 @@ def _name(handle: int, path: Path) -> str:
     return name
 
 
-def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
-    """Writes a file at once: complete, or not at all."""
-    with whole_file(path, "w" if isinstance(data, str) else "wb") as stream:
+def write_whole(path: str | os.PathLike[str], data: str | bytes, private: bool = False) -> None:
+    """Writes a file at once: complete, or not at all; see ``whole_file``."""
+    with whole_file(path, "w" if isinstance(data, str) else "wb", private) as stream:
         stream.write(data)

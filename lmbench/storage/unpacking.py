@@ -11,13 +11,15 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from lmbench.errors import InputError
 
 _PIPE = (
     1 << 20
 )  # bytes that a pipe may hold while those before are worked on; the most that Linux allows anyone
+# A text of one word again and again packs to a thousandth; what is small may do anything.
+MOST_RATIO, FREE_BYTES = 300, 100 << 20
 # How a packed file begins; the name says nothing, since files are renamed.
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -26,14 +28,19 @@ MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x
 def unpacked(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """The bytes of a file, of a packed one (gzip, bzip2, xz, zstd) unpacked as they are read; ``-``: standard input.
 
-    Raises InputError where the file cannot be read or its packing is damaged, also while it is read.
+    Raises InputError where the file cannot be read, its packing is damaged, or it unpacks to more than ``MOST_RATIO`` times its size
+    (and ``FREE_BYTES``), also while it is read.
     """
     kind = ""
     try:
         with _raw(path) as raw:
             head = raw.peek(8)[:8]
             kind = next((name for magic, name in MAGIC.items() if head.startswith(magic)), "")
-            yield _opened(kind, raw, str(path))
+            if kind:
+                packed = _Counted(raw)
+                yield io.BufferedReader(_Bounded(_opened(kind, packed, str(path)), packed, str(path)), _PIPE)
+            else:
+                yield raw
     except IsADirectoryError:
         raise InputError(f"{path} is a directory; name a file in it") from None
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
@@ -68,19 +75,66 @@ def _raw(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         yield stream
 
 
-def _opened(kind: str, raw: io.BufferedReader, name: str) -> IO[bytes]:
+def check_ratio(size: int, packed: int, name: str) -> None:
+    """Raises InputError where so many bytes came of so few packed ones that nothing but an attack on memory is likely."""
+    if size > FREE_BYTES and size > MOST_RATIO * packed:
+        raise InputError(
+            f"{name} unpacks to more than {MOST_RATIO} times its size; if it is no trap, unpack it first and give what comes out"
+        )
+
+
+class _Counted(io.RawIOBase):
+    """A stream, and how much of it has been read."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream, self.count = stream, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._stream.readinto(buffer)
+        self.count += size
+        return size
+
+
+class _Bounded(io.RawIOBase):
+    """What an unpacking stream gives, as long as that is in proportion to what it has read."""
+
+    def __init__(self, stream: io.BufferedIOBase, packed: _Counted, name: str) -> None:
+        self._stream, self._packed, self._name, self._size = stream, packed, name, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read1(len(buffer))  # what a program is still writing is wanted as it comes
+        buffer[: len(data)] = data
+        self._size += len(data)
+        check_ratio(self._size, self._packed.count, self._name)
+        return len(data)
+
+    def readall(self) -> bytes:
+        pieces = []
+        while piece := self._stream.read(_PIPE):
+            pieces.append(piece)
+            self._size += len(piece)
+            check_ratio(self._size, self._packed.count, self._name)
+        return b"".join(pieces)
+
+
+def _opened(kind: str, raw: io.RawIOBase, name: str) -> io.BufferedIOBase:
+    stream = cast(IO[bytes], raw)
     if kind == "gzip":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=stream)
     if kind == "bzip2":
-        return bz2.BZ2File(raw)
+        return bz2.BZ2File(stream)
     if kind == "xz":
-        return lzma.LZMAFile(raw)
-    if kind == "zstd":
-        try:
-            import pyarrow
-        except ImportError:
-            raise InputError(
-                f"{name} is packed by zstd, which needs pyarrow: pip install 'lmbench[parquet]'; or unpack it first"
-            ) from None
-        return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd"))
-    return raw
+        return lzma.LZMAFile(stream)
+    try:
+        import pyarrow
+    except ImportError:
+        raise InputError(
+            f"{name} is packed by zstd, which needs pyarrow: pip install 'lmbench[parquet]'; or unpack it first"
+        ) from None
+    return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), "zstd"))

@@ -191,7 +191,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     (tmp_path / "s.toml").write_text(to_toml(suite))
     code = (
         "from pathlib import Path; from lmbench.bench.runner import measure_suite; from lmbench.bench import load_suite;"
-        f"measure_suite(load_suite({str(tmp_path / 's.toml')!r}), Path({str(tmp_path)!r}), jobs=1)"
+        f"measure_suite(load_suite({str(tmp_path / 's.toml')!r}, True, True), Path({str(tmp_path)!r}), jobs=1)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(HELPERS)}, check=False
@@ -306,7 +306,14 @@ def test_an_interrupted_command_leaves_a_usable_run(tmp_path):
         ("rnn-scratch", "long", "char", {"epochs": 100000, "patience": 100000}),
     ]
     (tmp_path / "s.toml").write_text(to_toml(suite_of(*rows)))
-    command = [sys.executable, "run_bench.py", str(tmp_path / "s.toml"), "--out", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "run_bench.py",
+        str(tmp_path / "s.toml"),
+        "--out",
+        str(tmp_path / "run"),
+        "--trust-paths",
+    ]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -470,9 +477,9 @@ def test_one_rule_a_kind(tmp_path, text, said):
 
 
 def test_odd_strings_and_numbers_are_written_as_toml(tmp_path):
-    spec = CorpusSpec('quo"te\x7f', train="a\\b\u2028.txt", test=0.0, valid=1e-9)
+    spec = CorpusSpec('quo"te', train="a\\b\x7f\x01\u2028.txt", test=0.0, valid=1e-9)
     suite = Suite(
         name="s", corpora=[spec, "ptb"], models=[ModelSpec("bigram", options={"eps": [float("1e22")]})]
     )
     (tmp_path / "s.toml").write_text(to_toml(suite), encoding="utf-8")
-    assert load_suite(str(tmp_path / "s.toml")) == suite
+    assert load_suite(str(tmp_path / "s.toml"), trust_paths=True) == suite

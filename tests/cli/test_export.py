@@ -47,7 +47,8 @@ def run_dir(tmp_path_factory):
         f'name = "s"\ncorpora = [{{name = "ferry", train = "{TRAIN}", test = "{TEST}", documents = "line"}}]\n'
         '[[models]]\nmodel = "uniform"\nlabel = "flat_é"\n[[models]]\nmodel = "bigram"\n'
     )
-    assert main(["run", str(folder / "s.toml"), "--jobs", "1", "--quiet", "--out", str(folder / "out")]) == 0
+    command = ["run", str(folder / "s.toml"), "--jobs", "1", "--quiet", "--out", str(folder / "out")]
+    assert main([*command, "--trust-paths"]) == 0
     return folder / "out"
 
 
@@ -183,6 +184,7 @@ def test_json_stays_json_on_a_narrow_stream(run_dir):
         (run_dir / "suite.toml").read_text().replace("flat_é", "flat_—😀")
     )
     argv = ["run", run_dir.parent / "s2.toml", "--out", run_dir.parent / "out2", "--model", "flat_—😀"]
+    argv += ["--trust-paths"]
     assert call(*argv, "--jobs", 1).returncode == 0
     found = call("diff", run_dir, run_dir.parent / "out2", "--json", PYTHONIOENCODING="latin-1")
     assert found.returncode == 0, found.stderr

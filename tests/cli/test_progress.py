@@ -26,6 +26,7 @@ def test_a_run_on_a_terminal_shows_bars_and_ends_well(tmp_path, jobs):
         str(jobs),
         "--out",
         str(tmp_path / "run"),
+        "--trust-paths",
     ]
     process = subprocess.Popen(
         command,

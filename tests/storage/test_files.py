@@ -17,7 +17,7 @@ from lmbench.storage.files import read_text, whole_file, write_whole
         (b"", "empty"),
         (b"abc\xff", "byte 0xff at offset 3"),
         (b"\xef\xbb\xbfab\xe9", "byte 0xe9 at offset 5"),
-        (b"ab\0c", "binary file .* offset 2"),
+        (b"ab" + b"\0" * 9, "binary file .* offset 2"),
         (b"\x1f\x8b\x08rest", "gzip"),
         (b"\xff\xfea\0", "UTF-16"),
     ],

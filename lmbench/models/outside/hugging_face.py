@@ -43,7 +43,7 @@ class HuggingFace(LanguageModel):
     What the network saw in its own training is not known here: it may have read the test text.
     """
 
-    path: str = option("", "a folder with a saved model and its tokenizer, or a name on the hub")
+    path: str = option("", "a folder with a saved model and its tokenizer, or a name on the hub", kind="path")
     revision: str | None = option(
         None, "of a name on the hub: a branch, tag or commit; none: the main branch"
     )
@@ -69,7 +69,9 @@ class HuggingFace(LanguageModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
         "auto", "of the arithmetic; auto: that of the saved weights on a GPU, float32 on a processor"
     )
-    trust_remote_code: bool = option(False, "run the code that the model's folder brings, with your rights")
+    trust_remote_code: bool = option(
+        False, "run the code that the model's folder brings, with your rights", kind="code"
+    )
 
     def __post_init__(self) -> None:
         if not self.path:

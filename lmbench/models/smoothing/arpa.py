@@ -36,7 +36,7 @@ class ArpaModel(BackoffModel):
     The vocabulary is the file's. Documents should be lines, as the file's sentences were.
     """
 
-    file: str = option("", "an ARPA file, packed by gzip or not")
+    file: str = option("", "an ARPA file, packed by gzip or not", kind="path")
     strict: bool = option(
         False, "refuse what is not written as KenLM and SRILM write it, instead of noting it"
     )

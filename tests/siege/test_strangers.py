@@ -1,0 +1,390 @@
+"""Files from strangers: what docs/how-to/safety.md says of them, sentence by sentence."""
+
+import bz2
+import gzip
+import http.server
+import os
+import shutil
+import socketserver
+import sys
+import threading
+import zipfile
+
+import msgspec
+import numpy as np
+import pytest
+from paths import GOLDEN
+from readers import ARPA, joined, parts, saved
+
+import lmbench as lb
+from lmbench.bench.runner import measure_suite
+from lmbench.bench.strangers import is_own, write_suite
+from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
+from lmbench.bench.suite_file import load_suite, to_toml
+from lmbench.cli import main
+from lmbench.corpora.descriptions import _unpack, describe, fetch
+from lmbench.corpora.download import download
+from lmbench.errors import InputError
+from lmbench.storage import unpacking
+from lmbench.storage.files import read_text, write_whole
+from lmbench.storage.mapped import open_arrays, write_arrays
+from lmbench.storage.names import name_fault
+
+EVIL = "open('ran', 'w').close()\nimport lmbench as lb\nfrom lmbench.models.uniform import Uniform\n\n\nclass X(Uniform):\n    pass\n"
+TEXT = "the ferry waits for the tide and the tide for nobody\n" * 40
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder of the user's with code in it, and beside it one of a stranger's, with a suite."""
+    for name in ("mine", "theirs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text.txt").write_text(TEXT + name)
+    (tmp_path / "mine" / "evilmod.py").write_text(EVIL)
+    monkeypatch.chdir(tmp_path / "mine")
+    monkeypatch.setattr(sys, "path", [*sys.path, os.getcwd()])
+    yield tmp_path
+    sys.modules.pop("evilmod", None)
+
+
+def suite(model="unigram", options="", corpora="'text.txt'", more=""):
+    head = f"name = 's'\ncorpora = [{corpora}]\nzipf_orders = []\n{more}\n"
+    return head + f"[[models]]\nmodel = '{model}'\nlabel = 'm'\n{options}\n"
+
+
+def refused(*argv):
+    """What a command says that is refused."""
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("click.echo", lambda text="", **_: said.append(str(text)))
+        assert main(list(map(str, argv))) == 2
+    assert len(said) == 1
+    assert len(said[0]) < 400
+    return said[0]
+
+
+# Code ----------------------------------------------------------------------------------------------------
+
+
+def evil_model(folder):
+    """A saved model that names a class of the current folder, its checksums right."""
+    from lmbench.scoring.scorer import Scorer
+    from lmbench.storage.mapped import MappedArray
+
+    path = folder / "model"
+    corpus = lb.Corpus.of(str(folder / "text.txt"))
+    Scorer.fit(lb.make_model("uniform"), corpus).save(path)
+    facts, arrays = open_arrays(path)
+    assert all(isinstance(array, MappedArray) for array in arrays.values())
+    write_arrays(path, {k: v.all() for k, v in arrays.items()}, {**facts, "model": "evilmod:X"})
+    return path
+
+
+def test_a_saved_model_runs_no_code_unasked(here):
+    path = evil_model(here / "theirs")
+    for command in (
+        ("score", "--load", path, "--test", "text.txt"),
+        ("next", "--load", path),
+        ("generate", "--load", path),
+        ("rank", "--load", path, "text.txt"),
+    ):
+        said = refused(*command)
+        assert "'evilmod:X' is code of" in said
+        assert "mine/evilmod.py" in said
+        assert "--trust-code" in said
+    assert not os.path.exists("ran")
+    with pytest.raises(InputError, match="trust_code=True"):
+        lb.load_model(path)
+    assert not os.path.exists("ran")
+    assert lb.load_model(path, trust_code=True).model.name == "evilmod:X"
+    assert os.path.exists("ran")
+    assert lb.load_model(path).model.name == "evilmod:X"  # it is imported: nothing new runs
+    del sys.modules["evilmod"]
+    assert main(["next", "--load", str(path), "--trust-code", "--top", "1"]) == 0
+
+
+def test_a_mixture_of_a_class_runs_no_code_unasked(here, tmp_path):
+    data = saved("count")["mixture"]
+    header, body = parts(data)
+    assert b"witten-bell" in data
+    (tmp_path / "m").write_bytes(data)
+    facts, arrays = open_arrays(tmp_path / "m")
+    arrays = {k: v.all() for k, v in arrays.items()}
+    about = msgspec.json.encode({"name": "evilmod:X", "options": {}})
+    arrays["model.0.about"] = np.frombuffer(about, dtype=np.uint8)
+    write_arrays(tmp_path / "m", arrays, facts)
+    with pytest.raises(InputError, match="evilmod"):
+        lb.load_model(tmp_path / "m")
+    assert not os.path.exists("ran")
+    assert joined(header, body)[:8] == data[:8]
+
+
+def test_a_saved_model_does_not_run_what_a_folder_of_weights_brings(here, tmp_path):
+    path = evil_model(here / "theirs")
+    facts, arrays = open_arrays(path)
+    options = {"path": str(tmp_path), "trust_remote_code": True}
+    facts = {**facts, "model": "hugging-face", "options": options}
+    write_arrays(path, {k: v.all() for k, v in arrays.items()}, facts)
+    assert "trust_remote_code=True' runs the code that the model brings" in refused("next", "--load", path)
+
+
+def test_a_suite_from_elsewhere_runs_no_code_unasked(here):
+    path = here / "theirs" / "s.toml"
+    path.write_text(suite("evilmod:X"))
+    assert "mine/evilmod.py; --trust-code" in refused("run", path)
+    path.write_text(suite("hugging-face", "options = {path = '.', trust_remote_code = true}"))
+    assert "--trust-code" in refused("run", path)
+    assert not os.path.exists("ran")
+    path.write_text(suite("evilmod:X"))
+    assert main(["run", str(path), "--trust-code", "--quiet", "--jobs", "1"]) == 0
+    assert os.path.exists("ran")
+    # What lmbench wrote of it is this account's own, as long as it stays as it is and where it is.
+    assert is_own(here / "mine/reports/s/suite.toml")
+    assert load_suite("reports/s/suite.toml").models[0].model == "evilmod:X"
+    shutil.copy("reports/s/suite.toml", here / "theirs" / "copy.toml")
+    assert not is_own(here / "theirs" / "copy.toml")
+
+
+def test_a_suite_of_ones_own_needs_no_word(here):
+    (here / "mine" / "s.toml").write_text(suite("evilmod:X", corpora=f"'{here}/theirs/text.txt'"))
+    assert load_suite("s.toml").models[0].model == "evilmod:X"
+
+
+def test_a_marked_suite_that_is_changed_is_a_strangers(here):
+    path = here / "theirs" / "s.toml"
+    write_suite(path, suite())
+    assert is_own(path)
+    path.write_text(path.read_text().replace("unigram", "bigram"))
+    assert not is_own(path)
+
+
+def test_a_file_of_another_user_is_a_strangers(here, monkeypatch):
+    (here / "mine" / "s.toml").write_text(suite())
+    assert is_own(here / "mine" / "s.toml")
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    monkeypatch.setattr(
+        "pathlib.Path.stat", lambda *_, **__: os.stat_result((0o100644, 0, 0, 1, 77, 0, 9, 0, 0, 0))
+    )
+    assert not is_own(here / "mine" / "s.toml")
+
+
+def test_a_run_folder_runs_no_code_that_its_suite_does_not_name(here):
+    """The model of a row may have been exchanged; the key of its scores is right."""
+    own = Suite("s", [CorpusSpec("t", train="text.txt")], [ModelSpec("uniform", "m")], zipf_orders=())
+    outcome = measure_suite(own, here / "run")
+    evil_model(here / "theirs").rename(here / "run/models/t/m.safetensors")
+    again = measure_suite(own, here / "run")
+    assert again.runs[0].label == "m"
+    with pytest.raises(InputError, match="evilmod"):
+        again.scorer_of(outcome.runs[0])
+    assert not os.path.exists("ran")
+
+
+# Paths ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"corpora": "'/etc/passwd'"},
+        {"corpora": "'../mine/text.txt'"},
+        {"corpora": "'link.txt'"},
+        {"corpora": "'../*/text.txt'"},
+        {"corpora": "'linked'"},
+        {"corpora": "{name = 't', train = 'text.txt', test = '../mine/text.txt'}"},
+        {"corpora": "{name = 't', train = ['text.txt', '/etc/passwd']}"},
+        {"corpora": "{name = '/etc/passwd'}"},
+        {"corpora": "'described.toml'"},
+        {"model": "arpa", "options": "options = {file = '../mine/a.arpa'}"},
+        {"model": "hugging-face", "options": "options = {path = '../mine'}"},
+        {"options": "vocab = '../mine/text.txt'"},
+        {"more": "[[external]]\nfile = '../mine/text.txt'\nlabel = 'e'"},
+    ],
+)
+def test_a_suite_from_elsewhere_stays_in_its_folder(here, written):
+    theirs = here / "theirs"
+    (here / "mine" / "a.arpa").write_text(ARPA)
+    (theirs / "link.txt").symlink_to(here / "mine" / "text.txt")
+    (theirs / "linked").mkdir()
+    (theirs / "linked" / "x.txt").symlink_to(here / "mine" / "text.txt")
+    (theirs / "described.toml").write_text("title = 't'\n[[files]]\nname = 'link.txt'\n")
+    (theirs / "s.toml").write_text(suite(**written))
+    assert "--trust-paths" in refused("run", theirs / "s.toml")
+
+
+def test_its_paths_are_taken_from_its_folder(here):
+    path = here / "theirs" / "s.toml"
+    path.write_text(suite())
+    (spec,) = load_suite(str(path)).corpus_specs()
+    assert spec.train == str(here / "theirs" / "text.txt")
+    (spec,) = load_suite(str(path), trust_paths=True).corpus_specs()
+    assert spec.train == "text.txt"
+
+
+# Names ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        ".",
+        "../x",
+        "/x",
+        "a/b",
+        "a\\b",
+        ".x",
+        "CON",
+        "nul.txt",
+        "COM1",
+        "a.",
+        "a ",
+        " a",
+        "a\nb",
+        "a\u202eb",
+        "é" * 61,
+        "",
+    ],
+)
+def test_a_name_that_is_no_files_is_refused(tmp_path, name):
+    assert name_fault(name)
+    text = CorpusSpec("t", train=str(GOLDEN / "ferry.train.txt"))
+    row = ModelSpec("uniform", "m")
+    named = msgspec.structs.replace(row)
+    named.label = name
+    for bad in (
+        Suite("s", [msgspec.structs.replace(text, name=name)], [row]),
+        Suite("s", [text], [named]),
+        Suite(name, [text], [row]),
+    ):
+        with pytest.raises(InputError, match="name"):
+            measure_suite(bad, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "labels", [("a", "A"), ("\u00e9", "e\u0301"), ("straße", "STRASSE"), ("a", "a@1"), ("a", "A@1")]
+)
+def test_two_rows_of_one_file_are_refused(tmp_path, labels):
+    spec = CorpusSpec("t", train=str(GOLDEN / "ferry.train.txt"))
+    models = [ModelSpec("uniform", label) for label in labels]
+    with pytest.raises(InputError, match="one file"):
+        measure_suite(Suite("s", [spec], models, seeds=(0, 1)), tmp_path)
+    texts = [msgspec.structs.replace(spec, name=name) for name in ("t", "T")]
+    with pytest.raises(InputError, match="one file"):
+        measure_suite(Suite("s", texts, models[:1]), tmp_path)
+
+
+@pytest.mark.parametrize("place", ["scores", "models", "checkpoints", "scores/t", "errors", "figures"])
+def test_nothing_is_written_out_of_the_run_through_a_link(tmp_path, place):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "run" / place).parent.mkdir(parents=True)
+    (tmp_path / "run" / place).symlink_to(tmp_path / "outside")
+    own = Suite("s", [CorpusSpec("t", train=str(GOLDEN / "ferry.train.txt"))], [ModelSpec("uniform", "m")])
+    with pytest.raises(InputError, match="leads out"):
+        measure_suite(own, tmp_path / "run")
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_file_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "out").symlink_to(tmp_path / "precious")
+    write_whole(tmp_path / "out", "new")
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert not (tmp_path / "out").is_symlink()
+
+
+# Packed files and downloads ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_what_unpacks_out_of_proportion_is_refused(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    (tmp_path / "bomb").write_bytes(pack(b"a" * (8 << 20)))
+    with pytest.raises(InputError, match="times its size"):
+        read_text(tmp_path / "bomb")
+    with unpacking.unpacked(tmp_path / "bomb") as stream, pytest.raises(InputError, match="times its size"):
+        list(iter(lambda: stream.read(1 << 16), b""))
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 8 << 20)
+    assert len(read_text(tmp_path / "bomb")) == 8 << 20
+
+
+def test_an_archive_out_of_proportion_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "z.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.txt", b"a" * (8 << 20))
+    (tmp_path / "d.toml").write_text("title = 't'\n[[files]]\nname = 't.txt'\n")
+    with pytest.raises(InputError, match="times its size"):
+        _unpack((tmp_path / "z.zip").read_bytes(), "z.zip", describe(str(tmp_path / "d.toml")).files)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("name", ["../x.txt", "/etc/x", "a/../../x", "a//b", ".hidden", "a/."])
+def test_a_description_names_files_of_its_folders_alone(tmp_path, name):
+    (tmp_path / "d.toml").write_text(f"title = 't'\n[[files]]\nname = '{name}'\n")
+    with pytest.raises(InputError, match="no file's name"):
+        describe(str(tmp_path / "d.toml"))
+
+
+@pytest.mark.parametrize(
+    ("url", "sums", "said"),
+    [
+        ("http://example.org/x", {"sha256": "0"}, "no https address"),
+        ("file:///etc/passwd", {"sha256": "0"}, "no https address"),
+        ("ftp://example.org/x", {"sha256": "0"}, "no https address"),
+        ("", {"sha256": "0"}, "no https address"),
+        ("https://[::1", {"sha256": "0"}, "no https address"),
+    ],
+)
+def test_only_https_is_fetched(tmp_path, url, sums, said):
+    with pytest.raises(InputError, match=said):
+        download(url, tmp_path / "x", sums)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_what_can_be_checked_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = "title = 't'\n[[files]]\nname = 't.txt'\nurl = 'https://example.org/t.txt'\n"
+    (tmp_path / "d.toml").write_text(lines)
+    with pytest.raises(InputError, match="no checksum"):
+        fetch(str(tmp_path / "d.toml"))
+
+
+def test_a_redirection_leads_to_https_alone(tmp_path):
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", "http://example.org/x")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    with pytest.raises(InputError, match=r"'http://example\.org/x' is no https address"):
+        download(f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", {"sha256": "0"})
+    server.server_close()
+
+
+def test_a_download_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "x.part").symlink_to(tmp_path / "precious")
+    with socketserver.TCPServer(("127.0.0.1", 0), _answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(InputError):
+            download(f"http://127.0.0.1:{server.server_address[1]}/x", tmp_path / "x", {"sha256": "0"})
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+class _answer(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(4096)
+        self.request.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+
+def test_a_suite_reads_as_it_was_written(here):
+    own = Suite("s", [CorpusSpec("t", train="a\tb\x01\x7f\u2028\\.txt")], [ModelSpec("uniform", "m")])
+    write_suite(here / "mine" / "s.toml", to_toml(own))
+    assert load_suite("s.toml") == own
