@@ -98,7 +98,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
         parts=parts_of(cell, folder),
         unranked_reason=reason,
         verified=claim,
-        samples=list(_samples(scorer, suite, cell.seed)),
+        samples=list(_samples(scorer, suite, cell.seed)) if model.traits.distributions else [],
     )
     scorer.save(cell.model_file(folder))
     save_run(run, cell.scores_file(folder), cell.key(corpus, suite))

@@ -156,6 +156,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "A causal model in a folder that the transformers library reads, scored on the same text.",
     ),
+    "server": (
+        "lmbench.models.outside.server:Server",
+        {},
+        "A model behind an OpenAI-compatible server, scored on the same text by the tokens' probabilities.",
+    ),
     "mlp": (
         "lmbench.models.neural.window:WindowPerceptron",
         {},

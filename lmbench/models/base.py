@@ -35,6 +35,7 @@ class Traits:
     adaptive: ``log_probs`` learns from the text that it has scored, which every signature declares.
     learns_from: so many of the first training tokens are all that a fit learns from; None: all of them; 0: it needs none.
     normalised: false where the scores are no probabilities, so that the model has no place in a ranking.
+    distributions: false where a model says how probable the tokens of a text are and not what else may come; it has no rank either.
     precision: how far Σ p may be from 1, and two ways to the same probability from each other.
     components: the labels of the models that this one combines, which are fitted before it.
     sources: the files that the options name, on whose contents the model depends.
@@ -45,6 +46,7 @@ class Traits:
     adaptive: bool = False
     learns_from: int | None = None
     normalised: bool = True
+    distributions: bool = True
     precision: float = 1e-12
     components: tuple[str, ...] = ()
     sources: tuple[Path, ...] = ()
@@ -125,6 +127,13 @@ class LanguageModel(ABC):
             row[candidate] = self._log_probs(Tokens(ids, tokens.starts, tokens.bos))[-1]
         return row
 
+    def _likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether each of the tokens at some places is the likeliest there."""
+        starts = tokens.starts[np.searchsorted(tokens.starts, places, side="right") - 1]
+        before = [tokens.ids[a:b] for a, b in zip(starts.tolist(), places.tolist(), strict=True)]
+        best: np.ndarray = self.next_log_probs(before, tokens.bos).argmax(axis=1) == tokens.ids[places]
+        return best
+
     @property
     def scores_candidates(self) -> bool:
         """Whether ``next_log_probs`` reads the text before once for every symbol of the vocabulary.
@@ -160,6 +169,10 @@ class LanguageModel(ABC):
         Called before ``fit``. Raises InputError where the options do not suit the vocabulary.
         """
         return corpus_vocab
+
+    def vocabulary_of(self, tokens: Sequence[str], reserved: int) -> Vocab:
+        """A saved model's vocabulary, of which the first ``reserved`` tokens stand for no text."""
+        return Vocab.from_list(tokens, reserved)
 
     # What callers use -------------------------------------------------------------------------------
 
@@ -221,6 +234,11 @@ class LanguageModel(ABC):
         if len(tokens) == 0:
             return np.zeros(0)
         return self._at_most_one(self._log_probs(tokens))
+
+    def likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether each of the tokens at some places is the likeliest there. Raises InputError as ``log_probs`` does."""
+        self._check(tokens)
+        return self._likeliest(tokens, places)
 
     def distributions(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
         """(T, V) float64, nats: row t is the distribution that entry t of ``log_probs`` is taken from.

@@ -9,7 +9,6 @@ import numpy as np
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def continuation(scorer: Scorer, context: str, text: str) -> Continuation:
     asked = np.arange(first_after(scores, cut), len(scores))
     if not len(asked):
         return Continuation(0.0, 0, 0, True)
-    greedy = _likeliest(scorer, whole.tokens, asked) & ~scores.oov[asked]
+    greedy = scorer.model.likeliest(whole.tokens, asked) & ~scores.oov[asked]
     chars = whole.canonical.chars - cut
     return Continuation(float(scores.nats[asked].sum()), len(asked), chars, bool(greedy.all()))
 
@@ -72,14 +71,6 @@ def first_after(scores: Scores, cut: int) -> int:
 def as_read(scorer: Scorer, raw: str) -> CanonicalText:
     """A text normalised as the model's training text was; a line that goes on is not ended."""
     return scorer.read(raw, ended=False)
-
-
-def _likeliest(scorer: Scorer, tokens: Tokens, asked: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether each of the tokens at some places is the likeliest there."""
-    starts = tokens.starts[np.searchsorted(tokens.starts, asked, side="right") - 1]
-    before = [tokens.ids[a:b] for a, b in zip(starts.tolist(), asked.tolist(), strict=True)]
-    best: np.ndarray = scorer.model.next_log_probs(before, tokens.bos).argmax(axis=1) == tokens.ids[asked]
-    return best
 
 
 def _shared(one: str, other: str) -> int:

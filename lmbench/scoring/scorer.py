@@ -274,7 +274,7 @@ class Scorer:
             return cls(
                 model,
                 model.own_unit or unit_restored(header.unit, learnt),
-                Vocab.from_list(words, header.reserved),
+                model.vocabulary_of(words, header.reserved),
                 header.normalise,
                 header.documents,
                 types,

@@ -145,5 +145,7 @@ def certify(scorer: Scorer, corpus: Corpus, scores: Scores | None = None) -> str
             f"the text is scored as its tokenizer reads it, {read.canonical.chars:,} characters in place of "
             f"{text.chars:,}, which is another text"
         )
+    if not scorer.model.traits.distributions:
+        return "distributions are not to be had, so that nobody can see whether its probabilities sum to 1"
     broken = broken_laws(scorer.model, read.tokens, scored=None if scores is None else scores.log_probs)
     return "; ".join(broken.values()) or None

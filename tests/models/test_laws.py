@@ -41,7 +41,8 @@ def fitted(name, ferry, unit="char"):
     return Scorer.fit(model, ferry, unit, components=parts)
 
 
-KINDS = sorted(set(MODELS) - PRESETS - {"hugging-face"})  # that one: its own tests
+OUTSIDE = {"hugging-face", "server"}  # their own tests ask the laws
+KINDS = sorted(set(MODELS) - PRESETS - OUTSIDE)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -254,6 +255,7 @@ def test_wrong_numbers_are_refused_and_rounding_is_not():
 def test_registered_names_make_subclasses_with_options():
     for name in MODELS:
         needed = {"arpa": {"file": "x"}, "mixture": {"of": "a,b"}, "hugging-face": {"path": "x"}}
+        needed["server"] = {"url": "http://127.0.0.1:9/v1"}
         model = make_model(name, **needed.get(name, {}))
         assert isinstance(model, LanguageModel)
         assert model.name == name
