@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmbench.comparing.pairs import compare  # noqa: F401
     from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
     from lmbench.corpora.given import Documents  # noqa: F401
+    from lmbench.counts.files import read_counts  # noqa: F401
     from lmbench.errors import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
@@ -56,6 +57,7 @@ _PUBLIC = {
     "make_model": "models",
     "paired": "comparing.error_bars",
     "random_batches": "text.batches",
+    "read_counts": "counts.files",
     "run_suite": "bench.run",
     "sequential_batches": "text.batches",
 }

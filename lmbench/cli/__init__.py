@@ -21,6 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # torch's threads wait for each other awake at first: on a busy machine, long waits double the time of a training.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
+from lmbench.cli.counting import counts
 from lmbench.cli.finished import diff, export
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.models import fit, generate, models, score
@@ -97,6 +98,7 @@ for command in (
     power,
     score,
     fit,
+    counts,
     prune,
     rank,
     next_tokens,

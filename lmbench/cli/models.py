@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,17 +39,25 @@ def _fit(
     seed: int,
     quiet: bool,
     lexicon: Lexicon,
+    counts: Sequence[str] = (),
     checkpoint: Path | None = None,
 ) -> tuple[Scorer, float]:
     """Fits a model, and before it the models that it combines (by their names, with their defaults).
 
-    checkpoint: a file from which a long fit that was killed goes on.
+    counts: files of counts, in place of the corpus's training text. checkpoint: a file from which a long fit that was killed goes on.
     """
     from lmbench.cli.progress import fit_monitor
     from lmbench.models import make_model
-    from lmbench.scoring.evaluation import timed_fit
+    from lmbench.scoring.evaluation import timed_counts, timed_fit
 
     model = make_model(name, **key_values(options))
+    if counts:
+        from lmbench.counts.files import read_counts
+
+        fitted = timed_counts(model, read_counts(counts), corpus, lexicon)
+        for note in model.notes:
+            click.echo(f"{name}: {note}", err=True)
+        return fitted
     parts = [_fit(label, (), corpus, unit, seed, quiet, lexicon)[0] for label in model.traits.components]
     with fit_monitor(name, quiet) as monitor:
         monitor.checkpoint = checkpoint
@@ -85,6 +94,7 @@ def _corpus(
     documents: str | None,
     field: str | None,
     scored: bool = False,
+    counts: Sequence[str] = (),
 ) -> Corpus:
     """The corpus that the command line describes; the text to score alone, for a model that learns from none.
 
@@ -97,25 +107,29 @@ def _corpus(
     from lmbench.models import make_model
     from lmbench.text.canonical import CanonicalText
 
-    if train or make_model(name, **key_values(options)).traits.learns_from != 0:
+    if counts and (train or unit != "word"):
+        raise InputError("--counts are of words, in place of the training text: --unit word, without --train")
+    documents = documents or ("line" if counts else None)
+    learns = make_model(name, **key_values(options)).traits.learns_from != 0
+    if train or (learns and not counts):
         corpus = corpus_of(train, valid, test, normalise, documents, field)
         if scored and test is None and corpus.test is None:
             corpus = text_of(train, normalise, documents, field, valid=valid)
             click.echo(f"no --test given: {corpus.info['division']}", err=True)
         return _held_out(name, options, _words(corpus, unit, normalise))
     modes = normalise or "none", documents or "stream"
-    text = None if test is None else canonical(test, *modes, field)
+    held_out, tested = (None if at is None else canonical(at, *modes, field) for at in (valid, test))
     nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
-    return _words(Corpus(Path(test or "text").stem, nothing, None, text, *modes), unit, normalise)
+    corpus = _words(Corpus(Path(test or "text").stem, nothing, held_out, tested, *modes), unit, normalise)
+    # Whatever text such a model will be asked of: blanks divide words in files of counts.
+    return replace(corpus, normalise="sentences") if counts and normalise is None else corpus
 
 
 def _words(corpus: Corpus, unit: str, normalise: str | None) -> Corpus:
     """The corpus as a model by word reads it, and what there is to say of that. normalise: what the user asked for."""
-    from lmbench.corpora.words import lines_of_words, remarks
+    from lmbench.corpora.words import read_as_words
 
-    if unit != "word":
-        return corpus
-    read, notes = lines_of_words(corpus) if normalise is None else (corpus, remarks(corpus))
+    read, notes = read_as_words(corpus, unit, normalise)
     for note in notes:
         click.echo(note, err=True)
     return read
@@ -154,6 +168,7 @@ def score(
     name: str | None,
     options: tuple[str, ...],
     train: tuple[str, ...],
+    counts: tuple[str, ...],
     valid: str | None,
     unit: str,
     unk: str,
@@ -192,8 +207,8 @@ def score(
     if given is not None and test is None:
         raise InputError("--given needs --test FILE: the continuations, a line each (-: standard input)")
     if saved is not None:
-        if name or train or vocab:
-            raise InputError("--load brings its own model; leave --model, --train and --vocab out")
+        if name or train or counts or vocab:
+            raise InputError("--load brings its own model; leave --model, --train, --counts and --vocab out")
         if test is None:
             raise InputError("--test is missing; give the text to score")
         scorer, fit_seconds = loaded(saved, unk), None
@@ -209,12 +224,12 @@ def score(
         documents = "line" if each == "line" and documents is None else documents
         held = None if apart else test
         corpus = _corpus(
-            _need(name), options, train, valid, held, unit, normalise, documents, field, not apart
+            _need(name), options, train, valid, held, unit, normalise, documents, field, not apart, counts
         )
         if not apart:
             corpus.text("test")
         scorer, fit_seconds = _fit(
-            _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab)
+            _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab), counts
         )
     if given is not None:
         return score_given(scorer, given, test or "", field, as_json)
@@ -278,6 +293,7 @@ def fit(
     name: str | None,
     options: tuple[str, ...],
     train: tuple[str, ...],
+    counts: tuple[str, ...],
     valid: str | None,
     unit: str,
     unk: str,
@@ -294,10 +310,12 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     check_place(place)
-    corpus = _corpus(_need(name), options, train, valid, None, unit, normalise, documents, field)
+    corpus = _corpus(
+        _need(name), options, train, valid, None, unit, normalise, documents, field, False, counts
+    )
     checkpoint = Path(f"{place}.checkpoint")
     scorer, seconds = _fit(
-        _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab), checkpoint
+        _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab), counts, checkpoint
     )
     scorer.save(place)
     checkpoint.unlink(missing_ok=True)

@@ -60,8 +60,11 @@ lexicon_options = (
         help="The vocabulary, a token a line, in place of the training text's.",
     ),
 )
+normalise_option = click.option(
+    "--normalise", type=click.Choice(list(NORMALISERS)), help="Default: none; a corpus's own."
+)
 text_options = (
-    click.option("--normalise", type=click.Choice(list(NORMALISERS)), help="Default: none; a corpus's own."),
+    normalise_option,
     click.option("--documents", type=click.Choice(DOCUMENTS), help="Default: stream; a corpus's own."),
     field_option,
 )
@@ -73,6 +76,12 @@ model_options = (
         metavar="FILE|CORPUS",
         multiple=True,
         help="A file, a directory, a glob pattern or a corpus; may be given again: all of them.",
+    ),
+    click.option(
+        "--counts",
+        metavar="FILE",
+        multiple=True,
+        help="In place of --train: counts of n-grams of words, a file or a folder; may be given again.",
     ),
     click.option("--valid", metavar="FILE", help="Held-out text for the model's settings."),
     unit_option,
@@ -163,3 +172,14 @@ def key_values(pairs: Sequence[str]) -> dict[str, str]:
             raise InputError(f"-o {pair} is not KEY=VALUE, for instance -o order=3")
         options[key] = value
     return options
+
+
+def orders_of(text: str) -> list[int]:
+    """The orders of n-grams that ``--orders 1,2,3`` asks for, ascending. Raises InputError where it is no such list."""
+    try:
+        wanted = sorted({int(k) for k in text.split(",")})
+    except ValueError:
+        wanted = []
+    if not wanted or wanted[0] < 1:
+        raise InputError(f"--orders {text} is not a list of whole numbers from 1 up, such as 1,2,3")
+    return wanted

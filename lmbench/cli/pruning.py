@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
+from lmbench.cli.options import json_option
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place
 
@@ -21,7 +24,8 @@ from lmbench.storage.files import check_place
     "--save", "place", required=True, metavar="FILE.arpa", help="The file to write; .arpa or .arpa.gz."
 )
 @click.option("--strict", is_flag=True, help="Refuses what is not written as KenLM and SRILM write it.")
-def prune(source: str, entropy: float, place: str, strict: bool) -> None:
+@json_option
+def prune(source: str, entropy: float, place: str, strict: bool, as_json: bool) -> None:
     """Drops the n-grams of an ARPA file that are hardly missed, by relative entropy."""
     from lmbench.models.smoothing.arpa import prune_arpa
 
@@ -32,6 +36,15 @@ def prune(source: str, entropy: float, place: str, strict: bool) -> None:
     for note in model.notes:
         click.echo(note, err=True)
     kept = model.table.sizes[1:]
+    if as_json:
+        facts = {
+            "file": place,
+            "ngrams_before": before,
+            "ngrams": sum(kept),
+            "by_order": kept,
+            "notes": model.notes,
+        }
+        return click.echo(json.dumps(facts, ensure_ascii=False))
     click.echo(
         f"{place}: kept {sum(kept):,} of {before:,} n-grams"
         f" ({', '.join(f'{size:,} of order {k}' for k, size in enumerate(kept, 1))})"

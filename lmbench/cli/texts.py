@@ -7,8 +7,15 @@ from typing import Any
 
 import click
 
-from lmbench.cli.options import UnitType, field_option, json_option, text_of, text_options, with_options
-from lmbench.errors import InputError
+from lmbench.cli.options import (
+    UnitType,
+    field_option,
+    json_option,
+    orders_of,
+    text_of,
+    text_options,
+    with_options,
+)
 from lmbench.storage.files import write_whole
 
 
@@ -33,12 +40,7 @@ def zipf(
     from lmbench.cli.tables import print_table
     from lmbench.zipf.table import zipf_rows
 
-    try:
-        wanted = sorted({int(k) for k in orders.split(",")})
-    except ValueError:
-        wanted = []
-    if not wanted or wanted[0] < 1:
-        raise InputError(f"--orders {orders} is not a list of whole numbers from 1 up, such as 1,2,3")
+    wanted = orders_of(orders)
     corpus = text_of(places, normalise, documents, field, divided=False)
     rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
     if plot is not None:

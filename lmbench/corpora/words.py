@@ -32,6 +32,13 @@ def lines_of_words(corpus: Corpus) -> tuple[Corpus, list[str]]:
     return read, notes
 
 
+def read_as_words(corpus: Corpus, unit: str, normalise: str | None) -> tuple[Corpus, list[str]]:
+    """The corpus as a model by ``unit`` reads it, and what there is to say of that. normalise: what the user asked for, or None."""
+    if unit != "word":
+        return corpus, []
+    return lines_of_words(corpus) if normalise is None else (corpus, remarks(corpus))
+
+
 def remedy_of(present: Sequence[Oddity]) -> str:
     """The normaliser under which the oddities of a text, those that have one, are none; empty where there are none."""
     return max((oddity.remedy for oddity in present), key=["", *TIDIED].index, default="")

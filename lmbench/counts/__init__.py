@@ -1,4 +1,4 @@
-"""How often n-grams occur, as a value.
+"""How often n-grams occur, as a value and as files.
 
 In: ``Tokens``. Out: ``Counts``: those in memory are a trie laid flat, and two texts' merge into the counts of both; those in files
 are made by tasks, here, in processes or on a cluster, and are estimated in the same way. ``unpadded`` answers what is asked of a text's n-grams beside models.

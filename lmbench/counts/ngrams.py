@@ -45,6 +45,7 @@ class NgramCounts(NgramTrie, Counts):
     counts: for each order, (N_k,) int32 (int64 for texts of more than 2^31 tokens); counts[0] is the number of tokens;
     words that never occur have count 0.
     suffixes: for each order k, (N_k,) int32: the rank, in order k-1, of each n-gram without its first word (order 0: 0).
+    left: for each order below the highest what ``left_types`` says, where the counts do not tell: rare n-grams were left out.
     """
 
     vocab_size: int
@@ -52,6 +53,7 @@ class NgramCounts(NgramTrie, Counts):
     begins: tuple[np.ndarray, ...]
     counts: tuple[np.ndarray, ...]
     suffixes: tuple[np.ndarray, ...]
+    left: tuple[np.ndarray, ...] = ()
     index: dict[int, TwoPlaces] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def context_counts(self, k: int) -> np.ndarray:
@@ -66,6 +68,8 @@ class NgramCounts(NgramTrie, Counts):
 
         Each occurrence without a left neighbour, at the virtual beginning of a document, counts as one more.
         """
+        if self.left:
+            return self.left[k]
         types = self.counts[k].copy()
         counts, suffixes = self.counts[k + 1], self.suffixes[k + 1]
         for begin in range(0, len(counts), BLOCK):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option as option
@@ -197,17 +198,11 @@ class LanguageModel(ABC):
         array([0.556, 0.796])
         """
         train = Tokens.of(train)
-        held_out = None if valid is None else Tokens.of(valid)
         if len(train) == 0 and self.traits.learns_from != 0:
             raise InputError("the training text has no tokens; give more text")
         self.vocab_size = int(train.ids.max()) + 1 if vocab_size is None else vocab_size
         self._check(train)
-        if held_out is not None and len(held_out):
-            self._check(held_out)
-        elif self.traits.held_out == "needed":
-            raise InputError(
-                f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
-            )
+        held_out = self._held_out(valid)
         if len(components) != len(self.traits.components):
             raise InputError(
                 f"{self.name} needs its components fitted first: {', '.join(self.traits.components)}"
@@ -222,6 +217,28 @@ class LanguageModel(ABC):
                 "the fit draws random numbers, but the class does not say so: give it traits with seeded=True"
             )
         return self
+
+    def fit_counts(
+        self,
+        counts: Callable[[int], NgramCounts],
+        valid: Tokens | Sequence[int] | np.ndarray | None = None,
+    ) -> Self:
+        """Learns from the counts of a training text what it would learn from the text; returns self.
+
+        counts: given an order, those of the n-grams up to it. Raises InputError where a model needs more than counts.
+        """
+        raise InputError(f"{self.name} learns from a text, not from counts; give --train, or a count model")
+
+    def _held_out(self, valid: Tokens | Sequence[int] | np.ndarray | None) -> Tokens | None:
+        """The held-out text. Raises InputError where there has to be one and is none."""
+        held_out = None if valid is None else Tokens.of(valid)
+        if held_out is not None and len(held_out):
+            self._check(held_out)
+        elif self.traits.held_out == "needed":
+            raise InputError(
+                f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
+            )
+        return held_out
 
     def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
         """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.

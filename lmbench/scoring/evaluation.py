@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lmbench.corpora.corpus import Corpus
+from lmbench.counts.files import WordCounts
 from lmbench.models import LanguageModel, Monitor
 from lmbench.scoring.run import Epoch, Facts, Run, Signature, Verified
 from lmbench.scoring.scorer import EVERY_TOKEN, Scorer
@@ -85,6 +86,14 @@ def timed_fit(
     return scorer, max(time.perf_counter() - began, model.costs.get("training_seconds", 0.0))
 
 
+def timed_counts(
+    model: LanguageModel, counts: WordCounts, corpus: Corpus, lexicon: Lexicon = EVERY_TOKEN
+) -> tuple[Scorer, float]:
+    """Trains a model on counts; the seconds that it took. Raises InputError as ``Scorer.of_counts`` does."""
+    began = time.perf_counter()
+    return Scorer.of_counts(model, counts, corpus, lexicon), time.perf_counter() - began
+
+
 def fit_run(
     model: LanguageModel,
     corpus: Corpus,
@@ -111,10 +120,15 @@ def evaluate(
     components: Sequence[Scorer] = (),
     unk: str = "",
     vocab: str = "",
+    counts: WordCounts | None = None,
 ) -> Run:
     """Trains a model on a corpus and scores its held-out text: ``run.scores.bits_per_char`` and the rest.
 
     unit: char, word or byte. unk: the token of the text that is the unknown one; vocab: a file that is the vocabulary, a token a
-    line (see ``Lexicon``). Raises InputError where the model does not suit the corpus.
+    line (see ``Lexicon``). counts: of n-grams of words (``read_counts``), learnt from in place of the training text. Raises InputError where the model does not suit the corpus.
     """
-    return fit_run(model, corpus, unit, label, seed, None, components, Lexicon(unk, vocab))[1]
+    lexicon = Lexicon(unk, vocab)
+    if counts is not None:
+        scorer, seconds = timed_counts(model, counts, corpus, lexicon)
+        return score_run(scorer, corpus, label or model.name, seed, seconds)
+    return fit_run(model, corpus, unit, label, seed, None, components, lexicon)[1]

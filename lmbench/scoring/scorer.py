@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 
 from lmbench.corpora.corpus import Corpus
+from lmbench.counts.files import WordCounts
+from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
 from lmbench.models.trust import Trust, trusting
@@ -21,8 +23,8 @@ from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, Tokens, encode, occurrences
-from lmbench.text.units import Unit, unit_restored
-from lmbench.text.vocab import Lexicon, Vocab
+from lmbench.text.units import Unit, unit_named, unit_restored
+from lmbench.text.vocab import UNK, Lexicon, Vocab
 
 EVERY_TOKEN = Lexicon()  # those of the training text
 
@@ -65,11 +67,7 @@ class Scorer:
         not suit the text.
         """
         types = corpus.vocab(unit) if corpus.train.text or model.traits.learns_from != 0 else Vocab()
-        vocab = model.vocabulary(lexicon.of(types, unit))
-        if lexicon.unk and vocab[lexicon.unk] != 0:
-            raise InputError(
-                f"unk={lexicon.unk} is a word like others in the vocabulary of {model.name}; leave it out"
-            )
+        vocab = _vocabulary(model, types, unit, lexicon)
         cut = model.own_unit or corpus.unit(unit)
         own = vocab is not types
         learns = model.traits.learns_from != 0  # else its training text need not even suit it
@@ -97,6 +95,41 @@ class Scorer:
             model.notes += lexicon.notes(len(vocab), len(train), stands, unknown)
         names = corpus.normalise, corpus.documents
         return cls(model, cut, vocab, *names, seen.tokens[1:], about, lexicon.unk, share)
+
+    @classmethod
+    def of_counts(
+        cls, model: LanguageModel, counts: WordCounts, corpus: Corpus, lexicon: Lexicon = EVERY_TOKEN
+    ) -> Self:
+        """Trains a count model on counts of n-grams of words, as ``fit`` does on the text that they are of.
+
+        corpus: for its held-out text, and for how texts are read; its training text may be empty. The word ``<unk>`` of the counts is the
+        unknown one. Raises InputError where the model needs more than counts.
+        """
+        types = counts.vocab()
+        if UNK in counts.words and not lexicon.unk:
+            lexicon = Lexicon(UNK, lexicon.file)
+        vocab = _vocabulary(model, types, "word", lexicon)
+        cut = unit_named("word")
+        valid = None if corpus.valid is None else encode(corpus.valid, cut, vocab).tokens
+        said: list[str] = []
+
+        def ngrams(order: int) -> NgramCounts:
+            found, notes = counts.ngrams(vocab, order)
+            unknown, tokens = int(found.counts[1][0]), int(found.counts[0][0])
+            said.extend([*notes, *(lexicon.notes(len(vocab), tokens, stands, unknown) if lexicon else ())])
+            return found
+
+        stands = counts.number(lexicon.unk)
+        model.fit_counts(ngrams, valid)
+        model.notes += said
+        unknown = sum(
+            counts.number(word) for word in {*types.tokens[1:], UNK, lexicon.unk} if not vocab[word]
+        )
+        about = {"corpus": corpus.name, "sha256": corpus.sha256, "train": counts.digest}
+        about |= {"valid": "" if corpus.valid is None else corpus.valid.fingerprint}
+        names = corpus.normalise, corpus.documents
+        share = (1 + stands) / (2 + unknown)
+        return cls(model, cut, vocab, *names, types.tokens[1:], about, lexicon.unk, share)
 
     @cached_property
     def speller(self) -> Speller:
@@ -295,6 +328,16 @@ class Scorer:
         nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
         corpus = Corpus(Path(path).stem, nothing, None, None, "sentences", "line")
         return cls.fit(make_model("arpa", file=str(path)), corpus, "word")
+
+
+def _vocabulary(model: LanguageModel, types: Vocab, unit: str, lexicon: Lexicon) -> Vocab:
+    """The vocabulary that a model works with. Raises InputError where the unknown word is one of its own."""
+    vocab = model.vocabulary(lexicon.of(types, unit))
+    if lexicon.unk and vocab[lexicon.unk] != 0:
+        raise InputError(
+            f"unk={lexicon.unk} is a word like others in the vocabulary of {model.name}; leave it out"
+        )
+    return vocab
 
 
 class _Header(msgspec.Struct):

@@ -7,13 +7,14 @@ keeps of its context's probability and what the context gives away to the shorte
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from lmbench.counts.blocks import Block, Counts, Smooth, Statistic
-from lmbench.counts.ngrams import count_ngrams
+from lmbench.counts.ngrams import NgramCounts, count_ngrams
 from lmbench.counts.sharded import count_shards, temporary_shards
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, learned
@@ -137,7 +138,7 @@ class CountModel(BackoffModel):
 
     @abstractmethod
     def _estimate(self, counts: Counts, train: Tokens, valid: Tokens | None) -> Backoff:
-        """The n-grams with probabilities and backoff weights; counts: those of the training text.
+        """The n-grams with probabilities and backoff weights; counts: those of the training text, which is empty where counts were given.
 
         What it hands on to ``counts`` is called in other processes too: give methods, not functions made on the spot.
         """
@@ -149,6 +150,18 @@ class CountModel(BackoffModel):
         unigrams = np.bincount(train.ids, minlength=self.vocab_size)
         with temporary_shards(train) as shards:
             self._learn(count_shards(shards, self.order, unigrams, left_of(limit)), train, valid)
+
+    def fit_counts(
+        self,
+        counts: Callable[[int], NgramCounts],
+        valid: Tokens | Sequence[int] | np.ndarray | None = None,
+    ) -> Self:
+        ngrams = counts(self.order)
+        self.vocab_size = ngrams.vocab_size
+        held_out = self._held_out(valid)
+        self.notes, self.history, self.costs = [], [], {}
+        self._learn(ngrams, Tokens.of(()), held_out)
+        return self
 
     def _learn(self, counts: Counts, train: Tokens, valid: Tokens | None) -> None:
         self.table = self._estimate(counts, train, valid)

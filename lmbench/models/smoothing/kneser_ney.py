@@ -150,6 +150,8 @@ class KneserNey(CountModel):
         if not isinstance(self.discounts, str):
             triples = np.reshape(self.discounts, (-1, 3)).tolist()
             return [np.array([0.0, *d]) for d in triples * (self.order // len(triples))]
+        if self.kenlm_counts and not len(train):
+            raise InputError("option kenlm_counts needs the text itself, not its counts; leave it out")
         discounts = []
         for k in range(1, self.order + 1):
             n = counts.tally(k, 5, left=True)
