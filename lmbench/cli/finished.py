@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lmbench.cli.options import json_option
 from lmbench.errors import InputError, unknown
+from lmbench.report.grid import METRICS, Errors
 from lmbench.storage.files import write_whole
+
+if TYPE_CHECKING:
+    from lmbench.results.schema import Results
+
+FORMATS = ("latex", "markdown", "typst")
 
 
 @click.command()
 @click.argument("folder", metavar="RUN_DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
+    "--format", "form", type=click.Choice([*FORMATS, "csv", "pdf"]), default="markdown", show_default=True
 )
 @click.option("--corpus", "chosen", multiple=True, metavar="NAME", help="Only these corpora.")
 @click.option(
-    "--columns", metavar="NAME,NAME", help="`leaderboard`, `cost`, or columns by name (latex and markdown)."
+    "--columns", metavar="NAME,NAME", help="`leaderboard`, `cost`, or columns by name, of a table a corpus."
 )
-@click.option("--out", metavar="FILE", help="Writes the tables to FILE, not to stdout.")
-def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None, out: str | None) -> None:
-    """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet."""
+@click.option("--wide", is_flag=True, help="One table, models by corpora, the best of each column bold.")
+@click.option("--metric", type=click.Choice(list(METRICS)), help="With --wide: what it shows. Default bits.")
+@click.option(
+    "--errors",
+    type=click.Choice(["none", "seeds", "interval"]),
+    help="With --wide: ± over seeds of training, or the 95% interval. Default none.",
+)
+@click.option("--caption", metavar="TEXT", help="With --wide in LaTeX or Typst, which read it as their own.")
+@click.option("--label", metavar="KEY", help="With --wide in LaTeX or Typst. Default tab:lmbench.")
+@click.option("--out", metavar="FILE", help="Writes to FILE, not to stdout; of pdf: the folder.")
+def export(
+    folder: Path,
+    form: str,
+    chosen: tuple[str, ...],
+    columns: str | None,
+    wide: bool,
+    metric: str | None,
+    errors: Errors | None,
+    caption: str | None,
+    label: str | None,
+    out: str | None,
+) -> None:
+    """Writes a run's leaderboards as a table for a paper, a page or a spreadsheet, or its figures as PDF."""
     from lmbench import report
     from lmbench.report.columns import columns_named
     from lmbench.results.file import read_results
@@ -33,24 +60,35 @@ def export(folder: Path, form: str, chosen: tuple[str, ...], columns: str | None
         if name not in all_names:
             raise unknown(f"corpus of {folder}", name, all_names)
     names = [name for name in all_names if name in (chosen or all_names)]
-    if form == "csv" and columns is not None:
-        raise InputError("a CSV file has every column; leave --columns out, or choose --format markdown")
+    if not wide and (metric or errors or caption or label):
+        raise InputError("--metric, --errors, --caption and --label are of --wide; give it, too")
+    if (caption or label) and form not in ("latex", "typst"):
+        raise InputError(f"--caption and --label are of latex and typst; {form} has neither")
+    if columns is not None and (wide or form in ("csv", "pdf")):
+        raise InputError("--columns is of a table a corpus in latex, markdown or typst; leave it out here")
+    if form == "pdf":
+        _figures(folder, results, Path(out or folder / "figures"))
+        return
     shown_columns = columns_named(columns or "leaderboard")
-    if form == "csv":
+    if wide:
+        text = report.wide_table(results, form, names, metric or "bits", errors or "none", caption, label)
+    elif form == "csv":
         text = report.leaderboard_csv(results, names)
-    elif form == "latex":
-        text = "\n".join(
-            f"% {name}\n{report.leaderboard_latex(results, name, shown_columns)}" for name in names
-        )
     else:
-        text = "\n".join(
-            f"### {name}\n\n{report.leaderboard_markdown(results, name, shown_columns)}" for name in names
-        )
+        text = "\n".join(report.leaderboard_table(results, form, name, shown_columns) for name in names)
     if out is None:
         click.echo(text, nl=False)
     else:
         write_whole(out, text)
         click.echo(f"{form}: {out}", err=True)
+
+
+def _figures(folder: Path, results: Results, out: Path) -> None:
+    """Every figure of a run as PDF."""
+    from lmbench import report
+
+    for path in report.write_pdf(folder, results, out):
+        click.echo(path)
 
 
 @click.command()

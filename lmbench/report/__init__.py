@@ -11,7 +11,16 @@ from pathlib import Path
 
 from lmbench.charts.chart import Chart
 from lmbench.report.ranking import labels
-from lmbench.report.tables import leaderboard_csv, leaderboard_latex, leaderboard_markdown, terminal_table
+from lmbench.report.columns import PLAIN
+from lmbench.report.grid import Errors, grid
+from lmbench.report.grid_tables import grid_csv, grid_latex, grid_markdown, grid_typst
+from lmbench.report.tables import (
+    leaderboard_csv,
+    leaderboard_latex,
+    leaderboard_markdown,
+    leaderboard_typst,
+    terminal_table,
+)
 from lmbench.results.diff import Changes
 from lmbench.results.schema import Results
 from lmbench.results.views import Views
@@ -70,6 +79,38 @@ def write(
         if path not in written and OURS.fullmatch(path.name):
             path.unlink()
     return written
+
+
+def leaderboard_table(results: Results, form: str, corpus: str, columns: Sequence[str] = PLAIN) -> str:
+    """A corpus's leaderboard with its name. form: ``latex``, ``markdown`` or ``typst``. columns: of ``COLUMNS``."""
+    if form == "latex":
+        return f"% {corpus}\n{leaderboard_latex(results, corpus, columns)}"
+    if form == "typst":
+        return f"// {corpus}\n{leaderboard_typst(results, corpus, columns)}"
+    return f"### {corpus}\n\n{leaderboard_markdown(results, corpus, columns)}"
+
+
+def wide_table(
+    results: Results,
+    form: str,
+    corpora: Sequence[str] | None = None,
+    metric: str = "bits",
+    errors: Errors = "none",
+    caption: str | None = None,
+    label: str | None = None,
+) -> str:
+    """Models by corpora, the best of each column bold: what ``lmbench export --wide`` writes.
+
+    form: ``latex`` (booktabs), ``typst``, ``markdown`` or ``csv``. corpora: default all. metric: ``bits`` (per character), ``byte``,
+    ``word``, ``perplexity``. errors: ``seeds`` (± over seeds of training), ``interval`` (95%), ``none``. caption, label: of LaTeX and
+    Typst.
+    """
+    table = grid(results, corpora, metric, errors)
+    if form == "latex":
+        return grid_latex(table, caption, label)
+    if form == "typst":
+        return grid_typst(table, caption, label)
+    return grid_csv(table) if form == "csv" else grid_markdown(table)
 
 
 def write_changes(path: str | Path, changes: Changes) -> None:

@@ -26,7 +26,39 @@ def charts(results: Results) -> list[Chart]:
             chart = make(results, corpus)
             if chart is not None:
                 made.append(chart)
-    return made
+    ranks = ranks_chart(results)
+    return made if ranks is None else [ranks, *made]
+
+
+def ranks_chart(results: Results) -> Chart | None:
+    """Average ranks over corpora, and bars that join models which do not differ (Demšar's drawing, upright)."""
+    ranks = results.ranks
+    if ranks is None:
+        return None
+    marks = [
+        Series("", [label], [rank], "points", key=label)
+        for label, rank in zip(ranks.labels, ranks.average_ranks, strict=True)
+    ]
+    place = dict(zip(ranks.labels, ranks.average_ranks, strict=True))
+    right = max(ranks.average_ranks)
+    bars = []
+    for number, some in enumerate(ranks.alike, 1):
+        at = max(place[label] for label in some)
+        bars.append(Series("", [some[0], some[-1]], [at + 0.04 * number * right] * 2, "line", key=""))
+    first = ranks.labels[0]
+    peers = {label for some in ranks.alike if first in some for label in some} | {first}
+    behind = len(ranks.labels) - len(peers)
+    if ranks.p_value > 0.05:
+        title = "The average ranks do not differ beyond chance"
+    elif len(peers) == 1:
+        title = f"{first} ranks ahead of all others"
+    else:
+        title = f"{first} ranks first, ahead of {behind} of {behind + len(peers) - 1} others beyond chance"
+    caption = (
+        f"Average rank over {len(ranks.corpora)} corpora, 1 is best. A bar joins models that the corpora cannot tell apart: their average "
+        f"ranks are within Nemenyi's critical difference, {ranks.critical_difference:.2f} (at 5%). Friedman p = {ranks.p_value:.2g}."
+    )
+    return Chart("ranks", caption, [Panel(title, "model", "average rank", [*marks, *bars])])
 
 
 def _ranked(results: Results, corpus: CorpusResult) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lmbench.comparing.pairs import WORTHWHILE, Comparison
+from lmbench.comparing.ranks import Standing
 from lmbench.report.formats import bits_text, percent_text
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.results.schema import CorpusResult, Results
@@ -28,6 +29,78 @@ def answer(results: Results, corpus: CorpusResult) -> str:
     if places[0].adaptive and still:
         said += f" Of the models that stand still, {_first(still, pairs)}."
     return f"{said} {corpus.order_on_unseen}" if corpus.order_on_unseen else said
+
+
+def overall(results: Results) -> list[str]:
+    """Which model predicts best over all corpora, in the mean of its distances from the best of each; nothing for fewer than two corpora.
+
+    The sentence that says it, and those that say more: who is next, the first of the models that learn from the test text, ranks.
+    """
+    across = results.across
+    if across is None:
+        return []
+    whole = [row for row in across.rows if row.gap is not None]
+    still, adaptive = [row for row in whole if not row.adaptive], [row for row in whole if row.adaptive]
+    corpora = f"{len(across.corpora)} corpora"
+    if not whole:
+        return [f"No model has a rank on all of {corpora}."]
+    first, *others = still or whole
+    level = [first, *(row for row in others if _apart(row, first) < WORTHWHILE)]
+    if len(level) > 1:
+        names = _few([row.label for row in level])
+        said = f"Over {corpora}, {names} are the same for any practical purpose"
+        said += f", {percent_text(first.gap)} above the best of each in the mean"
+    elif not first.gap_high:
+        said = f"{first.label} spends the fewest bits on each of {corpora}"
+    else:
+        said = f"Over {corpora}, {first.label} spends the fewest bits"
+        said += f", {percent_text(first.gap)} above the best of each in the mean"
+    ahead = sum(places is not None and places[0] == 1 for places in first.places95)
+    if len(level) == 1:
+        few = "none" if ahead == 0 else "all" if ahead == len(across.corpora) else str(ahead)
+        said += f"; on {few} of them no model is better beyond noise"
+    more = [f"{said}."]
+    behind = [row for row in others if row not in level]
+    if behind:
+        more.append(
+            f"{behind[0].label}, the next, is {percent_text(behind[0].gap)} above the best in the mean."
+        )
+    if still and adaptive and (adaptive[0].gap or 0.0) < (first.gap or 0.0):
+        less = percent_text(adaptive[0].gap)
+        side = "less than" if (adaptive[0].gap or 0.0) < 0 else "more than"
+        more.append(
+            f"{adaptive[0].label}, which goes on learning from the unseen text, spends {less} {side} the best that stand still."
+        )
+    return [*more, *_ranks(results, first.label)]
+
+
+def _apart(row: Standing, first: Standing) -> float:
+    """The mean over corpora of two models' distance, in bits per character."""
+    gaps = [abs((a or 0.0) - (b or 0.0)) for a, b in zip(row.bits, first.bits, strict=True)]
+    return sum(gaps) / len(gaps)
+
+
+def _ranks(results: Results, first: str) -> list[str]:
+    """What the test of average ranks adds."""
+    ranks = results.ranks
+    if ranks is None:
+        return []
+    if ranks.p_value > 0.05:
+        return [
+            f"The models' average ranks do not differ beyond chance (Friedman's p = {ranks.p_value:.2g})."
+        ]
+    if first not in ranks.labels:
+        return []
+    peers = [x for x in ranks.labels if x != first and any({x, first} <= set(some) for some in ranks.alike)]
+    if not peers:
+        return ["By average rank it is ahead of all others, beyond chance."]
+    return [f"By average rank, {_few(peers)} cannot be told from {first}."]
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names in a sentence, or how many they are."""
+    few = [*names[: FEW - 1], f"{len(names) - FEW + 1} others"] if len(names) > FEW else names
+    return listed(few)
 
 
 Pairs = dict[frozenset[str], Comparison]
@@ -119,9 +192,7 @@ def _names(places: Sequence[Row], first: str = "") -> str:
     """The rows' labels in a sentence, or how many they are. first: what the first is called."""
     names = list(dict.fromkeys(row.label for row in places))
     names[0] = first or names[0]
-    if len(names) > FEW:
-        names = [*names[: FEW - 1], f"{len(names) - FEW + 1} others"]
-    return listed(names)
+    return _few(names)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ SAMPLE, PASSAGE, WORD = 1000, 300, 40  # characters shown of a sample, a passage
 
 
 SECTIONS = {
+    "ranks": "across",
     "quality": "quality",
     "size": "quality",
     "learning": "learning",
@@ -59,7 +60,7 @@ def _inline_figures(
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
         section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
         sections[section].append(
-            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": chart.wide}
+            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": len(panels) > 1}
         )
     return sections
 

@@ -32,7 +32,9 @@ from lmbench.report.formats import (
     signed_percent,
     small_bits,
 )
-from lmbench.report.headline import answer, listed
+from lmbench.report.grid import grid
+from lmbench.report.grid_tables import grid_markdown, grid_note
+from lmbench.report.headline import answer, listed, overall
 from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
 from lmbench.report.page_tables import board, costs_known, swatch, verdict_text
 from lmbench.report.ranking import Row, labels, ranked, rows
@@ -62,6 +64,7 @@ def page_environment() -> jinja2.Environment:
     environment = _environment(autoescape=True)
     environment.globals["palette"] = list(zip(style.PALETTE, DARK, strict=True))
     environment.globals["adaptive"] = ADAPTIVE
+    environment.globals["grid_note"] = grid_note
     environment.globals["css"] = Markup(template("report.css"))
     return environment
 
@@ -76,6 +79,7 @@ def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart]
     environment = _environment(autoescape=False)
     environment.filters["md"] = lambda text: markdown_text(str(text))
     environment.globals["leaderboard"] = lambda corpus: leaderboard_markdown(results, corpus)
+    environment.globals["grid_table"] = lambda: grid_markdown(grid(results))
     environment.globals["costs"] = lambda corpus: leaderboard_markdown(results, corpus, COST)
     context = _context(results, views)
     asked = _figures_of_studies(results)
@@ -125,6 +129,8 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "results": results,
         "title": results.title or results.suite,
         "corpora": facts,
+        "overall": overall(results),
+        "grid": None if results.across is None else grid(results),
         "answers": [answer(results, corpus) for corpus in results.corpora],
         "comparisons": [c for c in results.comparisons if c.difference_bits_per_char is not None],
         "incomparable": _incomparable(results),
@@ -295,4 +301,20 @@ def _difference(difference: Difference) -> dict[str, Any]:
             kinds.append((row.name, row.chars / max(1, difference.chars), bits[0], bits[1], won))
         largest = max((abs(line[-1]) for line in kinds if math.isfinite(line[-1])), default=0.0) or 1.0
         tables.append({"title": table.title, "lines": kinds, "largest": largest})
-    return {"difference": difference, "tables": tables}
+    return {"difference": difference, "tables": tables, "most": _most(difference, tables)}
+
+
+def _most(difference: Difference, tables: Sequence[dict[str, Any]]) -> str:
+    """Which kind of text makes most of a difference, in words: of the first table, where one does; '' where none can be said."""
+    if not tables:
+        return ""
+    lines = [line for line in tables[0]["lines"] if math.isfinite(line[-1])]
+    name, *_, won = max(lines, key=lambda line: abs(line[-1]), default=("", 0.0))
+    whole = sum(line[-1] for line in lines)
+    if not won:
+        return ""
+    first = difference.a if whole >= 0 else difference.b
+    said = f"{first} saves {bits_text(abs(whole))} bits a character"
+    kind = "won" if (won > 0) == (whole >= 0) else "lost"
+    title = tables[0]["title"]
+    return f"{said}; most is {kind} at “{name}” ({title[0].lower()}{title[1:]}), {bits_text(abs(won))}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from lmbench.report.columns import ADAPTIVE, COLUMNS, LEAST, MARK, PLAIN
 from lmbench.report.formats import finite_interval
+from lmbench.report.headline import overall
 from lmbench.report.ranking import Row, rows
 from lmbench.results.schema import Result, Results
 
@@ -95,6 +96,47 @@ def leaderboard_latex(results: Results, corpus: str, names: Sequence[str] = PLAI
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
+def leaderboard_typst(results: Results, corpus: str, names: Sequence[str] = PLAIN) -> str:
+    """A corpus's leaderboard as a Typst table. names: of ``COLUMNS``."""
+    columns = [COLUMNS[name] for name in names]
+    return typst_table(
+        [typst_text(c.title) for c in columns],
+        [[typst_text(c.text(row)) for c in columns] for row in rows(results, corpus)],
+        [c.numeric for c in columns],
+    )
+
+
+def typst_table(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
+    """A Typst table of cells that are Typst already; an empty line is a rule."""
+    aligned = ", ".join("right" if n else "left" for n in numeric)
+    rows = [
+        f"  {', '.join(f'[{c}]' for c in row)}," if row else "  table.hline(stroke: 0.5pt)," for row in body
+    ]
+    return "\n".join(
+        [
+            "#table(",
+            f"  columns: {len(head)}, align: ({aligned}), stroke: none,",
+            "  table.hline(),",
+            f"  table.header({', '.join(f'[{h}]' for h in head)}),",
+            "  table.hline(stroke: 0.5pt),",
+            *rows,
+            "  table.hline(),",
+            ")",
+            "",
+        ]
+    )
+
+
+def typst_text(text: str) -> str:
+    """Text that Typst shows as it stands, on one line.
+
+    >>> typst_text("a_b #1 [x]")
+    'a\\\\_b \\\\#1 \\\\[x\\\\]'
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\*_`$#\[\]<>@~/=+'\"-])", r"\\\1", shown)
+
+
 def latex_text(text: str) -> str:
     """Text that LaTeX shows as it stands, on one line."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "-": "-"}
@@ -131,6 +173,28 @@ class TerminalTable:
             for row in shown:
                 if row.reason:
                     yield Text(f"  {row.name}: {row.reason}", style="yellow")
+        yield from self._across(console, options)
+
+    def _across(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        """Models by corpora, as many corpora side by side as there is room for."""
+        from rich.text import Text
+
+        from lmbench.report.grid import grid
+        from lmbench.report.grid_tables import grid_note, grid_terminal
+
+        if self.results.across is None:
+            return
+        shown, first = grid(self.results), 0
+        unbounded = options.update(max_width=10_000)
+        while first < len(shown.corpora):
+            for last in range(len(shown.corpora), first, -1):
+                table = grid_terminal(shown, first, last)
+                if console.measure(table, options=unbounded).maximum <= options.max_width:
+                    break
+            yield table
+            first = last
+        yield Text(f"  {grid_note(shown)}", style="dim")
+        yield Text(" ".join(overall(self.results)))
 
     def _table(self, title: str, shown: Sequence[Row], names: Sequence[str]) -> Table:
         from rich import box

@@ -52,7 +52,7 @@ def results_of(
 
     corpora: by the names that the runs give them. failures: rows of models that have no scores.
     """
-    from lmbench.comparing.ranks import across
+    from lmbench.comparing.ranks import across, standings
 
     comparisons = compared(runs)
     seen = {name: Seen.of(corpus) for name, corpus in corpora.items()}
@@ -75,7 +75,8 @@ def results_of(
     ]
     rows, means = best_for(rows, means)
     zipf, charts = zipf_of(corpora, zipf_orders)
-    ranking = across([run for run in runs if run.ranked])
+    placed = [run for run in runs if run.ranked]
+    ranking = across(placed)
     texts = ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items())
     results = Results(
         suite=suite,
@@ -92,10 +93,11 @@ def results_of(
         results=[*rows, *failures],
         over_seeds=means,
         comparisons=comparisons,
+        across=standings(placed, comparisons, ranking),
         ranks=None if ranking is None else Ranks(**asdict(ranking)),
         zipf=zipf,
     )
-    return results, charts if ranking is None else [*charts, ranking.chart()]
+    return results, charts
 
 
 def result_of(run: Run, text: CanonicalText | None = None) -> Result:

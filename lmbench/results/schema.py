@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.ranks import Across
 from lmbench.comparing.splits import Splits
 from lmbench.scoring.run import Amount, Count, Facts
 
@@ -179,7 +180,7 @@ class Ranks(Struct, frozen=True, kw_only=True):
     """Average ranks over corpora.
 
     labels: best first. average_ranks: 1 is best. corpora: those that have them all. p_value: Friedman's test that all rank alike.
-    critical_difference: Nemenyi's; average ranks further apart than it differ.
+    critical_difference: Nemenyi's; average ranks further apart than it differ. alike: the largest sets of two labels or more, none of which differ.
     """
 
     labels: list[str]
@@ -187,6 +188,7 @@ class Ranks(Struct, frozen=True, kw_only=True):
     corpora: list[str]
     p_value: Probability
     critical_difference: float
+    alike: list[list[str]] = []
 
 
 Law = dict[str, float | str | None]  # a fitted law's parameters by their names
@@ -235,7 +237,7 @@ class Results(Struct, frozen=True, kw_only=True):
 
     schema_version: of this document. suite, title: what was run. signature: the program and the texts. environment: versions, processor
     and threads. corpora: the texts. results: a row a model, corpus and seed. over_seeds: a row a model that was trained with several
-    seeds. comparisons: a row a pair of models. ranks: over corpora, where there are five or more. zipf: a row a corpus and order. studies:
+    seeds. comparisons: a row a pair of models. across: the models over all texts, where there are two or more. ranks: over corpora, where there are five or more. zipf: a row a corpus and order. studies:
     a row a question and corpus. splits: a row a corpus that was divided further times.
     """
 
@@ -248,6 +250,7 @@ class Results(Struct, frozen=True, kw_only=True):
     results: list[Result] = []
     over_seeds: list[Result] = []
     comparisons: list[Comparison] = []
+    across: Across | None = None
     ranks: Ranks | None = None
     zipf: list[ZipfResult] = []
     studies: list[StudyResult] = []

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lmbench.comparing.grouping import groups, letters
-from lmbench.comparing.pairs import COLUMNS, align, compare, comparisons, seed_error
-from lmbench.comparing.ranks import across
+from lmbench.comparing.pairs import COLUMNS, Comparison, align, compare, comparisons, seed_error
+from lmbench.comparing.ranks import Ranking, across, standings
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import Scores
@@ -261,5 +261,41 @@ def test_ranks_across_corpora():
     assert ranking.p_value == pytest.approx(stats.f.sf(f, 3, 18))
     # Demšar (2006), table 5: q = 2.569 for four classifiers; CD = 2.569 √(4·5/(6·7)).
     assert ranking.critical_difference == pytest.approx(2.569 * math.sqrt(20 / 42), abs=2e-3)
-    assert len(ranking.chart().panels[0].series) == 4
+    apart = np.subtract.outer(ranking.average_ranks, ranking.average_ranks)
+    together = {frozenset(some) for group in ranking.alike for some in itertools.combinations(group, 2)}
+    for i, j in itertools.combinations(range(4), 2):
+        close = abs(apart[i, j]) <= ranking.critical_difference
+        assert (frozenset((ranking.labels[i], ranking.labels[j])) in together) == close
     assert across(runs[: 4 * 4]) is None  # four corpora are too few
+
+
+def test_standings_over_corpora():
+    """Bits, places and gaps written out; two seeds of one label, one that learns from the text, one missing on a corpus."""
+    table = {"a": (2.0, 3.0), "b": (2.2, 2.0), "c": (4.0, None), "learns": (1.0, 4.0)}
+    runs = [
+        run_of(label, np.full(400, bits), corpus=f"c{i}").with_facts(adaptive=label == "learns")
+        for label, row in table.items()
+        for i, bits in enumerate(row)
+        if bits is not None
+    ]
+    runs.append(run_of("b", np.full(400, 2.4), corpus="c0"))  # another seed: 2.3 in the mean
+    made = [Comparison("c0", "a", "b", verdict="a"), Comparison("c0", "c", "a", verdict="b")]
+    made += [Comparison("c1", "a", "b", verdict="open"), Comparison("c0", "a", "learns", verdict="b")]
+    across_both = standings(runs, made, None)
+    assert across_both is not None
+    assert across_both.corpora == ["c0", "c1"]
+    rows = {row.label: row for row in across_both.rows}
+    unit = runs[0].scores.bits_per_char / 2.0  # nats a token in bits a character
+    np.testing.assert_allclose(rows["b"].bits, [2.3 * unit, 2.0 * unit])
+    assert rows["a"].places == [2, 2]
+    assert rows["a"].places95 == [(2, 2), (1, 3)]  # beyond noise one of four is better, and two are worse
+    # Of the models that stand still the fewest are 2 and 2: a is 0% and 50% above, b 15% and 0%, the learning one -50% and 100%.
+    assert rows["a"].gap == pytest.approx(25)
+    assert (rows["b"].gap, rows["b"].gap_low, rows["b"].gap_high) == pytest.approx((7.5, 0, 15))
+    assert rows["learns"].gap == pytest.approx(25)
+    assert (rows["c"].gap, rows["c"].bits[1], rows["c"].places95[1]) == (None, None, None)
+    assert [row.label for row in across_both.rows] == ["b", "a", "learns", "c"]
+    assert standings(runs[:1], [], None) is None
+    ranking = Ranking(["b", "a", "learns"], [1.0, 2.0, 4.5], ["c0", "c1"], 0.01, 2.0, [["b", "a"]])
+    ranked = {row.label: row.rank95 for row in standings(runs, made, ranking).rows}
+    assert ranked == {"b": (1, 2), "a": (1, 2), "learns": (3, 3), "c": None}

@@ -13,6 +13,7 @@ from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.extracts import extract
 from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.ranks import Across, Standing, alike
 from lmbench.comparing.where import difference
 from lmbench.report import charts as selection
 from lmbench.report import page
@@ -21,6 +22,7 @@ from lmbench.results.schema import (
     CorpusResult,
     Overlap,
     Part,
+    Ranks,
     Result,
     Results,
     ZipfResult,
@@ -219,6 +221,52 @@ def example() -> Results:
             )
             for order, types, hapaxes, ols, rank, gamma, xmin in laws
         ],
+    )
+
+
+def over_corpora(number: int = 5) -> Results:
+    """Four models, of which one goes on learning, on several corpora that shift them all alike."""
+    labels = ("kneser-ney-5", "lstm", "trigram", "uniform")
+    names = [f"text-{i}" for i in range(1, number + 1)]
+    results = [
+        result(name, label, 0.1 * i, adaptive=label == "lstm")
+        for i, name in enumerate(names)
+        for label in labels
+    ]
+    standings = []
+    for place, label in enumerate(("lstm", "kneser-ney-5", "trigram", "uniform"), 1):
+        bits = [r.bits_per_char for r in results if r.label == label]
+        best = [r.bits_per_char for r in results if r.label == "kneser-ney-5"]
+        gaps = [100 * (a / b - 1) for a, b in zip(bits, best, strict=True)]
+        ends = [(1, 2) if place < 3 else (place, place)] * number
+        standings.append(
+            Standing(
+                *(label, label == "lstm", bits, [place] * number, ends),
+                *(
+                    sum(gaps) / number,
+                    min(gaps),
+                    max(gaps),
+                    float(place),
+                    (max(1, place - 2), min(4, place + 2)),
+                ),
+            )
+        )
+    ranks = [1.0, 2.0, 3.0, 4.0]
+    order = [row.label for row in standings]
+    return Results(
+        suite="several",
+        corpora=[corpus_entry(name) for name in names],
+        results=results,
+        comparisons=[c for name in names for c in comparisons(name, results)],
+        across=Across(names, standings),
+        ranks=Ranks(
+            labels=order,
+            average_ranks=ranks,
+            corpora=names,
+            p_value=0.002,
+            critical_difference=2.1,
+            alike=alike(order, ranks, 2.1),
+        ),
     )
 
 

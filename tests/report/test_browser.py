@@ -96,9 +96,13 @@ def test_tables_of_long_labels_are_not_clipped(open_page: Any, tmp_path: Path) -
     found = example.views()
     long = replace(found.differences[0], a="kneser-ney-of-words-5", b="absolute-discounting-of-words")
     page = open_page(example.page_file(tmp_path, example.example(), replace(found, differences=[long])))
-    page.eval_on_selector_all("details", "all => all.forEach((d) => (d.open = true))")
+    unfold(page)
     clipped = "all => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)"
     assert page.eval_on_selector_all(".columns .scroll", clipped) == []
+
+
+def unfold(page: Any) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach((d) => (d.open = true))")
 
 
 def labels(page: Any) -> list[str]:
@@ -113,7 +117,7 @@ def test_page_fits_its_window_and_is_legible(
     page = open_page(report_file, width, scheme)
     page.click("[data-mode=difference]")
     page.click("#view-text span:nth-child(3)")
-    page.eval_on_selector_all("details", "all => all.forEach((d) => (d.open = true))")
+    unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     found = page.evaluate(CONTRAST)
     assert found["seen"] > 500
@@ -134,6 +138,7 @@ def test_the_measure_of_contrast_can_fail(open_page: Any, tmp_path: Path) -> Non
 
 def test_columns_sort_both_ways_by_mouse_and_keyboard(open_page: Any, report_file: Path) -> None:
     page = open_page(report_file)
+    unfold(page)
     first = labels(page)
     head = page.locator("table.board").first.locator("th button", has_text="bits/char")
     head.click()
@@ -148,6 +153,7 @@ def test_columns_sort_both_ways_by_mouse_and_keyboard(open_page: Any, report_fil
 
 def test_rows_without_a_number_stay_last(open_page: Any, report_file: Path) -> None:
     page = open_page(report_file)
+    unfold(page)
     board = page.locator("table.board").nth(1)
     head = board.locator("th button", has_text="bits/char")
     for expected in (["bigram", "rnn-scratch"], ["trigram", "kneser-ney-5", "lstm", "rnn-scratch"]):
@@ -208,3 +214,15 @@ def test_printing_is_light_and_whole(open_page: Any, report_file: Path) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("nav").is_hidden()
     assert len(page.pdf(format="A4")) > 10_000
+
+
+@pytest.mark.parametrize(("corpora", "most"), [(0, 7000), (5, 6000)])
+def test_what_is_not_folded_is_a_few_screens(
+    open_page: Any, tmp_path: Path, report_file: Path, corpora: int, most: int
+) -> None:
+    file = report_file
+    if corpora:
+        file = example.page_file(tmp_path, example.over_corpora(corpora), example.views("text-1"))
+    page = open_page(file)
+    assert page.evaluate("document.documentElement.scrollHeight") <= most
+    assert page.locator("details[open]").count() == 0
