@@ -101,5 +101,5 @@ class Chart:
 
     @property
     def wide(self) -> bool:
-        """Whether the chart wants the whole width of a page: several panels, or the names of many points."""
-        return len(self.panels) > 1 or any(panel.crowded for panel in self.panels)
+        """Whether the chart wants the whole width of a page: several panels."""
+        return len(self.panels) > 1

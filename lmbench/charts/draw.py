@@ -44,6 +44,12 @@ def draw(chart: Chart, order: Sequence[str] = (), transparent: bool = False) -> 
         return _save(figure, "png", transparent), _save(figure, "svg", transparent).decode("utf-8")
 
 
+def draw_pdf(chart: Chart, order: Sequence[str] = ()) -> bytes:
+    """A chart as PDF, its text as text."""
+    with _quietly(chart.name):
+        return _save(_figure(chart, order), "pdf", transparent=False)
+
+
 def draw_panels(chart: Chart, order: Sequence[str] = ()) -> list[str]:
     """Each panel as an SVG text of its own, on no background: for pages that lay panels out themselves."""
     svgs = []
@@ -54,8 +60,16 @@ def draw_panels(chart: Chart, order: Sequence[str] = ()) -> list[str]:
     return svgs
 
 
+# What would differ from one drawing to the next, by format.
+DATELESS: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # fonts that journals take
     "text.parse_math": False,  # a label may hold dollar signs
     "font.size": 11,
     "axes.titlesize": 11.5,
@@ -97,8 +111,7 @@ def _quietly(salt: str) -> Iterator[None]:
 
 def _save(figure: Figure, kind: str, transparent: bool) -> bytes:
     stream = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    figure.savefig(stream, format=kind, metadata=metadata, transparent=transparent)
+    figure.savefig(stream, format=kind, metadata=DATELESS[kind], transparent=transparent)
     return stream.getvalue()
 
 

@@ -65,7 +65,9 @@ def export(
     if (caption or label) and form not in ("latex", "typst"):
         raise InputError(f"--caption and --label are of latex and typst; {form} has neither")
     if columns is not None and (wide or form in ("csv", "pdf")):
-        raise InputError("--columns is of a table a corpus in latex, markdown or typst; leave it out here")
+        raise InputError(
+            "--columns is of a table a corpus in latex, markdown or typst; a CSV file has every column"
+        )
     if form == "pdf":
         _figures(folder, results, Path(out or folder / "figures"))
         return

@@ -9,11 +9,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from lmbench.charts.chart import Chart
-from lmbench.report.ranking import labels
+from lmbench.errors import InputError
 from lmbench.report.columns import PLAIN
 from lmbench.report.grid import Errors, grid
 from lmbench.report.grid_tables import grid_csv, grid_latex, grid_markdown, grid_typst
+from lmbench.report.ranking import labels
 from lmbench.report.tables import (
     leaderboard_csv,
     leaderboard_latex,
@@ -30,11 +33,16 @@ __all__ = [
     "leaderboard_csv",
     "leaderboard_latex",
     "leaderboard_markdown",
+    "leaderboard_table",
+    "leaderboard_typst",
     "terminal_table",
+    "wide_table",
     "write",
     "write_changes",
+    "write_pdf",
 ]
 
+CHARTS = "charts.json"
 # The names of a run's figures, whose files alone are ever removed.
 OURS = re.compile(r"(ranks|(bits|quality|size|learning|zipf|study)-.+)\.(png|svg)")
 
@@ -44,7 +52,7 @@ def write(
 ) -> list[Path]:
     """Writes figures/*.png, figures/*.svg, results.csv, report.md and report.html; returns their paths.
 
-    Figures that an earlier report left there, and this one has not, are removed.
+    figures/charts.json holds what the figures show, as numbers; ``write_pdf`` draws from it. Figures that an earlier report left there, and this one has not, are removed.
 
     charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
     part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, ``size-``, else last.
@@ -68,7 +76,9 @@ def write(
         for path, data in ((out_dir / files[chart.name], png), (out_dir / f"figures/{name}.svg", svg)):
             write_whole(path, data)
             written.append(path)
+    numbers = msgspec.json.encode(list(shown.values()), enc_hook=lambda array: array.tolist()).decode()
     for path, text in (
+        (out_dir / "figures" / CHARTS, numbers),
         (out_dir / "report.md", page.markdown(results, files, list(shown.values()), views)),
         (out_dir / "results.csv", leaderboard_csv(results)),
         (out_dir / "report.html", page.html(results, list(shown.values()), views)),
@@ -78,6 +88,27 @@ def write(
     for path in (out_dir / "figures").glob("*.*"):
         if path not in written and OURS.fullmatch(path.name):
             path.unlink()
+    return written
+
+
+def write_pdf(folder: Path, results: Results, out: Path) -> list[Path]:
+    """Draws every figure of a finished run as PDF, from folder/figures/charts.json; returns the files.
+
+    A run of an earlier version has none: then those figures that ``results`` alone can give.
+    """
+    from lmbench.charts.draw import draw_pdf
+    from lmbench.report import charts as selection
+
+    stored = folder / "figures" / CHARTS
+    try:
+        charts = msgspec.json.decode(stored.read_bytes(), type=list[Chart]) if stored.is_file() else None
+    except msgspec.DecodeError as error:
+        raise InputError(f"{stored}: {error}; run the suite again, its scores are kept") from None
+    order = labels(results)
+    written = []
+    for chart in selection.charts(results) if charts is None else charts:
+        written.append(out / f"{selection.file_name(chart.name)}.pdf")
+        write_whole(written[-1], draw_pdf(chart, order))
     return written
 
 

@@ -60,7 +60,7 @@ def _inline_figures(
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
         section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
         sections[section].append(
-            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": len(panels) > 1}
+            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": chart.wide}
         )
     return sections
 

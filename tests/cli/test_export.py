@@ -200,3 +200,31 @@ def test_the_shell_can_complete():
     assert b"_LMBENCH_COMPLETE=bash_complete" in script.stdout
     told = call(_LMBENCH_COMPLETE="bash_complete", COMP_WORDS="lmbench ex", COMP_CWORD="1")
     assert b"plain,export" in told.stdout
+
+
+def test_a_wide_table_and_figures_as_pdf(run_dir, tmp_path, capsys):
+    assert main(["export", str(run_dir), "--wide", "--format", "latex", "--caption", "Bits of $p$"]) == 0
+    text = capsys.readouterr().out
+    assert r"flat\_é" in text
+    assert r"\caption{Bits of $p$}" in text
+    assert text.count(r"\textbf") == 1
+    assert main(["export", str(run_dir), "--wide", "--metric", "perplexity", "--errors", "interval"]) == 0
+    assert " to " in capsys.readouterr().out
+    assert main(["export", str(run_dir), "--format", "pdf", "--out", str(tmp_path / "pdf")]) == 0
+    files = capsys.readouterr().out.split()
+    assert {"bits-ferry.pdf", "zipf-ferry.pdf"} <= {p.name for p in (tmp_path / "pdf").iterdir()}
+    assert len(files) == len(list((tmp_path / "pdf").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--metric", "byte"], "are of --wide; give it, too"),
+        (["--wide", "--caption", "x"], "--caption and --label are of latex and typst; markdown has neither"),
+        (["--wide", "--columns", "bits"], "--columns is of a table a corpus"),
+        (["--format", "csv", "--columns", "bits"], "--columns is of a table a corpus"),
+    ],
+)
+def test_what_does_not_go_together_is_said(run_dir, more, said, capsys):
+    assert main(["export", str(run_dir), *more]) == 2
+    assert said in capsys.readouterr().err

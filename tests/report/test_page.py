@@ -57,6 +57,9 @@ def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
         "figures/zipf-time-machine.png",
         "figures/zipf-time-machine.svg",
     } <= names
+    drawn = report.write_pdf(tmp_path, results, tmp_path / "pdf")
+    assert {p.stem for p in drawn} == {p.stem for p in paths if p.suffix == ".svg"}
+    assert all(p.read_bytes().startswith(b"%PDF") for p in drawn)
 
 
 def test_figures_of_an_earlier_report_go_and_nothing_else(
@@ -69,7 +72,7 @@ def test_figures_of_an_earlier_report_go_and_nothing_else(
         (tmp_path / "figures" / name).touch()
     (tmp_path / "bits-of-mine.png").touch()
     report.write(tmp_path, example.example())
-    left = {p.name for p in (tmp_path / "figures").iterdir()}
+    left = {p.name for p in (tmp_path / "figures").iterdir()} - {"charts.json"}
     assert "zipf-time-machine.png" not in left
     assert "zipf-time-machine.svg" not in left
     assert {"mine.png", "zipf-notes.txt", "bits-time-machine.png"} <= left
