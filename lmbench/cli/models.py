@@ -147,6 +147,12 @@ def _need(name: str | None) -> str:
     "--load", "saved", metavar="MODEL", help="A model that `lmbench fit --save` wrote, or an ARPA file."
 )
 @trust_code_option
+@click.option(
+    "--scores",
+    "scores_file",
+    metavar="FILE",
+    help="In place of a model: what another program has said of the text (tokens, or lm_eval's samples).",
+)
 @click.option("--test", metavar="FILE", help="The text to score.")
 @click.option(
     "--tokens", "tokens_file", metavar="FILE", help="Writes a row a token; FILE.parquet: as Parquet."
@@ -178,6 +184,7 @@ def score(
     field: str | None,
     seed: int,
     saved: str | None,
+    scores_file: str | None,
     test: str | None,
     tokens_file: str | None,
     verify: int | None,
@@ -206,6 +213,10 @@ def score(
         )
     if given is not None and test is None:
         raise InputError("--given needs --test FILE: the continuations, a line each (-: standard input)")
+    if scores_file is not None:
+        if name or saved or train or test is None or tokens_file or given or each or verify is not None:
+            raise InputError("--scores FILE goes with --test TEXT and how that is read, and with no model")
+        return _outside(scores_file, test, normalise or "none", documents or "stream", field, as_json)
     if saved is not None:
         if name or train or counts or vocab:
             raise InputError("--load brings its own model; leave --model, --train, --counts and --vocab out")
@@ -251,11 +262,31 @@ def score(
         raise click.exceptions.Exit(1)
 
 
+def _outside(file: str, test: str, normalise: str, documents: str, field: str | None, as_json: bool) -> None:
+    """Prints what another program's scores of a text come to."""
+    from lmbench.corpora.corpus import Corpus
+    from lmbench.corpora.given import canonical
+    from lmbench.results.build import result_of
+    from lmbench.results.file import row_json
+    from lmbench.scoring.token_file import external_run
+
+    text = canonical(test, normalise, documents, field)
+    run = external_run(file, Corpus(Path(test).stem, text, None, text, normalise, documents))
+    for note in run.facts.notes:
+        click.echo(note, err=True)
+    result = result_of(run, text)
+    click.echo(row_json(result) if as_json else _score_text(result))
+
+
 def _score_text(result: Result) -> str:
     low, high = result.ci95 or (None, None)
     interval = f"  (95%: {_number(low)} to {_number(high)})" if low is not None else ""
     lines = [
-        ("model", f"{result.model} by {result.unit}, {result.vocab_size:,} types"),
+        (
+            "model",
+            f"{result.model} by {result.unit}"
+            + (f", {result.vocab_size:,} types" if result.vocab_size else ""),
+        ),
         (
             "text",
             f"{result.chars:,} characters, {result.tokens:,} tokens, {result.oov:,} out of vocabulary",
@@ -265,9 +296,10 @@ def _score_text(result: Result) -> str:
         ("bits per word", _number(result.bits_per_word)),
         ("perplexity", f"{_number(result.perplexity)}  (within this vocabulary alone)"),
         ("without unknown", _number(result.perplexity_excluding_oov)),
-        ("size", f"{result.parameters:,} numbers, {result.model_bytes:,} bytes"),
-        ("signature", result.signature),
     ]
+    if result.parameters:
+        lines.append(("size", f"{result.parameters:,} numbers, {result.model_bytes:,} bytes"))
+    lines.append(("signature", result.signature))
     if claim := result.verified:
         bits = f"{claim.file_bits:,} bits in the file, {claim.claimed_bits:,.1f} claimed"
         lines.append(("verified", f"{claim.tokens:,} tokens, {bits}, {claim.verdict}"))

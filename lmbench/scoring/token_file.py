@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.scoring.run import Facts, Run, Signature
+from lmbench.scoring.samples_file import is_samples, refuse_perplexity, samples_scores
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.files import read_text, whole_file, write_whole
@@ -76,12 +78,16 @@ def external_run(
 ) -> Run:
     """A run of the scores in ``file`` for a corpus's test text; it joins comparisons, tables and reports.
 
-    label: default the file's name. unit, vocab_size: what the program's tokens are, as far as it is known (0: not). An
+    file: a table of tokens, or the ``.jsonl`` that lm-evaluation-harness writes with ``--log_samples`` (``samples_scores``). label: default the file's name. unit, vocab_size: what the program's tokens are, as far as it is known (0: not). An
     out-of-vocabulary token without a ``spelling`` of its own is spelled as in every model here, by a speller that
     does not know the file's vocabulary and therefore charges a little more. Raises InputError where the file is not a table of scores for exactly this text.
     """
-    table = _columns(Path(file))
-    text = corpus.text("test")
+    path, text = Path(file), corpus.text("test")
+    refuse_perplexity(path)
+    if is_samples(path):
+        scores, notes = samples_scores(path, text)
+        return _outside(path, corpus, label, "document", seed, scores, notes)
+    table = _columns(path)
     ends = _ends(table, text, str(file))
     log_probs = _numbers(table, "log_prob", str(file))
     oov = (
@@ -100,10 +106,23 @@ def external_run(
         )
     counts = (text.chars, text.bytes, text.words, vocab_size)
     scores = Scores(log_probs, ends, oov, spelling, np.append(0, starts), *counts)
-    why = f"read from {Path(file).name}: that its probabilities sum to 1 is not known here"
-    facts = Facts(model="external", options={"file": str(file)}, unit=unit, unranked_reason=why)
+    return _outside(path, corpus, label, unit, seed, scores)
+
+
+def _outside(
+    path: Path,
+    corpus: Corpus,
+    label: str | None,
+    unit: str,
+    seed: int,
+    scores: Scores,
+    notes: Sequence[str] = (),
+) -> Run:
+    why = f"read from {path.name}: that its probabilities sum to 1 is not known here"
+    options = {"file": str(path)}
+    facts = Facts(model="external", options=options, unit=unit, unranked_reason=why, notes=[*notes])
     signature = Signature.of(corpus, unit, "undeclared", seed)
-    return Run(corpus.name, label or Path(file).stem, scores, signature, facts)
+    return Run(corpus.name, label or path.stem, scores, signature, facts)
 
 
 def _columns(path: Path) -> dict[str, list[str]]:
