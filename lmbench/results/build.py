@@ -32,7 +32,6 @@ from lmbench.results.schema import (
     ZipfResult,
 )
 from lmbench.scoring.run import Facts, Run
-from lmbench.storage.plain import plain
 from lmbench.text.canonical import CanonicalText
 from lmbench.version import __version__
 from lmbench.zipf.table import zipf_rows
@@ -214,6 +213,6 @@ def zipf_of(corpora: Mapping[str, Corpus], orders: Sequence[int]) -> tuple[list[
             rows, chart = zipf_rows(name, corpus.whole(), "word", orders, FEW_TYPES)
         except InputError:
             continue
-        laws += msgspec.convert(plain(rows), list[ZipfResult])
+        laws += msgspec.convert(rows, list[ZipfResult])
         charts.append(chart)
     return laws, charts

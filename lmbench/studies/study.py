@@ -78,7 +78,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename={"name"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON's own values, figures included; None for what is not finite."""
-        values: dict[str, Any] = plain(msgspec.to_builtins(self, enc_hook=lambda number: number.tolist()))
+        values: dict[str, Any] = plain(self)
         return values
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class ZipfFit:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: nested dicts, None for nan."""
-        values: dict[str, Any] = plain(asdict(self))
+        values: dict[str, Any] = plain(self)
         for key in ("b", "b_se_given_ranks"):
             del values["rank_mle"][key]
         return values
