@@ -8,9 +8,9 @@ from itertools import chain
 
 import numpy as np
 
-from lmbench.comparing.hashing import hashes_of_windows, hashes_of_words, word_hashes
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.hashing import hashes_of_windows, hashes_of_words, word_hashes
 from lmbench.text.units import narrow_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for

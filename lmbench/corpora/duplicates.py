@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lmbench.text.hashing import window_hashes
 from lmbench.text.units import code_points
 
-WINDOW = 32  # characters; a power of two
+WINDOW = 32  # characters
 SHARE = 0.5  # of the shorter document's windows
 NEIGHBOURS = 8
 PIECE = 1 << 22  # characters hashed at a time
 MOST = 1 << 22  # windows kept of a whole text
-ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def near_duplicates(documents: Sequence[str], share: float = SHARE) -> np.ndarray:
@@ -71,18 +71,7 @@ def _pieces(documents: Sequence[str]) -> Iterator[tuple[Sequence[str], int]]:
 def _windows(texts: Sequence[str], every: np.uint64) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of the stretches inside each text, one in ``every``, and whose they are: both (N,), distinct pairs."""
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    hashes = code_points("".join(texts)).astype(np.uint64) + np.uint64(1)
-    if len(hashes) < WINDOW:
-        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
-    factor, width = ODD, 1
-    with np.errstate(over="ignore"):
-        while width < WINDOW:  # of two neighbouring stretches that of twice the length
-            hashes = hashes[:-width] + factor * hashes[width:]
-            factor, width = factor * factor, 2 * width
-        hashes = hashes * ODD
-        hashes ^= hashes >> np.uint64(29)
-        hashes *= np.uint64(0xBF58476D1CE4E5B9)
-        hashes ^= hashes >> np.uint64(32)
+    hashes = window_hashes(code_points("".join(texts)), WINDOW)
     ends = np.cumsum(lengths)
     places = np.flatnonzero(hashes % every == 0)
     owner = np.searchsorted(ends, places, side="right")

@@ -14,6 +14,7 @@ from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
 from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.hashing import window_hashes
 from lmbench.text.units import code_points
 from lmbench.zipf.fits import fit_zipf
 
@@ -114,13 +115,8 @@ def describe(text: str, learnt_windows: np.ndarray) -> dict[str, Any]:
 
 
 def windows(text: str) -> np.ndarray:
-    """(N − 29,) uint64 hashes of every run of 30 characters, modulo 2^64 (an odd multiplier; overflow is meant)."""
-    points = code_points(text).astype(np.uint64)
-    size = max(len(points) - COPY + 1, 0)
-    hashes = np.zeros(size, dtype=np.uint64)
-    for j in range(COPY):
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + points[j : j + size]
-    return hashes
+    """(N − 29,) uint64 hashes of every run of 30 characters."""
+    return window_hashes(code_points(text), COPY)
 
 
 def _chart(table: Any) -> Chart:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing import hashing
 from lmbench.comparing.copies import Copies, copies, inside
+from lmbench.text import hashing
 from lmbench.text.canonical import CanonicalText
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing import hashing
-from lmbench.comparing.hashing import CHUNK
 from lmbench.comparing.overlap import contamination
 from lmbench.scoring.scores import Scores
+from lmbench.text import hashing
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.hashing import CHUNK
 from lmbench.text.units import unit_named
 
 

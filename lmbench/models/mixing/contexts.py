@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmbench.text.hashing import powers_of_base, running_sums, scramble
 from lmbench.text.tokens import Tokens
 
 FAR = 7  # positions in a word are told apart up to here
@@ -14,9 +15,6 @@ _REACH = 8  # no context with gaps or classes looks further back
 _GAPS = ((2, 3, 4), (1, 3, 4), (1, 3, 4, 5), (1, 2, 4, 5))  # how far back their symbols stand
 _CLASSED = ((1, 2), (2, 1))  # bits of a class, and how many symbols before the classes stand for themselves
 _CLASSIFIED = 512  # symbols that have classes: the commonest
-
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(int(_MULTIPLIER), -1, 1 << 64))
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,8 @@ class Contexts:
         boundary = np.where(is_bos | (symbols == self.separator), np.arange(size), 0)
         boundary = np.append(0, np.maximum.accumulate(boundary)[:-1])
 
-        powers = np.full(size + 1, _MULTIPLIER, dtype=np.uint64)
-        powers[0] = 1
-        inverses = np.full(size + 1, _INVERSE, dtype=np.uint64)
-        inverses[0] = 1
-        np.cumprod(powers, out=powers)
-        np.cumprod(inverses, out=inverses)
-        sums = np.zeros(size + 1, dtype=np.uint64)
-        np.cumsum(scramble(symbols) * powers[:-1], out=sums[1:])
+        powers, inverses = powers_of_base(size + 1)
+        sums = running_sums(scramble(symbols), powers)
 
         def stretch(first: np.ndarray, end: np.ndarray) -> np.ndarray:
             """A hash of the symbols first..end-1: polynomial, modulo 2^64."""
@@ -112,14 +104,6 @@ def sum_of(symbols: dict[int, np.ndarray]) -> np.ndarray:
     for back, which in symbols.items():
         total += scramble(which * (_REACH + 1) + back)
     return total
-
-
-def scramble(values: np.ndarray) -> np.ndarray:
-    """uint64: integers spread over all 64 bits (Steele et al. 2014, SplitMix)."""
-    mixed: np.ndarray = (values.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def symbol_classes(ids: np.ndarray, vocab_size: int) -> np.ndarray:

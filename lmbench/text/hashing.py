@@ -32,7 +32,7 @@ def hashes_of_windows(values: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """The same, some ``CHUNK`` runs at a time."""
     powers, inverse = _powers(CHUNK + length)
     for begin in range(0, len(values) - length + 1, CHUNK):
-        sums = _running_sums(_scattered(values[begin : begin + CHUNK + length - 1]), powers)
+        sums = running_sums(_scattered(values[begin : begin + CHUNK + length - 1]), powers)
         hashes = sums[length:] - sums[:-length]
         hashes *= inverse[: len(hashes)]
         yield hashes
@@ -57,7 +57,7 @@ def hashes_of_words(text: str, folded: bool = False) -> Iterator[tuple[np.ndarra
         inside, points = _folded(points) if folded else (~_is_blank(points), points)
         edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2)
         powers, inverse = _powers(len(points))
-        sums = _running_sums(_scattered(points), powers)
+        sums = running_sums(_scattered(points), powers)
         yield (sums[edges[:, 1]] - sums[edges[:, 0]]) * inverse[edges[:, 0]], edges + begin
 
 
@@ -76,43 +76,47 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
         begin = end
 
 
-def _running_sums(scattered: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """(N + 1,) uint64: Σ_{j<i} scattered[j] BASE^j."""
+def running_sums(scattered: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """(N + 1,) uint64: Σ_{j<i} scattered[j] BASE^j. The number of the run i..j-1 is (sums[j] - sums[i]) BASE^-i."""
     sums = np.zeros(len(scattered) + 1, dtype=np.uint64)
     np.cumsum(scattered * powers[: len(scattered)], out=sums[1:])
     return sums
 
 
+def powers_of_base(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size,), (size,) uint64: the powers of BASE, and of its inverse, modulo 2^64, from the 0th on."""
+    both = []
+    for base in (BASE, pow(BASE, -1, 1 << 64)):
+        powers = np.full(size, base, dtype=np.uint64)
+        powers[:1] = 1
+        both.append(np.cumprod(powers, out=powers))
+    return both[0], both[1]
+
+
 def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """At least ``size`` powers of BASE, and of its inverse, modulo 2^64, from the 0th on."""
+    """At least ``size`` of them, kept for the next call."""
     return _powers_of_two_sizes((size - 1).bit_length() if size > 1 else 0)
 
 
 @cache
 def _powers_of_two_sizes(bits: int) -> tuple[np.ndarray, np.ndarray]:
-    both = []
-    for base in (BASE, pow(BASE, -1, 1 << 64)):
-        powers = np.full(1 << bits, base, dtype=np.uint64)
-        powers[0] = 1
-        both.append(np.cumprod(powers))
-    return both[0], both[1]
+    return powers_of_base(1 << bits)
 
 
 def _scattered(values: np.ndarray) -> np.ndarray:
     """(N,) uint64: each value ≥ 0 as a number that shows nothing of it."""
-    return _OF_BYTE[values] if values.dtype == np.uint8 else _mix(values.astype(np.uint64))
+    return _OF_BYTE[values] if values.dtype == np.uint8 else scramble(values)
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
-    """A permutation of the 64-bit numbers that scatters neighbours (the finaliser of SplitMix64)."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
-    return mixed
+def scramble(values: np.ndarray) -> np.ndarray:
+    """uint64: a permutation of the 64-bit numbers that scatters neighbours (Steele et al. 2014, SplitMix)."""
+    mixed: np.ndarray = (values.astype(np.uint64) + np.uint64(1)) * np.uint64(BASE)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
-_OF_BYTE = _mix(np.arange(256, dtype=np.uint64))
+_OF_BYTE = scramble(np.arange(256))
 _BLANKS = np.array([chr(point).isspace() for point in range(0x3002)])  # the last blank of Unicode is U+3000
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing import hashing
-from lmbench.comparing.hashing import window_hashes, word_hashes
+from lmbench.text import hashing
+from lmbench.text.hashing import window_hashes, word_hashes
 
 
 @given(st.lists(st.integers(0, 2), max_size=40), st.integers(1, 9))
