@@ -1,4 +1,8 @@
-"""Where names stand beside points: near, inside the frame, and over no point, line or other name."""
+"""Where names stand beside points: near, inside the frame, and over no point, line or other name.
+
+adjustText 1.4.0 was tried in its stead, on 40 named points and on a stair of nine: it took as long, drew leaders through
+names, and left names on marks and on the stair.
+"""
 
 from __future__ import annotations
 
