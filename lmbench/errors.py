@@ -17,12 +17,12 @@ class InputError(ValueError):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+def unknown(kind: str, name: str, names: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry, with the nearest names suggested."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return InputError(f"unknown {kind} {shown(name)}; {hint}known: {', '.join(known) or 'none'}")
+    return InputError(f"unknown {kind} {shown(name)}; {hint}known: {', '.join(names) or 'none'}")
 
 
 def shown(text: str, most: int = 60) -> str:

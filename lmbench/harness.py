@@ -94,7 +94,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         while True:  # the same seed writes the same beginning, so that longer tries go on from shorter ones
             rng = np.random.default_rng(self.seed)
             text = self.scorer.generate(rng, length, prompt, **shape)[len(prompt) :]
-            stops = [at for stop in until if stop and (at := text.find(stop)) >= 0]
+            stops = [place for stop in until if stop and (place := text.find(stop)) >= 0]
             if stops or length >= most:
                 return text[: min(stops, default=len(text))]
             length = min(2 * length, most)
@@ -109,6 +109,6 @@ class HarnessModel(LM):  # type: ignore[misc]
                 break
             written.append(token)
             text = self._view.text(written)
-            if stops := [at for stop in until if stop and (at := text.find(stop)) >= 0]:
+            if stops := [place for stop in until if stop and (place := text.find(stop)) >= 0]:
                 return text[: min(stops)]
         return self._view.text(written)

@@ -97,13 +97,13 @@ def check(suite: Suite) -> None:
         _each_once(where, seeds, "it would make the same models again")
     _each_once("corpora[{}].name", names, "give one a name of its own")
     _each_once("models[{}].label", labels, "give each row a label of its own")
-    for where, value, known in (
+    for where, value, choices in (
         *((f"corpora[{i}].normalise", spec.normalise, NORMALISERS) for i, spec in enumerate(corpora)),
         *((f"corpora[{i}].documents", spec.documents, DOCUMENTS) for i, spec in enumerate(corpora)),
         *((f"external[{i}].corpus", row.corpus or None, names) for i, row in enumerate(external)),
     ):
-        if value is not None and value not in known:
-            raise unknown(where, value, known)
+        if value is not None and value not in choices:
+            raise unknown(where, value, choices)
     for study in suite.studies:
         study_function(study)
     for i, row in enumerate(models):

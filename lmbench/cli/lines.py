@@ -130,17 +130,17 @@ def rank(saved: str, pairs: bool, place: str, as_json: bool) -> None:
     lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
     if pairs:
         split = _pairs(lines, place)
-        found = minimal_pairs(scorer, split)
+        judged = minimal_pairs(scorer, split)
         if as_json:
             each = [
                 {"good": good, "bad": bad, "difference": _finite(difference)}
-                for (good, bad), difference in zip(split, found.differences, strict=True)
+                for (good, bad), difference in zip(split, judged.differences, strict=True)
             ]
-            facts = {"accuracy": found.accuracy, "ci95": [found.low, found.high], "pairs": len(split)}
-            facts |= {"correct": found.correct, "ties": found.ties, "each": each}
+            facts = {"accuracy": judged.accuracy, "ci95": [judged.low, judged.high], "pairs": len(split)}
+            facts |= {"correct": judged.correct, "ties": judged.ties, "each": each}
             return _json({"model": scorer.model.name, **facts})
-        click.echo(f"accuracy   {found.accuracy:.4f}  (95%: {found.low:.4f} to {found.high:.4f})")
-        return click.echo(f"pairs      {len(split):,}, {found.correct:,} right, {found.ties:,} ties")
+        click.echo(f"accuracy   {judged.accuracy:.4f}  (95%: {judged.low:.4f} to {judged.high:.4f})")
+        return click.echo(f"pairs      {len(split):,}, {judged.correct:,} right, {judged.ties:,} ties")
     lists = _lists(lines, place)
     results = ranked(scorer, list(lists.values()))
     columns = ("list", "rank", "place", "log_prob", "bits_per_char", "tokens", "oov", "text")
@@ -153,8 +153,8 @@ def rank(saved: str, pairs: bool, place: str, as_json: bool) -> None:
         alternatives = [{key: _finite(cell) for key, cell in zip(columns, row, strict=True)} for row in rows]
         return _json({"model": scorer.model.name, "lists": len(lists), "alternatives": alternatives})
     click.echo("\t".join(columns))
-    for name, number, at, nats, bits, tokens, oov, text in rows:
-        cells = [name, number, at, f"{nats:.4f}", f"{bits:.4f}", tokens, oov, text.translate(ESCAPES)]
+    for name, number, offset, nats, bits, tokens, oov, text in rows:
+        cells = [name, number, offset, f"{nats:.4f}", f"{bits:.4f}", tokens, oov, text.translate(ESCAPES)]
         click.echo("\t".join(map(str, cells)))
 
 

@@ -105,7 +105,7 @@ def interval(
         prediction,
         str(method[0]),
         worth,
-        _told(cells, str(method[0])),
+        _remark(cells, str(method[0])),
     )
 
 
@@ -150,7 +150,7 @@ def paired(
         float(resolvable(errors, 0.05)[0]),
         str(method[0]),
         worth,
-        _told(cells, str(method[0])),
+        _remark(cells, str(method[0])),
     )
 
 
@@ -170,7 +170,7 @@ def resolvable(errors: Errors, alpha: float) -> np.ndarray:
     return errors.half_width(1 - alpha) + errors.half_width(2 * POWER - 1)
 
 
-def _told(cells: Cells, method: str) -> str:
+def _remark(cells: Cells, method: str) -> str:
     if cells.by_document and method == "stream":
         return (
             "neighbouring documents depend on each other; the error bar is that of a stream, which is wider"
@@ -198,9 +198,9 @@ def _cells(
         raise InputError("lengths are to be finite, at least 0, and not all 0")
     for column in columns:
         if not np.isfinite(column).all():
-            at = int(np.flatnonzero(~np.isfinite(column))[0])
+            place = int(np.flatnonzero(~np.isfinite(column))[0])
             raise InputError(
-                f"loss {column[at]} at {at}: an infinite loss has no error bar; leave it out or mend it"
+                f"loss {column[place]} at {place}: an infinite loss has no error bar; leave it out or mend it"
             )
     table = np.stack(columns, axis=1)
     if documents is not None:

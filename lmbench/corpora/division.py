@@ -146,8 +146,8 @@ def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalTex
         return _cut(text, fractions)
     cuts = np.cumsum(fractions)[:-1]
     ends = np.arange(1, len(documents) + 1) if lines else np.cumsum([len(d) for d in documents])
-    at = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
-    bounds = [0, *at, len(documents)]
+    places = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
+    bounds = [0, *places, len(documents)]
     if len(set(bounds)) < len(bounds):  # too few lines for a part of its own
         return _cut(text, fractions)
     return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
@@ -155,8 +155,8 @@ def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalTex
 
 def _cut(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]:
     """Parts of a text by their lengths alone, each from the first word start after the cut."""
-    at = [_word_start(text.text, int(cut * text.chars)) for cut in np.cumsum(fractions)[:-1]]
-    bounds = [0, *at, text.chars]
+    places = [_word_start(text.text, int(cut * text.chars)) for cut in np.cumsum(fractions)[:-1]]
+    bounds = [0, *places, text.chars]
     return [
         CanonicalText(
             text.text[a:b], np.unique(np.append(0, text.starts[(text.starts > a) & (text.starts < b)] - a))
@@ -165,7 +165,7 @@ def _cut(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]
     ]
 
 
-def _word_start(text: str, at: int, reach: int = 200) -> int:
-    """The first word start from ``at`` on; ``at`` itself where the text has no blank nearby."""
-    near = (i for i in range(at, min(at + reach, len(text))) if i == 0 or text[i - 1].isspace())
-    return next(near, at)
+def _word_start(text: str, place: int, reach: int = 200) -> int:
+    """The first word start from ``place`` on; ``place`` itself where the text has no blank nearby."""
+    near = (i for i in range(place, min(place + reach, len(text))) if i == 0 or text[i - 1].isspace())
+    return next(near, place)

@@ -19,10 +19,10 @@ Progress = Callable[[int, int], None]  # bytes had, bytes in all (0 where the se
 def check_sum(data: bytes, name: str, sums: dict[str, str]) -> None:
     """Compares bytes with their known digests (``{"sha256": hex}``); raises InputError where one differs."""
     for kind, expected in sums.items():
-        found = hashlib.new(kind, data).hexdigest()
-        if found != expected:
+        digest = hashlib.new(kind, data).hexdigest()
+        if digest != expected:
             raise InputError(
-                f"{name} is not the file expected: {kind} {found[:16]}…, should be {expected[:16]}…; get it anew"
+                f"{name} is not the file expected: {kind} {digest[:16]}…, should be {expected[:16]}…; get it anew"
             )
 
 

@@ -105,7 +105,7 @@ def _kind(file: Path) -> str:
 def _json_rows(file: Path, field: str) -> Iterator[str]:
     import msgspec
 
-    found = False
+    has_rows = False
     with unpacked(file) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
@@ -115,9 +115,9 @@ def _json_rows(file: Path, field: str) -> Iterator[str]:
                 row = msgspec.json.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise InputError(f"{where} is not JSON ({error}); one object a line is expected") from None
-            found = True
+            has_rows = True
             yield _text_of(row, field, where)
-    if not found:
+    if not has_rows:
         raise InputError(f"{file} has no rows; give JSON lines with a field {field}")
 
 

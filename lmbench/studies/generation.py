@@ -72,7 +72,7 @@ def run(
                 row[f"bits by {judge}"] = scorer.score(CanonicalText.of([text])).bits_per_char
         rows.append(row)
     table = pd.DataFrame(rows)
-    shown = {f"{writer}, {at}" if at else writer: text[:300] for writer, at, text in samples}
+    shown = {f"{writer}, {warmth}" if warmth else writer: text[:300] for writer, warmth, text in samples}
     facts = {"prompt": prompt, "samples": shown}
     return Study.of(table, [_chart(table)], _sentences(table, corpus.name), facts)
 

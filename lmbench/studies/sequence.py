@@ -157,7 +157,9 @@ def fitted_predictors(
     mean, scale = (0.0, 1.0) if sine else (float(x[:train].mean()), float(x[:train].std()) or 1.0)
     z = (x[:train] - mean) / scale
     taus = [tau for tau in TAUS if 4 * tau <= train]
-    predictors: dict[str, Predictor] = {TODAY: lambda s, at, k: np.repeat(s[at - 1][:, None], k, axis=1)}
+    predictors: dict[str, Predictor] = {
+        TODAY: lambda s, origin, k: np.repeat(s[origin - 1][:, None], k, axis=1)
+    }
     if sine:
         twice = 2 * np.cos(STEP)  # sin(a + d) = 2 cos(d) sin(a) - sin(a - d)
         predictors[RECURRENCE] = autoregressive(lambda w: twice * w[:, -1] - w[:, -2], 2)
@@ -185,7 +187,7 @@ def autoregressive(step: Callable[[np.ndarray], np.ndarray], tau: int) -> Predic
 
 
 def scaled(predict: Predictor, mean: float, scale: float) -> Predictor:
-    return lambda s, at, k: predict((s - mean) / scale, at, k) * scale + mean
+    return lambda s, origin, k: predict((s - mean) / scale, origin, k) * scale + mean
 
 
 def _linear(windows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

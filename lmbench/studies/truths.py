@@ -157,11 +157,11 @@ def of_topics(name: str, tail: float, settled: bool) -> Case:
 
     def draw(length: int, rng: np.random.Generator) -> Draw:
         # Long enough before and after that the text begins anywhere in a topic.
-        total, level, at = 4 * length, np.empty((4 * length, 2)), 0
-        while at < total:
-            end = at + min(int(50 * (1 + rng.pareto(tail))), total)
-            level[at:end] = rng.gamma(16, 1 / 16) + rng.normal(0, 0.05, 2)
-            at = end
+        total, level, begin = 4 * length, np.empty((4 * length, 2)), 0
+        while begin < total:
+            end = begin + min(int(50 * (1 + rng.pareto(tail))), total)
+            level[begin:end] = rng.gamma(16, 1 / 16) + rng.normal(0, 0.05, 2)
+            begin = end
         begin = int(rng.integers(0, total - length))
         losses = rng.exponential(2, (length, 1)) * level[begin : begin + length]
         return Draw(losses, np.ones(length), None, 2.0)
@@ -209,7 +209,7 @@ def _pieces(text: str) -> Iterator[str]:
     """Some STRETCH characters each, up to a blank or a line's end."""
     begin = 0
     while begin < len(text):
-        ends = [at for blank in "\n " if (at := text.find(blank, begin + STRETCH)) >= 0]
+        ends = [place for blank in "\n " if (place := text.find(blank, begin + STRETCH)) >= 0]
         end = min(ends) + 1 if ends else len(text)
         yield text[begin:end]
         begin = end

@@ -67,7 +67,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
     while begin < len(text):
         end, limit = begin + CHUNK, begin + 2 * CHUNK
         while end < len(text):
-            near = [at for blank in " \n" if (at := text.find(blank, end, limit)) >= 0]
+            near = [place for blank in " \n" if (place := text.find(blank, end, limit)) >= 0]
             if near or limit - begin > 16 * CHUNK:
                 end = min(near, default=limit - 1) + 1
                 break

@@ -51,7 +51,7 @@ def _end_of_piece(data: bytes, begin: int, size: int) -> int:
     before = max(data.rfind(b" ", begin, limit), data.rfind(b"\n", begin, limit))
     if before >= 0:
         return before + 1
-    after = [at for at in (data.find(b" ", limit), data.find(b"\n", limit)) if at >= 0]
+    after = [place for place in (data.find(b" ", limit), data.find(b"\n", limit)) if place >= 0]
     return min(after, default=len(data) - 1) + 1
 
 

@@ -71,22 +71,22 @@ class DynamicEvaluation:
         if place is None or not place.is_before(tokens):
             place = Place(tokens.before(0), self.trained, self.network.start(1))
         self._load(place.weights)
-        state, at = place.state, len(place.tokens)
-        for end in [*tokens.starts[tokens.starts > at], len(tokens)]:
-            whole = at + (end - at) // self.segment * self.segment
-            for begin in range(at, whole, self.segment):
+        state, adapted = place.state, len(place.tokens)
+        for end in [*tokens.starts[tokens.starts > adapted], len(tokens)]:
+            whole = adapted + (end - adapted) // self.segment * self.segment
+            for begin in range(adapted, whole, self.segment):
                 piece = slice(begin, begin + self.segment)
                 _, state = self._read(inputs[piece], targets[piece], state)
             if end < len(tokens) or end == tokens.starts[-1]:  # what is left of a document teaches nothing
-                at, state = end, self.network.start(1)
+                adapted, state = end, self.network.start(1)
             else:
-                at = whole
+                adapted = whole
         weights = [p.detach().clone() for p in self.parameters]
         self.place = Place(
-            Tokens(tokens.ids[:at].copy(), tokens.before(at).starts, tokens.bos), weights, state
+            Tokens(tokens.ids[:adapted].copy(), tokens.before(adapted).starts, tokens.bos), weights, state
         )
         with torch.no_grad():
-            logits, _ = self.network(self._tensor(inputs[at:]), state)
+            logits, _ = self.network(self._tensor(inputs[adapted:]), state)
         self._load(self.trained)
         row: np.ndarray = torch.log_softmax(logits[-1, 0].double(), dim=-1).cpu().numpy()
         return row
