@@ -52,7 +52,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes; xlabel and ylabel name the quantity with its unit; the title says what is to be seen."""
+    """One pair of axes; xlabel and ylabel name the quantity with its unit; the title says what is to be seen.
+
+    >>> bits = Series("bits", ["bigram", "trigram"], [2.5, 2.1], "bar")
+    >>> panel = Panel("Fewer are better", "model", "bits per character", [bits])
+    >>> panel.sideways, panel.names
+    (True, ['bigram', 'trigram'])
+    """
 
     title: str
     xlabel: str

@@ -21,6 +21,11 @@ def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float 
     runs: of one corpus; ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
     of these runs or more, where the caller has it; pairs whose p_holm is at most ``level`` differ. Raises InputError
     for runs of several corpora or texts: they are not one ranking.
+
+    >>> import lmbench as lb
+    >>> corpus = lb.load_corpus("golden-mean")
+    >>> groups([lb.evaluate(lb.make_model(name), corpus) for name in ("bigram", "unigram")])
+    {'bigram': 'a', 'unigram': 'b'}
     """
     for run in runs[1:]:
         if reason := unlike(runs[0], run):

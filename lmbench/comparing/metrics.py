@@ -32,6 +32,12 @@ def summary(scores: Scores, *, lines: bool = False, text: CanonicalText | None =
     much. ``standard_error`` of bits_per_char; ``n_eff``, how many independent tokens would give the same error;
     ``resolvable_difference``: the smallest difference in bits per character that a text of this size can show four times in
     five when nothing is paired (pairs of models on the same text resolve finer: see ``compare``).
+
+    >>> import lmbench as lb
+    >>> corpus = lb.load_corpus("golden-mean")  # its rate: 2/3 bit a character
+    >>> numbers = summary(lb.evaluate(lb.make_model("bigram"), corpus).scores)
+    >>> round(numbers["bits_per_char"], 3), [round(end, 2) for end in numbers["ci95"]], numbers["ci95_method"]
+    (0.667, [0.66, 0.67], 'stream')
     """
     finite = np.isfinite(scores.log_probs)
     result: dict[str, Any] = {

@@ -72,7 +72,14 @@ def compare(
     worthwhile: float = WORTHWHILE,
     rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
-    """``comparisons`` as a table: a row a pair of labels, with the fields of ``Comparison`` as columns."""
+    """``comparisons`` as a table: a row a pair of labels, with the fields of ``Comparison`` as columns.
+
+    >>> import lmbench as lb
+    >>> corpus = lb.load_corpus("golden-mean")
+    >>> table = compare([lb.evaluate(lb.make_model(name), corpus) for name in ("bigram", "unigram")])
+    >>> table[["a", "b", "verdict"]].values.tolist(), table["difference_bits_per_char"].round(1).tolist()
+    ([['bigram', 'unigram', 'a']], [-0.3])
+    """
     from lmbench.comparing.table import Table
 
     rows = [asdict(row) for row in comparisons(runs, pairs=pairs, worthwhile=worthwhile, rng=rng)]

@@ -286,6 +286,10 @@ def load_corpus(name: str, normalise: str | None = None, documents: str | None =
 
     normalise, documents: in place of the description's own. Raises InputError where the name is unknown, a file
     has not been fetched (the message says how to get it) or is not the file expected.
+
+    >>> corpus = load_corpus("golden-mean")
+    >>> corpus.text("test").chars, round(corpus.entropy_rate[0], 3)
+    (20000, 0.667)
     """
     return _described(name, None, None, normalise, documents)
 

@@ -80,7 +80,11 @@ def registry() -> dict[str, Path]:
 
 
 def describe(name: str) -> Description:
-    """The description of a registered corpus, or of a user's own TOML file by its path."""
+    """The description of a registered corpus, or of a user's own TOML file by its path.
+
+    >>> describe("golden-mean").source
+    {'kind': 'golden-mean', 'length': 200000, 'seed': 1}
+    """
     path = Path(name) if name.endswith(".toml") else registry().get(name)
     if path is None:
         raise unknown("corpus", name, registry())

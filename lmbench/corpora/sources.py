@@ -152,7 +152,12 @@ SOURCES: dict[str, Callable[..., Source]] = {
 
 
 def make_source(name: str, **options: Any) -> Source:
-    """A source by its name in SOURCES; raises InputError for unknown names, options or values out of range."""
+    """A source by its name in SOURCES; raises InputError for unknown names, options or values out of range.
+
+    >>> source = make_source("golden-mean", p=1.0)  # after an a, always b
+    >>> source.generate(6, np.random.default_rng(0))
+    'ababab'
+    """
     if name not in SOURCES:
         raise unknown("source", name, SOURCES)
     kinds = get_type_hints(SOURCES[name], include_extras=True)

@@ -180,7 +180,12 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
-    """The class of a registered name or of ``package.module:Class``, and the options that the name fixes."""
+    """The class of a registered name or of ``package.module:Class``, and the options that the name fixes.
+
+    >>> cls, fixed = model_class("trigram")
+    >>> cls.__name__, fixed
+    ('Laplace', {'order': 3})
+    """
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
     path, fixed, _ = MODELS.get(name, (name, {}, ""))

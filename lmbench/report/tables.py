@@ -56,7 +56,17 @@ def leaderboard_csv(results: Results, chosen: Sequence[str] | None = None) -> st
 
 
 def leaderboard_markdown(results: Results, corpus: str, names: Sequence[str] = PLAIN) -> str:
-    """A corpus's leaderboard as a Markdown table; after it what the mark says, where one stands. names: of ``COLUMNS``."""
+    """A corpus's leaderboard as a Markdown table; after it what the mark says, where one stands. names: of ``COLUMNS``.
+
+    >>> from lmbench.results.schema import Result
+    >>> listed = [Result(corpus="c", label=label, bits_per_char=bits) for label, bits in (("a", 2.5), ("b", 2.1))]
+    >>> print(leaderboard_markdown(Results(results=listed), "c", ["rank", "label", "bits"]))
+    |   # | model | bits/char |
+    | --: | ----- | --------: |
+    |   1 | b     |     2.100 |
+    |   2 | a     |     2.500 |
+    <BLANKLINE>
+    """
     columns = [COLUMNS[name] for name in names]
     body = [[markdown_text(c.text(row)) for c in columns] for row in rows(results, corpus)]
     table = markdown_table([c.title for c in columns], body, [c.numeric for c in columns])

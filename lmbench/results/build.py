@@ -50,6 +50,13 @@ def results_of(
     """What results.json holds, and the figures that only the texts can give.
 
     corpora: by the names that the runs give them. failures: rows of models that have no scores.
+
+    >>> import lmbench as lb
+    >>> corpus = lb.load_corpus("golden-mean")
+    >>> runs = [lb.evaluate(lb.make_model(name), corpus) for name in ("bigram", "unigram")]
+    >>> results, charts = results_of({"golden-mean": corpus}, runs)
+    >>> [(row.label, row.groups) for row in results.results], results.comparisons[0].verdict
+    ([('bigram', 'a'), ('unigram', 'b')], 'a')
     """
     from lmbench.comparing.ranks import across, standings
 

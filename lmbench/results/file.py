@@ -16,7 +16,14 @@ NAMES = ("corpus", "label", "seed", "status")  # of a row, written first
 
 
 def write_results(results: Results, folder: Path) -> None:
-    """results.json, whole or not at all; infinity and nan are null."""
+    """results.json, whole or not at all; infinity and nan are null.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_results(Results(suite="mine"), Path(folder))
+    ...     read_results(Path(folder)).suite
+    'mine'
+    """
     document = msgspec.to_builtins(results)
     for rows in (document["results"], document["over_seeds"]):
         rows[:] = [_names_first(row) for row in rows]

@@ -33,6 +33,12 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 
     groups: labels that share a letter cannot be told apart (``compare.groups``). rank: missing where a run is not
     ranked. Raises InputError where runs of one corpus name different texts.
+
+    >>> import lmbench as lb
+    >>> corpus = lb.load_corpus("golden-mean")
+    >>> table = leaderboard([lb.evaluate(lb.make_model(name), corpus) for name in ("unigram", "bigram")])
+    >>> table[["rank", "label", "groups"]].values.tolist()
+    [[1, 'bigram', 'a'], [2, 'unigram', 'b']]
     """
     from lmbench.comparing.grouping import groups
     from lmbench.comparing.table import Table

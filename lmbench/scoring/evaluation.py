@@ -126,6 +126,13 @@ def evaluate(
 
     unit: char, word or byte. unk: the token of the text that is the unknown one; vocab: a file that is the vocabulary, a token a
     line (see ``Lexicon``). counts: of n-grams of words (``read_counts``), learnt from in place of the training text. Raises InputError where the model does not suit the corpus.
+
+    >>> from lmbench.corpora import Corpus, make_source
+    >>> from lmbench.models import make_model
+    >>> corpus = Corpus.of(make_source("golden-mean"), length=5000)
+    >>> run = evaluate(make_model("bigram"), corpus)
+    >>> run.label, run.scores.chars, round(run.scores.bits_per_char, 3)  # the source's rate is 2/3 bit
+    ('bigram', 500, 0.657)
     """
     lexicon = Lexicon(unk, vocab)
     if counts is not None:

@@ -366,6 +366,17 @@ def load_model(path: str | Path, check: bool = False, unk: str = "", trust_code:
     unk: the token of the texts to score that is the unknown one, where the file does not say (an ARPA file cannot).
     trust_code: whether a class of another package that the file names may be imported.
     Raises InputError as ``Scorer.load`` does, and where unk is a token like others.
+
+    >>> import tempfile
+    >>> from lmbench.corpora import make_source
+    >>> from lmbench.models import make_model
+    >>> corpus = Corpus.of(make_source("golden-mean"), length=5000)
+    >>> scorer = Scorer.fit(make_model("bigram"), corpus)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scorer.save(f"{folder}/coins.model")
+    ...     again = load_model(f"{folder}/coins.model")
+    >>> again.score("abab").bits_per_char == scorer.score("abab").bits_per_char
+    True
     """
     scorer = Scorer.load(path, check, trust_code)
     if not unk:

@@ -112,7 +112,15 @@ class Verification:
 
 
 def verify(scorer: Scorer, text: CanonicalText, limit: int | None = None) -> Verification:
-    """Encodes and decodes the first ``limit`` tokens of a text (default: all), and sets the file beside the claim."""
+    """Encodes and decodes the first ``limit`` tokens of a text (default: all), and sets the file beside the claim.
+
+    >>> from lmbench.corpora import Corpus, make_source
+    >>> from lmbench.models import make_model
+    >>> corpus = Corpus.of(make_source("golden-mean"), length=5000)
+    >>> verification = verify(Scorer.fit(make_model("bigram"), corpus), corpus.text("test"))
+    >>> verification.tokens, verification.holds
+    (500, True)
+    """
     encoded = encode(extract(text, scorer.unit, limit), scorer.unit, scorer.vocab)
     scores = scorer.score(encoded)
     lengths = np.diff(np.append(encoded.tokens.starts, len(encoded.tokens))).tolist()

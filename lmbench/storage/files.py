@@ -126,6 +126,12 @@ def _name(handle: int, path: Path) -> str:
 
 
 def write_whole(path: str | os.PathLike[str], data: str | bytes, private: bool = False) -> None:
-    """Writes a file at once: complete, or not at all; see ``whole_file``."""
+    """Writes a file at once: complete, or not at all; see ``whole_file``.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(f"{folder}/note.txt", "whole or not at all")
+    ...     read_text(f"{folder}/note.txt")
+    'whole or not at all'
+    """
     with whole_file(path, "w" if isinstance(data, str) else "wb", private) as stream:
         stream.write(data)

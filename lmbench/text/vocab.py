@@ -111,6 +111,11 @@ def build_vocab(
     """The vocabulary of a text: its tokens by falling frequency, then what else the unit knows.
 
     Raises InputError where the text is empty.
+
+    >>> from lmbench.text.canonical import CanonicalText
+    >>> from lmbench.text.units import unit_named
+    >>> build_vocab(CanonicalText.of(["the cat and the dog"]), unit_named("word"))["the"]  # the commonest, after <unk>
+    1
     """
     if not canonical.text:
         raise InputError(

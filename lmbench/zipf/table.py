@@ -20,6 +20,11 @@ def zipf_rows(
     """The fits of a text's n-grams, a row an order, and their figure; orders of fewer types than ``least`` are left out.
 
     Raises InputError where no order is left.
+
+    >>> text = CanonicalText.of(["the cat and the dog and the bird"])
+    >>> rows, chart = zipf_rows("pets", text, "word", [1])
+    >>> rows[0]["tokens"], rows[0]["types"], rows[0]["hapaxes"]
+    (8, 5, 3)
     """
     ids, starts = token_ids(text, unit)
     counts = {k: c for k, c in ngram_counts(ids, starts, orders).items() if len(c) >= least}
