@@ -41,7 +41,5 @@ def test_a_room_has_its_docstring_s_first_line_files_and_folders(tmp_path):
 
 
 def test_lines_are_no_wider_than_their_room():
-    assert in_lines("aaaa bbbb cccc", 62.0, 10.0) == [
-        "aaaa bbbb",
-        "cccc",
-    ]  # 0.62 * 10 a letter, 0.36 * 10 a blank
+    # 0.62 * 10 a letter, 0.36 * 10 a blank.
+    assert in_lines("aaaa bbbb cccc", 62.0, 10.0) == ["aaaa bbbb", "cccc"]

@@ -49,15 +49,14 @@ def note_references(axes: Axes, panel: Panel) -> None:
     horizontal, vertical = references(panel)
     for height, _ in horizontal:
         if 0 <= _level(axes, height) < 0.06:  # room for its name below it
-            low, high = axes.transData.inverted().transform(axes.transAxes.transform([(0, -0.06), (1, 1)]))[
-                :, 1
-            ]
+            corners = axes.transAxes.transform([(0, -0.06), (1, 1)])
+            low, high = axes.transData.inverted().transform(corners)[:, 1]
             axes.set_ylim(low, high)
     data = _data(axes) if horizontal else np.zeros((0, 2))
     for height, text in horizontal:
         level = _level(axes, height)
         wide = min(0.9, 0.017 * len(text))
-        corners = [(x, up) for up in (True, False) for x in (1, 0)]
+        places = [(x, up) for up in (True, False) for x in (1, 0)]
 
         def crowd(corner: tuple[int, bool], level: float = level, wide: float = wide) -> int:
             left, low = (1 - wide if corner[0] else 0), (level if corner[1] else level - 0.055)
@@ -65,7 +64,7 @@ def note_references(axes: Axes, panel: Panel) -> None:
             outside = low < 0 or low + 0.055 > 1
             return int(inside.all(axis=1).sum()) + len(data) * outside
 
-        x, up = min(corners, key=crowd)
+        x, up = min(places, key=crowd)
         side: dict[str, Any] = {"ha": "right" if x else "left", "va": "bottom" if up else "top"}
         axes.annotate(
             text, (x, height), (-2 if x else 2, 2 if up else -3), axes.get_yaxis_transform(), **side, **note

@@ -61,9 +61,8 @@ def draw_series(
             small = {"markersize": 2, "alpha": 0.5, "markeredgewidth": 0}
             look = small if len(x) > DENSE else {"markersize": 5, "markerfacecolor": "none"}
             look["zorder"] = 1.5
-        return axes.plot(*_seen(axes, across, along), marker=marker, linestyle="none", color=colour, **look)[
-            0
-        ]
+        look |= {"marker": marker, "linestyle": "none", "color": colour}
+        return axes.plot(*_seen(axes, across, along), **look)[0]
     line: dict[str, Any] = {"linestyle": (0, (5, 2.5))} if kind == "dashed" else {}
     if not series.colour_key:
         line |= {"linewidth": 1.2, "zorder": 1.5}

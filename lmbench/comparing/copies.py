@@ -145,10 +145,8 @@ def _aligned(words: np.ndarray, source: np.ndarray, scale: int) -> np.ndarray:
     run, passage, gap, drift = (scale * length for length in (RUN, PASSAGE, GAP, DRIFT))
     here, there = _runs(words, source, run)
     passages = []
-    for shift in (
-        0,
-        drift,
-    ):  # what drifts by up to ``drift`` words is in one band, of one division or of the other
+    # What drifts by up to ``drift`` words is in one band, of one division or of the other.
+    for shift in (0, drift):
         band = (there - here + len(words) + shift) // (2 * drift)
         order = np.lexsort((here, band))
         i, d = here[order], (there - here)[order]

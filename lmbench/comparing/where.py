@@ -163,9 +163,8 @@ class _Words:
         return Difference(corpus, *labels, len(self.text), tables, better, worse)
 
 
-_LINE = np.iinfo(
-    np.int64
-).max  # more frequent than any word, so that a piece of a word and line feeds is as rare as the word
+# More frequent than any word, so that a piece of a word and line feeds is as rare as the word.
+_LINE = np.iinfo(np.int64).max
 
 
 def _table(title: str, cut: Pieces, kind: np.ndarray, names: Sequence[str]) -> CategoryTable:

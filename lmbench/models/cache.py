@@ -60,9 +60,8 @@ class Cache(LanguageModel):
         rows = np.tile(self.unigrams, (len(tokens), 1))
         for contexts in self._contexts(tokens):
             order, earliest = recent(contexts, self.window)
-            before = np.zeros(
-                (len(tokens) + 1, self.vocab_size), dtype=np.int32
-            )  # tokens of each kind, in that order
+            # Tokens of each kind, in that order.
+            before = np.zeros((len(tokens) + 1, self.vocab_size), dtype=np.int32)
             before[places + 1, tokens.ids[order]] = 1
             np.cumsum(before, axis=0, out=before)
             total = (places - earliest)[:, None]

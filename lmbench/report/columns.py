@@ -186,15 +186,8 @@ COLUMNS: dict[str, Column] = {
         "held out, perplexity", "perplexity", perplexity_text, "of the unseen text, a token"
     ),
 }
-LEAST = (
-    "parameters",
-    "vocabulary",
-    "perplexity",
-    "fit",
-    "train",
-    "interval",
-    "groups",
-)  # left out first where space is short
+# Left out first where space is short.
+LEAST = ("parameters", "vocabulary", "perplexity", "fit", "train", "interval", "groups")
 PLAIN = (
     *("rank", "label", "groups", "bits", "interval", "train"),
     *("perplexity", "vocabulary", "fit", "parameters"),

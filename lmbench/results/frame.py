@@ -13,18 +13,9 @@ if TYPE_CHECKING:
 
 # Of a result's fields, those that a notebook has room for.
 SHOWN = (
-    *(
-        "corpus",
-        "rank",
-        "label",
-        "groups",
-        "bits_per_char",
-        "ci95",
-        "train_bits_per_char",
-        "perplexity",
-        "unit",
-    ),
-    *("vocab_size", "oov", "fit_seconds", "score_seconds", "parameters", "adaptive", "unranked_reason"),
+    *("corpus", "rank", "label", "groups", "bits_per_char", "ci95", "train_bits_per_char", "perplexity"),
+    *("unit", "vocab_size", "oov", "fit_seconds", "score_seconds", "parameters", "adaptive"),
+    "unranked_reason",
 )
 
 

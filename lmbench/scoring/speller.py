@@ -26,11 +26,8 @@ from lmbench.text.units import LEARNT, UNITS, ByteUnit, code_points
 from lmbench.text.vocab import Vocab
 
 ORDER = 6  # characters that a prediction rests on, itself included; chosen on held-out words
-NEW, BOUNDARY, FIRST = (
-    0,
-    1,
-    2,
-)  # ids: a character never seen; the end of a word and what stands before it; the alphabet
+# Ids: a character never seen; the end of a word and what stands before it; the alphabet.
+NEW, BOUNDARY, FIRST = 0, 1, 2
 FORBIDDEN = np.array([10, 32], dtype=np.uint32)  # no word holds a line feed or a space
 
 

@@ -110,9 +110,8 @@ class Places:
         tokens: Tokens = held_out.tokens
         order = counts.order
         before = tokens.positions()
-        places = np.flatnonzero(
-            before >= order - 2
-        )  # the symbol before a document counts as one of its context
+        # The symbol before a document counts as one of its context.
+        places = np.flatnonzero(before >= order - 2)
         walk = counts.walk(tokens)
         grams = walk.grams(order)[places]
         seen = np.where(grams >= 0, counts.counts[order][grams], 0)
@@ -140,9 +139,8 @@ class Places:
             seen = np.minimum(counts.counts[order][grams], CLASSES)
             probabilities = p[row, counts.words[order][grams]] * self.weights[rows][row]
             mass += np.bincount(seen, weights=probabilities, minlength=CLASSES + 1)
-        mass[0] = (
-            self.positions - mass[1:].sum()
-        )  # whatever is not given to n-grams seen, contexts unseen included
+        # Whatever is not given to n-grams seen, contexts unseen included.
+        mass[0] = self.positions - mass[1:].sum()
         return mass[:CLASSES]
 
 

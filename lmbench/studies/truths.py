@@ -139,9 +139,8 @@ def of_documents(name: str, count: int, tail: float | None, settled: bool, weird
 
     def draw(length: int, rng: np.random.Generator) -> Draw:
         shares = np.ones(count) if tail is None else 1 + rng.pareto(tail, count)
-        sizes = np.maximum(
-            1, (length * shares / shares.sum() / 5).astype(np.int64)
-        )  # tokens of five characters
+        # Tokens of five characters.
+        sizes = np.maximum(1, (length * shares / shares.sum() / 5).astype(np.int64))
         level = rng.normal(2, 0.3, (count, 1)) + rng.normal(0, 0.1, (count, 2))
         truth = 2.0
         if weird:

@@ -87,9 +87,8 @@ class _Words:
 
     def __init__(self) -> None:
         self._next = count()
-        self._apart: defaultdict[bytes, int] = defaultdict(
-            self._next.__next__
-        )  # a new word takes the next number
+        # A new word takes the next number.
+        self._apart: defaultdict[bytes, int] = defaultdict(self._next.__next__)
         self._data = bytes(_BEYOND)  # the indexed words
         self._lengths = np.zeros(0, dtype=np.int32)
         self._begins = np.zeros(0, dtype=np.int64)
@@ -177,9 +176,8 @@ def _eight(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, depth: 
 def _keys(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """(Q,) uint64: a key for each word; words that share one are few, unless somebody has looked for such."""
     keys = _eight(windows, begins, lengths, 0)
-    keys ^= np.left_shift(
-        lengths, 56, dtype=np.uint64, casting="unsafe"
-    )  # else zero bytes at the end were none
+    # Else zero bytes at the end were none.
+    keys ^= np.left_shift(lengths, 56, dtype=np.uint64, casting="unsafe")
     deep, depth = np.flatnonzero(lengths > 8), 8
     while len(deep):
         mixed = keys[deep]

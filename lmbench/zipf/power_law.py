@@ -62,9 +62,8 @@ def hurwitz_zeta(exponent: np.ndarray | float, start: np.ndarray | float) -> np.
     1.0
     """
     s, q = np.broadcast_arrays(np.asarray(exponent, dtype=float), np.asarray(start, dtype=float))
-    terms = max(
-        20, math.ceil(2 * float(s.max(initial=0)))
-    )  # beyond them each further B is a hundredth of the last
+    # Beyond them each further B is a hundredth of the last.
+    terms = max(20, math.ceil(2 * float(s.max(initial=0))))
     small = q < terms
     x = np.where(small, q + terms, q)
     # Σ_j B_2j / (2j)! s (s + 1) … (s + 2j − 2) x^(1 − 2j), from the innermost term outwards.

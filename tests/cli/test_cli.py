@@ -68,9 +68,8 @@ def test_score_prints_one_json_object_with_the_keys_of_the_contract(call):
     assert found["bits_per_word"] == pytest.approx(bits / found["words"])
     # KenLM's figures for this model and text (golden/kenlm.json, o3): 92 tokens, 5 unknown.
     assert (found["tokens"], found["oov"]) == (92, 5)
-    assert found["perplexity"] == pytest.approx(
-        21.056582922329834, rel=1e-2
-    )  # kenlm_counts=false: third digit
+    # With kenlm_counts=false: the third digit.
+    assert found["perplexity"] == pytest.approx(21.056582922329834, rel=1e-2)
 
 
 def test_tokens_file_partitions_the_text(call, tmp_path):
@@ -343,11 +342,8 @@ def test_a_claim_that_the_file_does_not_keep_exits_with_1(call, tmp_path):
 
 def test_an_order_beyond_the_text_is_told_once(call, tmp_path):
     (tmp_path / "train.txt").write_text("a b c")
-    for model, longest in (
-        ("kneser-ney", 3),
-        ("absolute-discounting", 3),
-        ("katz", 2),
-    ):  # Katz drops what it discounts to 0
+    # Katz drops what it discounts to 0.
+    for model, longest in (("kneser-ney", 3), ("absolute-discounting", 3), ("katz", 2)):
         given = ("--model", model, "-o", "order=30", "--train", "train.txt", "--test", str(TEST))
         status, _, err = call("score", *given, "--unit", "word", "--json")
         assert status == 0

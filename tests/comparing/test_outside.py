@@ -102,9 +102,8 @@ def test_a_headline_that_does_not_hold_outside_says_so():
         ["honest", "copier", "last"],
     )
     assert [(t.a, t.b) for t in made.turned] == [("copier", "honest")]
-    assert made.turned[0].outside.difference == pytest.approx(
-        0.3, abs=0.01
-    )  # words across the edges are in or out as wholes
+    # Words across the edges are in or out as wholes.
+    assert made.turned[0].outside.difference == pytest.approx(0.3, abs=0.01)
     assert made.turned[0].outside.p_value < 0.05
     share = 3000 / len(text)
     assert made.sentence == (

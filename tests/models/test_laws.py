@@ -30,9 +30,8 @@ SMALL = {
     "mixture": {"of": "bigram,trigram"},
     "arpa": {"file": str(GOLDEN / "ferry.o3.arpa")},
 }
-PRESETS = {
-    name for name in MODELS if name.startswith("d2l-")
-}  # five hundred epochs; the same classes as others
+# Five hundred epochs; the same classes as others.
+PRESETS = {name for name in MODELS if name.startswith("d2l-")}
 
 
 def fitted(name, ferry, unit="char"):

@@ -320,9 +320,8 @@ def test_the_suite_s_title_and_what_is_seen_in_training_stand_on_the_page() -> N
 def test_what_has_no_key_sorts_last_and_perplexities_by_unit() -> None:
     rows = {row.label: row for row in lines.rows(example.example(), "time-machine")}
     key = columns.COLUMNS["perplexity"].key
-    assert (
-        sorted(rows.values(), key=key)[-1].result.unit == "word"
-    )  # a word's perplexity is no worse character's
+    # A word's perplexity is no worse character's.
+    assert sorted(rows.values(), key=key)[-1].result.unit == "word"
     assert str(key(rows["lstm"])) < str(key(rows["uniform"]))
     none = lines.Row(Result(corpus="c", label="x"), None, "x")
     assert [column.key(none) for column in (columns.COLUMNS["groups"], columns.COLUMNS["perplexity"])] == [

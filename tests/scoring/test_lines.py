@@ -119,11 +119,8 @@ def test_the_likeliest_next_tokens_are_those_of_the_distribution(ferry):
     scorer = fitted(ferry, "word", order=3)
     ids = scorer.vocab.encode(["the"])
     row = scorer.model.next_log_probs(ids, scorer.vocab.newline)
-    for prompt in (
-        "the",
-        "the ",
-        "a line before\nthe ",
-    ):  # of lines, what stands before the line says nothing
+    # Of lines, what stands before the line says nothing.
+    for prompt in ("the", "the ", "a line before\nthe "):
         tokens = scorer.next_tokens(prompt, top=5)
         assert [nats for _, nats in tokens] == np.sort(row)[::-1][:5].tolist()
         assert [row[scorer.vocab[token]] for token, _ in tokens] == [nats for _, nats in tokens]

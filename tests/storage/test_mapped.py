@@ -93,9 +93,8 @@ def test_other_forms_come_back_too(options, tmp_path):
 
 
 def test_unigrams_that_single_precision_holds_do_not_round_the_rest(tmp_path):
-    text = canonical_text(
-        [" ".join(["a b"] * 32)], "none", "stream"
-    )  # p(a) = p(b) = 1/2, exact in single precision
+    # Here p(a) = p(b) = 1/2, exact in single precision.
+    text = canonical_text([" ".join(["a b"] * 32)], "none", "stream")
     test = canonical_text(["a a b b a"], "none", "stream")
     corpus = Corpus("halves", text, None, test, "none", "stream")
     scorer = Scorer.fit(make_model("bigram", eps=(0, 0.3)), corpus, "word")
@@ -104,9 +103,8 @@ def test_unigrams_that_single_precision_holds_do_not_round_the_rest(tmp_path):
     assert loaded.model.table.probs[1].tolist() == scorer.model.table.probs[1].tolist() == [0, 0.5, 0.5]
     assert loaded.score(test).log_probs.tolist() == scorer.score(test).log_probs.tolist()
     symbols, is_bos = np.array([1, 1, 2, 2], dtype=np.int32), np.array([True, False, False, False])
-    assert (
-        loaded.model.table.score_symbols(symbols, is_bos)[1] == 0.3 / 32.3 * 0.5
-    )  # a a: never seen; a: 32 times
+    # "a a" was never seen, a 32 times.
+    assert loaded.model.table.score_symbols(symbols, is_bos)[1] == 0.3 / 32.3 * 0.5
 
 
 def outcome(path, check=False):

@@ -76,12 +76,8 @@ def test_markov_finds_the_order_and_the_rate_of_a_planted_chain():
     study = run_study("markov", corpus_of(source, 40_000))
     known = source.conditional_entropies(4)
     bits = study.table["Laplace_bits"]
-    for order in (
-        0,
-        1,
-        2,
-        3,
-    ):  # 4,000 test characters, deviation of −log2 p below 1.5: 3 · 1.5 / √4000 = 0.07
+    # 4,000 test characters, deviation of −log2 p below 1.5: 3 · 1.5 / √4000 = 0.07.
+    for order in (0, 1, 2, 3):
         assert bits[order] == pytest.approx(known[order], abs=0.07)
         assert study.table["fitted_entropy"][order] == pytest.approx(known[order], abs=0.03)
     assert bits[2] < bits[1] < bits[0]
@@ -94,10 +90,8 @@ def test_markov_of_a_first_order_chain_knows_its_eigenvalue():
     study = run_study("markov", corpus_of(make_source("golden-mean"), 30_000))
     assert study.facts["lambda2"] == pytest.approx(0.5, abs=0.02)
     assert study.facts["entropy_rate"] == pytest.approx(2 / 3, abs=0.01)
-    assert study.facts["mixing_steps"] in (
-        6,
-        7,
-    )  # worst start is 2/3 · 2^-k away: below 0.01 from k = 7 on (6: 0.0104)
+    # Worst start is 2/3 · 2^-k away: below 0.01 from k = 7 on (6: 0.0104).
+    assert study.facts["mixing_steps"] in (6, 7)
 
 
 def test_fitted_entropy_by_hand():
@@ -187,9 +181,8 @@ def test_bits_of_words_are_spread_over_their_characters():
     assert len(spread) == 10
     assert spread.bits_per_char == pytest.approx(scores.bits_per_char)
     assert spread.log_probs[:2] == pytest.approx([scores.nats[0] / 2] * 2)
-    assert spread.log_probs[2:6] == pytest.approx(
-        [scores.nats[1] / 4] * 4
-    )  # the blank before a word is the word's
+    # The blank before a word is the word's.
+    assert spread.log_probs[2:6] == pytest.approx([scores.nats[1] / 4] * 4)
 
 
 def test_a_reversible_chain_has_no_direction(monkeypatch):

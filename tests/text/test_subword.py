@@ -135,9 +135,8 @@ def test_marks_at_the_ends_of_words_are_laid_on_the_text_by_the_tokenizer_s_own_
 def test_added_tokens_are_text_where_they_are_and_refused_where_the_model_has_none():
     tokenizer = byte_level()
     size = len(tokenizer)
-    tokenizer.add_tokens(
-        [AddedToken("ferryman", normalized=False)]
-    )  # not special: part of how texts are read
+    # Not special: part of how texts are read.
+    tokenizer.add_tokens([AddedToken("ferryman", normalized=False)])
     cut = cut_of(tokenizer, "the ferryman\n")
     assert "ferryman" in cut.surface()
     assert cut.ends[cut.surface().index("ferryman")] == len("the ferryman")

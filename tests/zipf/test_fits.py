@@ -98,9 +98,8 @@ def test_rank_likelihood_finds_a_planted_exponent(alpha):
 def test_where_ranks_are_known_and_tokens_independent_the_standard_error_is_the_spread_over_samples():
     fits = [fit_zipf(planted_ranks(1.0, 0, 20, 50_000, seed)).rank_mle for seed in range(200)]
     spread = np.std([f.alpha for f in fits])
-    assert (
-        0.85 < fits[0].se_given_ranks / spread < 1.18
-    )  # ± 3 standard errors of a deviation over 200: 3 / √400 = 0.15
+    # ± 3 standard errors of a deviation over 200: 3 / √400 = 0.15.
+    assert 0.85 < fits[0].se_given_ranks / spread < 1.18
 
 
 @pytest.mark.parametrize(("alpha", "b"), [(1.1, 2.7), (1.5, 10.0), (0.9, -0.5)])

@@ -53,9 +53,8 @@ def test_weights_are_the_likeliest(models, tokens, seed):
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
         tol=1e-12,
     )
-    assert (
-        loss(found) <= best.fun + 1e-3
-    )  # nats; where two are nearly alike the way is slow, and matters little
+    # In nats; where two are nearly alike the way is slow, and matters little.
+    assert loss(found) <= best.fun + 1e-3
 
 
 def test_impossible_tokens_do_not_spoil_the_weights():
