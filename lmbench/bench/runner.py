@@ -18,7 +18,7 @@ from lmbench.bench.suite_file import check_names, to_toml
 from lmbench.bench.watch import SendingMonitor, Watch
 from lmbench.bench.workers import Work, side_by_side
 from lmbench.charts.chart import Chart
-from lmbench.comparing.copies import inside
+from lmbench.comparing.seen import Seen
 from lmbench.comparing.splits import Splits, over_splits
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.words import remarks
@@ -143,6 +143,11 @@ class Outcome:
     divisions: dict[tuple[str, int], str] = field(default_factory=dict)
     interrupted: bool = False
 
+    @functools.cached_property
+    def seen(self) -> dict[str, Seen]:
+        """By corpus, what of its test text the models have seen."""
+        return {name: Seen.of(corpus) for name, corpus in self.corpora.items()}
+
     def take(self, cell: Cell, result: Run | str) -> None:
         """Files a cell's run, or why it failed."""
         if isinstance(result, str):
@@ -183,7 +188,13 @@ class Outcome:
         """What results.json holds, and the figures that only the texts can give."""
         suite = self.suite
         return results_of(
-            self.corpora, self.runs, self.failed_rows(), suite.name, suite.title, suite.zipf_orders
+            self.corpora,
+            self.runs,
+            self.failed_rows(),
+            suite.name,
+            suite.title,
+            suite.zipf_orders,
+            self.seen,
         )
 
     def scorer_of(self, run: Run) -> Scorer:
@@ -254,16 +265,13 @@ def measure_suite(
     outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
     for run in external:
         save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")
-    outcome.runs = without_copied_texts(outcome.runs + external, outcome.corpora)
+    outcome.runs = without_copied_texts(outcome.runs + external, outcome.seen)
     return outcome
 
 
-def without_copied_texts(runs: Sequence[Run], corpora: Mapping[str, Corpus]) -> list[Run]:
+def without_copied_texts(runs: Sequence[Run], seen: Mapping[str, Seen]) -> list[Run]:
     """The runs, of which none has a rank on a test text that is a copy of what the models have seen."""
-    reasons = {
-        name: inside([t for t in (corpus.train, corpus.valid) if t is not None], corpus.text("test"))
-        for name, corpus in corpora.items()
-    }
+    reasons = {name: of_corpus.copies.unranked_reason for name, of_corpus in seen.items()}
     return [
         run.with_facts(unranked_reason=reasons[run.corpus]) if run.ranked and reasons[run.corpus] else run
         for run in runs

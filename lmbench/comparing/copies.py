@@ -54,6 +54,22 @@ class Copies:
         """Of the test text's characters that lie in a copy, 0..1."""
         return float((self.spans[:, 1] - self.spans[:, 0]).sum() / self.chars) if self.chars else 0.0
 
+    @property
+    def unranked_reason(self) -> str | None:
+        """Why models that have seen these texts have no rank on the test text; None where they may have.
+
+        The reason: half of its characters or more lie in copies. (PaLM leaves test sets out of which 70% stood in
+        training text, Chowdhery et al. 2022, section 8.)
+        """
+        if self.share < INSIDE:
+            return None
+        longest = int(np.argmax(self.spans[:, 1] - self.spans[:, 0]))
+        (begin, end), (_, place) = self.spans[longest].tolist(), self.sources[longest].tolist()
+        return (
+            f"{self.share:.0%} of the test text stands in the text that the model has seen "
+            f"(characters {begin:,} to {end:,} from character {place:,} of it on)"
+        )
+
 
 def copies(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -> Copies:
     """Looks for the test text's passages in the texts that models have seen.
@@ -82,27 +98,6 @@ def copies(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -
         places = _places(text.text, passages[:, 2], letters)
         parts.append(np.column_stack([passages[:, :2], np.full(len(passages), number), places]))
     return _joined(np.concatenate(parts), spans, test.chars)
-
-
-def inside(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -> str | None:
-    """Why models that have seen these texts have no rank on the test text; None where they may have.
-
-    The reason: half of its characters or more lie in copies. (PaLM leaves test sets out of which 70% stood in training
-    text, Chowdhery et al. 2022, section 8.)
-    """
-    return reason(copies(seen, test))
-
-
-def reason(passages: Copies) -> str | None:
-    """The same, of copies that were looked for before."""
-    if passages.share < INSIDE:
-        return None
-    longest = int(np.argmax(passages.spans[:, 1] - passages.spans[:, 0]))
-    (begin, end), (_, place) = passages.spans[longest].tolist(), passages.sources[longest].tolist()
-    return (
-        f"{passages.share:.0%} of the test text stands in the text that the model has seen "
-        f"(characters {begin:,} to {end:,} from character {place:,} of it on)"
-    )
 
 
 def _words(text: str) -> np.ndarray:

@@ -37,22 +37,18 @@ class Contamination:
         """Of the test stretches, 0..1; 0 where the text is shorter than a stretch."""
         return self.matches / self.stretches if self.stretches else 0.0
 
-    def bits_per_char(self, scores: Scores) -> tuple[float, float]:
-        """What a model pays on the covered characters and on the clean ones; nan where there are none.
-
-        A token counts as covered when its last character is.
-        """
-        chars = np.diff(scores.ends, prepend=0)
-        last = tokens_inside(self.covered, scores)
-        bits = scores.bits
-        both = (np.array([bits[side].sum(), chars[side].sum()]) for side in (last, ~last))
-        overlapping, clean = (float(b / c) if c else np.nan for b, c in both)
-        return overlapping, clean
-
 
 def tokens_inside(covered: np.ndarray, scores: Scores) -> np.ndarray:
     """(T,) bool: the tokens whose last character is covered. covered: (chars,) bool."""
     return np.asarray(covered[np.maximum(scores.ends - 1, 0)])
+
+
+def bits_inside_and_outside(covered: np.ndarray, scores: Scores) -> tuple[float, float]:
+    """Bits a character of the tokens whose last character is covered, and of the others; nan where there are none."""
+    inside, chars = tokens_inside(covered, scores), np.diff(scores.ends, prepend=0)
+    sums = ((float(scores.bits[side].sum()), int(chars[side].sum())) for side in (inside, ~inside))
+    within, without = (bits / size if size else np.nan for bits, size in sums)
+    return within, without
 
 
 def contamination(

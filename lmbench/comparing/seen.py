@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lmbench.comparing.copies import Copies, copies, reason
-from lmbench.comparing.overlap import Contamination, contamination, tokens_inside
+from lmbench.comparing.copies import Copies, copies
+from lmbench.comparing.overlap import Contamination, bits_inside_and_outside, contamination
 from lmbench.corpora.corpus import Corpus
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
@@ -49,21 +49,6 @@ class Seen:
         """Of the test text's characters that are covered, 0..1."""
         return float(self.covered.mean()) if len(self.covered) else 0.0
 
-    @property
-    def unranked_reason(self) -> str | None:
-        """Why nobody has a rank on this test text, see ``copies.inside``; None where they may have."""
-        return reason(self.copies)
-
     def bits_per_char(self, scores: Scores) -> tuple[float, float]:
-        """What a model pays for the covered characters and for the others; nan where there are none.
-
-        A token counts as covered when its last character is.
-        """
-        within, chars, bits = (
-            tokens_inside(self.covered, scores),
-            np.diff(scores.ends, prepend=0),
-            scores.bits,
-        )
-        sums = [(float(bits[side].sum()), int(chars[side].sum())) for side in (within, ~within)]
-        inside, outside = (total / size if size else np.nan for total, size in sums)
-        return inside, outside
+        """What a model pays for the covered characters and for the others; nan where there are none."""
+        return bits_inside_and_outside(self.covered, scores)

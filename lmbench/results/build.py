@@ -46,10 +46,12 @@ def results_of(
     suite: str = "run",
     title: str = "",
     zipf_orders: Sequence[int] = (1, 2, 3),
+    seen: Mapping[str, Seen] | None = None,
 ) -> tuple[Results, list[Chart]]:
     """What results.json holds, and the figures that only the texts can give.
 
-    corpora: by the names that the runs give them. failures: rows of models that have no scores.
+    corpora: by the names that the runs give them. failures: rows of models that have no scores. seen: by corpus what
+    the models have seen of its test text, where the caller has it.
 
     >>> import lmbench as lb
     >>> corpus = lb.load_corpus("golden-mean")
@@ -61,7 +63,7 @@ def results_of(
     from lmbench.comparing.ranks import across, standings
 
     comparisons = compared(runs)
-    seen = {name: Seen.of(corpus) for name, corpus in corpora.items()}
+    seen = seen or {name: Seen.of(corpus) for name, corpus in corpora.items()}
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
     tests = {name: corpus.text("test") for name, corpus in corpora.items()}
     sources = {name: source_run(corpus) for name, corpus in corpora.items()}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing.overlap import contamination
+from lmbench.comparing.overlap import bits_inside_and_outside, contamination
 from lmbench.scoring.scores import Scores
 from lmbench.text import hashing
 from lmbench.text.canonical import CanonicalText
@@ -70,7 +70,7 @@ def test_bits_on_both_sides():
     scores = Scores(
         -bits * math.log(2), ends, np.zeros(n, bool), np.zeros(n), np.zeros(1, np.int64), 19, 19, 10, 9
     )
-    overlapping, clean = contamination(text_of(train), text_of(test)).bits_per_char(scores)
+    overlapping, clean = bits_inside_and_outside(contamination(text_of(train), text_of(test)).covered, scores)
     assert overlapping == pytest.approx(8 / 16)  # eight words of two characters, the blank before included
     assert clean == pytest.approx(14 / 3)  # "x" and " y"
 

@@ -60,5 +60,5 @@ def test_bits_on_both_sides():
 
 def test_a_test_text_inside_the_training_text_has_no_ranks():
     text = some_words(500)
-    assert "of the test text stands in" in Seen.among([text_of(text)], text_of(text)).unranked_reason
-    assert Seen.among([text_of(text)], text_of(some_words(500, 1))).unranked_reason is None
+    assert "of the test text stands in" in Seen.among([text_of(text)], text_of(text)).copies.unranked_reason
+    assert Seen.among([text_of(text)], text_of(some_words(500, 1))).copies.unranked_reason is None
