@@ -7,6 +7,7 @@ their shares of it, so that models of any units are cut alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,11 @@ def cells_of_documents(losses: np.ndarray, lengths: np.ndarray, starts: np.ndarr
     """losses (T, M) and lengths (T,) of pieces, starts (D,) of documents among them; empty documents vanish."""
     losses, lengths = np.add.reduceat(losses, starts), np.add.reduceat(lengths, starts)
     return Cells(losses[lengths > 0], lengths[lengths > 0], True)
+
+
+def cells_of_stream(columns: Sequence[tuple[np.ndarray, np.ndarray]], edges: np.ndarray) -> Cells:
+    """Cells between the edges (K + 1,) of a stream; columns: of each model losses (T,) and where its pieces end (T,)."""
+    return Cells(np.stack([cut(*column, edges) for column in columns], axis=1), np.diff(edges), False)
 
 
 def stream_cells(tokens: int) -> int:

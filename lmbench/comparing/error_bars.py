@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells, stream_edges
+from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_stream, stream_cells, stream_edges
 from lmbench.comparing.memory import Errors, effective_documents
 from lmbench.errors import InputError
 
@@ -224,5 +224,4 @@ def _cells(
         return Cells(summed[:, :-1], summed[:, -1], True)
     ends = np.cumsum(sizes)
     edges = stream_edges(float(ends[-1]), stream_cells(len(sizes)))
-    cut_losses = np.stack([cut(column, ends, edges) for column in columns], axis=1)
-    return Cells(cut_losses, np.diff(edges), False)
+    return cells_of_stream([(column, ends) for column in columns], edges)

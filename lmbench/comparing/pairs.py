@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells, stream_edges
+from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_stream, stream_cells, stream_edges
 from lmbench.comparing.error_bars import ROUNDING, resolvable
 from lmbench.comparing.family import step_down
 from lmbench.comparing.memory import NORMAL, Errors, effective_documents
@@ -186,8 +186,7 @@ def align(runs: Sequence[Run], count: int | None = None) -> Cells:
         lengths = np.diff(np.append(first.starts_of_tokens[first.starts], first.chars))
         return cells_of_documents(np.stack(columns, axis=1), lengths, np.arange(len(lengths)))
     edges = stream_edges(first.chars, count or min(stream_cells(len(run.scores)) for run in runs))
-    columns = [cut(b, run.scores.ends, edges) for b, run in zip(bits, runs, strict=True)]
-    return Cells(np.stack(columns, axis=1), np.diff(edges), False)
+    return cells_of_stream([(b, run.scores.ends) for b, run in zip(bits, runs, strict=True)], edges)
 
 
 def finite_bits(scores: Scores) -> np.ndarray:

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from ferry import WORDS
 
 import lmbench as lb
 from lmbench.bench.own_text import commented, is_unsegmented, spec_of, suitable, suite_for
@@ -10,30 +11,10 @@ from lmbench.bench.suite_file import load_suite
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.given import Documents
 
-ENGLISH = [
-    "the",
-    "ferry",
-    "leaves",
-    "at",
-    "nine",
-    "and",
-    "the",
-    "captain",
-    "sings",
-    "while",
-    "rain",
-    "falls",
-    "on",
-    "an",
-    "old",
-    "quiet",
-    "river",
-]
-
 
 def english(chars, seed=0):
     drawn = random.Random(seed)
-    return " ".join(drawn.choice(ENGLISH) + drawn.choice("abcd") for _ in range(chars // 5))
+    return " ".join(drawn.choice(WORDS) + drawn.choice("abcd") for _ in range(chars // 5))
 
 
 @pytest.mark.parametrize(

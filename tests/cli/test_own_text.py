@@ -6,28 +6,9 @@ import random
 import sys
 
 import pytest
+from ferry import WORDS
 
 from lmbench.cli import main
-
-WORDS = [
-    "the",
-    "ferry",
-    "leaves",
-    "at",
-    "nine",
-    "and",
-    "the",
-    "captain",
-    "sings",
-    "while",
-    "rain",
-    "falls",
-    "on",
-    "an",
-    "old",
-    "quiet",
-    "river",
-]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from lmbench.text.units import unit_named
 from lmbench.text.vocab import build_vocab
 
 WORD = unit_named("word")
+LINE = "the ferry leaves at nine and the captain sings while rain falls on an old quiet river"
+WORDS = LINE.split()
 
 
 def encoded(train: str, test: str):
