@@ -15,7 +15,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.scoring.continuation import as_read, continuation
-from lmbench.scoring.generation import draw, shape_distribution
+from lmbench.scoring.generation import draw_index, shape_distribution
 from lmbench.scoring.scorer import Scorer
 
 try:
@@ -104,7 +104,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         written: list[int] = []
         rng = np.random.default_rng(self.seed)
         while len(written) < most:
-            token = draw(shape_distribution(self._view.after([*given, *written]), **shape), rng)
+            token = draw_index(shape_distribution(self._view.after([*given, *written]), **shape), rng)
             if token in self._view.ends:
                 break
             written.append(token)

@@ -27,7 +27,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 
 from lmbench.charts.chart import Chart, Panel
-from lmbench.charts.labels import Point, label_points, note_references, plain, references
+from lmbench.charts.labels import Point, label_points, note_references, one_line, references
 from lmbench.charts.series import draw_series, finite_points
 from lmbench.charts.style import GRID, INK, MUTED, PAPER, style_of
 from lmbench.charts.ticks import set_ticks
@@ -179,7 +179,7 @@ def _legend_entries(panel: Panel) -> list[str]:
     else:
         single = panel.directly_labelled
         shown = [s.label for s in panel.series if s.label and not (single and len(s.x) <= 1)]
-    return list(dict.fromkeys(map(plain, shown)))
+    return list(dict.fromkeys(map(one_line, shown)))
 
 
 def _shared(entries: Sequence[Sequence[str]]) -> list[str]:
@@ -230,18 +230,18 @@ def _draw_panel(
     """Draws a panel; returns what its legend shows, by label, and the points that carry their names."""
     sideways, single = panel.sideways, panel.directly_labelled
     names = panel.names if sideways else []
-    title = textwrap.fill(plain(panel.title), max(20, round(9.8 * width)))
+    title = textwrap.fill(one_line(panel.title), max(20, round(9.8 * width)))
     axes.set_title(title, pad=22 if (panel.horizontal if sideways else panel.vertical) else 10)
     xlabel, ylabel, xscale, yscale = panel.xlabel, panel.ylabel, panel.xscale, panel.yscale
     if sideways:
         xlabel, ylabel, xscale, yscale = ylabel, "", yscale, "linear"
-        axes.set_yticks(range(len(names)), [plain(name) for name in names])
+        axes.set_yticks(range(len(names)), [one_line(name) for name in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-    axes.set_xlabel(plain(xlabel))
-    axes.set_ylabel(plain(ylabel))
+    axes.set_xlabel(one_line(xlabel))
+    axes.set_ylabel(one_line(ylabel))
     if xscale == "log":
         axes.set_xscale("log")
     if yscale == "log":
@@ -257,9 +257,9 @@ def _draw_panel(
         empty = False
         handle = draw_series(axes, series, style_of(series.colour_key, keys), shown, sideways, crowded)
         if single and len(shown.x) == 1 and series.label and not sideways:
-            points.append((shown.x[0], shown.y[0], plain(series.label)))
+            points.append((shown.x[0], shown.y[0], one_line(series.label)))
         elif series.label and series.label not in names:
-            handles.setdefault(plain(series.label), handle)
+            handles.setdefault(one_line(series.label), handle)
     if empty:
         axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", color=MUTED)
     for height, _ in references(panel)[0]:

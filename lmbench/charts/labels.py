@@ -77,7 +77,7 @@ def references(panel: Panel) -> tuple[list[tuple[float, str]], list[tuple[float,
     """Horizontal and vertical lines as they are drawn, those that are finite."""
     horizontal, vertical = (
         [
-            (position, plain(text))
+            (position, one_line(text))
             for position, text in lines
             if position is not None and math.isfinite(position)
         ]
@@ -106,7 +106,7 @@ def _data(axes: Axes) -> np.ndarray:
     return np.concatenate(places)
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """A label as one line without control characters and lone surrogates, which SVG cannot hold."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return shown.encode("utf-8", "replace").decode("utf-8").strip()

@@ -256,13 +256,13 @@ def suites(as_json: bool) -> None:
 
 def _check_baseline(baseline: Path, folder: Path, suite: Suite) -> None:
     """Raises InputError where a run cannot be compared with the baseline, before anything is trained."""
-    from lmbench.results.diff import rows_of
+    from lmbench.results.diff import scored_rows
 
     if baseline.resolve() == folder.resolve():
         raise InputError(f"{baseline} is the folder of this run, too; give another --out")
     labels = [row.label for row in suite.models] + [row.label for row in suite.external]
     names = [spec.name for spec in suite.corpus_specs()]
-    baseline_rows = rows_of(baseline)
+    baseline_rows = scored_rows(baseline)
     if not any((corpus, label) in baseline_rows for corpus in names for label in labels):
         names_there = ", ".join(sorted({f"{label} on {corpus}" for corpus, label in baseline_rows})[:5])
         raise InputError(

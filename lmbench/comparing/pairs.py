@@ -80,11 +80,11 @@ def compare(
     >>> table[["a", "b", "verdict"]].values.tolist(), table["difference_bits_per_char"].round(1).tolist()
     ([['bigram', 'unigram', 'a']], [-0.3])
     """
-    from lmbench.comparing.table import Table
+    from lmbench.comparing.table import ResultTable
 
     rows = [asdict(row) for row in comparisons(runs, pairs=pairs, worthwhile=worthwhile, rng=rng)]
     numbers = [field.name for field in fields(Comparison) if field.type == "float | None"]
-    return Table(rows, columns=list(COLUMNS)).astype(dict.fromkeys(numbers, "float64"))
+    return ResultTable(rows, columns=list(COLUMNS)).astype(dict.fromkeys(numbers, "float64"))
 
 
 def comparisons(

@@ -12,12 +12,12 @@ ERRORS = ("standard_error", "se_text", "se_seeds", "resolvable_difference")
 COUNTS = ("parameters", "model_bytes", "vocab_size", "tokens", "oov", "bytes", "rank")
 
 
-class Table(pd.DataFrame):
+class ResultTable(pd.DataFrame):
     """A DataFrame; in a notebook its numbers have the digits they deserve, and what is significant stands out."""
 
     @property
-    def _constructor(self) -> type[Table]:
-        return Table
+    def _constructor(self) -> type[ResultTable]:
+        return ResultTable
 
     def _repr_html_(self) -> str | None:
         if not pd.get_option("display.notebook_repr_html"):

@@ -114,7 +114,7 @@ def diff_runs(before: Path, after: Path, tolerance: float = WORTHWHILE) -> Chang
     )
 
 
-def rows_of(folder: Path) -> set[tuple[str, str]]:
+def scored_rows(folder: Path) -> set[tuple[str, str]]:
     """The corpora and labels that a run directory has scores of. Raises InputError where it has none."""
     return set(_runs(folder, _results(folder)))
 

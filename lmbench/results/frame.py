@@ -32,7 +32,7 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     [[1, 'bigram', 'a'], [2, 'unigram', 'b']]
     """
     from lmbench.comparing.grouping import groups
-    from lmbench.comparing.table import Table
+    from lmbench.comparing.table import ResultTable
 
     rows: list[dict[str, Any]] = []
     for corpus in dict.fromkeys(run.corpus for run in runs):
@@ -44,4 +44,4 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
             result = result_of(run)
             beside = {"rank": place if run.ranked else None, "groups": letters.get(run.label, "")}
             rows.append({name: beside[name] if name in beside else result.value(name) for name in SHOWN})
-    return Table(rows, columns=list(SHOWN)).astype({"rank": "Int64"})
+    return ResultTable(rows, columns=list(SHOWN)).astype({"rank": "Int64"})

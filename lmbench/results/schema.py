@@ -191,7 +191,7 @@ class Ranks(Struct, frozen=True, kw_only=True):
     alike: list[list[str]] = []
 
 
-Law = dict[str, float | str | None]  # a fitted law's parameters by their names
+FittedLaw = dict[str, float | str | None]  # a fitted law's parameters by their names
 
 
 class ZipfResult(Struct, frozen=True, kw_only=True):
@@ -208,10 +208,10 @@ class ZipfResult(Struct, frozen=True, kw_only=True):
     tokens: int
     types: int
     hapaxes: int
-    ols: Law = {}
-    rank_mle: Law = {}
-    zipf_mandelbrot: Law = {}
-    frequency_mle: Law = {}
+    ols: FittedLaw = {}
+    rank_mle: FittedLaw = {}
+    zipf_mandelbrot: FittedLaw = {}
+    frequency_mle: FittedLaw = {}
     notes: list[str] = []
 
 

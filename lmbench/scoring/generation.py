@@ -52,7 +52,7 @@ def shape_distribution(
     return probs
 
 
-def draw(probs: np.ndarray, rng: np.random.Generator) -> int:
+def draw_index(probs: np.ndarray, rng: np.random.Generator) -> int:
     """An index drawn from (V,) probabilities by one uniform number; never one with p = 0."""
     cumulative = np.cumsum(probs)
     return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
@@ -82,7 +82,7 @@ def generate(
     for t in range(len(prompt_ids), len(ids)):
         row = model.next_log_probs(ids[start:t], bos)
         row[list(exclude)] = -np.inf
-        ids[t] = draw(shape_distribution(row, temperature, top_k, top_p), rng)
+        ids[t] = draw_index(shape_distribution(row, temperature, top_k, top_p), rng)
         if ids[t] == end:
             start = t + 1
     return ids[len(prompt_ids) :]

@@ -62,11 +62,11 @@ def run(
             rng = np.random.default_rng([seed, i, j])
             with small_torch(rng):
                 samples.append(
-                    (label, temperature, continuation(scorer, prompt, length, corpus, rng, temperature))
+                    (label, temperature, written_after(scorer, prompt, length, corpus, rng, temperature))
                 )
     rows = []
     for writer, written_at, text in samples:
-        row = {"writer": writer, "temperature": written_at, **describe(text, learnt_windows)}
+        row = {"writer": writer, "temperature": written_at, **sample_statistics(text, learnt_windows)}
         with small_torch(np.random.default_rng(seed)):
             for judge, scorer in scorers.items():
                 row[f"bits by {judge}"] = scorer.score(CanonicalText.of([text])).bits_per_char
@@ -77,7 +77,7 @@ def run(
     return Study.of(table, [_chart(table)], _sentences(table, corpus.name), facts)
 
 
-def continuation(
+def written_after(
     scorer: Scorer, prompt: str, length: int, corpus: Corpus, rng: np.random.Generator, temperature: float
 ) -> str:
     """``length`` characters that a model writes after the prompt (fewer where it writes hardly anything but blanks)."""
@@ -91,7 +91,7 @@ def continuation(
     return text[len(prompt) :][:length]
 
 
-def describe(text: str, learnt_windows: np.ndarray) -> dict[str, Any]:
+def sample_statistics(text: str, learnt_windows: np.ndarray) -> dict[str, Any]:
     """What a sample is like as a text. learnt_windows: hashes of the training text's windows, sorted.
 
     alpha: Zipf exponent of its words by rank likelihood. repeated: share of its sequences of four words that stand

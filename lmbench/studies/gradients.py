@@ -65,7 +65,7 @@ def _norms(ids: np.ndarray, size: int, seed: int) -> list[dict[str, Any]]:
     rows = []
     for radius in RADII:
         for activation in ("tanh", "linear"):
-            network = Network.random(size, HIDDEN, np.random.default_rng(seed), radius, activation)
+            network = ElmanNetwork.random(size, HIDDEN, np.random.default_rng(seed), radius, activation)
             rows += [
                 {"part": "reach", "radius": radius, "activation": activation, "k": k, "norm": float(norm)}
                 for k, norm in enumerate(reach(network, ids))
@@ -103,7 +103,7 @@ def _trainings(
 
 
 @dataclass
-class Network:
+class ElmanNetwork:
     """h_t = φ(W_x[x_t] + h_{t-1} W_h + b), o_t = h_t W_q + c; φ is tanh or (8.7's simplification) nothing. In float64."""
 
     W_x: torch.Tensor  # (V, H)
@@ -116,7 +116,7 @@ class Network:
     @classmethod
     def random(
         cls, size: int, hidden: int, rng: np.random.Generator, radius: float, activation: str = "tanh"
-    ) -> Network:
+    ) -> ElmanNetwork:
         """W_h has the given spectral radius: the largest absolute value of its eigenvalues."""
         import torch
 
@@ -169,12 +169,12 @@ class Network:
         return loss.item(), list(torch.autograd.grad(loss, self.parameters)), states[-1].detach()
 
 
-def beginning(ids: np.ndarray, network: Network) -> torch.Tensor:
+def beginning(ids: np.ndarray, network: ElmanNetwork) -> torch.Tensor:
     """(B, H) of zeros, for ids (T, B)."""
     return network.b.new_zeros((ids.shape[1], len(network.b)))
 
 
-def reach(network: Network, ids: np.ndarray) -> np.ndarray:
+def reach(network: ElmanNetwork, ids: np.ndarray) -> np.ndarray:
     """(BACK + 1,) the mean norm of ∂L_T/∂h_{T-k} for k = 0, 1, …, where L_T is the loss of the last prediction alone.
 
     ids: (T + 1, B). Relative to k = 0.
@@ -207,7 +207,7 @@ def gates(kind: str, steps: int, rng: np.random.Generator) -> np.ndarray:
 class Training:
     """bits: (U,) loss of each minibatch, bits a character; norms: (U,) of the gradients before they were clipped."""
 
-    network: Network
+    network: ElmanNetwork
     bits: np.ndarray
     norms: np.ndarray
 
@@ -221,7 +221,7 @@ def fit(
     """
     import torch
 
-    network = Network.random(size, HIDDEN, rng, 0.5)
+    network = ElmanNetwork.random(size, HIDDEN, rng, 0.5)
     bits: list[float] = []
     norms: list[float] = []
     while len(bits) < updates:
@@ -240,7 +240,7 @@ def fit(
     return Training(network, np.array(bits), np.array(norms))
 
 
-def held_out_bits(network: Network, ids: np.ndarray) -> float:
+def held_out_bits(network: ElmanNetwork, ids: np.ndarray) -> float:
     """Bits a character of a text (T,) read in one go; inf where the network has come to nothing."""
     import torch
 
@@ -257,7 +257,7 @@ def _biases(ids: np.ndarray, size: int, seed: int) -> dict[str, dict[str, float]
     bias: of the mean over draws of the gates; spread: of single draws around that mean.
     """
     rng = np.random.default_rng([seed, 99])
-    network = Network.random(size, HIDDEN, rng, 1.0)
+    network = ElmanNetwork.random(size, HIDDEN, rng, 1.0)
     x = ids[: BATCH * (STEPS + 1)].reshape(BATCH, -1).T
 
     def gradient(kind: str) -> np.ndarray:

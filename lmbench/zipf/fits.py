@@ -18,7 +18,7 @@ import numpy as np
 from lmbench.storage.plain import plain
 from lmbench.zipf.counting import falling_counts, spectrum
 from lmbench.zipf.power_law import PowerLaw, fit_power_law
-from lmbench.zipf.ranks import Curve
+from lmbench.zipf.ranks import RankCurve
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def fit_zipf(counts: Mapping[Any, int] | Sequence[int] | np.ndarray) -> ZipfFit:
     power = fit_power_law(*spectrum(counts))
     if power.xmin is None:
         notes.append("no tail of 50 types with two distinct counts: no power law of frequencies")
-    curve = Curve.of(counts)
+    curve = RankCurve.of(counts)
     mandelbrot = fit_ranks(curve, shifted=True)
     if math.isnan(mandelbrot.b_se_given_ranks):
         notes.append("Zipf–Mandelbrot's b is not determined by these counts")
@@ -100,7 +100,7 @@ def fit_zipf(counts: Mapping[Any, int] | Sequence[int] | np.ndarray) -> ZipfFit:
     )
 
 
-def _least_squares(curve: Curve) -> LeastSquares:
+def _least_squares(curve: RankCurve) -> LeastSquares:
     if curve.types < 3:
         return LeastSquares(math.nan, math.nan, math.nan)
     x, y, weights = np.log(curve.ranks), np.log(curve.counts), curve.weights / curve.types
@@ -111,7 +111,7 @@ def _least_squares(curve: Curve) -> LeastSquares:
     return LeastSquares(-slope, y_mean - slope * x_mean, 1 - residual / total if total else math.nan)
 
 
-def fit_ranks(curve: Curve, shifted: bool) -> RankLikelihood:
+def fit_ranks(curve: RankCurve, shifted: bool) -> RankLikelihood:
     """Fisher scoring in α and, if shifted, in ln(1 + b), each step halved until the likelihood grows."""
     below, weights = curve.ranks - 1, curve.weights
     mass = weights * curve.counts
@@ -177,5 +177,5 @@ def split_half(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def fit_split_half(counts: np.ndarray, rng: np.random.Generator, splits: int = 20) -> tuple[float, float]:
     """Mean and standard deviation, over random splits, of α by rank likelihood with ranks from the other half."""
-    alphas = [fit_ranks(Curve.of(split_half(counts, rng)), shifted=False).alpha for _ in range(splits)]
+    alphas = [fit_ranks(RankCurve.of(split_half(counts, rng)), shifted=False).alpha for _ in range(splits)]
     return float(np.mean(alphas)), float(np.std(alphas, ddof=1))

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmbench.counts import ngram_counts
 from lmbench.zipf.fits import fit_ranks
-from lmbench.zipf.ranks import Curve
+from lmbench.zipf.ranks import RankCurve
 
 PARTS = (1, 4, 8, 16, 32)
 LEAST = 200  # tokens of a stretch
@@ -58,7 +58,7 @@ def fit_by_length(ids: np.ndarray, rng: np.random.Generator, parts: Sequence[int
 def _exponents(stretches: np.ndarray) -> np.ndarray:
     """(parts,) α of each row of (parts, length) ids."""
     counts = [ngram_counts(stretch, orders=(1,))[1] for stretch in stretches]
-    return np.array([fit_ranks(Curve.of(c), shifted=False).alpha for c in counts])
+    return np.array([fit_ranks(RankCurve.of(c), shifted=False).alpha for c in counts])
 
 
 def _interval(values: np.ndarray) -> tuple[float, float, float]:

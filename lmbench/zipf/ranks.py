@@ -18,7 +18,7 @@ LEAST, MOST = 16, 2**14  # ranks that stand for themselves, up to the first; ran
 
 
 @dataclass(frozen=True)
-class Curve:
+class RankCurve:
     """ranks, counts, weights: (P,) float64; Σ_r f(r, n_r) over all ranks is Σ weights · f(ranks, counts). types: K."""
 
     ranks: np.ndarray
@@ -27,7 +27,7 @@ class Curve:
     types: int
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> Curve:
+    def of(cls, counts: np.ndarray) -> RankCurve:
         """counts: (K,) by rank, in any order (zeros too): runs of equal ones are what is taken together.
 
         For f analytic beyond rank 0, as ln r and (r + b)^-α with b > −1 are, the relative error is below 1e-11: a run

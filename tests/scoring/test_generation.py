@@ -8,7 +8,7 @@ from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
 from lmbench.models.uniform import Uniform
-from lmbench.scoring.generation import draw, generate, shape_distribution
+from lmbench.scoring.generation import draw_index, generate, shape_distribution
 from lmbench.text.tokens import Tokens
 
 P = np.array([0.1, 0.4, 0.2, 0.3, 0.0])
@@ -95,7 +95,7 @@ def test_a_model_without_any_mass_is_an_error() -> None:
 def test_draws_follow_the_distribution() -> None:
     rng = np.random.default_rng(1)
     n = 20_000
-    counts = np.bincount([draw(P, rng) for _ in range(n)], minlength=5)
+    counts = np.bincount([draw_index(P, rng) for _ in range(n)], minlength=5)
     assert counts[4] == 0
     # 4 standard errors of a binomial share: 4 √(p q / n) ≤ 4 √(0.25 / 20000) = 0.0141
     assert np.abs(counts / n - P).max() < 0.0142

@@ -43,7 +43,7 @@ def test_paired_interval_is_students():
 
 def small_case(seed=0, activation="tanh"):
     rng = np.random.default_rng(seed)
-    network = gradients.Network.random(5, 4, rng, 1.1, activation)
+    network = gradients.ElmanNetwork.random(5, 4, rng, 1.1, activation)
     return network, rng.integers(0, 5, (13, 3)), network.b.new_tensor(rng.standard_normal((3, 4)))
 
 
@@ -86,14 +86,14 @@ def test_gradients_are_those_of_the_backward_loop_whatever_the_gates(kind, activ
 @pytest.mark.parametrize("radius", [0.7, 1.0, 1.3])
 def test_through_a_scaled_rotation_gradients_change_by_exactly_the_radius(radius):
     rng = np.random.default_rng(2)
-    network = gradients.Network.random(5, 6, rng, 1.0, "linear")
+    network = gradients.ElmanNetwork.random(5, 6, rng, 1.0, "linear")
     network.W_h = network.b.new_tensor(radius * np.linalg.qr(rng.standard_normal((6, 6)))[0]).requires_grad_()
     norms = gradients.reach(network, rng.integers(0, 5, (60, 4)))
     assert norms == pytest.approx(radius ** np.arange(51.0))
 
 
 def test_spectral_radius_is_as_asked():
-    network = gradients.Network.random(5, 20, np.random.default_rng(3), 1.2)
+    network = gradients.ElmanNetwork.random(5, 20, np.random.default_rng(3), 1.2)
     assert np.abs(np.linalg.eigvals(network.W_h.detach().numpy())).max() == pytest.approx(1.2)
 
 

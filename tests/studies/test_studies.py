@@ -291,10 +291,10 @@ def test_windows_are_equal_where_the_texts_are_and_nowhere_else():
 def test_repeats_and_copies_by_hand():
     known = np.unique(generation.windows("x" * 10 + "abcdefghijklmnopqrstuvwxyz01234567"))
     # 40 characters of which the first 30 stand in the training text: 30 of 40 are copied.
-    found = generation.describe("abcdefghijklmnopqrstuvwxyz0123" + "?" * 10, known)
+    found = generation.sample_statistics("abcdefghijklmnopqrstuvwxyz0123" + "?" * 10, known)
     assert found["copied"] == pytest.approx(0.75)
     # a b c d a b c d: five sequences of four words, "a b c d" twice: 4 distinct, 1 - 4/5 repeated.
-    found = generation.describe("a b c d a b c d", known)
+    found = generation.sample_statistics("a b c d a b c d", known)
     assert found["repeated"] == pytest.approx(0.2)
     assert (found["words"], found["types"], found["copied"]) == (8, 4, 0)
 

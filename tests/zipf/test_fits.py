@@ -28,7 +28,7 @@ from lmbench.zipf.power_law import (
     hurwitz_zeta,
     sample_power_law,
 )
-from lmbench.zipf.ranks import LEAST, Curve
+from lmbench.zipf.ranks import LEAST, RankCurve
 
 DATA = Path(os.environ.get("LMBENCH_DATA", ROOT.parent / "shared" / "corpora"))
 
@@ -56,7 +56,7 @@ def test_line_feeds_and_empty_words_are_no_words_and_no_n_gram_spans_them_out_of
 @pytest.mark.parametrize(("alpha", "b"), [(0.3, -0.994), (1.0, 0.0), (1.2, 500.0), (4.0, 2.7)])
 def test_sums_over_ranks_are_those_over_all_of_them(alpha, b):
     counts = falling_counts(sample_power_law(1.6, 1, 200_000, np.random.default_rng(13)))
-    curve, ranks = Curve.of(counts), np.arange(1.0, len(counts) + 1)
+    curve, ranks = RankCurve.of(counts), np.arange(1.0, len(counts) + 1)
     assert len(curve.ranks) < len(counts) / 10
     for f in (lambda r: (r + b) ** -alpha, lambda r: (r + b) ** -alpha * np.log(r + b) ** 2):
         assert curve.weights @ f(curve.ranks) == pytest.approx(f(ranks).sum(), rel=1e-12)
@@ -66,7 +66,7 @@ def test_sums_over_ranks_are_those_over_all_of_them(alpha, b):
 
 @pytest.mark.parametrize("counts", [[3], [2, 1], [1] * LEAST, [1] * (LEAST + 1), [0, 5, 5, 0, 0] * 40])
 def test_short_runs_stand_for_themselves(counts):
-    curve = Curve.of(np.array(counts))
+    curve = RankCurve.of(np.array(counts))
     assert curve.weights.sum() == pytest.approx(len(counts))
     assert curve.weights @ curve.counts == pytest.approx(sum(counts))
     assert curve.weights @ curve.ranks == pytest.approx(len(counts) * (len(counts) + 1) / 2)

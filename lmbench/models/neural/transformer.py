@@ -27,7 +27,7 @@ def rotate(x: Tensor, first: int) -> Tensor:
     return turned.to(x.dtype)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a two-layer perceptron, each beside a straight way (Vaswani et al. 2017, normalised first)."""
 
     def __init__(self, width: int, heads: int, dropout: float, generator: torch.Generator) -> None:
@@ -75,7 +75,7 @@ class TransformerNetwork(DirectNetwork):
         self.dropout, self.direct, self.generator = model.dropout, model.longest, generator
         self.embedding = nn.Embedding(vocab_size, width)
         self.blocks = nn.ModuleList(
-            Block(width, model.heads, model.dropout, generator) for _ in range(layers)
+            TransformerBlock(width, model.heads, model.dropout, generator) for _ in range(layers)
         )
         self.norm, self.output = nn.LayerNorm(width), nn.Linear(width, vocab_size)
         self.grams = gram_table(vocab_size) if self.direct else None
