@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
-import json
 import math
 import time
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from lmbench.models.monitor import Monitor
+from lmbench.models.neural.checkpoint import (
+    DamagedCheckpoint,
+    Progress,
+    fingerprint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from lmbench.models.neural.network import (
     Network,
     State,
@@ -24,7 +27,6 @@ from lmbench.models.neural.network import (
     inputs_and_targets,
     multiplies_bfloat16,
 )
-from lmbench.storage.files import whole_file
 from lmbench.text.batches import jittered_batches, random_batches, sequential_batches
 from lmbench.text.tokens import Tokens
 
@@ -34,24 +36,6 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 20.0
 REPORT_SECONDS = 0.25
 PADDING = -1
-
-
-@dataclasses.dataclass
-class Progress:
-    """How far a training has come: with weights, moments and state, all that a checkpoint holds."""
-
-    epoch_rng: Mapping[str, Any]  # numpy's generator, as the present epoch began
-    epoch: int = 0  # epochs finished
-    minibatch: int = 0  # minibatches of the present epoch done
-    updates: int = 0
-    tokens: int = 0  # predicted so far, over all epochs
-    seconds: float = 0.0
-    nats: float = 0.0  # training loss of the present epoch, over ``counted`` tokens
-    counted: int = 0
-    best_bits: float = math.inf  # held out, a token
-    since_best: int = 0  # epochs
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def rate(options: NeuralModel, progress: float) -> float:
@@ -299,15 +283,7 @@ class Trainer:
     # Checkpoints ------------------------------------------------------------------------------------
 
     def _fingerprint(self) -> str:
-        """What must be the same for a checkpoint to be gone on with."""
-        shapes = [(name, list(p.shape)) for name, p in self.network.named_parameters()]
-        settings = json.dumps(
-            [self.options.options(), self.arithmetic, shapes, repr(self.network)], sort_keys=True
-        )
-        digest = hashlib.sha256(settings.encode())
-        for tokens in (self.train, self.valid or self.train):
-            digest.update(tokens.ids.tobytes() + tokens.starts.tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.network, self.options.options(), self.arithmetic, self.train, self.valid)
 
     def _tensors(self) -> dict[str, list[Tensor]]:
         moments = [value for p in self.parameters for value in self.optimizer.state.get(p, {}).values()]
@@ -321,16 +297,10 @@ class Trainer:
         }
 
     def _save(self) -> None:
-        """Writes the checkpoint, whole; where no place was named, does nothing."""
+        """Writes the checkpoint; where no place was named, does nothing."""
         self.saved = time.monotonic()
-        if self.monitor.checkpoint is None:
-            return
-        facts = dataclasses.asdict(self.done) | {"fingerprint": self._fingerprint()}
-        arrays: dict[str, Any] = {
-            f"{kind}.{i}": t.cpu().numpy() for kind, ts in self._tensors().items() for i, t in enumerate(ts)
-        }
-        with whole_file(self.monitor.checkpoint) as stream:
-            np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+        if self.monitor.checkpoint is not None:
+            write_checkpoint(self.monitor.checkpoint, self.done, self._tensors(), self._fingerprint())
 
     def _resume(self) -> None:
         """Takes a checkpoint of the same run up again; one of another run is left aside, a damaged one is noted."""
@@ -338,28 +308,21 @@ class Trainer:
         if path is None or not path.exists():
             return
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            facts = json.loads(str(arrays.pop("facts")))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            checkpoint = read_checkpoint(path, self._fingerprint())
+        except DamagedCheckpoint:
             self.done.notes.append(f"the checkpoint {path.name} is damaged; training began anew")
             return
-        if facts.pop("fingerprint", None) != self._fingerprint():
+        if checkpoint is None:
             return
-        self.done = Progress(**facts)
-        kinds: dict[str, list[Tensor]] = {}
-        for name, array in arrays.items():
-            kind = name.partition(".")[0]
-            kinds.setdefault(kind, []).append(
-                torch.from_numpy(array).to("cpu" if kind == "generator" else self.device)
-            )
-        self._load(kinds["weights"])
-        self.best = kinds["best"]
-        self.mean = kinds.get("mean")
-        self.state = tuple(kinds["state"]) if "state" in kinds else None
-        self.generator.set_state(kinds["generator"][0])
-        moments = iter(kinds.get("moments", []))
-        if "moments" in kinds and self.options.optimizer == "adamw":
+        self.done, tensors = checkpoint
+        self.generator.set_state(tensors.pop("generator")[0])
+        tensors = {kind: [tensor.to(self.device) for tensor in of_kind] for kind, of_kind in tensors.items()}
+        self._load(tensors["weights"])
+        self.best = tensors["best"]
+        self.mean = tensors.get("mean")
+        self.state = tuple(tensors["state"]) if "state" in tensors else None
+        moments = iter(tensors.get("moments", []))
+        if "moments" in tensors and self.options.optimizer == "adamw":
             for p in self.parameters:
                 with contextlib.suppress(StopIteration):
                     self.optimizer.state[p] = {
