@@ -17,7 +17,7 @@ import msgspec
 
 from lmbench.bench.suite import CorpusSpec, Suite
 from lmbench.corpora.descriptions import describe, registry
-from lmbench.corpora.files import files_of
+from lmbench.corpora.formats import files_of
 from lmbench.errors import InputError, shown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields

@@ -10,7 +10,7 @@ import msgspec
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
-from lmbench.corpora.files import stem_of
+from lmbench.corpora.formats import stem_of
 from lmbench.errors import unknown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields

@@ -36,7 +36,7 @@ def score_each(
     """
     import msgspec
 
-    from lmbench.corpora.files import files_of
+    from lmbench.corpora.formats import files_of
     from lmbench.corpora.streaming import batches_of_documents, batches_of_lines
     from lmbench.scoring.lines import Row, score_each_document, score_each_line
 

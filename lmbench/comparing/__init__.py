@@ -4,6 +4,7 @@ In: ``Runs`` on the same text, or any program's losses. Out: bits with intervals
 of models that cannot be told apart.
 """
 
+from lmbench.comparing.differences import difference
 from lmbench.comparing.error_bars import Interval, Paired, interval, paired
 from lmbench.comparing.grouping import groups
 from lmbench.comparing.metrics import summary
@@ -11,7 +12,6 @@ from lmbench.comparing.overlap import contamination
 from lmbench.comparing.pairs import Comparison, compare, comparisons
 from lmbench.comparing.ranks import across
 from lmbench.comparing.regret import regret, source_run
-from lmbench.comparing.where import difference
 
 __all__ = [
     "Comparison",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from lmbench.corpora.chains import HiddenMarkov
 from lmbench.corpora.descriptions import registry
-from lmbench.corpora.files import Place, files_of, raw_documents, stem_of
+from lmbench.corpora.formats import Place, files_of, raw_documents, stem_of
 from lmbench.corpora.grammars import Grammar
 from lmbench.errors import InputError, unknown
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS, CanonicalText, canonical_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lmbench.corpora.files import is_rows, of_rows_alone, raw_documents
+from lmbench.corpora.formats import is_rows, of_rows_alone, raw_documents
 from lmbench.storage.files import decode_utf8
 from lmbench.storage.unpacking import unpacked
 

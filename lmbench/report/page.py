@@ -16,9 +16,9 @@ from markupsafe import Markup
 from lmbench.charts import style
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import Baseline
+from lmbench.comparing.differences import Difference
 from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.comparing.splits import Splits
-from lmbench.comparing.where import Difference
 from lmbench.report.columns import ADAPTIVE, COST
 from lmbench.report.formats import (
     MISSING,

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baselines
 from lmbench.comparing.metrics import summary
-from lmbench.comparing.outside import bits_outside, order_outside
 from lmbench.comparing.pairs import Comparison, is_lines, unlike
 from lmbench.comparing.regret import regret, source_run
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.comparing.seen import Seen
+from lmbench.comparing.unseen import bits_outside, order_outside
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.results.costs import best_for

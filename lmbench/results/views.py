@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lmbench.comparing.differences import Difference, differences
 from lmbench.comparing.extracts import Alternatives, Extract, extract
-from lmbench.comparing.where import Difference, differences
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts import matched_orders
 from lmbench.scoring.run import Run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lmbench.corpora.files import raw_documents
+from lmbench.corpora.formats import raw_documents
 from lmbench.corpora.streaming import batches_of_documents, batches_of_lines
 from lmbench.errors import InputError
 

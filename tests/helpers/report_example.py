@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.comparing.compressors import Baseline
+from lmbench.comparing.differences import difference
 from lmbench.comparing.extracts import extract
 from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.ranks import Across, Standing, alike
-from lmbench.comparing.where import difference
 from lmbench.report import charts as selection
 from lmbench.report import page
 from lmbench.results.costs import best_for

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lmbench.comparing.error_bars import interval
-from lmbench.comparing.outside import bits_outside, order_outside
 from lmbench.comparing.seen import Seen
+from lmbench.comparing.unseen import bits_outside, order_outside
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import unit_named

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.files import files_of, raw_documents, stem_of
+from lmbench.corpora.formats import files_of, raw_documents, stem_of
 from lmbench.corpora.given import Documents
 from lmbench.errors import InputError
 from lmbench.storage.files import read_text

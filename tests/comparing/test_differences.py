@@ -11,7 +11,7 @@ import report_example as example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing.where import BANDS, LINE_END, PLACES, difference, differences
+from lmbench.comparing.differences import BANDS, LINE_END, PLACES, difference, differences
 from lmbench.comparing.words import pieces
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.text.units import unit_named
