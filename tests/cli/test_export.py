@@ -13,7 +13,7 @@ from paths import GOLDEN
 import lmbench as lb
 from lmbench.cli import main
 from lmbench.comparing.grouping import groups
-from lmbench.comparing.table import Table
+from lmbench.comparing.table import ResultTable
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.scoring.run import Facts
@@ -154,10 +154,10 @@ def test_tables_show_themselves_in_a_notebook(runs):
     pairs = lb.compare(runs)
     low, high = pairs["ci95"][0]
     assert f"{low:.3f} to {high:.3f}" in pairs._repr_html_()
-    assert "<b>" not in Table({"label": ["<b>"]})._repr_html_()
-    assert isinstance(table[table["rank"] == 1], Table)
+    assert "<b>" not in ResultTable({"label": ["<b>"]})._repr_html_()
+    assert isinstance(table[table["rank"] == 1], ResultTable)
     assert "bigram" in table[["label"]]._repr_html_()
-    assert "inf" in Table({"perplexity": [float("inf")], "bits_per_char": [float("inf")]})._repr_html_()
+    assert "inf" in ResultTable({"perplexity": [float("inf")], "bits_per_char": [float("inf")]})._repr_html_()
 
 
 # Terminals -------------------------------------------------------------------------------------------
