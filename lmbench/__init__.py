@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lmbench.models import LanguageModel, make_model  # noqa: F401
     from lmbench.models.laws import check_model  # noqa: F401
     from lmbench.results.frame import leaderboard  # noqa: F401
+    from lmbench.scoring.combining import mix  # noqa: F401
     from lmbench.scoring.evaluation import evaluate  # noqa: F401
     from lmbench.scoring.run import Run  # noqa: F401
     from lmbench.scoring.scorer import Scorer, load_model  # noqa: F401
@@ -55,6 +56,7 @@ _PUBLIC = {
     "load_corpus": "corpora.corpus",
     "load_model": "scoring.scorer",
     "make_model": "models",
+    "mix": "scoring.combining",
     "paired": "comparing.error_bars",
     "random_batches": "text.batches",
     "read_counts": "counts.files",

@@ -24,6 +24,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 from lmbench.cli.counting import counts
 from lmbench.cli.finished import diff, export
 from lmbench.cli.lines import next_tokens, rank
+from lmbench.cli.mixing import mix
 from lmbench.cli.models import fit, generate, models, score
 from lmbench.cli.power import power
 from lmbench.cli.pruning import prune
@@ -99,6 +100,7 @@ for command in (
     score,
     fit,
     counts,
+    mix,
     prune,
     rank,
     next_tokens,

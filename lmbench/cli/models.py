@@ -58,7 +58,12 @@ def _fit(
         for note in model.notes:
             click.echo(f"{name}: {note}", err=True)
         return fitted
-    parts = [_fit(label, (), corpus, unit, seed, quiet, lexicon)[0] for label in model.traits.components]
+    labels = model.traits.components
+    units = model.traits.component_units or (unit,) * len(labels)
+    parts = [
+        _fit(label, (), corpus, of_part, seed, quiet, lexicon)[0]
+        for label, of_part in zip(labels, units, strict=True)
+    ]
     with fit_monitor(name, quiet) as monitor:
         monitor.checkpoint = checkpoint
         fitted = timed_fit(model, corpus, unit, seed, monitor, parts, lexicon)

@@ -116,6 +116,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "Fitted models pooled, linearly or geometrically, with weights learnt on held-out text.",
     ),
+    "word-char": (
+        "lmbench.models.mixing.word_char:WordChar",
+        {},
+        "A model by word and one by character, mixed over whole words; it reads characters.",
+    ),
     "arpa": (
         "lmbench.models.smoothing.arpa:ArpaModel",
         {},

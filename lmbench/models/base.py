@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Traits:
     normalised: false where the scores are no probabilities, so that the model has no place in a ranking.
     distributions: false where a model says how probable the tokens of a text are and not what else may come; it has no rank either.
     precision: how far Σ p may be from 1, and two ways to the same probability from each other.
-    components: the labels of the models that this one combines, which are fitted before it.
+    components: the labels of the models that this one combines, which are fitted before it. component_units: the unit of each; empty: this model's.
     sources: the files that the options name, on whose contents the model depends.
     """
 
@@ -50,7 +50,20 @@ class Traits:
     distributions: bool = True
     precision: float = 1e-12
     components: tuple[str, ...] = ()
+    component_units: tuple[str, ...] = ()
     sources: tuple[Path, ...] = ()
+
+
+class Part(NamedTuple):
+    """A fitted model that another combines, with its unit and vocabulary.
+
+    spelling: (N,) nats of N tokens outside its vocabulary, given that a token is.
+    """
+
+    model: LanguageModel
+    unit: str
+    vocab: Vocab
+    spelling: Callable[[Sequence[str]], np.ndarray]
 
 
 def learned() -> Any:
@@ -134,6 +147,31 @@ class LanguageModel(ABC):
         before = [tokens.ids[a:b] for a, b in zip(starts.tolist(), places.tolist(), strict=True)]
         best: np.ndarray = self.next_log_probs(before, tokens.bos).argmax(axis=1) == tokens.ids[places]
         return best
+
+    @property
+    def reach(self) -> int | None:
+        """A prediction rests on so many tokens before it at most, the document's beginning counted as one; None: on all of them."""
+        return None
+
+    def seen(self, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+        """What the model knows of the context of each token: (T,) int64, the tokens of the longest one that it has seen go on, and
+        (T,) int64, how many kinds of tokens it has seen after it; 0 of a model that does not count."""
+        return np.zeros(len(tokens), dtype=np.int64), np.zeros(len(tokens), dtype=np.int64)
+
+    def ngrams(self) -> list[np.ndarray] | None:
+        """For each order k from 1, (N_k, k) int32: the n-grams of which the model is made; None of one that is made of others."""
+        return None
+
+    def backed_off(self) -> LanguageModel:
+        """A model of n-grams with backoff weights that says the same, or nearly; this one itself where there is none."""
+        return self
+
+    def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
+        """The models that ``fit`` combines, over this one's vocabulary, made of fitted ones. Raises InputError where they do not suit."""
+        for part in parts:
+            if part.vocab.tokens != vocab.tokens:
+                raise InputError(f"{part.model.name} has a vocabulary of its own; it cannot be combined")
+        return [part.model for part in parts]
 
     @property
     def scores_candidates(self) -> bool:

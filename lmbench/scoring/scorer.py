@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self, overload
 
@@ -16,6 +17,7 @@ from lmbench.counts.files import WordCounts
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
 from lmbench.models import LanguageModel, Monitor, make_model, model_class
+from lmbench.models.base import Part
 from lmbench.models.trust import Trust, trusting
 from lmbench.scoring.generation import generate
 from lmbench.scoring.scores import Scores
@@ -69,6 +71,8 @@ class Scorer:
         types = corpus.vocab(unit) if corpus.train.text or model.traits.learns_from != 0 else Vocab()
         vocab = _vocabulary(model, types, unit, lexicon)
         cut = model.own_unit or corpus.unit(unit)
+        alike = [component for component in components if component.unit.spec == cut.spec]
+        vocab = vocab.joined([component.vocab for component in alike])
         own = vocab is not types
         learns = model.traits.learns_from != 0  # else its training text need not even suit it
         encoded = {
@@ -76,12 +80,9 @@ class Scorer:
             for split in ("train", "valid")
             if learns and (split == "train" or corpus.valid is not None)
         }
-        for component in components:
-            if component.vocab.tokens != vocab.tokens:
-                raise InputError(f"{component.model.name} has a vocabulary of its own; it cannot be combined")
         valid = encoded["valid"].tokens if "valid" in encoded else None
         train = encoded["train"].tokens if learns else Tokens.of(())
-        rng, parts = np.random.default_rng(seed), [component.model for component in components]
+        rng, parts = np.random.default_rng(seed), model.joined(vocab, [c.part for c in components])
         model.fit(train, valid, len(vocab), rng, monitor, parts)
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
         about |= {"train": corpus.train.fingerprint if learns else ""}
@@ -94,7 +95,13 @@ class Scorer:
             share = (1 + stands) / (2 + unknown)
             model.notes += lexicon.notes(len(vocab), len(train), stands, unknown)
         names = corpus.normalise, corpus.documents
-        return cls(model, cut, vocab, *names, seen.tokens[1:], about, lexicon.unk, share)
+        known = list(dict.fromkeys(chain(seen.tokens[1:], *(component.types for component in alike))))
+        return cls(model, cut, vocab, *names, known, about, lexicon.unk, share)
+
+    @property
+    def part(self) -> Part:
+        """The model as one that another combines."""
+        return Part(self.model, self.unit.spec, self.vocab, lambda tokens: self.speller.log_probs(tokens))
 
     @classmethod
     def of_counts(

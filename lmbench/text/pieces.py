@@ -17,6 +17,7 @@ import numpy as np
 
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import read_bytes
+from lmbench.storage.mapped import open_arrays
 from lmbench.text.sentence_piece import sentence_piece
 from lmbench.text.subword import SubwordUnit
 
@@ -189,7 +190,7 @@ def _settled(library: Any, tokenizer: Any) -> Any:
 
 
 def read_tokenizer(file: str) -> Any:
-    """A tokenizer from tokenizer.json or SentencePiece's .model. Raises InputError where the file is none."""
+    """A tokenizer from tokenizer.json, SentencePiece's .model, or a saved model of pieces. Raises InputError where the file is none."""
     library, data = _library(), read_bytes(Path(file))
     if data.lstrip()[:1] == b"{":
         try:
@@ -199,6 +200,9 @@ def read_tokenizer(file: str) -> Any:
                 f"{file} is no tokenizer.json of the library tokenizers ({str(error)[:100]})"
             ) from None
     try:
+        saved = open_arrays(file)[1] if data[8:9] == b"{" else {}
+        if "unit.tokenizer" in saved:
+            return library.Tokenizer.from_str(saved["unit.tokenizer"].all().tobytes().decode())
         return sentence_piece(library, data)
     except (ValueError, LookupError, struct.error, UnicodeDecodeError) as error:
         raise InputError(

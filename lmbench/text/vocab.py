@@ -86,6 +86,16 @@ class Vocab:
             return self._tokens[indices]
         return [self._tokens[int(i)] for i in indices]
 
+    def joined(self, others: Sequence[Vocab]) -> Vocab:
+        """With the tokens that others have besides, in their order, after its own; itself where there are none.
+
+        >>> Vocab(["a", "b"]).joined([Vocab(["b", "c"])]).tokens
+        ['<unk>', 'a', 'b', 'c']
+        """
+        theirs = chain.from_iterable(other.tokens[len(other.reserved) :] for other in others)
+        more = [token for token in dict.fromkeys(theirs) if token not in self._of_text]
+        return Vocab.from_list([*self._tokens, *more], len(self.reserved)) if more else self
+
     @property
     def tokens(self) -> list[str]:
         """All entries, by index."""

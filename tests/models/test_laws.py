@@ -28,6 +28,7 @@ SMALL = {
     "transformer": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "mlp": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "mixture": {"of": "bigram,trigram"},
+    "word-char": {"of": "bigram,trigram"},
     "arpa": {"file": str(GOLDEN / "ferry.o3.arpa")},
 }
 # Five hundred epochs; the same classes as others.
@@ -36,7 +37,9 @@ PRESETS = {name for name in MODELS if name.startswith("d2l-")}
 
 def fitted(name, ferry, unit="char"):
     model = make_model(name, **SMALL.get(name, {}))
-    parts = [Scorer.fit(make_model(label), ferry, unit) for label in model.traits.components]
+    labels = model.traits.components
+    units = model.traits.component_units or (unit,) * len(labels)
+    parts = [Scorer.fit(make_model(label), ferry, of) for label, of in zip(labels, units, strict=True)]
     return Scorer.fit(model, ferry, unit, components=parts)
 
 
@@ -253,7 +256,12 @@ def test_wrong_numbers_are_refused_and_rounding_is_not():
 
 def test_registered_names_make_subclasses_with_options():
     for name in MODELS:
-        needed = {"arpa": {"file": "x"}, "mixture": {"of": "a,b"}, "hugging-face": {"path": "x"}}
+        needed = {
+            "arpa": {"file": "x"},
+            "mixture": {"of": "a,b"},
+            "word-char": {"of": "a,b"},
+            "hugging-face": {"path": "x"},
+        }
         needed["server"] = {"url": "http://127.0.0.1:9/v1"}
         model = make_model(name, **needed.get(name, {}))
         assert isinstance(model, LanguageModel)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models import make_model, model_class
-from lmbench.models.base import LanguageModel, Traits, learned
+from lmbench.models.base import LanguageModel, Part, Traits, learned
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
+from lmbench.models.mixing.parts import pack_parts, unpack_parts
+from lmbench.models.mixing.static import static_mixture
+from lmbench.models.mixing.weights import KINDS, Weights, groups
+from lmbench.models.mixing.widened import Widened
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
@@ -30,9 +32,10 @@ class Mixture(LanguageModel):
     need not sum to 1: components that know different things add up, and no weight has to be taken from one
     for another. It costs the whole vocabulary at every token, 8 T V bytes for each component.
 
-    The components are count or neural models, adaptive ones too, fitted beforehand on the same training text and
-    vocabulary. Either likelihood is concave in w: expectation–maximisation, or Newton's method, finds its top from
-    anywhere.
+    The components are count or neural models, adaptive ones too, fitted beforehand, on the same training text or on others: a
+    model that lacks words of the common vocabulary spells them in place of its ``<unk>``. Either likelihood is concave in
+    w: expectation–maximisation, or Newton's method, finds its top from anywhere. The w of a linear pool may depend on
+    what the components know of a context.
     """
 
     of: tuple[str, ...] = option((), "labels of the models to mix, separated by commas")
@@ -40,9 +43,19 @@ class Mixture(LanguageModel):
         "linear", "how: a weighted mean of probabilities, or a weighted product"
     )
 
+    by: Literal["fixed", "per-order", "by-context"] = option(
+        "fixed",
+        "of a linear pool: the same for all tokens, or by the longest context that each model knows, or besides by how "
+        "much it knows of it",
+        name="weights",
+    )
+
     weights: np.ndarray = learned()  # (components,); of a linear pool they sum to 1
+    grouped: Weights = learned()  # of a linear pool: those of each group of contexts
 
     def __post_init__(self) -> None:
+        if self.pooling == "geometric" and self.by != "fixed":
+            raise InputError(f"option weights={self.by} is of pooling=linear; leave one of the two out")
         if not self.of or not all(self.of):
             raise InputError("option of: name the models to mix, for instance of=kneser-ney,cache")
         if len(set(self.of)) < len(self.of):
@@ -68,6 +81,21 @@ class Mixture(LanguageModel):
     def scores_candidates(self) -> bool:
         return any(component.scores_candidates for component in self.components)
 
+    @property
+    def reach(self) -> int | None:
+        reaches = [component.reach for component in self.components]
+        return (
+            None if not reaches or None in reaches else max(reach for reach in reaches if reach is not None)
+        )
+
+    def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
+        same = [part.vocab.tokens == vocab.tokens for part in parts]
+        return [part.model if it else Widened.of(part, vocab) for part, it in zip(parts, same, strict=True)]
+
+    def backed_off(self) -> LanguageModel:
+        """All of the components' n-grams, with the mixture's probabilities (SRILM's ``ngram -mix-lm``)."""
+        return static_mixture(self) if self.pooling == "linear" else self
+
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         assert valid is not None  # fit has seen to it
         for label, component in zip(self.of, self.components, strict=True):
@@ -78,7 +106,9 @@ class Mixture(LanguageModel):
                     f"{label} has {component.vocab_size} tokens in its vocabulary, not {self.vocab_size}"
                 )
         if self.pooling == "linear":
-            self.weights = learn_weights(np.stack([c.log_probs(valid) for c in self.components]))
+            log_probs = np.stack([c.log_probs(valid) for c in self.components])
+            self.grouped = Weights.learnt(log_probs, groups(self.by, self.components, valid))
+            self.weights = self.grouped.values[0][0]
         else:
             rows = [np.maximum(c.distributions(valid), _IMPOSSIBLE) for c in self.components]
             equal = np.full(len(self.of), 1 / len(self.of))
@@ -88,72 +118,60 @@ class Mixture(LanguageModel):
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         if self.pooling == "linear":
-            return self._mix(np.stack([c.log_probs(tokens) for c in self.components]))
+            return _mean(np.stack([c.log_probs(tokens) for c in self.components]), self._weights_at(tokens).T)
         log_probs: np.ndarray = self._distributions(tokens)[np.arange(len(tokens)), tokens.ids]
         return log_probs
 
     def _distributions(self, tokens: Tokens) -> np.ndarray:
-        return self._mix(np.stack([c.distributions(tokens) for c in self.components]))
+        return self._mix([c.distributions(tokens) for c in self.components], tokens)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        return self._mix(np.stack([c.next_log_probs(contexts, bos) for c in self.components]))
+        rows = [c.next_log_probs(contexts, bos) for c in self.components]
+        # What stands before decides the weights: any token after each context will do.
+        ids = np.concatenate([np.append(context, np.int32(0)) for context in contexts])
+        lengths = np.array([len(context) + 1 for context in contexts], dtype=np.int64)
+        following = Tokens(ids, np.cumsum(lengths) - lengths, bos)
+        return self._mix(rows, following, np.cumsum(lengths) - 1)
 
     def _next_after(self, tokens: Tokens) -> np.ndarray:
-        return self._mix(np.stack([c.next_log_probs(tokens) for c in self.components]))
+        rows = [c.next_log_probs(tokens)[None] for c in self.components]
+        following = Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
+        return self._mix(rows, following, np.array([len(tokens)]))[0]
 
-    def _mix(self, log_probs: np.ndarray) -> np.ndarray:
-        """ln Σ_i w_i exp(log_probs[i]); or the normalised Σ_i w_i log_probs[i], for which the last axis is the vocabulary."""
+    def _weights_at(self, tokens: Tokens, places: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(N, components): the weights of some tokens."""
+        levels = groups(self.by, self.components, tokens)
+        return self.grouped.at([level[places] for level in levels])
+
+    def _mix(
+        self, rows: Sequence[np.ndarray], tokens: Tokens, places: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """(N, V) nats: the mixture, given (N, V) of each component, at some places of a text."""
+        log_probs = np.stack(rows)
         if self.pooling == "geometric":
             return log_softmax(np.tensordot(self.weights, np.maximum(log_probs, _IMPOSSIBLE), axes=1))
-        with np.errstate(divide="ignore"):
-            terms = log_probs + np.log(self.weights).reshape(-1, *[1] * (log_probs.ndim - 1))
-            top = np.maximum(terms.max(axis=0), -1e300)  # where all are impossible, stay clear of inf - inf
-            mixed: np.ndarray = np.log(np.exp(terms - top).sum(axis=0)) + top
-        return mixed
+        return _mean(log_probs, self._weights_at(tokens, places).T[..., None])
 
     def _state(self) -> dict[str, np.ndarray]:
-        """``weights``; for component i ``i.about`` (its name and options, JSON) and its own state under ``i.``."""
-        state = {"weights": self.weights}
-        for i, component in enumerate(self.components):
-            about = {"name": component.name, "options": component.options()}
-            state[f"{i}.about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-            state |= {f"{i}.state.{key}": array for key, array in component.state().items()}
-        return state
+        """``weights``, those of groups where there are some, and the components."""
+        own = self.grouped.state() if self.pooling == "linear" else {"weights": self.weights}
+        return own | pack_parts(self.components)
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.weights = saved_array(state, "weights", (len(self.of),))
-        shares = (self.weights >= 0).all() and abs(self.weights.sum() - 1) < 1e-6
-        if not (shares if self.pooling == "linear" else np.isfinite(self.weights).all()):
-            raise InputError("its weights are not those of a mixture; fit the model anew")
-        self.components = []
-        for i in range(len(self.weights)):
-            about = json.loads(state[f"{i}.about"].tobytes())
-            prefix = f"{i}.state."
-            own = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
-            self.components.append(_made(about["name"], about["options"]).restore(own, self.vocab_size))
+        if self.pooling == "linear":
+            self.grouped = Weights.saved(state, len(self.of), KINDS.index(self.by) + 1)
+            self.weights = self.grouped.values[0][0]
+        else:
+            self.weights = saved_array(state, "weights", (len(self.of),))
+            if not np.isfinite(self.weights).all():
+                raise InputError("its weights are not those of a mixture; fit the model anew")
+        self.components = unpack_parts(state, len(self.of))
 
 
-def _made(name: str, options: Mapping[str, Any]) -> LanguageModel:
-    """A model by its name and all of its options, those that the name fixes included."""
-    fixed = model_class(name)[1]
-    return make_model(name, **{key: value for key, value in options.items() if key not in fixed})
-
-
-def learn_weights(log_probs: np.ndarray) -> np.ndarray:
-    """(M,) float64, summing to 1: the weights that make Σ_t ln Σ_i w_i p_it highest, by expectation–maximisation.
-
-    log_probs: (M, T) nats. Stops when no w can gain more than 1e-8 nats a token, which is at most
-    max_i mean_t(p_it / p_t) - 1 for the mixture's present p, or after 2000 steps.
-
-    >>> learn_weights(np.log([[0.9, 0.9, 0.1], [0.1, 0.1, 0.9]])).round(3)  # two tokens in three for the first
-    array([0.708, 0.292])
-    """
-    p = np.exp(log_probs - np.maximum(log_probs.max(axis=0), -1e300))
-    p = p[:, p.max(axis=0) > 0]  # a token that all find impossible says nothing about the weights
-    w = np.full(len(p), 1 / len(p))
-    for _ in range(2000 if p.size else 0):
-        gain = (p / (w @ p)).mean(axis=1)
-        if gain.max() - 1 < 1e-8:
-            break
-        w = w * gain / (w @ gain)
-    return w
+def _mean(log_probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """ln Σ_i w_i exp(log_probs[i]), of arrays that match from the left."""
+    with np.errstate(divide="ignore"):
+        terms = log_probs + np.log(weights)
+        top = np.maximum(terms.max(axis=0), -1e300)  # where all are impossible, stay clear of inf - inf
+        mixed: np.ndarray = np.log(np.exp(terms - top).sum(axis=0)) + top
+    return mixed

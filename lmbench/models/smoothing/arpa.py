@@ -220,6 +220,7 @@ def save_arpa(path: str | os.PathLike[str], model: LanguageModel, vocab: Vocab) 
 
     Raises InputError where the model or its text is none that the format can hold.
     """
+    model = model.backed_off()
     if not isinstance(model, BackoffModel):
         raise InputError(
             f"{model.name} is not made of n-grams with backoff weights, as an ARPA file is; save it to another name"

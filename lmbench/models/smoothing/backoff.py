@@ -78,6 +78,24 @@ class BackoffModel(LanguageModel):
             return np.log(self.table.distributions(contexts, bos))
 
     @property
+    def reach(self) -> int:
+        return self.table.order - 1
+
+    def seen(self, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+        orders, kinds = np.zeros(len(tokens), dtype=np.int64), np.zeros(len(tokens), dtype=np.int64)
+        walk = self.table.walk(tokens)
+        for k in range(1, self.table.order):
+            contexts = walk.contexts(k)
+            known = np.flatnonzero(contexts >= 0)
+            first, beyond = self.table.children(k, contexts[known])
+            known = known[beyond > first]
+            orders[known], kinds[known] = k, (beyond - first)[beyond > first]
+        return orders, kinds
+
+    def ngrams(self) -> list[np.ndarray]:
+        return [self.table.ngrams(k) for k in range(1, self.table.order + 1)]
+
+    @property
     def parameters(self) -> int:
         """How many probabilities and backoff weights the model keeps."""
         return sum(len(column) for column in (*self.table.probs[1:], *self.table.backoffs[1:]))

@@ -10,7 +10,7 @@ from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.base import LanguageModel
 from lmbench.models.laws import broken_laws
-from lmbench.models.mixing.mixture import learn_weights
+from lmbench.models.mixing.weights import learn_weights
 from lmbench.text.canonical import canonical_text
 from lmbench.text.tokens import Tokens, encode
 from lmbench.text.units import unit_named

@@ -1,0 +1,42 @@
+"""Fitted models inside of a fitted model: how they are saved with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lmbench.errors import InputError
+from lmbench.models import make_model, model_class
+from lmbench.models.base import LanguageModel
+
+
+def pack_parts(parts: Sequence[LanguageModel]) -> dict[str, np.ndarray]:
+    """For part i ``i.about`` (its name, options and vocabulary's size, JSON) and its own state under ``i.state.``."""
+    state: dict[str, np.ndarray] = {}
+    for i, part in enumerate(parts):
+        about = {"name": part.name, "options": part.saved_options(), "vocab_size": part.vocab_size}
+        state[f"{i}.about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+        state |= {f"{i}.state.{key}": array for key, array in part.state().items()}
+    return state
+
+
+def unpack_parts(state: Mapping[str, np.ndarray], number: int) -> list[LanguageModel]:
+    """The parts again. Raises InputError where one is missing or is not what it says."""
+    parts = []
+    for i in range(number):
+        if f"{i}.about" not in state:
+            raise InputError(f"the model {i + 1} of those that it is made of is missing")
+        about = json.loads(state[f"{i}.about"].tobytes())
+        prefix = f"{i}.state."
+        own = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
+        parts.append(_made(about["name"], about["options"]).restore(own, int(about["vocab_size"])))
+    return parts
+
+
+def _made(name: str, options: Mapping[str, Any]) -> LanguageModel:
+    """A model by its name and all of its options, those that the name fixes included."""
+    fixed = model_class(name)[1]
+    return make_model(name, **{key: value for key, value in options.items() if key not in fixed})
