@@ -77,8 +77,8 @@ class NgramTrie(ABC):
         """(Q,) int32: ranks of the n-grams made of a prefix (its rank in order k-1, ≥ 0) and a word; -1: not there."""
         if k == 1:
             return words.astype(np.int32)
-        ranks, found = self.search(k, prefixes, words)
-        return np.where(found, ranks, -1).astype(np.int32)
+        ranks, present = self.search(k, prefixes, words)
+        return np.where(present, ranks, -1).astype(np.int32)
 
     def find_suffixes(self, k: int) -> np.ndarray:
         """(N_k,) int32, k ≥ 1: the rank in order k-1 of each n-gram without its first word; -1: not in the trie."""
@@ -105,10 +105,10 @@ class NgramTrie(ABC):
             ranks[places] = low
             open_ = low < high
             places, low, high, wanted = places[open_], low[open_], high[open_], wanted[open_]
-        found = ranks < beyond
-        inside = np.flatnonzero(found)
-        found[inside] = self.words_at(k, ranks[inside]) == words[inside]
-        return ranks, found
+        present = ranks < beyond
+        inside = np.flatnonzero(present)
+        present[inside] = self.words_at(k, ranks[inside]) == words[inside]
+        return ranks, present
 
     def _look_up(self, k: int, contexts: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``search`` by the index: two n-grams may be the one, both are looked at."""
@@ -121,10 +121,10 @@ class NgramTrie(ABC):
         one, two = np.where(few, first, one), np.where(few, first + np.uint32(1), two)
         is_one = one - first < number  # unsigned: also false where one < first
         is_one &= last.take(one, mode="clip") == words
-        found = two - first < number
-        found &= last.take(two, mode="clip") == words
-        found |= is_one
-        return np.where(is_one, one, two), found
+        present = two - first < number
+        present &= last.take(two, mode="clip") == words
+        present |= is_one
+        return np.where(is_one, one, two), present
 
     def prepare(self, tokens: int) -> None:
         """Indexes the n-grams, once, where so many tokens are to be looked up that it is worth it."""
@@ -161,9 +161,9 @@ class NgramTrie(ABC):
         if contexts.min(initial=0) < 0:
             ends, contexts = ends[contexts >= 0], contexts[contexts >= 0]
         for k in range(2, self.order + 1):
-            ranks, found = self.search(k, contexts, words.take(ends, mode="clip"))
+            ranks, present = self.search(k, contexts, words.take(ends, mode="clip"))
             # Places of what is found, then take: four times as fast as a mask that no processor can foresee.
-            here, missing = np.flatnonzero(found), np.flatnonzero(~found)
+            here, missing = np.flatnonzero(present), np.flatnonzero(~present)
             step = Step(k, ends.take(here), ranks.take(here), ends.take(missing), contexts.take(missing))
             yield step
             ends, contexts = step.ends + 1, step.grams

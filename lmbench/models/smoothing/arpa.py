@@ -71,7 +71,7 @@ class ArpaModel(BackoffModel):
             )
         self.vocab_size = len(vocab)
         self.notes += arpa.notes
-        if UNK not in _spelt(arpa):
+        if UNK not in _types(arpa):
             self.notes.append(f"{self.file} has no {UNK}; unknown words get p = 1e{_UNKNOWN:.0f}")
         self._check_sums(table, vocab)
         self.table = table
@@ -99,7 +99,7 @@ class ArpaModel(BackoffModel):
             return
 
 
-def _spelt(arpa: Arpa) -> list[str]:
+def _types(arpa: Arpa) -> list[str]:
     """The words, the marks among them in small letters, as KenLM and SRILM write them: ``<UNK>`` is ``<unk>``."""
     marks = {UNK, "<s>", "</s>"}
     return [mark if word[:1] == "<" and (mark := word.lower()) in marks else word for word in arpa.words]
@@ -107,23 +107,23 @@ def _spelt(arpa: Arpa) -> list[str]:
 
 def _words(arpa: Arpa, name: str) -> list[str]:
     r"""The tokens of the vocabulary: ``<unk>``, ``\n``, the other words."""
-    spelt = _spelt(arpa)
+    types = _types(arpa)
     for mark in ("<s>", "</s>"):
-        if mark not in spelt:
+        if mark not in types:
             raise InputError(f"{name} has no {mark} among its 1-grams; train it with sentence markers")
     for mark in (UNK, "<s>", "</s>"):
-        if spelt.count(mark) > 1:
+        if types.count(mark) > 1:
             written = [word for word in arpa.words if word.lower() == mark]
             raise InputError(f"{name} has both {' and '.join(written)} among its 1-grams; take one out")
-    return [UNK, "\n", *(word for word in spelt if word not in (UNK, "<s>", "</s>"))]
+    return [UNK, "\n", *(word for word in types if word not in (UNK, "<s>", "</s>"))]
 
 
 def within_sentences(arpa: Arpa, name: str) -> Arpa:
     """The n-grams that can be met: none that goes on after ``</s>`` or comes to ``<s>``, as toolkits that take a text for
     one sequence write them. They are left out, with a note."""
     _words(arpa, name)
-    spelt = _spelt(arpa)
-    begin, end = spelt.index("<s>"), spelt.index("</s>")
+    types = _types(arpa)
+    begin, end = types.index("<s>"), types.index("</s>")
     keep = [np.ones(len(arpa.words), dtype=bool)]
     keep += [~_crossing(rows, begin, end) for rows in arpa.ngrams[1:]]
     dropped = sum(int((~kept).sum()) for kept in keep)
@@ -150,10 +150,10 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
     N-grams whose prefix the file lacks (SRILM's pruning leaves such) get it, with the probability it has anyway.
     Raises InputError where an n-gram stands twice or crosses the end of a sentence.
     """
-    words, spelt = _words(arpa, name), _spelt(arpa)
-    begin, end = spelt.index("<s>"), spelt.index("</s>")
+    words, types = _words(arpa, name), _types(arpa)
+    begin, end = types.index("<s>"), types.index("</s>")
     ids = {word: i for i, word in enumerate(words)} | {"<s>": 1, "</s>": 1}
-    new = np.array([ids[word] for word in spelt])
+    new = np.array([ids[word] for word in types])
     size = len(words)
     probs, backoffs = np.full(size, 10.0**_UNKNOWN), np.ones(size)
     probs[new] = 10.0 ** arpa.log10_probs[0]
@@ -265,9 +265,9 @@ def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
             inside = (rows[:, 1:-1] == newline).any(axis=1)
             if inside.any():
                 raise InputError("n-grams run across the ends of lines; train on --documents line")
-            spelt = new[rows]
-            spelt[rows[:, 0] == newline, 0] = 1
-            ngrams.append(spelt)
+            ngram_rows = new[rows]
+            ngram_rows[rows[:, 0] == newline, 0] = 1
+            ngrams.append(ngram_rows)
         probs.append(np.maximum(p, _UNKNOWN))
         backoffs.append(np.maximum(b, _UNKNOWN))
     return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs))

@@ -147,21 +147,21 @@ class _Reader:
         index: dict[str, int] = {}
         ngrams, probs, backoffs = [], [], []
         for k, count in enumerate(counts, 1):
-            spelt, p, b, lines = self.section(k, count, highest=k == len(counts))
+            entries, p, b, lines = self.section(k, count, highest=k == len(counts))
             if k == 1:
-                words = spelt
+                words = entries
                 index = {word: i for i, word in enumerate(words)}
                 if len(index) < len(words):
                     again = next(index[word] for i, word in enumerate(words) if index[word] != i)
                     raise self.fault(f"the word {shown(words[again])} stands twice", lines[again])
             ids = (
-                np.fromiter(map(index.get, " ".join(spelt).split(" "), repeat(-1)), np.int32)
-                if spelt
+                np.fromiter(map(index.get, " ".join(entries).split(" "), repeat(-1)), np.int32)
+                if entries
                 else np.zeros(0, np.int32)
             )
             if (ids < 0).any():
                 first = int(np.argmax(ids < 0))
-                word = spelt[first // k].split(" ")[first % k]
+                word = entries[first // k].split(" ")[first % k]
                 raise self.fault(f"the word {shown(word)} is not among the 1-grams", lines[first // k])
             ngrams.append(ids.reshape(-1, k))
             probs.append(p)
@@ -213,7 +213,7 @@ class _Reader:
             return [], np.zeros(0), np.zeros(0), []
         self.next += 1
         lines, rows = self.entries(k, count)
-        spelt, columns = rows[1::3], (rows[0::3], rows[2::3])
+        entries, columns = rows[1::3], (rows[0::3], rows[2::3])
         probs = self.numbers("probability", columns[0], lines)
         if (probs > 0).any():
             above = np.flatnonzero(probs > 0)
@@ -232,7 +232,7 @@ class _Reader:
             what = f"a backoff, though no n-gram is longer than {k} words, passed over"
             self.odd(what, [lines[i] for i in longest.tolist()], message)
             backoffs[:] = 0
-        return spelt, probs, backoffs, lines
+        return entries, probs, backoffs, lines
 
     def entries(self, k: int, count: int) -> tuple[Sequence[int], list[str]]:
         """The lines of a section that are entries, and their columns side by side: number, words, number, number, ..."""
@@ -287,31 +287,31 @@ class _Reader:
             f"not {shown(self.lines[line])}"
         )
 
-    def numbers(self, what: str, spelt: Sequence[str], lines: Sequence[int]) -> np.ndarray:
+    def numbers(self, what: str, texts: Sequence[str], lines: Sequence[int]) -> np.ndarray:
         try:
-            values = np.array([float(s) for s in spelt])
-            if not (digits := "".join(spelt)).isascii() or "_" in digits:  # Python's float reads these too
+            values = np.array([float(s) for s in texts])
+            if not (digits := "".join(texts)).isascii() or "_" in digits:  # Python's float reads these too
                 raise ValueError
         except ValueError:
-            i = next(i for i, s in enumerate(spelt) if not _is_number(s))
-            raise self.fault(f"the {what} {shown(spelt[i])} is not a number", lines[i]) from None
+            i = next(i for i, s in enumerate(texts) if not _is_number(s))
+            raise self.fault(f"the {what} {shown(texts[i])} is not a number", lines[i]) from None
         # Weights beyond that are damage; greater ones would overflow when they are multiplied.
         wrong = ~(values < math.inf) if what == "probability" else ~((values >= -300) & (values <= _HIGHEST))
         if wrong.any():
             i = int(np.argmax(wrong))
             raise self.fault(
-                f"the {what} is {shown(spelt[i])[1:-1]}; the program that wrote the file failed", lines[i]
+                f"the {what} is {shown(texts[i])[1:-1]}; the program that wrote the file failed", lines[i]
             )
         return values
 
 
 def _are_entries(rows: list[str], block: list[str], k: int) -> bool:
     """Whether all lines of a block, of which ``rows`` are the columns, have the parts of an entry, as ``_is_entry`` says."""
-    spelt = rows[1::3]
+    ngrams = rows[1::3]
     return (
         set(map(str.count, block, repeat("\t"))) <= {1, 2}
-        and set(map(str.count, spelt, repeat(" "))) <= {k - 1}
-        and (not spelt or "" not in " ".join(spelt).split(" "))
+        and set(map(str.count, ngrams, repeat(" "))) <= {k - 1}
+        and (not ngrams or "" not in " ".join(ngrams).split(" "))
         and " " not in "".join(rows[0::3])
         and " " not in "".join(rows[2::3])
     )
@@ -365,12 +365,12 @@ def _lines(arpa: Arpa) -> Iterator[str]:
     ):
         yield f"\n\\{k}-grams:"
         columns = (map(arpa.words.__getitem__, column) for column in ngrams.T.tolist())
-        spelt = map(" ".join, zip(*columns, strict=True))
+        entries = map(" ".join, zip(*columns, strict=True))
         shown = map(_shortest, probs.tolist())
         if k == arpa.order:
-            yield from map("{}\t{}".format, shown, spelt)
+            yield from map("{}\t{}".format, shown, entries)
         else:
-            yield from map("{}\t{}\t{}".format, shown, spelt, map(_shortest, backoffs.tolist()))
+            yield from map("{}\t{}\t{}".format, shown, entries, map(_shortest, backoffs.tolist()))
     yield "\n\\end\\"
 
 
