@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lmbench.scoring.run import Run  # noqa: F401
     from lmbench.scoring.scorer import Scorer, load_model  # noqa: F401
     from lmbench.scoring.scores import Scores  # noqa: F401
+    from lmbench.scoring.surprisal import surprisal  # noqa: F401
     from lmbench.scoring.token_file import external_run  # noqa: F401
     from lmbench.text.batches import random_batches, sequential_batches  # noqa: F401
     from lmbench.text.tokens import Tokens  # noqa: F401
@@ -62,6 +63,7 @@ _PUBLIC = {
     "read_counts": "counts.files",
     "run_suite": "bench.run",
     "sequential_batches": "text.batches",
+    "surprisal": "scoring.surprisal",
 }
 __all__ = [*_PUBLIC]
 

@@ -30,6 +30,7 @@ from lmbench.cli.power import power
 from lmbench.cli.pruning import prune
 from lmbench.cli.runs import init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
+from lmbench.cli.words import surprisal
 from lmbench.errors import InputError
 from lmbench.version import __version__
 
@@ -104,6 +105,7 @@ for command in (
     prune,
     rank,
     next_tokens,
+    surprisal,
     generate,
     zipf,
     study,

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -227,6 +228,19 @@ def loaded(saved: str, unk: str = "") -> Scorer:
     for note in scorer.model.notes if scorer.model.traits.learns_from == 0 else ():
         click.echo(f"{scorer.model.name}: {note}", err=True)
     return scorer
+
+
+def labelled(saved: Sequence[str]) -> dict[str, Scorer]:
+    """Saved models by label: MODEL by its file's name, LABEL=MODEL by that. Raises InputError where two have one label."""
+    models: dict[str, Scorer] = {}
+    for given in saved:
+        label, equals, place = given.partition("=")
+        if not equals or Path(given).exists():
+            label, place = Path(given).stem, given
+        if label in models:
+            raise InputError(f"two models are called {label}; give one another name: --load LABEL={place}")
+        models[label] = loaded(place)
+    return models
 
 
 def _finite(cell: object) -> object:

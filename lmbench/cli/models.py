@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -144,6 +144,17 @@ def _need(name: str | None) -> str:
     if name is None:
         raise InputError("--model is missing; `lmbench models` lists the names")
     return name
+
+
+def scorer_of(given: Mapping[str, Any], quiet: bool) -> Scorer:
+    """The model that the options of ``model_options`` describe, fitted; of a text to score nothing is known yet."""
+    name, options, unit, counts = _need(given["name"]), given["options"], given["unit"], given["counts"]
+    normalise, documents, field = (given[key] for key in ("normalise", "documents", "field"))
+    corpus = _corpus(
+        name, options, given["train"], given["valid"], None, unit, normalise, documents, field, False, counts
+    )
+    lexicon = Lexicon(given["unk"], given["vocab"])
+    return _fit(name, options, corpus, unit, given["seed"], quiet, lexicon, counts)[0]
 
 
 @click.command()

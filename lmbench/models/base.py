@@ -113,17 +113,18 @@ class LanguageModel(ABC):
         A context holds the document so far, from its first token (empty: a document begins).
         """
 
-    def _distributions(self, tokens: Tokens) -> np.ndarray:
-        """(T, V) float64, nats: the distribution of each token after those before it in its document.
+    def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        """(P, V) float64, nats: the distributions of the tokens at ascending places (P,), P > 0, each after those before
+        it in its document.
 
         Asks for one prefix after another; a model that reads a text in one go overrides it.
         """
         if self.traits.adaptive:
-            return np.stack([self._next_after(tokens.before(t)) for t in range(len(tokens))])
-        position = tokens.positions()
-        rows = np.empty((len(tokens), self.vocab_size))
-        for part in np.array_split(np.arange(len(tokens)), -(-len(tokens) // 256)):
-            prefixes = [tokens.ids[t - position[t] : t] for t in part]
+            return np.stack([self._next_after(tokens.before(t)) for t in places.tolist()])
+        begins = places - tokens.positions()[places]
+        rows = np.empty((len(places), self.vocab_size))
+        for part in np.array_split(np.arange(len(places)), -(-len(places) // 256)):
+            prefixes = [tokens.ids[begins[i] : places[i]] for i in part]
             rows[part] = self._next_log_probs(prefixes, tokens.bos)
         return rows
 
@@ -295,10 +296,13 @@ class LanguageModel(ABC):
         self._check(tokens)
         return self._likeliest(tokens, places)
 
-    def distributions(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
+    def distributions(
+        self, tokens: Tokens | Sequence[int] | np.ndarray, places: Sequence[int] | np.ndarray | None = None
+    ) -> np.ndarray:
         """(T, V) float64, nats: row t is the distribution that entry t of ``log_probs`` is taken from.
 
-        It needs 8 T V bytes. Raises InputError as ``log_probs`` does.
+        places: (P,) ascending, the only tokens of which it is asked; then (P, V). It needs 8 V bytes a row. Raises InputError
+        as ``log_probs`` does.
 
         >>> from lmbench.models import make_model
         >>> np.exp(make_model("uniform").fit([1, 2], vocab_size=4).distributions([1])).tolist()
@@ -306,9 +310,10 @@ class LanguageModel(ABC):
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)
-        if len(tokens) == 0:
+        asked = np.arange(len(tokens)) if places is None else np.asarray(places, dtype=np.int64)
+        if len(asked) == 0:
             return np.zeros((0, self.vocab_size))
-        return self._distributions(tokens)
+        return self._distributions(tokens, asked)
 
     def next_log_probs(
         self,

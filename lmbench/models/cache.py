@@ -55,7 +55,7 @@ class Cache(LanguageModel):
             p = (seen + self.strength * p) / (total + self.strength)
         return np.log(p)
 
-    def _distributions(self, tokens: Tokens) -> np.ndarray:
+    def _distributions(self, tokens: Tokens, asked: np.ndarray) -> np.ndarray:
         places = np.arange(len(tokens))
         rows = np.tile(self.unigrams, (len(tokens), 1))
         for contexts in self._contexts(tokens):
@@ -68,7 +68,7 @@ class Cache(LanguageModel):
             rows[order] = (before[places] - before[earliest] + self.strength * rows[order]) / (
                 total + self.strength
             )
-        return np.log(rows)
+        return np.log(rows[asked])
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])

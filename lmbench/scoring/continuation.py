@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.scoring.scorer import Scorer
-from lmbench.scoring.scores import LN2, Scores
+from lmbench.scoring.scores import LN2, first_after
 from lmbench.text.canonical import CanonicalText
 
 
@@ -48,24 +48,12 @@ def continuation(scorer: Scorer, context: str, text: str) -> Continuation:
         before = scorer.encode(before).canonical
     cut = _shared(before.text, whole.canonical.text)
     scores = scorer.score(whole)
-    asked = np.arange(first_after(scores, cut), len(scores))
+    asked = np.arange(int(first_after(scores.ends, np.array([cut]))[0]), len(scores))
     if not len(asked):
         return Continuation(0.0, 0, 0, True)
     greedy = scorer.model.likeliest(whole.tokens, asked) & ~scores.oov[asked]
     chars = whole.canonical.chars - cut
     return Continuation(float(scores.nats[asked].sum()), len(asked), chars, bool(greedy.all()))
-
-
-def first_after(scores: Scores, cut: int) -> int:
-    """The first token that brings anything of what stands behind ``cut`` characters.
-
-    The one that completes the character before the cut brings nothing of it; those after that one do, even the first bytes of
-    a character, which end where it begins.
-    """
-    if cut == 0:
-        return 0
-    token = int(np.searchsorted(scores.ends, cut))
-    return token + 1 if token < len(scores) and scores.ends[token] == cut else token
 
 
 def as_read(scorer: Scorer, raw: str) -> CanonicalText:

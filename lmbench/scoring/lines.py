@@ -72,7 +72,7 @@ def score_each_document(
     for texts, last in _with_last(batches):
         several = several or len(texts) > 1 or not last
         parts = [canonical_text([text], normalise or scorer.normalise, scorer.documents) for text in texts]
-        parts = [_ended(part) if several else part for part in parts if part.text]
+        parts = [part.ended() if several else part for part in parts if part.text]
         sizes = [len(part.starts) for part in parts]
         chars = [part.chars for part in parts]
         before = [0, *np.cumsum(chars).tolist()]
@@ -94,10 +94,6 @@ def _with_last(batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str]
         waiting = batch
     if waiting is not None:
         yield waiting, True
-
-
-def _ended(text: CanonicalText) -> CanonicalText:
-    return text if text.text.endswith("\n") else CanonicalText(text.text + "\n", text.starts)
 
 
 def _rows(

@@ -86,6 +86,20 @@ class Scores:
         return -total / LN2 / denominator if denominator else math.nan
 
 
+def first_after(ends: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """(N,) int64: the first token that brings anything of what stands behind each of some cuts (N,) of the text, in characters.
+
+    ends: (T,) where tokens' spans of characters end. The token that completes the character before a cut brings nothing of what
+    follows; those after it do, even the first bytes of a character, which end where it begins.
+
+    >>> first_after(np.array([3, 3, 4, 4, 5]), np.array([0, 2, 3, 4, 5])).tolist()
+    [0, 0, 1, 3, 5]
+    """
+    token = np.searchsorted(ends, cuts)
+    ended = np.append(ends, -1)[token] == cuts
+    return np.asarray(np.where(cuts == 0, 0, token + ended))
+
+
 def exp_mean(log_probs: np.ndarray) -> float:
     """exp of the mean negative log-probability: inf where some p = 0 or where it overflows, nan of none."""
     return perplexity_of(float(log_probs.sum()), len(log_probs))

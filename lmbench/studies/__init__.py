@@ -52,6 +52,10 @@ STUDIES: dict[str, tuple[str, str]] = {
         "What do models write at each temperature, and what do other models say of it?",
     ),
     "size": ("lmbench.studies.size:run", "What does a smaller model cost in bits?"),
+    "words": (
+        "lmbench.studies.words:run",
+        "What is a word's surprisal, once its end is counted, and do two models agree on it?",
+    ),
     "validity": (
         "lmbench.studies.validity:run",
         "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?",

@@ -152,6 +152,10 @@ class CanonicalText:
             return self
         return CanonicalText(self.text[:chars], self.starts[self.starts < max(chars, 1)])
 
+    def ended(self) -> CanonicalText:
+        """The text, its last line ended."""
+        return self if self.text.endswith("\n") else CanonicalText(self.text + "\n", self.starts)
+
     def documents(self) -> list[str]:
         ends = [*self.starts[1:].tolist(), self.chars]
         return [self.text[a:b] for a, b in zip(self.starts.tolist(), ends, strict=False)]

@@ -54,6 +54,7 @@ class SubwordUnit:
         added = tokenizer.get_added_tokens_decoder()
         self._added = set(added)
         self._special = {i for i, token in added.items() if token.special}
+        self._without_text = self._special if special == "text" else set()
         self._piece = _piece_of(tokenizer.decoder)
         self._bytes: dict[int, bytes] = {}
         # Of our own vocabularies of bytes, what is ASCII is named by itself, a line feed among it.
@@ -73,6 +74,16 @@ class SubwordUnit:
     def join(self, tokens: Iterable[str]) -> str:
         """The document that tokens stand for; bytes that are no UTF-8 (a model may write them) become U+FFFD."""
         return self._without_blank(self._read([self._number(token) for token in tokens]))
+
+    def brings(self, token: str) -> bytes:
+        """As ``Unit.brings``; special tokens stand for text where the option ``special`` says so."""
+        number = self._number(token)
+        if number is None or number == self._unknown or number in self._without_text:
+            return b""
+        if self._piece is not None:
+            return self._bytes_of(number)
+        before = self.ids("a")
+        return self._read([*before, number]).removeprefix(self._read(before)).encode()
 
     def shown(self, ids: Sequence[int]) -> str:
         """Tokens as the tokenizer itself shows them, special ones left out."""

@@ -53,6 +53,10 @@ class Unit(Protocol):
         """What the unit has learnt, as named arrays, of which ``unit_restored`` makes it again."""
         return {}
 
+    def brings(self, token: str) -> bytes:
+        """The text that a token brings, in UTF-8, where others stand before it; nothing of one that stands for no text."""
+        return token.encode("utf-8", "surrogatepass")
+
 
 class CharUnit(Unit):
     """One token a character."""
@@ -132,6 +136,9 @@ class ByteUnit(Unit):
             ord(t) if len(t) == 1 else int(t[3:5], 16) if t.startswith("<0x") else 63 for t in tokens
         )
         return data.decode("utf-8", errors="replace")
+
+    def brings(self, token: str) -> bytes:
+        return token.encode() if len(token) == 1 else bytes([int(token[3:5], 16)])
 
     def types(self, text: str) -> tuple[list[str], np.ndarray]:
         data = text.encode("utf-8")

@@ -116,8 +116,12 @@ class ContextMixing(LanguageModel):
             log_probs[part] = rows[np.arange(len(rows)), tokens.ids[part]]
         return log_probs
 
-    def _distributions(self, tokens: Tokens) -> np.ndarray:
-        return np.concatenate([rows for _, rows in self._rows(tokens)])
+    def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        kept = []
+        for part, rows in self._rows(tokens):
+            first, last = np.searchsorted(places, (part.start, part.stop))
+            kept.append(rows[places[first:last] - part.start])
+        return np.concatenate(kept)
 
     def _rows(self, tokens: Tokens) -> Iterator[tuple[slice, np.ndarray]]:
         """Which tokens, and their distributions."""

@@ -119,11 +119,12 @@ class Mixture(LanguageModel):
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         if self.pooling == "linear":
             return _mean(np.stack([c.log_probs(tokens) for c in self.components]), self._weights_at(tokens).T)
-        log_probs: np.ndarray = self._distributions(tokens)[np.arange(len(tokens)), tokens.ids]
+        places = np.arange(len(tokens))
+        log_probs: np.ndarray = self._distributions(tokens, places)[places, tokens.ids]
         return log_probs
 
-    def _distributions(self, tokens: Tokens) -> np.ndarray:
-        return self._mix([c.distributions(tokens) for c in self.components], tokens)
+    def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        return self._mix([c.distributions(tokens, places) for c in self.components], tokens, places)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         rows = [c.next_log_probs(contexts, bos) for c in self.components]

@@ -163,29 +163,31 @@ class NeuralModel(LanguageModel):
         return other
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        return self._score(tokens, whole=False)
+        return self._score(tokens, None)
 
-    def _distributions(self, tokens: Tokens) -> np.ndarray:
-        return self._score(tokens, whole=True)
+    def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        return self._score(tokens, places)
 
-    def _score(self, tokens: Tokens, whole: bool) -> np.ndarray:
-        """(T,) float64, nats, or (T, V) where ``whole``."""
+    def _score(self, tokens: Tokens, asked: np.ndarray | None) -> np.ndarray:
+        """(T,) float64, nats, or (P, V) of the tokens ``asked``."""
         if self.dynamic:
-            return self._dynamic.score(tokens, whole)
+            scored = self._dynamic.score(tokens, asked is not None)
+            return scored if asked is None else scored[asked]
         if self.context == "carry":
-            return score(self.network, tokens, whole=whole)
+            return score(self.network, tokens, asked=asked)
         position = tokens.positions()
         if self.context == "reset":
             begins = np.flatnonzero(position % self.steps == 0)
-            return score(self.network, tokens, begins, np.append(begins[1:], len(tokens)), whole)
-        places = np.arange(len(tokens))
-        result = np.empty((len(tokens), self.vocab_size) if whole else len(tokens))
-        numbers = result.size * self._span
+            return score(self.network, tokens, begins, np.append(begins[1:], len(tokens)), asked)
+        places = np.arange(len(tokens)) if asked is None else asked
+        numbers = len(places) * (1 if asked is None else self.vocab_size) * self._span
+        results = []
         for part in np.array_split(places, min(len(places), max(1, numbers // 2**22))):
             lengths = np.minimum(position[part] + 1, self._span)
-            nats = score(self.network, tokens, part + 1 - lengths, part + 1, whole)
-            result[part] = nats[np.cumsum(lengths) - 1]
-        return result
+            last = np.cumsum(lengths) - 1
+            some = (self.network, tokens, part + 1 - lengths, part + 1)
+            results.append(score(*some)[last] if asked is None else score(*some, last))
+        return np.concatenate(results)
 
     @property
     def _span(self) -> int:

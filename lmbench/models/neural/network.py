@@ -124,11 +124,11 @@ def score(
     tokens: Tokens,
     begins: np.ndarray | None = None,
     ends: np.ndarray | None = None,
-    whole: bool = False,
+    asked: np.ndarray | None = None,
 ) -> np.ndarray:
     """float64, nats: log-probabilities of pieces begin..end of the text, one after another (default: the documents).
 
-    whole: (.., V), the distributions of which the tokens' are entries.
+    asked: (P,) ascending places in these; then (P, V), the distributions of which their log-probabilities are entries.
 
     A piece is read from the state at the start of a document; pieces are read side by side, the longest
     first, in chunks whose logits fit into a few megabytes, the state carried from chunk to chunk.
@@ -139,7 +139,10 @@ def score(
     lengths = ends - begins
     places = np.cumsum(lengths) - lengths
     size = int(lengths.sum())
-    result = np.empty((size, network.vocab_size) if whole else size)
+    result = np.empty(size if asked is None else (len(asked), network.vocab_size))
+    row = np.full(size, -1)
+    if asked is not None:
+        row[asked] = np.arange(len(asked))
     order = np.argsort(-lengths, kind="stable")
     device = next(network.parameters()).device
     training = network.training
@@ -160,12 +163,16 @@ def score(
                 inside = index < ends[rows]
                 index = np.where(inside, index, 0)
                 logits, state = network(torch.from_numpy(inputs[index]).long().to(device), state)
-                nats = logits.double().log_softmax(-1)
-                if not whole:
+                here = places[rows] + np.arange(done, done + chunk)[:, None]
+                if asked is None:
+                    nats = logits.double().log_softmax(-1)
                     chosen = torch.from_numpy(targets[index]).long().to(device)
                     nats = nats.gather(-1, chosen[..., None])[..., 0]
-                here = places[rows] + np.arange(done, done + chunk)[:, None]
-                result[here[inside]] = nats.cpu().numpy()[inside]
+                    result[here[inside]] = nats.cpu().numpy()[inside]
+                else:
+                    wanted = inside & (row[np.where(inside, here, 0)] >= 0)
+                    some = logits[torch.from_numpy(wanted).to(device)]
+                    result[row[here[wanted]]] = some.double().log_softmax(-1).cpu().numpy()
                 done += chunk
     network.train(training)
     return np.minimum(result, 0.0)

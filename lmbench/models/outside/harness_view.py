@@ -114,7 +114,7 @@ class HarnessView:
     def after(self, ids: Sequence[int]) -> np.ndarray:
         """(V',) float64, nats: the distribution after some ids."""
         row = np.array(ids[-self.window :])
-        (found,) = self._network.distributions([row], [len(row) - 1])
+        (found,) = self._network.distributions([row], [np.array([len(row) - 1])])
         return found[0]
 
     def text(self, written: Sequence[int]) -> str:

@@ -209,6 +209,29 @@ class HuggingFace(LanguageModel):
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         result = np.full(len(tokens), -np.inf)
+        for batch in self._batches(self._jobs(tokens)):
+            rows, first, wanted, places = zip(*batch, strict=True)
+            known = [np.maximum(t, 0) for t in wanted]
+            for place, (nats, _) in zip(places, self._network.of_targets(rows, first, known), strict=True):
+                result[place : place + len(nats)] = nats
+        result[tokens.ids == 0] = -np.inf
+        return np.minimum(result, 0.0)
+
+    def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        result = np.full((len(places), self.vocab_size), -np.inf)
+        asked = []
+        for row, first, targets, place in self._jobs(tokens):
+            some = slice(*np.searchsorted(places, (place, place + len(targets))))
+            if some.stop > some.start:
+                asked.append((row, places[some] - place + first, some))
+        for batch in self._batches(asked):
+            rows, inside, parts = zip(*batch, strict=True)
+            for part, nats in zip(parts, self._network.distributions(rows, inside), strict=True):
+                result[part, 1:] = nats
+        return result
+
+    def _jobs(self, tokens: Tokens) -> list[Any]:
+        """A text's windows: inputs, the first of them that predicts, (n,) targets, and the token that the first of these is."""
         before = len(self._bos) - 1  # inputs before the one that predicts a document's first token
         jobs = []
         for begin, document in zip(tokens.starts.tolist(), tokens.documents(), strict=True):
@@ -217,13 +240,7 @@ class HuggingFace(LanguageModel):
                 place = begin + window.scored - before
                 targets = document[window.scored - before : window.last - before].astype(np.int64) - 1
                 jobs.append((self._row(inputs, window), window.scored - window.first, targets, place))
-        for batch in self._batches(jobs):
-            rows, first, wanted, places = zip(*batch, strict=True)
-            known = [np.maximum(t, 0) for t in wanted]
-            for place, (nats, _) in zip(places, self._network.of_targets(rows, first, known), strict=True):
-                result[place : place + len(nats)] = nats
-        result[tokens.ids == 0] = -np.inf
-        return np.minimum(result, 0.0)
+        return jobs
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         result = np.full((len(contexts), self.vocab_size), -np.inf)
@@ -231,10 +248,10 @@ class HuggingFace(LanguageModel):
         for place, context in enumerate(contexts):
             inputs = self._inputs(context)
             row = self._row(inputs, self._last_window(len(inputs)))
-            jobs.append((row, len(row) - 1, np.zeros(0, dtype=np.int64), place))
+            jobs.append((row, np.array([len(row) - 1]), place))
         for batch in self._batches(jobs):
-            rows, first, _, places = zip(*batch, strict=True)
-            for place, nats in zip(places, self._network.distributions(rows, first), strict=True):
+            rows, inside, places = zip(*batch, strict=True)
+            for place, nats in zip(places, self._network.distributions(rows, inside), strict=True):
                 result[place, 1:] = nats[0]
         return result
 

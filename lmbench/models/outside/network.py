@@ -150,12 +150,11 @@ class Network:
             results.append((nats, best))
         return results
 
-    def distributions(self, rows: Sequence[np.ndarray], first: Sequence[int]) -> list[np.ndarray]:
-        """Of each row, (L - first, V') nats: the distributions after row[: first + 1] and each longer beginning."""
-        states = self._states(rows)
+    def distributions(self, rows: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Of each row, (n, V') nats: the distributions after row[: place + 1] of each of its n places."""
         results = []
-        for row, state, begin in zip(rows, states, first, strict=True):
-            pieces = self._pieces(state[begin : len(row)])
+        for state, inside in zip(self._states(rows), places, strict=True):
+            pieces = self._pieces(state[torch.from_numpy(inside).to(self.device)])
             results.append(np.concatenate([torch.log_softmax(p.double(), -1).cpu().numpy() for p in pieces]))
         return results
 

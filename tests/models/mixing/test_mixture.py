@@ -121,8 +121,12 @@ def test_distributions_are_those_of_every_prefix(label, options):
     if model.traits.adaptive:  # what was learnt from the first document is known only in a text as a whole
         tokens = Tokens.of(text(2, 50))
     rows = model.distributions(tokens)
-    np.testing.assert_allclose(rows, LanguageModel._distributions(model, tokens), atol=1e-4)
+    np.testing.assert_allclose(
+        rows, LanguageModel._distributions(model, tokens, np.arange(len(tokens))), atol=1e-4
+    )
     np.testing.assert_allclose(rows[np.arange(50), tokens.ids], model.log_probs(tokens), atol=1e-9)
+    some = np.array([0, 3, 19, 20, 21, 49])
+    np.testing.assert_allclose(model.distributions(tokens, some), rows[some], atol=1e-6)
 
 
 def test_a_geometric_pool_holds_an_impossible_token_for_unlikely():

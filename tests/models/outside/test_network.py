@@ -80,7 +80,9 @@ def test_log_probabilities_are_those_of_all_logits_at_once(name, tmp_path, monke
     rows = [rng.integers(0, SIZE - 1, n) for n in (20, 13, 1)]
     firsts, targets = [4, 0, 0], [rng.integers(0, SIZE - 1, n) for n in (16, 13, 1)]
     found = network.of_targets(rows, firsts, targets)
-    whole = network.distributions(rows, firsts)
+    whole = network.distributions(
+        rows, [np.arange(first, len(row)) for first, row in zip(firsts, rows, strict=True)]
+    )
     for row, first, wanted, (nats, best), distributions in zip(
         rows, firsts, targets, found, whole, strict=True
     ):
