@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmbench.comparing.error_bars import interval, paired  # noqa: F401
     from lmbench.comparing.pairs import compare  # noqa: F401
     from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
-    from lmbench.corpora.given import Documents  # noqa: F401
+    from lmbench.corpora.inputs import Documents  # noqa: F401
     from lmbench.counts.files import read_counts  # noqa: F401
     from lmbench.errors import InputError  # noqa: F401
     from lmbench.models import LanguageModel, make_model  # noqa: F401
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # name -> the module that holds it, imported when the name is first used
 _PUBLIC = {
     "Corpus": "corpora.corpus",
-    "Documents": "corpora.given",
+    "Documents": "corpora.inputs",
     "InputError": "errors",
     "LanguageModel": "models.base",
     "Run": "scoring.run",

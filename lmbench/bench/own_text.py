@@ -12,7 +12,7 @@ from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.formats import stem_of
-from lmbench.corpora.given import is_described
+from lmbench.corpora.inputs import is_described
 from lmbench.models import make_model
 from lmbench.text.units import code_points
 

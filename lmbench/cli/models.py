@@ -108,7 +108,7 @@ def _corpus(
     import numpy as np
 
     from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.given import canonical
+    from lmbench.corpora.inputs import canonical
     from lmbench.models import make_model
     from lmbench.text.canonical import CanonicalText
 
@@ -213,9 +213,9 @@ def score(
     """Scores a text with one model, trained on the spot or loaded."""
     import msgspec
 
-    from lmbench.cli.given import score_given
+    from lmbench.cli.continuations import score_given
     from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.given import canonical
+    from lmbench.corpora.inputs import canonical
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
     from lmbench.scoring.evaluation import score_run, verified
@@ -281,7 +281,7 @@ def score(
 def _outside(file: str, test: str, normalise: str, documents: str, field: str | None, as_json: bool) -> None:
     """Prints what another program's scores of a text come to."""
     from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.given import canonical
+    from lmbench.corpora.inputs import canonical
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
     from lmbench.scoring.token_file import external_run

@@ -134,7 +134,7 @@ def corpus_of(
     Of files all is learnt from, but for what --valid and --test take.
     """
     from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.given import is_described
+    from lmbench.corpora.inputs import is_described
 
     if not train:
         raise InputError("--train is missing; give a text file or a corpus (`lmbench corpora list`)")
@@ -155,7 +155,7 @@ def text_of(
 ) -> Corpus:
     """A corpus by its name, its description, or files that are divided here. divided: whether it has to be."""
     from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.given import is_described
+    from lmbench.corpora.inputs import is_described
 
     place = places[0] if len(places) == 1 else list(places)
     share = None if divided or (isinstance(place, str) and is_described(place)) else 0.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.comparing.memory import (
+from lmbench.comparing.dependence import (
     FEWEST_CELLS,
     FEWEST_DOCUMENTS,
     MANY_DOCUMENTS,

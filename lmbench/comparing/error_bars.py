@@ -1,7 +1,7 @@
 """Error bars for the mean loss of any program's tokens, alone and paired.
 
 What an interval is of: the mean over all text of the same documents, or of the same process, of which this text is a part. How such
-errors come about, with sources: ``lmbench.comparing.memory``.
+errors come about, with sources: ``lmbench.comparing.dependence``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_stream, stream_cells, stream_edges
-from lmbench.comparing.memory import Errors, effective_documents
+from lmbench.comparing.dependence import Errors, effective_documents
 from lmbench.errors import InputError
 
 POWER = 0.8  # of the difference that is called resolvable

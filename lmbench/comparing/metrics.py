@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells, stream_edges
+from lmbench.comparing.dependence import effective_documents
 from lmbench.comparing.error_bars import around, resolvable
-from lmbench.comparing.memory import effective_documents
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
 
@@ -28,7 +28,7 @@ def summary(scores: Scores, *, lines: bool = False, text: CanonicalText | None =
     Beside the totals: ``ci95``, the 95% interval of bits_per_char, of the mean over all text of the same documents or process
     (and ``ci95_bits_per_byte``, ``ci95_bits_per_word``, ``ci95_perplexity``); never below 0 bits or perplexity 1.
     ``prediction95``: for another text of this length and make. ``ci95_method``: what the error rests on, ``documents`` (their jackknife)
-    or ``stream`` (long memory; see ``lmbench.comparing.memory``); ``effective_documents``: how many of one length would say as
+    or ``stream`` (long memory; see ``lmbench.comparing.dependence``); ``effective_documents``: how many of one length would say as
     much. ``standard_error`` of bits_per_char; ``n_eff``, how many independent tokens would give the same error;
     ``resolvable_difference``: the smallest difference in bits per character that a text of this size can show four times in
     five when nothing is paired (pairs of models on the same text resolve finer: see ``compare``).

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_stream, stream_cells, stream_edges
+from lmbench.comparing.dependence import NORMAL, Errors, effective_documents
 from lmbench.comparing.error_bars import ROUNDING, resolvable
 from lmbench.comparing.family import step_down
-from lmbench.comparing.memory import NORMAL, Errors, effective_documents
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run
 from lmbench.scoring.scores import Scores

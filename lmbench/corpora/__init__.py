@@ -6,7 +6,7 @@ In: a name, a path or a description in TOML. Out: a ``Corpus``: training, held-o
 
 from lmbench.corpora.corpus import Corpus, load_corpus
 from lmbench.corpora.descriptions import describe
-from lmbench.corpora.given import Documents
+from lmbench.corpora.inputs import Documents
 from lmbench.corpora.sources import make_source
 
 __all__ = ["Corpus", "Documents", "describe", "load_corpus", "make_source"]

@@ -16,7 +16,8 @@ from lmbench.corpora.chains import HiddenMarkov
 from lmbench.corpora.descriptions import Description, File, Written, data_folders, describe, find
 from lmbench.corpora.division import SHARE, deal, divide, divided
 from lmbench.corpora.download import check_sum
-from lmbench.corpora.given import (
+from lmbench.corpora.grammars import Grammar
+from lmbench.corpora.inputs import (
     SPLITS,
     Documents,
     Files,
@@ -30,7 +31,6 @@ from lmbench.corpora.given import (
     name_of,
     source_of,
 )
-from lmbench.corpora.grammars import Grammar
 from lmbench.corpora.python_docs import python_topics
 from lmbench.corpora.sources import Source, make_source
 from lmbench.errors import InputError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.given import SPLITS
+from lmbench.corpora.inputs import SPLITS
 from lmbench.text.canonical import canonical_text
 from lmbench.text.oddities import Oddity, oddities
 

@@ -1,4 +1,4 @@
-"""Text to integers and back: normalisers, canonical text, vocabularies, token sequences.
+"""Normalisers, and the canonical text that they make: what every model is scored on, in documents.
 
     raw documents --canonical_text--> CanonicalText --encode(unit, vocab)--> EncodedText (holds Tokens)
 

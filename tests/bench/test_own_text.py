@@ -9,7 +9,7 @@ import lmbench as lb
 from lmbench.bench.own_text import commented, is_unsegmented, spec_of, suitable, suite_for
 from lmbench.bench.suite_file import load_suite
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.given import Documents
+from lmbench.corpora.inputs import Documents
 
 
 def english(chars, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from lmbench.comparing.pairs import compare
 from lmbench.comparing.power import needs
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.given import Documents
+from lmbench.corpora.inputs import Documents
 from lmbench.corpora.sources import make_source
 from lmbench.errors import InputError
 from lmbench.models import make_model

@@ -6,7 +6,7 @@ import pytest
 from lmbench.corpora.corpus import Corpus, load_corpus
 from lmbench.corpora.division import MOST_OF_TEST, deal
 from lmbench.corpora.duplicates import near_duplicates
-from lmbench.corpora.given import Documents
+from lmbench.corpora.inputs import Documents
 
 WORDS = [
     "river",

@@ -11,7 +11,7 @@ import pytest
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.formats import files_of, raw_documents, stem_of
-from lmbench.corpora.given import Documents
+from lmbench.corpora.inputs import Documents
 from lmbench.errors import InputError
 from lmbench.storage.files import read_text
 

@@ -6,7 +6,7 @@ import pytest
 
 from lmbench.cli import main
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.given import Documents
+from lmbench.corpora.inputs import Documents
 from lmbench.corpora.words import lines_of_words, remarks
 from lmbench.text.oddities import oddities
 

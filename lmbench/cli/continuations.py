@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def score_given(scorer: Scorer, context: str, place: str, field: str | None, as_json: bool) -> None:
     """Prints a row for each line of a text (a file or ``-``): what it costs after ``context``, and its length."""
-    from lmbench.corpora.given import canonical
+    from lmbench.corpora.inputs import canonical
     from lmbench.scoring.continuation import continuation
     from lmbench.scoring.token_file import ESCAPES
 

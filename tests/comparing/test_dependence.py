@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lmbench.comparing.memory import Errors, details, effective_documents, of_documents, of_stream
+from lmbench.comparing.dependence import Errors, details, effective_documents, of_documents, of_stream
 
 
 def errors(weights, scales, freedom):
