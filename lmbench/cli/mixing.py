@@ -43,7 +43,7 @@ def mix(
 ) -> None:
     """Mixes saved models and ARPA files, trained on whatever texts, into one."""
     from lmbench.cli.progress import fit_monitor
-    from lmbench.corpora.given import canonical
+    from lmbench.corpora.inputs import canonical
     from lmbench.scoring.combining import agreed, mix
     from lmbench.scoring.scorer import Scorer
 
