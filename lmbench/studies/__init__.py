@@ -56,6 +56,10 @@ STUDIES: dict[str, tuple[str, str]] = {
         "lmbench.studies.words:run",
         "What is a word's surprisal, once its end is counted, and do two models agree on it?",
     ),
+    "pieces": (
+        "lmbench.studies.pieces:run",
+        "What do word pieces cost, by how many there are, and what does the customary tokenization leave out?",
+    ),
     "validity": (
         "lmbench.studies.validity:run",
         "Do the 95% intervals hold the truth 95 times in 100, and do equal models pass for equal?",

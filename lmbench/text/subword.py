@@ -100,6 +100,12 @@ class SubwordUnit:
         by_number = sorted(self._tokenizer.get_vocab().items(), key=lambda entry: entry[1])
         return [self._name(i) for _, i in by_number if i not in self._special and i != self._unknown]
 
+    def data(self, name: str) -> bytes:
+        """The bytes that a token stands for. Raises InputError of a tokenizer whose tokens stand for nothing by themselves."""
+        if self._piece is None:
+            raise InputError(f"what a token of {self.source} stands for depends on those around it")
+        return self._bytes_of(self._number(name))
+
     def state(self) -> dict[str, np.ndarray]:
         """The tokenizer as named arrays, of which the unit is made again; none where a model brings it."""
         if not self._spelled:
