@@ -24,6 +24,7 @@ from lmbench.storage.lookup import TwoPlaces
 from lmbench.text.tokens import Tokens
 
 _FEW = 2  # continuations that are looked through; those of other contexts are found by an index, where there is one
+_PIECE = 1 << 15  # n-grams looked up at once: what is made of them on the way stays near the processor
 WORTH = 16  # a text a sixteenth as long as the trie is worth the index
 
 
@@ -85,9 +86,12 @@ class NgramTrie(ABC):
         if k == 1:
             return np.zeros(self.sizes[1], dtype=np.int32)
         shorter = self.find_suffixes(k - 1)[self.prefixes(k)]
-        present = np.flatnonzero(shorter >= 0)
         suffixes = np.full(len(shorter), -1, dtype=np.int32)
-        suffixes[present] = self.find(k - 1, shorter[present], self.words[k][present])
+        if k > 2:
+            self.prepare_order(k - 1, len(shorter))
+        for begin in range(0, len(shorter), _PIECE):
+            present = begin + np.flatnonzero(shorter[begin : begin + _PIECE] >= 0)
+            suffixes[present] = self.find(k - 1, shorter[present], self.words[k][present])
         return suffixes
 
     def search(self, k: int, contexts: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,16 +132,19 @@ class NgramTrie(ABC):
 
     def prepare(self, tokens: int) -> None:
         """Indexes the n-grams, once, where so many tokens are to be looked up that it is worth it."""
-        if self.index or tokens * WORTH < sum(self.sizes):
+        if tokens * WORTH >= sum(self.sizes):
+            for k in range(2, self.order + 1):
+                self.prepare_order(k, self.sizes[k])
+
+    def prepare_order(self, k: int, tokens: int) -> None:
+        """Indexes the n-grams of an order, once, where so many are to be looked up that it is worth it."""
+        if k in self.index or not self.sizes[k] or tokens * WORTH < self.sizes[k]:
             return
-        for k in range(2, self.order + 1):
-            if not self.sizes[k]:
-                continue
-            number = np.diff(self.begins[k - 1])
-            many = number > _FEW
-            contexts = np.repeat(np.flatnonzero(many), number[many])
-            ranks = np.flatnonzero(np.repeat(many, number))
-            self.index[k] = TwoPlaces(_keys(contexts, self.words[k][ranks], self.vocab_size), ranks)
+        number = np.diff(self.begins[k - 1])
+        many = number > _FEW
+        contexts = np.repeat(np.flatnonzero(many), number[many])
+        ranks = np.flatnonzero(np.repeat(many, number))
+        self.index[k] = TwoPlaces(_keys(contexts, self.words[k][ranks], self.vocab_size), ranks)
 
     def walk(self, tokens: Tokens) -> Walk:
         """Looks up every n-gram of a text that ends in each of its tokens."""

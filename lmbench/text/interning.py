@@ -17,8 +17,8 @@ from lmbench.storage.lookup import TwoPlaces
 _SPACE, _NEWLINE = 32, 10
 _FIRST, _LARGEST = 1 << 12, 1 << 17  # bytes of a piece, at first and at most
 _GROWTH = 1.25  # words are indexed anew when there are so many times more of them
-_BEYOND = 8  # zero bytes after the words, so that eight can be read from any place
-_MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n of eight bytes
+BEYOND = 8  # zero bytes after the words, so that eight can be read from any place
+MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n of eight bytes
 _MULTIPLIER, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(29)
 
 
@@ -33,7 +33,7 @@ def distinct_words(text: str) -> tuple[list[str], np.ndarray]:
     (['a', 'rose', 'is', '\n'], [0, 1, 2, 3, 0, 1])
     """
     data = text.encode("utf-8", "surrogatepass")
-    words, ids = _Words(), [np.zeros(0, dtype=np.int32)]
+    words, ids = WordNumbers(), [np.zeros(0, dtype=np.int32)]
     begin, size, line_begins = 0, _FIRST, True
     while begin < len(data):
         end = _end_of_piece(data, begin, size)
@@ -82,19 +82,22 @@ def _tokens(piece: bytes, line_begins: bool, last: bool) -> tuple[np.ndarray, np
     return token_begins, token_lengths
 
 
-class _Words:
+class WordNumbers:
     """Words numbered in the order in which they come: those that are indexed, and those not yet, one by one."""
 
     def __init__(self) -> None:
         self._next = count()
         # A new word takes the next number.
         self._apart: defaultdict[bytes, int] = defaultdict(self._next.__next__)
-        self._data = bytes(_BEYOND)  # the indexed words
+        self._data = bytes(BEYOND)  # the indexed words
         self._lengths = np.zeros(0, dtype=np.int32)
         self._begins = np.zeros(0, dtype=np.int64)
         self._keys = np.zeros(0, dtype=np.uint64)
         self._alike = np.zeros(0, dtype=np.int64)  # whose key another has: their numbers, sorted
         self._places = TwoPlaces(self._keys, self._begins)
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._apart) - len(self._alike)
 
     def words(self) -> list[str]:
         self._index()
@@ -104,7 +107,7 @@ class _Words:
 
     def number(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(T,) int32: the number of each word of some bytes."""
-        windows = np.ascontiguousarray(_windows(data + bytes(_BEYOND)))
+        windows = windows_of(data + bytes(BEYOND))
         ids, present = self._find(windows, begins, lengths)
         absent = np.flatnonzero(~present)
         ends = begins + lengths
@@ -126,7 +129,7 @@ class _Words:
         present = self._keys.take(ids) == keys
         present &= self._lengths.take(ids) == lengths
         deep, depth = np.flatnonzero(present & (lengths > 8)), 0
-        indexed = _windows(self._data)
+        indexed = windows_of(self._data)
         while len(deep):
             same = _eight(windows, begins[deep], lengths[deep], depth) == _eight(
                 indexed, self._begins[ids[deep]], lengths[deep], depth
@@ -141,11 +144,11 @@ class _Words:
         old = len(self._keys)
         words = list(self._apart)[len(self._alike) :]
         lengths = np.fromiter(map(len, words), dtype=np.int32, count=len(words))
-        ends = len(self._data) - _BEYOND + np.cumsum(lengths, dtype=np.int64)
-        self._data = b"".join([self._data[:-_BEYOND], *words, bytes(_BEYOND)])
+        ends = len(self._data) - BEYOND + np.cumsum(lengths, dtype=np.int64)
+        self._data = b"".join([self._data[:-BEYOND], *words, bytes(BEYOND)])
         self._lengths = np.append(self._lengths, lengths)
         self._begins = np.append(self._begins, ends - lengths)
-        keys = _keys(_windows(self._data), self._begins[old:], lengths)
+        keys = _keys(windows_of(self._data), self._begins[old:], lengths)
         alike = np.ones(len(keys), dtype=bool)
         alike[np.unique(keys, return_index=True)[1]] = False
         if old:
@@ -161,15 +164,15 @@ class _Words:
         self._places = TwoPlaces(self._keys.take(numbers), numbers)
 
 
-def _windows(data: bytes) -> np.ndarray:
+def windows_of(data: bytes) -> np.ndarray:
     """(N,) uint64: for every byte the number that it makes with the seven that follow; those of the last seven are left out."""
-    return np.ndarray(len(data) - _BEYOND + 1, dtype="<u8", buffer=data, strides=(1,))
+    return np.ndarray(len(data) - BEYOND + 1, dtype="<u8", buffer=data, strides=(1,))
 
 
 def _eight(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, depth: int) -> np.ndarray:
     """(Q,) uint64: the bytes depth .. depth + 7 of words, as a number; 0 beyond their ends."""
     eight = windows[begins + depth] if depth else windows[begins]
-    eight &= _MASKS.take(lengths - depth, mode="clip")
+    eight &= MASKS.take(lengths - depth, mode="clip")
     return eight
 
 

@@ -27,7 +27,7 @@ def test_forty_bytes_a_word_beside_its_own(kind):
     text = " ".join(map(KINDS[kind], np.random.default_rng(0).permutation(N).tolist()))
     expected = list(dict.fromkeys(text.split(" ")))
     data = text.encode()
-    words = interning._Words()
+    words = interning.WordNumbers()
     tracemalloc.start()
     begin = 0
     while begin < len(data):

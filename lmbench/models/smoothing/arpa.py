@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmbench.counts.ngrams import split_keys
+from lmbench.counts.ngrams import sort_keys, split_keys
 from lmbench.counts.trie import roots
 from lmbench.errors import InputError, shown
 from lmbench.models.base import LanguageModel, Traits
@@ -22,10 +22,12 @@ from lmbench.models.smoothing.arpa_file import Arpa, read_arpa, write_arpa
 from lmbench.models.smoothing.backoff import BackoffModel
 from lmbench.models.smoothing.pruning import model_histories, prune_by_entropy, sums
 from lmbench.models.smoothing.table import Backoff
+from lmbench.storage.lookup import TwoPlaces
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import UNK, Vocab
 
 _UNKNOWN = -100.0  # log10 p of <unk> where a file has none, as in KenLM
+_PIECE = 1 << 15  # n-grams looked up at once: what is made of them on the way stays near the processor
 _TOLERANCE = 0.01  # of sums that should be 1: some files hold four digits
 
 
@@ -161,28 +163,33 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
     probs[1], backoffs[1] = 10.0 ** arpa.log10_probs[0][end], 10.0 ** arpa.log10_backoffs[0][begin]
     last, begins = map(tuple, roots(size))
     table = Backoff(size, last, begins, (np.ones(1), probs), (np.ones(1), backoffs))
-    rest = []  # the n-grams of each order from the next one up
-    for k, rows in enumerate(arpa.ngrams[1:], 2):
-        wrong = _crossing(rows, begin, end)
-        if wrong.any():
-            raise InputError(f"{name}: the {k}-gram {_named(arpa, k, wrong)} crosses the end of a sentence")
-        rest.append(new[rows])
-    ranks = [rows[:, 0] for rows in rest]  # of the words before the k-th
+    ranks = [new.take(rows[:, 0]) for rows in arpa.ngrams[1:]]  # of the words before the k-th, order by order
     for k in range(2, arpa.order + 1):
-        keys = [rank * size + rows[:, k - 1] for rank, rows in zip(ranks, rest, strict=True)]
-        needed = np.sort(np.concatenate(keys))  # those of order k, and the prefixes of longer ones
-        needed = needed[np.append(True, needed[1:] != needed[:-1])[: len(needed)]]
-        ranks = [np.searchsorted(needed, some) for some in keys]
-        probs, backoffs = np.full(len(needed), np.nan), np.ones(len(needed))
-        probs[ranks[0]] = 10.0 ** arpa.log10_probs[k - 1]
-        backoffs[ranks[0]] = 10.0 ** arpa.log10_backoffs[k - 1]
-        backoffs[needed % size == 1] = 1.0  # after </s> a sentence begins: no context reaches back across it
-        number = np.bincount(ranks[0], minlength=1)
-        if number.max() > 1:
-            twice = _named(arpa, k, number[ranks[0]] > 1)
+        if (wrong := _crossing(arpa.ngrams[k - 1], begin, end)).any():
+            raise InputError(f"{name}: the {k}-gram {_named(arpa, k, wrong)} crosses the end of a sentence")
+        keys = _keys(ranks.pop(0), new, arpa.ngrams[k - 1][:, k - 1], size)
+        keys, labels = sort_keys(keys, np.arange(len(keys)), table.sizes[-1] * size)
+        if (again := np.flatnonzero(keys[1:] == keys[:-1])).size:
+            twice = _named(arpa, k, np.arange(len(keys)) == min(labels[again].tolist()))
             raise InputError(f"{name} has the {k}-gram {twice} twice; one of the two must go")
-        of_order = split_keys(needed, table.sizes[-1], size)
-        longer = Backoff(
+        longer = [
+            _keys(before, new, rows[:, k - 1], size)
+            for before, rows in zip(ranks, arpa.ngrams[k:], strict=True)
+        ]
+        keys, present, ranks = _with_prefixes(keys, longer)
+        del longer
+        of_order = split_keys(keys, table.sizes[-1], size)
+        probs = _powers(arpa.log10_probs[k - 1], labels, present, len(keys), np.nan)
+        backoffs = (
+            _powers(arpa.log10_backoffs[k - 1], labels, present, len(keys), 1.0)
+            if k < arpa.order
+            else np.ones(0)
+        )
+        if k < arpa.order:
+            backoffs[keys % size == 1] = (
+                1.0  # after </s> a sentence begins: no context reaches back across it
+            )
+        longer_table = Backoff(
             size,
             (*table.words, of_order[0]),
             (*table.begins, of_order[1]),
@@ -191,10 +198,58 @@ def from_arpa(arpa: Arpa, name: str) -> tuple[Vocab, Backoff]:
         )
         lacking = np.flatnonzero(np.isnan(probs))
         if len(lacking):
-            probs[lacking] = _backed_off(table, longer.ngrams(k)[lacking], needed[lacking] // size)
-        table, ranks, rest = longer, ranks[1:], rest[1:]
+            probs[lacking] = _backed_off(table, longer_table.ngrams(k)[lacking], keys[lacking] // size)
+        table = longer_table
     table = replace(table, backoffs=table.backoffs[: max(1, arpa.order)])
     return Vocab.from_list(words), table
+
+
+def _powers(
+    log10: np.ndarray, labels: np.ndarray, present: np.ndarray | slice, size: int, otherwise: float
+) -> np.ndarray:
+    """(size,) float64: 10 to what the file has for those of an order that are present, taken by their labels."""
+    values = log10.take(labels)
+    np.power(10.0, values, out=values)
+    if isinstance(present, slice):
+        return values
+    column = np.full(size, otherwise)
+    column[present] = values
+    return column
+
+
+def _keys(ranks: np.ndarray, new: np.ndarray, words: np.ndarray, size: int) -> np.ndarray:
+    """(N,) int64: keys of n-grams, of the ranks of their prefixes and the file's numbers of their last words."""
+    keys = ranks.astype(np.int64)
+    keys *= size
+    keys += new.take(words)
+    return keys
+
+
+def _with_prefixes(
+    keys: np.ndarray, longer: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray | slice, list[np.ndarray]]:
+    """The n-grams of an order and the prefixes of longer ones: their keys, ascending; which of them are those given; the rank of each prefix.
+
+    keys: (N,) int64, distinct and ascending. longer: the keys of the prefixes of each order above, which are (made into) ranks.
+    """
+    if not longer:
+        return keys, slice(None), []
+    lookup, known = TwoPlaces(keys.view(np.uint64), np.arange(len(keys))), np.append(keys, -1)
+    missing = []
+    ranks = []
+    for wanted in longer:
+        found = np.full(len(wanted), -1, dtype=np.int32)
+        for begin in range(0, len(wanted), _PIECE):
+            piece = wanted[begin : begin + _PIECE]
+            one, two = lookup.candidates(piece.view(np.uint64))
+            at = np.where(known.take(one) == piece, one, two)
+            found[begin : begin + _PIECE] = np.where(known.take(at) == piece, at, -1)
+        missing.append(np.unique(wanted[found < 0]))
+        ranks.append(found)
+    if not sum(map(len, missing)):
+        return keys, slice(None), ranks
+    needed = np.unique(np.concatenate([keys, *missing]))
+    return needed, np.searchsorted(needed, keys), [np.searchsorted(needed, wanted) for wanted in longer]
 
 
 def _named(arpa: Arpa, k: int, which: np.ndarray) -> str:

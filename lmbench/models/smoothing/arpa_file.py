@@ -21,20 +21,25 @@ that, and told in ``Arpa.notes``; ``strict`` refuses it.
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import os
 import re
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from typing import IO
 
 import numpy as np
 
 from lmbench.errors import InputError, shown
-from lmbench.storage.files import decode_utf8, read_bytes, write_whole
+from lmbench.models.smoothing.arpa_lines import Lines, parsed, regular_lines
+from lmbench.storage.files import decode_utf8, write_whole
+from lmbench.text.interning import WordNumbers
 
+BLOCK = 1 << 21  # bytes that are read together
+_NEWLINE = 10
+_ROOM = 1 << 26  # n-grams for which room is made before they are seen, whatever the header says
 _HIGHEST = 30  # log10 of a backoff weight
 _ROUNDING = 1e-5  # log10 of a probability of 1 that was worked out in single precision
 _MOST = 100  # times its size that a packed file may unpack to; n-grams in words come to five
@@ -68,30 +73,37 @@ def read_arpa(path: str | os.PathLike[str], strict: bool = False) -> Arpa:
 
     strict: also of what has one meaning, but is not written as KenLM and SRILM write it.
     """
-    data, name = read_bytes(path), str(path)
-    if data[:2] == b"\x1f\x8b":
-        data = _unpacked(data, name)
-    if data[:8] == b"mmap lm ":
-        raise InputError(f"{name} is a KenLM binary file; give the ARPA file that it was built from")
-    return parse_arpa(decode_utf8(data, name), name, strict)
-
-
-def _unpacked(data: bytes, name: str) -> bytes:
-    most, pieces = max(1 << 24, _MOST * len(data)), []
+    name = str(path)
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            while piece := stream.read(1 << 24):
-                pieces.append(piece)
-                most -= len(piece)
-                if most < 0:
+        with open(path, "rb") as stream:
+            magic = stream.peek(8)[:8]
+            if magic == b"mmap lm ":
+                raise InputError(f"{name} is a KenLM binary file; give the ARPA file that it was built from")
+            if magic[:2] == b"\x1f\x8b":
+                return _Reader(_unpacked(stream, name), name, strict).read()
+            return _Reader(iter(lambda: stream.read(BLOCK), b""), name, strict).read()
+    except IsADirectoryError:
+        raise InputError(f"{path} is a directory; name a file in it") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _unpacked(packed: IO[bytes], name: str) -> Iterator[bytes]:
+    before, size = 0, 0
+    try:
+        with gzip.GzipFile(fileobj=packed) as stream:
+            while piece := stream.read(BLOCK):
+                size += len(piece)
+                before = max(before, packed.tell())
+                if size > max(1 << 24, _MOST * before):
                     raise InputError(
                         f"{name} unpacks to more than {_MOST} times its size; that is no ARPA file"
                     )
+                yield piece
     except EOFError:
         raise InputError(f"{name} is cut off: the gzip stream does not end; get the file again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{name} is a damaged gzip file ({error}); get it again") from None
-    return b"".join(pieces)
 
 
 def parse_arpa(text: str, name: str = "the model", strict: bool = False) -> Arpa:
@@ -101,18 +113,42 @@ def parse_arpa(text: str, name: str = "the model", strict: bool = False) -> Arpa
     >>> arpa.words, arpa.log10_probs[0].tolist(), arpa.notes
     (['a', 'b'], [-0.3, -0.3], ('the model: blanks for tabs, in 1 line, line 4 first',))
     """
-    return _Reader(text, name, strict).read()
+    return _Reader(iter([text.encode()]), name, strict).read()
 
 
 class _Reader:
-    """The lines of a file and how far they are read."""
+    """A file, some whole lines at a time, and how far it is read."""
 
-    def __init__(self, text: str, name: str, strict: bool) -> None:
-        self.lines = text.replace("\r\n", "\n").split("\n")
+    def __init__(self, pieces: Iterator[bytes], name: str, strict: bool) -> None:
         self.name = name
         self.strict = strict
-        self.next = 0
         self.oddities: dict[str, list[int]] = {}  # what it is: in which lines
+        self.blocks = self.whole_lines(pieces)
+        self.data, self.at = b"", 0  # the lines at hand, and what of them is read
+        self.following = b""  # the lines after them, where somebody has looked
+        self.next = 0  # the number of the line there, from 0
+
+    def whole_lines(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """UTF-8 without byte-order mark, lines that end in one byte."""
+        begun: list[bytes] = []
+        offset = 0
+        for piece in pieces:
+            whole, feed, rest = piece.rpartition(b"\n")
+            if not feed:
+                begun.append(rest)
+                continue
+            data = b"".join([*begun, whole, feed])
+            yield self.clean(data, offset)
+            offset, begun = offset + len(data), [rest]
+        if last := b"".join(begun):
+            yield self.clean(last, offset) + b"\n"
+        elif not offset:
+            self.clean(b"", 0)
+
+    def clean(self, data: bytes, offset: int) -> bytes:
+        if not data.isascii() or b"\0" in data or not data:
+            data = decode_utf8(data, self.name, offset).encode()
+        return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
     def fault(self, message: str, line: int | None = None) -> InputError:
         return InputError(f"{self.name}, line {(self.next if line is None else line) + 1}: {message}")
@@ -125,69 +161,76 @@ class _Reader:
 
     def notes(self) -> tuple[str, ...]:
         return tuple(
-            f"{self.name}: {what}, in {len(lines):,} line{'s' * (len(lines) > 1)}, line {lines[0] + 1} first"
+            f"{self.name}: {what}, in {len(lines):,} line{'s' * (len(lines) > 1)}, line {min(lines) + 1} first"
             for what, lines in self.oddities.items()
             if lines
         )
 
+    def line(self) -> str | None:
+        """The line to read next; None at the end of the file."""
+        if self.at == len(self.data):
+            self.data, self.at = self.following or next(self.blocks, b""), 0
+            self.following = b""
+            if not self.data:
+                return None
+        return self.data[self.at : self.data.index(b"\n", self.at)].decode()
+
+    def step(self) -> None:
+        """Passes over the line."""
+        self.at, self.next = self.data.index(b"\n", self.at) + 1, self.next + 1
+
     def skip_blank(self) -> str:
         """The next line that is not blank; raises InputError where there is none."""
-        while self.next < len(self.lines) and not self.lines[self.next].strip(" \t"):
-            self.next += 1
-        if self.next == len(self.lines):
-            raise InputError(
-                f"{self.name} is cut off after line {len(self.lines) - (not self.lines[-1])}: it does not end in "
-                "\\end\\; get the file again"
-            )
-        return self.lines[self.next].strip(" \t")
+        while (line := self.line()) is not None:
+            if stripped := line.strip(" \t"):
+                return stripped
+            self.step()
+        raise self.cut_off()
+
+    def cut_off(self) -> InputError:
+        return InputError(
+            f"{self.name} is cut off after line {self.next}: it does not end in \\end\\; get the file again"
+        )
 
     def read(self) -> Arpa:
         counts = self.header()
         words: list[str] = []
-        index: dict[str, int] = {}
+        numbers = WordNumbers()
         ngrams, probs, backoffs = [], [], []
         for k, count in enumerate(counts, 1):
-            entries, p, b, lines = self.section(k, count, highest=k == len(counts))
+            ids, p, b, lines = self.section(k, count, numbers, highest=k == len(counts))
             if k == 1:
-                words = entries
-                index = {word: i for i, word in enumerate(words)}
-                if len(index) < len(words):
-                    again = next(index[word] for i, word in enumerate(words) if index[word] != i)
-                    raise self.fault(f"the word {shown(words[again])} stands twice", lines[again])
-            ids = (
-                np.fromiter(map(index.get, " ".join(entries).split(" "), repeat(-1)), np.int32)
-                if entries
-                else np.zeros(0, np.int32)
-            )
-            if (ids < 0).any():
-                first = int(np.argmax(ids < 0))
-                word = entries[first // k].split(" ")[first % k]
-                raise self.fault(f"the word {shown(word)} is not among the 1-grams", lines[first // k])
-            ngrams.append(ids.reshape(-1, k))
+                words = numbers.words()
+                again = np.flatnonzero(ids[:, 0] != np.arange(len(ids)))
+                if len(again):
+                    i = int(again[0])
+                    raise self.fault(f"the word {shown(words[ids[i, 0]])} stands twice", lines.number(i))
+            ngrams.append(ids)
             probs.append(p)
             backoffs.append(b)
-        if self.skip_blank() != "\\end\\":
-            raise self.fault(f"\\end\\ should stand here, not {shown(self.lines[self.next])}")
-        after = next((i for i in range(self.next + 1, len(self.lines)) if self.lines[i].strip(" \t")), None)
-        if after is not None:
-            raise self.fault(
-                f"after \\end\\ stands {shown(self.lines[after])}; one file holds one model, take out the rest",
-                after,
-            )
+        if (last := self.skip_blank()) != "\\end\\":
+            raise self.fault(f"\\end\\ should stand here, not {shown(last)}")
+        self.step()
+        while (line := self.line()) is not None:
+            if line.strip(" \t"):
+                raise self.fault(
+                    f"after \\end\\ stands {shown(line)}; one file holds one model, take out the rest"
+                )
+            self.step()
         return Arpa(words, tuple(ngrams), tuple(probs), tuple(backoffs), self.notes())
 
     def header(self) -> list[int]:
         r"""Reads ``\data\`` and the counts of the orders; passes over what stands before."""
-        first = self.skip_blank()
+        first, begin = self.skip_blank(), self.next
         if first.startswith("iARPA"):
             raise self.fault("this is IRSTLM's iARPA; convert it first (compile-lm --text=yes)")
-        begin = (i for i in range(self.next, len(self.lines)) if self.lines[i].strip(" \t") == "\\data\\")
-        data = next(begin, None)
         message = f"an ARPA file begins with \\data\\, not {shown(first)}"
-        if data is None:
-            raise self.fault(message)
-        self.odd("text before \\data\\, passed over", range(self.next, data), message)
-        self.next = data + 1
+        while (line := self.line()) is not None and line.strip(" \t") != "\\data\\":
+            self.step()
+        if line is None:
+            raise self.fault(message, begin)
+        self.odd("text before \\data\\, passed over", range(begin, self.next), message)
+        self.step()
         counts: list[int] = []
         while (line := self.skip_blank()).startswith("ngram"):
             match = re.fullmatch(r"ngram[ \t]+([0-9]{1,3})[ \t]*=[ \t]*([0-9]{1,18})", line)
@@ -196,131 +239,206 @@ class _Reader:
                 raise self.fault(message)
             self.odd("blanks among the counts", [self.next] if "\t" in line or "= " in line else [], message)
             counts.append(int(match[2]))
-            self.next += 1
+            self.step()
         if not counts:
             raise self.fault(f"'ngram 1=COUNT' should stand here, not {shown(line)}")
         return counts
 
     def section(
-        self, k: int, count: int, highest: bool
-    ) -> tuple[list[str], np.ndarray, np.ndarray, Sequence[int]]:
-        """The words of each n-gram of order k, as one string, with log10 probabilities, backoffs, and its line."""
+        self, k: int, count: int, numbers: WordNumbers, highest: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Places]:
+        """The (N, k) words of each n-gram of order k, log10 probabilities, backoffs, and the lines where they stand."""
+        places = Places()
         if (title := self.skip_blank()) != f"\\{k}-grams:":
             message = f"\\{k}-grams: should stand here, not {shown(title)}"
             if count or not title.startswith("\\"):
                 raise self.fault(message)
             self.odd(f"no section \\{k}-grams:, of which there are 0", [self.next], message)
-            return [], np.zeros(0), np.zeros(0), []
-        self.next += 1
-        lines, rows = self.entries(k, count)
-        entries, columns = rows[1::3], (rows[0::3], rows[2::3])
-        probs = self.numbers("probability", columns[0], lines)
-        if (probs > 0).any():
-            above = np.flatnonzero(probs > 0)
+            return np.zeros((0, k), dtype=np.int32), np.zeros(0), np.zeros(0), places
+        self.step()
+        known = len(numbers)
+        room = min(count, _ROOM)
+        columns = Column(np.zeros((room, k), dtype=np.int32)), Column(np.zeros(room)), Column(np.zeros(room))
+        for lines, numbered in self.entries(k):
+            part = self.part(lines, numbered, numbers, known if k > 1 else None)
+            for column, values in zip(columns, part, strict=True):
+                column.extend(values)
+            places.add(numbered)
+        end = self.next
+        self.skip_blank()  # where nothing follows, the file is cut off, and that is what to say
+        ids, probs, backoffs = (column.values[: column.size] for column in columns)
+        if len(ids) != count:
+            message = f"there are {len(ids):,} {k}-grams, but the header says {count:,}"
+            self.odd(f"{message}; those that stand there count", [places.end(end)], message)
+        if (above := np.flatnonzero(probs > 0)).size:
             i = int(above[np.argmax(probs[above] > _ROUNDING)])
             message = f"a log10 probability of {probs[i]:g} is a probability above 1"
             if probs[i] > _ROUNDING:
-                raise self.fault(f"{message}; IRSTLM writes such by mistake for 0", lines[i])
-            self.odd(
-                "a log10 probability just above 0, taken as 0", [lines[j] for j in above.tolist()], message
-            )
+                raise self.fault(f"{message}; IRSTLM writes such by mistake for 0", places.number(i))
+            what = "a log10 probability just above 0, taken as 0"
+            self.odd(what, [places.number(j) for j in above.tolist()], message)
             probs[above] = 0
-        backoffs = self.numbers("backoff", columns[1], lines)
-        if highest and backoffs.any():
-            longest = np.flatnonzero(backoffs)
+        if highest and (longest := np.flatnonzero(backoffs)).size:
             message = f"a backoff of {backoffs[longest[0]]:g}, though no n-gram is longer than {k} words"
             what = f"a backoff, though no n-gram is longer than {k} words, passed over"
-            self.odd(what, [lines[i] for i in longest.tolist()], message)
+            self.odd(what, [places.number(j) for j in longest.tolist()], message)
             backoffs[:] = 0
-        return entries, probs, backoffs, lines
+        return ids, probs, backoffs, places
 
-    def entries(self, k: int, count: int) -> tuple[Sequence[int], list[str]]:
-        """The lines of a section that are entries, and their columns side by side: number, words, number, number, ..."""
-        begin = self.next
-        marks = (i for i in range(begin, len(self.lines)) if self.lines[i].startswith("\\"))
-        self.next = next(marks, len(self.lines))
-        self.skip_blank()  # where nothing follows, the file is cut off, and that is what to say
-        end = self.next
-        while end > begin and not self.lines[end - 1].strip(" \t"):
-            end -= 1
-        lines: Sequence[int] = range(begin, end)
-        block = self.lines[begin:end]
-        if not all(block) or any(map(str.isspace, block)):
-            blank = [i for i, line in zip(lines, block, strict=True) if not line.strip(" \t")]
-            lines = [i for i, line in zip(lines, block, strict=True) if line.strip(" \t")]
-            block = [self.lines[i] for i in lines]
-            self.odd(
-                "a blank line among n-grams", blank, f"a blank line stands among the {k}-grams; take it out"
-            )
-        if len(block) != count:
-            message = f"there are {len(block):,} {k}-grams, but the header says {count:,}"
-            self.odd(f"{message}; those that stand there count", [end], message)
-        trailing = [i for i, line in zip(lines, block, strict=True) if line[-1] in " \t"]
+    def entries(self, k: int) -> Iterator[tuple[Lines, Sequence[int]]]:
+        """The lines of a section that are entries, some at a time, and their numbers."""
+        waiting: list[int] = []  # blank lines after which no entry has come yet
+        last = False
+        while not last and self.line() is not None:
+            end = self.section_end()
+            last = end >= 0
+            data = self.data[self.at : end if last else len(self.data)]
+            self.at += len(data)
+            if not last and not self.following:
+                self.following = next(self.blocks, b"")
+                if not self.following:
+                    self.next += data.count(b"\n")
+                    raise self.cut_off()
+            first = self.next
+            full = data.rstrip(b"\n") + b"\n"
+            lines = regular_lines(full, k)
+            if lines is not None:
+                places: Sequence[int] = range(first, first + len(lines.probs))
+                blank = list(range(first + len(places), first + len(places) + len(data) - len(full)))
+                self.next += len(places) + len(blank)
+            else:
+                split = data.decode().split("\n")[:-1]
+                self.next += len(split)
+                places = [first + i for i, line in enumerate(split) if line.strip(" \t")]
+                blank = [first + i for i, line in enumerate(split) if not line.strip(" \t")]
+                if places:
+                    waiting += [i for i in blank if i < places[-1]]
+                    blank = [i for i in blank if i > places[-1]]
+            if places and waiting:
+                message = f"a blank line stands among the {k}-grams; take it out"
+                self.odd("a blank line among n-grams", waiting, message)
+                waiting = []
+            if places and lines is None:
+                lines = regular_lines(self.regular([split[i - first] for i in places], k, places), k)
+            if lines is not None:
+                yield lines, places
+            waiting += blank
+
+    def section_end(self) -> int:
+        """Where among the lines at hand the first is that begins with a backslash; -1 where none is."""
+        at = self.data.find(b"\\", self.at)
+        while at > self.at and self.data[at - 1] != _NEWLINE:
+            at = self.data.find(b"\\", at + 1)
+        return at
+
+    def part(
+        self, lines: Lines, places: Sequence[int], numbers: WordNumbers, known: int | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The (N, k) words, (N,) probabilities and backoffs of some lines. known: how many words there are, if no more may come."""
+        probs, backoffs = (
+            self.values(what, lines.data, spans, places)
+            for what, spans in (("probability", lines.probs), ("backoff", lines.backoffs))
+        )
+        ids = lines.words(numbers)
+        if known is not None and len(numbers) > known:
+            i = int(np.argmax((ids >= known).any(axis=1)))
+            j = int(np.argmax(ids[i] >= known))
+            begin, length = lines.begins[i, j], lines.lengths[i, j]
+            word = lines.data[begin : begin + length].decode()
+            raise self.fault(f"the word {shown(word)} is not among the 1-grams", places[i])
+        return ids, probs, backoffs
+
+    def regular(self, block: list[str], k: int, places: Sequence[int]) -> bytes:
+        """Lines with tabs and blanks where they belong, whatever stands there; raises InputError where one is no entry."""
+        trailing = [i for i, line in enumerate(block) if line[-1] in " \t"]
         if trailing:
-            self.odd("blanks at the ends of lines", trailing, self.expected(k, trailing[0]))
+            first = trailing[0]
+            self.odd(
+                "blanks at the ends of lines", [places[i] for i in trailing], self.expected(k, block[first])
+            )
             block = [line.rstrip(" \t") for line in block]
-        rows = self.columns(block)
-        if not _are_entries(rows, block, k):
-            wrong = [i for i, line in zip(lines, block, strict=True) if not _is_entry(line, k)]
-            self.odd("blanks for tabs", wrong, self.expected(k, wrong[0]))
-            block = [self.entry(line, k, i) for i, line in zip(lines, block, strict=True)]
-            rows = self.columns(block)
-        return lines, rows
-
-    def columns(self, block: list[str]) -> list[str]:
-        """What stands between the tabs of lines, with a backoff of 0 where there is none."""
-        # Columns, not a list a line: millions of small lists would keep the garbage collector busy.
-        rows = [line if line.count("\t") > 1 else line + "\t0" for line in block]
-        return "\t".join(rows).split("\t") if rows else []
+        wrong = [i for i, line in enumerate(block) if not _is_entry(line, k)]
+        if wrong:
+            self.odd("blanks for tabs", [places[i] for i in wrong], self.expected(k, block[wrong[0]]))
+            for i in wrong:
+                block[i] = self.entry(block[i], k, places[i])
+        return "".join([line + "\n" for line in block]).encode()
 
     def entry(self, line: str, k: int, number: int) -> str:
         """A line with tabs where they belong, whatever blanks stand in it."""
         number_of, *parts = [part for part in line.replace("\t", " ").split(" ") if part]
         unclear = len(parts) == k and "\t\t" in line  # a number in place of a word that is lacking
         if len(parts) not in (k, k + 1) or unclear or not all(map(_is_number, parts[k:])):
-            raise self.fault(self.expected(k, number), number)
+            raise self.fault(self.expected(k, line), number)
         return "\t".join([number_of, " ".join(parts[:k]), *parts[k:]])
 
-    def expected(self, k: int, line: int) -> str:
+    def expected(self, k: int, line: str) -> str:
         return (
             f"'log10 probability, tab, {k} word{'s' * (k > 1)}[, tab, log10 backoff]' should stand here, "
-            f"not {shown(self.lines[line])}"
+            f"not {shown(line)}"
         )
 
-    def numbers(self, what: str, texts: Sequence[str], lines: Sequence[int]) -> np.ndarray:
-        try:
-            values = np.array([float(s) for s in texts])
-            if not (digits := "".join(texts)).isascii() or "_" in digits:  # Python's float reads these too
-                raise ValueError
-        except ValueError:
-            i = next(i for i, s in enumerate(texts) if not _is_number(s))
-            raise self.fault(f"the {what} {shown(texts[i])} is not a number", lines[i]) from None
+    def values(self, what: str, data: bytes, spans: np.ndarray, places: Sequence[int]) -> np.ndarray:
+        if (spans[:, 0] == spans[:, 1]).all():
+            return np.zeros(len(spans))
+        values, left = parsed(data, spans)
+        for i, (begin, end) in zip(left.tolist(), spans[left].tolist(), strict=True):
+            if not _is_number(digits := data[begin:end].decode()):
+                raise self.fault(f"the {what} {shown(digits)} is not a number", places[i])
+            values[i] = float(digits)
         # Weights beyond that are damage; greater ones would overflow when they are multiplied.
         wrong = ~(values < math.inf) if what == "probability" else ~((values >= -300) & (values <= _HIGHEST))
         if wrong.any():
             i = int(np.argmax(wrong))
+            digits = data[slice(*spans[i].tolist())].decode()
             raise self.fault(
-                f"the {what} is {shown(texts[i])[1:-1]}; the program that wrote the file failed", lines[i]
+                f"the {what} is {shown(digits)[1:-1]}; the program that wrote the file failed", places[i]
             )
         return values
 
 
-def _are_entries(rows: list[str], block: list[str], k: int) -> bool:
-    """Whether all lines of a block, of which ``rows`` are the columns, have the parts of an entry, as ``_is_entry`` says."""
-    ngrams = rows[1::3]
-    return (
-        set(map(str.count, block, repeat("\t"))) <= {1, 2}
-        and set(map(str.count, ngrams, repeat(" "))) <= {k - 1}
-        and (not ngrams or "" not in " ".join(ngrams).split(" "))
-        and " " not in "".join(rows[0::3])
-        and " " not in "".join(rows[2::3])
-    )
+@dataclass
+class Column:
+    """An array that grows at its end; zeros that were there from the beginning take no memory."""
+
+    values: np.ndarray
+    size: int = 0
+
+    def extend(self, more: np.ndarray) -> None:
+        end = self.size + len(more)
+        if end > len(self.values):
+            room = np.zeros((max(end, 2 * self.size) - self.size, *self.values.shape[1:]), self.values.dtype)
+            self.values = np.concatenate([self.values[: self.size], room])
+        if more.any():
+            self.values[self.size : end] = more
+        self.size = end
+
+
+class Places:
+    """In which lines the entries of a section stand."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, Sequence[int]]] = []  # the first entry, the lines
+        self.size = 0
+
+    def add(self, lines: Sequence[int]) -> None:
+        self.parts.append((self.size, lines))
+        self.size += len(lines)
+
+    def number(self, entry: int) -> int:
+        """The line of an entry, from 0."""
+        first, lines = self.parts[bisect_right(self.parts, entry, key=lambda part: part[0]) - 1]
+        return lines[entry - first]
+
+    def end(self, otherwise: int) -> int:
+        """The line after the last entry."""
+        return self.number(self.size - 1) + 1 if self.size else otherwise
 
 
 def _is_entry(line: str, k: int) -> bool:
     """Whether a line has the parts of an entry, and k words with one space between them."""
     number, *parts = line.split("\t")
-    if len(parts) not in (1, 2) or not all(parts):
+    if len(parts) not in (1, 2) or not number or not all(parts):
         return False
     words = parts[0].split(" ")
     return " " not in number + "".join(parts[1:]) and len(words) == k and all(words)

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import threading
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -20,6 +21,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
+from lmbench.models.smoothing import arpa_file
 from lmbench.models.smoothing.arpa import from_arpa, to_arpa
 from lmbench.models.smoothing.arpa_file import Arpa, format_arpa, parse_arpa, read_arpa, write_arpa
 from lmbench.scoring.scorer import Scorer
@@ -624,3 +626,38 @@ def fitted_from(text):
         file.write(text)
         file.flush()
         return loaded(file.name, canonical_text(["a"], "none", "line"))[0]
+
+
+def test_memory_is_a_few_times_the_size_of_the_file(tmp_path):
+    """20 times it was, when each line was a string."""
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(2000)]
+    pairs = np.unique(rng.integers(0, 2000, (150_000, 2)), axis=0)
+    numbers = np.char.mod("-%.6f", rng.random(len(pairs)) * 5)
+    with (tmp_path / "large.arpa").open("w") as file:
+        file.write(f"\\data\\\nngram 1=2003\nngram 2={len(pairs)}\n\n\\1-grams:\n")
+        file.writelines(f"-3.3\t{word}\t-0.1\n" for word in ["<unk>", "<s>", "</s>", *words])
+        file.write("\n\\2-grams:\n")
+        file.writelines(f"{p}\tword{a} word{b}\n" for p, (a, b) in zip(numbers, pairs.tolist(), strict=True))
+        file.write("\n\\end\\\n")
+    arpa_file.BLOCK, before = 1 << 18, arpa_file.BLOCK
+    tracemalloc.start()
+    try:
+        arpa = read_arpa(tmp_path / "large.arpa")
+        from_arpa(arpa, "large")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        arpa_file.BLOCK = before
+    assert peak < 3 * (tmp_path / "large.arpa").stat().st_size
+    assert arpa.log10_probs[1].tolist() == [float(number) for number in numbers]
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 400), st.sampled_from(sorted(TOOLKITS)))
+def test_lines_are_the_same_however_the_file_is_cut_into_blocks(size, toolkit):
+    whole = parse_arpa(TOOLKITS[toolkit][0], "x")
+    data = TOOLKITS[toolkit][0].encode()
+    cut = arpa_file._Reader(iter([data[i : i + size] for i in range(0, len(data), size)]), "x", False).read()
+    assert format_arpa(cut) == format_arpa(whole)
+    assert cut.notes == whole.notes
