@@ -165,6 +165,11 @@ def text_of(
 
 
 def key_values(pairs: Sequence[str]) -> dict[str, str]:
+    """``-o KEY=VALUE``, each as written; raises InputError where one has no ``=``.
+
+    >>> key_values(["order=3", "memory_limit=2GB"])
+    {'order': '3', 'memory_limit': '2GB'}
+    """
     options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

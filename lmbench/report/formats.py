@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lmbench.results.schema import Interval
+from lmbench.results.schema import Ends
 
 MISSING = "-"
 
@@ -30,25 +30,37 @@ def small_bits(value: float | None) -> str:
 
 
 def signed_bits(value: float | None, digits: int = 3) -> str:
-    """With a true minus sign, for pages."""
+    """With a true minus sign, for pages.
+
+    >>> signed_bits(-0.0124), signed_bits(0.25, 2)
+    ('−0.012', '+0.25')
+    """
     if value is None or math.isnan(value):
         return MISSING
     return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else ("∞" if value > 0 else "−∞")
 
 
-def interval_text(ends: Interval | None, digits: int = 3) -> str:
-    """An interval; missing where an end is."""
+def interval_text(ends: Ends | None, digits: int = 3) -> str:
+    """An interval; missing where an end is.
+
+    >>> interval_text((1.956, 2.026)), interval_text((1.9, None))
+    ('1.956 to 2.026', '-')
+    """
     finite = finite_interval(ends)
     return MISSING if finite is None else f"{finite[0]:.{digits}f} to {finite[1]:.{digits}f}"
 
 
-def signed_interval(ends: Interval | None, digits: int = 3) -> str:
-    """An interval of a difference, for pages; nothing where an end is missing."""
+def signed_interval(ends: Ends | None, digits: int = 3) -> str:
+    """An interval of a difference, for pages; nothing where an end is missing.
+
+    >>> signed_interval((-0.03, 0.012))
+    '−0.030 to +0.012'
+    """
     finite = finite_interval(ends)
     return "" if finite is None else " to ".join(signed_bits(end, digits) for end in finite)
 
 
-def finite_interval(ends: Interval | None) -> tuple[float, float] | None:
+def finite_interval(ends: Ends | None) -> tuple[float, float] | None:
     """The ends, where both are finite."""
     if ends is None or any(end is None or not math.isfinite(end) for end in ends):
         return None
@@ -56,6 +68,11 @@ def finite_interval(ends: Interval | None) -> tuple[float, float] | None:
 
 
 def perplexity_text(value: float | None) -> str:
+    """A perplexity in as many digits as it deserves.
+
+    >>> perplexity_text(3.98149), perplexity_text(412.34), perplexity_text(28_123.4)
+    ('3.981', '412.3', '28,123')
+    """
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -68,6 +85,11 @@ def perplexity_text(value: float | None) -> str:
 
 
 def count_text(value: float | None) -> str:
+    """A count, its thousands apart.
+
+    >>> count_text(28123), count_text(None)
+    ('28,123', '-')
+    """
     return MISSING if value is None else f"{value:,.0f}"
 
 
@@ -108,10 +130,16 @@ def signed_percent(value: float | None) -> str:
 
 
 def giga_text(value: float | None) -> str:
+    """Thousands of millions, as of operations a second."""
     return MISSING if value is None else f"{value / 1e9:.3g}"
 
 
 def seconds_text(value: float | None) -> str:
+    """A time in the unit that suits it.
+
+    >>> seconds_text(0.0421), seconds_text(7.31), seconds_text(4000)
+    ('42 ms', '7.3 s', '1 h 06 min')
+    """
     if value is None or not math.isfinite(value):
         return MISSING
     if value < 0.00095:
@@ -125,6 +153,11 @@ def seconds_text(value: float | None) -> str:
 
 
 def bytes_text(value: float | None) -> str:
+    """A size in the unit that suits it, of powers of 1000.
+
+    >>> bytes_text(720), bytes_text(163_200_000)
+    ('720 B', '163 MB')
+    """
     if value is None or not math.isfinite(value):
         return MISSING
     for unit in ("B", "kB", "MB"):

@@ -32,6 +32,11 @@ def front(rows: Sequence[Result], cost: str) -> list[Result]:
     """The rows for which none with fewer bits costs less or the same, the cheapest first.
 
     Of rows that cost the same, that with the fewest bits; of equal ones, the first.
+
+    >>> prices = {"a": (2.0, 10), "b": (1.9, 900), "c": (2.1, 500)}  # c costs more than a, and predicts worse
+    >>> rows = [Result(corpus="t", label=k, bits_per_char=bits, parameters=size) for k, (bits, size) in prices.items()]
+    >>> [row.label for row in front(rows, "parameters")]
+    ['a', 'b']
     """
     priced = [
         (paid, bits, row)

@@ -15,7 +15,7 @@ from lmbench.comparing.family import holm
 from lmbench.comparing.pairs import WORTHWHILE, Comparison, comparisons, unlike
 from lmbench.errors import InputError
 from lmbench.results.file import read_results
-from lmbench.results.schema import Interval, Results
+from lmbench.results.schema import Ends, Results
 from lmbench.scoring.run import Run, load_run
 
 Changed = dict[str, tuple[Any, Any]]  # what differs -> before, after
@@ -39,7 +39,7 @@ class Change(Struct, frozen=True, kw_only=True):
     before: float | None = None
     after: float | None = None
     difference_bits_per_char: float | None = None
-    ci95: Interval | None = None
+    ci95: Ends | None = None
     percent: float | None = None
     p_value: float | None = None
     p_corrected: float | None = None

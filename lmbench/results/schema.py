@@ -20,7 +20,7 @@ from lmbench.scoring.run import Amount, Count, Facts
 SCHEMA_VERSION = 3
 LOSSES = ("bits_per_char", "bits_per_byte", "bits_per_word", "perplexity")
 
-Interval = tuple[float | None, float | None]  # low, high; None: without end, or not known
+Ends = tuple[float | None, float | None]  # low, high; None: without end, or not known
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -76,12 +76,12 @@ class Result(Facts, frozen=True, kw_only=True):
     bits_per_byte: Amount = None
     bits_per_word: Amount = None
     infinite_tokens: Annotated[int, Meta(ge=0)] = 0
-    ci95: Interval | None = None
-    ci95_bits_per_byte: Interval | None = None
-    ci95_bits_per_word: Interval | None = None
-    ci95_perplexity: Interval | None = None
+    ci95: Ends | None = None
+    ci95_bits_per_byte: Ends | None = None
+    ci95_bits_per_word: Ends | None = None
+    ci95_perplexity: Ends | None = None
     ci95_note: str = ""
-    prediction95: Interval | None = None
+    prediction95: Ends | None = None
     standard_error: Amount = None
     resolvable_difference: Amount = None
     n_eff: Amount = None
@@ -89,9 +89,9 @@ class Result(Facts, frozen=True, kw_only=True):
     effective_documents: Amount = None
     bits_per_char_seen: Amount = None
     bits_per_char_unseen: Amount = None
-    ci95_bits_per_char_unseen: Interval | None = None
+    ci95_bits_per_char_unseen: Ends | None = None
     regret_bits_per_char: float | None = None
-    ci95_regret: Interval | None = None
+    ci95_regret: Ends | None = None
     total_fit_seconds: Amount = None
     last_epoch_perplexity: Amount = None
     seeds: list[int] = msgspec.field(default_factory=list)
