@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -41,6 +41,10 @@ class Cell:
     def place(self) -> Path:
         """The folder of its corpus, and in it of its division."""
         return Path(self.corpus.name) / ("" if self.split is None else f"split-{self.split + 1}")
+
+    def at_home(self) -> Cell:
+        """The same with the files of its text named from the root, for a worker that was started elsewhere."""
+        return replace(self, corpus=self.corpus.at_home())
 
     def scores_file(self, folder: Path) -> Path:
         return folder / "scores" / self.place / f"{self.stem}.npz"

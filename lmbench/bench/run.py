@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
 
 from lmbench import report
+from lmbench.bench.places import place_of
 from lmbench.bench.runner import Outcome, measure_suite
 from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import load_suite
@@ -34,6 +36,8 @@ def run_suite(
     watch: Watch | None = None,
     trust_code: bool = False,
     trust_paths: bool = False,
+    cluster: str | None = None,
+    work: str | Path | None = None,
 ) -> Results:
     """Runs a suite and writes its report: what ``lmbench run`` does. Returns what results.json holds.
 
@@ -41,12 +45,18 @@ def run_suite(
     ``reports/NAME``. What is there and unchanged is kept; fresh: measure all anew. jobs: models side by side, each with
     its share of the processor (workers import the caller's main module: keep the call under ``if __name__ == "__main__"``).
     trust_code, trust_paths: of a file that was not written here, as ``load_suite``'s.
+    cluster: the address of a Dask scheduler whose workers measure the models, all of which see the texts and the run's folder or, where
+    it is given, ``work``: models and scores are then made there, and copied.
     A model that fails is a row with its reason. Raises InputError where the suite or a text is wrong, and Interrupted
     (a KeyboardInterrupt) after the report of what was done where the user stops it.
     """
     suite = load_suite(suite, trust_code, trust_paths) if isinstance(suite, str) else suite
     folder, watch = Path(out or Path("reports") / suite.name), watch or Watch()
-    outcome = measure_suite(suite, folder, fresh, jobs, watch)
+    shared = folder if work is None else Path(work) / suite.name
+    outcome = measure_suite(suite, shared, fresh, jobs, watch, place_of(jobs, cluster))
+    if work is not None:
+        shutil.copytree(shared, folder, dirs_exist_ok=True)
+        outcome.folder = folder
     if outcome.interrupted and not outcome.runs:
         raise Interrupted(None)
     results = _report(outcome, fresh, watch)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from lmbench.bench.cells import Cell, cells_of
+from lmbench.bench.places import check_seen
 from lmbench.bench.strangers import write_suite
 from lmbench.bench.suite import CorpusSpec, Suite
 from lmbench.bench.suite_file import check_names, to_toml
 from lmbench.bench.watch import SendingMonitor, Watch
-from lmbench.bench.workers import Work, side_by_side
+from lmbench.bench.workers import Place, Processes, Work
 from lmbench.charts.chart import Chart
 from lmbench.comparing.seen import Seen
 from lmbench.comparing.splits import Splits, over_splits
@@ -207,12 +208,18 @@ class Outcome:
 
 
 def measure_suite(
-    suite: Suite, folder: Path, fresh: bool = False, jobs: int = 1, watch: Watch | None = None
+    suite: Suite,
+    folder: Path,
+    fresh: bool = False,
+    jobs: int = 1,
+    watch: Watch | None = None,
+    place: Place | None = None,
 ) -> Outcome:
     """Measures every cell that is missing or changed, reads the others back.
 
     A cell that fails leaves its reason and the rest goes on; an interrupt keeps what is done. fresh: measure
-    all anew. jobs: cells side by side, the processor's threads divided among them. Raises InputError where a
+    all anew. jobs: cells side by side, the processor's threads divided among them. place: where they are measured, in place of
+    processes of this machine; it must see the folder and the texts. Raises InputError where a
     corpus cannot be had or the folder cannot be written.
     """
     watch = watch or Watch()
@@ -252,7 +259,7 @@ def measure_suite(
         else:
             waiting.append(cell)
     try:
-        for cell, result in _measure_all(waiting, suite, folder, jobs, watch):
+        for cell, result in _measure_all(waiting, suite, folder, place or Processes(jobs), watch):
             outcome.take(cell, result)
             watch.done(cell, result, True)
     except KeyboardInterrupt:
@@ -294,14 +301,15 @@ def external_runs(suite: Suite, corpora: Mapping[str, Corpus]) -> list[Run]:
 
 
 def _measure_all(
-    cells: list[Cell], suite: Suite, folder: Path, jobs: int, watch: Watch
+    cells: list[Cell], suite: Suite, folder: Path, place: Place, watch: Watch
 ) -> Iterator[tuple[Cell, Run | str]]:
     """Each cell with its run, or why it failed, as they finish."""
-    if jobs <= 1 or len(cells) <= 1:
+    if isinstance(place, Processes) and (place.jobs <= 1 or len(cells) <= 1):
         for cell in cells:
             yield cell, _try(cell, suite, folder, watch.start(cell))
         return
-    yield from side_by_side(cells, _Cells(suite, folder, watch), jobs)
+    with place:
+        yield from place.each(cells, _Cells(suite, folder.resolve(), watch))
 
 
 @dataclass(frozen=True)
@@ -313,7 +321,7 @@ class _Cells(Work[Cell, "Run | str"]):
     watch: Watch
 
     def order(self, cell: Cell) -> tuple[Callable[..., Run | str], tuple[Any, ...]]:
-        return _measure_apart, (cell, self.suite, self.folder)
+        return _measure_apart, (cell.at_home(), self.suite, self.folder)
 
     def ready(self, cell: Cell, unfinished: Sequence[Cell]) -> bool:
         return not any(other in cell.components for other in unfinished)
@@ -326,6 +334,10 @@ class _Cells(Work[Cell, "Run | str"]):
 
 
 def _measure_apart(send: Callable[[Any], None], cell: Cell, suite: Suite, folder: Path) -> Run | str:
+    try:
+        check_seen(folder)
+    except InputError as error:
+        return str(error)
     return _try(cell, suite, folder, SendingMonitor(send))
 
 

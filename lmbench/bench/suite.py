@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
     def of(cls, place: str) -> CorpusSpec:
         """From what stands in a list of corpora: a registered name, or the path of a description or of a text."""
         return cls(place) if place in registry() else cls(stem_of(place), train=place)
+
+    def at_home(self) -> CorpusSpec:
+        """The same with files named from the root."""
+
+        def absolute(place: Any) -> Any:
+            if isinstance(place, tuple):
+                return tuple(map(absolute, place))
+            there = isinstance(place, str) and place not in registry() and place != "-"
+            return os.path.abspath(place) if there else place
+
+        parts = {name: absolute(getattr(self, name)) for name in ("train", "valid", "test")}
+        return msgspec.structs.replace(self, **parts)
 
     def load(self) -> Corpus:
         return Corpus.of(

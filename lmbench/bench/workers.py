@@ -1,7 +1,8 @@
 """Tasks side by side in worker processes, each with its share of the processor's threads.
 
 Workers stay for many tasks (starting one costs about a second), tell their progress, and end with the caller: an
-interrupt stops them at once, and a worker that dies (killed, out of memory) costs its own task alone.
+interrupt stops them at once, and a worker that dies (killed, out of memory) costs its own task alone. ``places`` chooses
+between them and a cluster's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -39,7 +40,21 @@ class Work(ABC, Generic[Task, Answer]):
 
     @abstractmethod
     def died(self, status: int) -> Answer:
-        """The answer to the task that a worker took with it, by the worker's exit code."""
+        """The answer to the task that a worker took with it, by the worker's exit code (0 where it is not known)."""
+
+
+class Place(Protocol):
+    """Where tasks are done. jobs: how many at a time."""
+
+    jobs: int
+
+    def each(self, tasks: Sequence[Task], work: Work[Task, Answer]) -> Iterator[tuple[Task, Answer]]:
+        """Yields each task with its answer, as they finish."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 @dataclass
@@ -49,20 +64,30 @@ class _Worker(Generic[Task]):
     task: Task | None = None
 
 
-def side_by_side(tasks: Sequence[Task], work: Work[Task, Answer], jobs: int) -> Iterator[tuple[Task, Answer]]:
-    """Yields each task with its answer, as they finish; so many ``jobs`` at a time."""
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    waiting, workers = list(tasks), list[_Worker[Task]]()
-    try:
+class Processes:
+    """So many worker processes of this machine, started when they are needed, until the ``with`` statement ends."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._workers: list[_Worker[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
+
+    def each(self, tasks: Sequence[Task], work: Work[Task, Answer]) -> Iterator[tuple[Task, Answer]]:
+        waiting, workers = list(tasks), self._workers
         while waiting or any(worker.task is not None for worker in workers):
             unfinished = [*waiting, *(w.task for w in workers if w.task is not None)]
             startable = [task for task in waiting if work.ready(task, unfinished)]
-            for task in startable[: jobs - sum(w.task is not None for w in workers)]:
-                worker = next((w for w in workers if w.task is None), None)
-                if worker is None:
-                    worker = _start(context, threads)
-                    workers.append(worker)
+            for task in startable[: self.jobs - sum(w.task is not None for w in workers)]:
+                worker = next((w for w in workers if w.task is None), None) or self._start()
                 waiting.remove(task)
                 worker.task = task
                 worker.pipe.send(work.order(task))
@@ -81,19 +106,16 @@ def side_by_side(tasks: Sequence[Task], work: Work[Task, Answer], jobs: int) -> 
                 else:
                     task, worker.task = worker.task, None
                     yield task, value
-    finally:
-        for worker in workers:
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.join()
 
-
-def _start(context: Any, threads: int) -> _Worker[Any]:
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, threads), daemon=True)
-    process.start()
-    there.close()
-    return _Worker(process, here)
+    def _start(self) -> _Worker[Any]:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        threads = max(1, (os.cpu_count() or 1) // self.jobs)
+        process = context.Process(target=_serve, args=(there, threads), daemon=True)
+        process.start()
+        there.close()
+        self._workers.append(_Worker(process, here))
+        return self._workers[-1]
 
 
 def _serve(pipe: Connection, threads: int) -> None:

@@ -21,6 +21,7 @@ from lmbench.cli.options import (
     trust_code_option,
     with_options,
 )
+from lmbench.cli.shards import fit_files, place_options, suits
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import check_place
 from lmbench.text.vocab import Lexicon
@@ -335,6 +336,7 @@ def _number(value: float | None) -> str:
     required=True,
     help="The file to write; .arpa or .arpa.gz: n-grams as text.",
 )
+@with_options(place_options)
 @json_option
 @quiet_option
 def fit(
@@ -351,22 +353,45 @@ def fit(
     field: str | None,
     seed: int,
     place: str,
+    jobs: int | None,
+    cluster: str | None,
+    work: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Trains a model and saves it with all that it takes to score a text."""
+    """Trains a model and saves it with all that it takes to score a text.
+
+    A model of counts can be made from files to files: with --jobs, --cluster or --work, or within its option memory_limit.
+    """
+    from lmbench.models import make_model
+
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     check_place(place)
-    corpus = _corpus(
-        _need(name), options, train, valid, None, unit, normalise, documents, field, False, counts
-    )
-    checkpoint = Path(f"{place}.checkpoint")
-    scorer, seconds = _fit(
-        _need(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab), counts, checkpoint
-    )
-    scorer.save(place)
-    checkpoint.unlink(missing_ok=True)
+    lexicon, quiet = Lexicon(unk, vocab), quiet or as_json
+    asked = bool((jobs or 1) > 1 or cluster or work)
+    if not counts and suits(make_model(_need(name), **key_values(options)), train, valid, unit, asked):
+        text = train, valid, unit, normalise, documents, field
+        scorer, seconds = fit_files(
+            _need(name),
+            options,
+            *text,
+            seed,
+            lexicon,
+            jobs or 1,
+            cluster,
+            work,
+            quiet,
+            lambda scorer: scorer.save(place),
+        )
+    else:
+        corpus = _corpus(
+            _need(name), options, train, valid, None, unit, normalise, documents, field, False, counts
+        )
+        checkpoint = Path(f"{place}.checkpoint")
+        scorer, seconds = _fit(_need(name), options, corpus, unit, seed, quiet, lexicon, counts, checkpoint)
+        scorer.save(place)
+        checkpoint.unlink(missing_ok=True)
     model = scorer.model
     if as_json:
         facts: dict[str, object] = {

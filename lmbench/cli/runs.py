@@ -41,6 +41,14 @@ if TYPE_CHECKING:
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Models side by side; default one a core.")
 @click.option(
+    "--cluster", metavar="ADDRESS", help="The Dask scheduler whose workers measure; default $LMBENCH_CLUSTER."
+)
+@click.option(
+    "--work",
+    metavar="FOLDER",
+    help="Where workers leave models and scores, if the run directory is not seen by all of them.",
+)
+@click.option(
     "--verify", type=int, metavar="N", help="Each model codes and decodes N tokens; see `score --verify`."
 )
 @click.option("--fresh", is_flag=True, help="Measures all anew.")
@@ -71,6 +79,8 @@ def run(
     seed: int | None,
     seeds: int | None,
     jobs: int | None,
+    cluster: str | None,
+    work: str | None,
     verify: int | None,
     fresh: bool,
     fail_if_worse: str | None,
@@ -122,7 +132,15 @@ def run(
         click.echo(sentence, err=True)
     with progress_bars(quiet) as bars:
         try:
-            results = run_suite(chosen, folder, fresh=fresh, jobs=jobs, watch=RunWatch(bars, quiet))
+            results = run_suite(
+                chosen,
+                folder,
+                fresh=fresh,
+                jobs=jobs,
+                watch=RunWatch(bars, quiet),
+                cluster=cluster,
+                work=work,
+            )
         except Interrupted as stopped:
             if stopped.results is None:
                 return 130

@@ -17,6 +17,7 @@ from lmbench.counts.ngrams import NgramCounts, check_size, count_type
 from lmbench.counts.shards import Plan, Stretch
 from lmbench.counts.trie import roots, word_type
 from lmbench.errors import InputError
+from lmbench.storage.columns import ColumnFile, write_columns
 from lmbench.storage.tasks import Here, Run
 from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
@@ -216,7 +217,13 @@ def count_shards(
     size = min(RUN, most)
     parts = parts or max(-(-len(tokens) // min(PART, most)), 2 * run.jobs if run.jobs > 1 else 1)
     cuts = (0,) if order == 1 else _cuts(tokens, len(unigrams), parts)
-    return ShardedCounts(Plan(tokens, order, len(unigrams), size, cuts), unigrams, run)
+    folder = tokens.numbers or tokens.folder
+    begun = ColumnFile(folder / "plan")
+    if begun.whole:  # how the work was divided when it began is how it goes on
+        size, cuts = begun.facts["run"], tuple(begun.facts["cuts"])
+    else:
+        write_columns(begun.path, {}, {"run": size, "cuts": cuts})
+    return ShardedCounts(Plan(folder, tokens, order, len(unigrams), size, cuts), unigrams, run)
 
 
 def _cuts(tokens: TokenShards, vocab_size: int, parts: int) -> tuple[int, ...]:

@@ -37,18 +37,15 @@ from lmbench.text.tokens import Tokens
 class Plan:
     """What every task needs to know.
 
-    run: tokens of a run. cuts: for each part the key of the bigram with which it begins, ascending, the first 0.
+    folder: where the files are. run: tokens of a run. cuts: for each part the key of the bigram with which it begins, ascending, the first 0.
     """
 
+    folder: Path
     tokens: TokenShards
     order: int
     vocab_size: int
     run: int
     cuts: tuple[int, ...]
-
-    @property
-    def folder(self) -> Path:
-        return self.tokens.folder
 
     @property
     def runs(self) -> int:

@@ -22,6 +22,8 @@ from lmbench.models.monitor import Monitor
 from lmbench.models.options import option as option
 from lmbench.models.options import option_fields
 from lmbench.storage.mapped import MappedArray
+from lmbench.storage.tasks import Run
+from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
 from lmbench.text.units import Unit
 from lmbench.text.vocab import NOTHING, Vocab
@@ -278,6 +280,32 @@ class LanguageModel(ABC):
                 f"{type(self).__name__} needs held-out text to choose its settings; give --valid FILE"
             )
         return held_out
+
+    def fit_shards(
+        self, train: TokenShards, unigrams: np.ndarray, valid: Tokens | None = None, run: Run | None = None
+    ) -> Self:
+        """``fit``, bit for bit, on a training text that lies in files, for models that learn from counts; returns self.
+
+        unigrams: (V,) int64, how often each word of the vocabulary occurs in it. run: where the work is done, default here.
+        Raises InputError as ``fit`` does, and of a model that reads the text itself.
+        """
+        self.vocab_size = len(unigrams)
+        held_out = self._held_out(valid)
+        self.notes, self.history, self.costs = [], [], {}
+        self._fit_shards(train, unigrams, held_out, run)
+        return self
+
+    def _fit_shards(
+        self, train: TokenShards, unigrams: np.ndarray, valid: Tokens | None, run: Run | None
+    ) -> None:
+        raise InputError(
+            f"{self.name} learns from the text itself, not from counts of it; leave --jobs, --cluster and --work out"
+        )
+
+    @property
+    def learns_from_counts(self) -> bool:
+        """Whether ``fit_shards`` can fit it."""
+        return type(self)._fit_shards is not LanguageModel._fit_shards
 
     def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
         """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.

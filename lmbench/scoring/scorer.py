@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ import msgspec
 import numpy as np
 
 from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.shards import ShardedText
 from lmbench.counts.files import WordCounts
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
@@ -23,10 +25,12 @@ from lmbench.scoring.generation import generate
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
+from lmbench.storage.tasks import Run
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import EncodedText, Tokens, encode, occurrences
 from lmbench.text.units import Unit, unit_named, unit_restored
 from lmbench.text.vocab import UNK, Lexicon, Vocab
+from lmbench.version import __version__
 
 EVERY_TOKEN = Lexicon()  # those of the training text
 
@@ -137,6 +141,43 @@ class Scorer:
         names = corpus.normalise, corpus.documents
         share = (1 + stands) / (2 + unknown)
         return cls(model, cut, vocab, *names, types.tokens[1:], about, lexicon.unk, share)
+
+    @classmethod
+    def fit_shards(
+        cls,
+        model: LanguageModel,
+        text: ShardedText,
+        name: str,
+        valid: CanonicalText | None = None,
+        seed: int = 0,
+        run: Run | None = None,
+        lexicon: Lexicon = EVERY_TOKEN,
+    ) -> Self:
+        """``fit`` on a training text that lies in token shards (``read_shards``); the model is the same, bit for bit.
+
+        valid: read as the training text was (``text.reading``). run: where the work is done, default here. What has been done is kept
+        in ``text.folder`` and is not done again when the same model is asked for. Raises InputError as ``fit`` does, and of a
+        model that does not learn from counts.
+        """
+        reading = text.reading
+        types, unit = Vocab(text.counts), unit_named(reading.unit)
+        vocab = _vocabulary(model, types, reading.unit, lexicon)
+        held_out = None if valid is None else encode(valid, unit, vocab).tokens
+        facts = [model.name, model.options(), vocab.tokens, "" if valid is None else valid.fingerprint]
+        key = hashlib.sha256(msgspec.json.encode([*facts, __version__], order="deterministic"))
+        folder = text.folder / key.hexdigest()[:16]
+        folder.mkdir(exist_ok=True)
+        tokens, unigrams = text.numbered(vocab, folder)
+        model.fit_shards(tokens, unigrams, held_out, run)
+        about = {"corpus": name, "sha256": text.digest, "seed": seed, "train": text.digest}
+        about |= {"valid": "" if valid is None else valid.fingerprint}
+        share = 0.5
+        if lexicon:
+            stands, unknown = text.counts[lexicon.unk], int(unigrams[0])
+            share = (1 + stands) / (2 + unknown)
+            model.notes += lexicon.notes(len(vocab), len(tokens), stands, unknown)
+        names = reading.normalise, reading.documents
+        return cls(model, unit, vocab, *names, types.tokens[1:], about, lexicon.unk, share)
 
     @cached_property
     def speller(self) -> Speller:

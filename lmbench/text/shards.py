@@ -17,13 +17,14 @@ class TokenShards:
     r"""The tokens of a text, shard after shard.
 
     sizes: how many tokens each shard has. bos: see ``Tokens``. Shard s is the file ``tokens.<s>``: the column ``which``, (T,)
-    int32, the first token of a document as its complement. Beside it there may be ``numbers.<s>``, whose column ``ids`` says
-    what the numbers of that file stand for, and whose fact ``ended`` names a token that comes after the last.
+    int32, the first token of a document as its complement; what comes after its size does not count. numbers: the folder
+    where the file ``numbers.<s>`` has in its column ``ids`` what the numbers of shard s stand for; None: for themselves.
     """
 
     folder: Path
     sizes: tuple[int, ...]
     bos: int
+    numbers: Path | None = None
 
     def __len__(self) -> int:
         return sum(self.sizes)
@@ -52,17 +53,14 @@ class TokenShards:
 
     def _of_shard(self, shard: int, begin: int, end: int) -> np.ndarray:
         file = ColumnFile(self.folder / f"tokens.{shard}")
-        which = file.read("which", begin, min(end, file.size("which")))
-        numbers = ColumnFile(self.folder / f"numbers.{shard}")
-        if not numbers.path.exists():
+        which = file.read("which", begin, end)
+        if self.numbers is None:
             return which
-        ids = numbers.read("ids")
+        ids = ColumnFile(self.numbers / f"numbers.{shard}").read("ids")
         starts = np.flatnonzero(which < 0)
         which[starts] ^= -1
         which = ids.take(which)
         which[starts] ^= -1
-        if end > file.size("which"):
-            which = np.append(which, np.int32(numbers.facts["ended"]))
         return which
 
     def sample(self, size: int, stretches: int = 64) -> list[Tokens]:

@@ -120,10 +120,16 @@ def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
         return EncodedText(cut.text, unit, vocab, Tokens(ids, cut.starts, vocab.newline))
     types, which = canonical.types(unit)
     ids = vocab.encode(types)[which]
+    starts = starts_of_tokens(canonical, types, which)
+    return EncodedText(canonical, unit, vocab, Tokens(ids, starts, vocab.newline))
+
+
+def starts_of_tokens(canonical: CanonicalText, types: Sequence[str], which: np.ndarray) -> np.ndarray:
+    """(D,) int64: the token with which each document of a text begins; types, which: as ``Unit.types`` gives them."""
     starts = canonical.starts
     if len(starts) > 1:
         # Every document but the first follows a line feed, which is a token in every unit.
         line_feeds = np.flatnonzero(which == types.index("\n"))
         before = np.searchsorted(np.flatnonzero(narrow_points(canonical.text) == 10), starts[1:] - 1)
         starts = np.append(0, line_feeds[before] + 1)
-    return EncodedText(canonical, unit, vocab, Tokens(ids, np.asarray(starts, dtype=np.int64), vocab.newline))
+    return np.asarray(starts, dtype=np.int64)

@@ -172,7 +172,7 @@ def test_a_file_cut_short_is_made_anew(tmp_path):
 
 
 def test_a_folder_that_the_worker_does_not_see_is_named(tmp_path):
-    plan = shards.Plan(TokenShards(tmp_path / "gone", (5,), 1), 2, 5, 5, (0,))
+    plan = shards.Plan(tmp_path / "gone", TokenShards(tmp_path, (5,), 1), 2, 5, 5, (0,))
     with pytest.raises(
         InputError, match=r"gone is not there on .*; name one that all workers see \(--work\)"
     ):

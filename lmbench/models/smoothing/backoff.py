@@ -25,6 +25,8 @@ from lmbench.models.smoothing.pruning import normalised
 from lmbench.models.smoothing.table import Backoff, MappedBackoff, Table
 from lmbench.storage.mapped import MappedArray
 from lmbench.storage.memory import MEMORY_LIMIT, left_of, limit_of
+from lmbench.storage.tasks import Here, Run
+from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
 
 _LONGEST = 999  # of n-grams, as the ARPA format writes them
@@ -162,12 +164,11 @@ class CountModel(BackoffModel):
         """
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
-        limit = limit_of(self.memory_limit)
-        if limit is None:
+        if limit_of(self.memory_limit) is None:
             return self._learn(count_ngrams(train, self.order, self.vocab_size), train, valid)
-        unigrams = np.bincount(train.ids, minlength=self.vocab_size)
         with temporary_shards(train) as shards:
-            self._learn(count_shards(shards, self.order, unigrams, left_of(limit)), train, valid)
+            counts = self._counts(shards, np.bincount(train.ids, minlength=self.vocab_size), None)
+            self._learn(counts, train, valid)
 
     def fit_counts(
         self,
@@ -180,6 +181,17 @@ class CountModel(BackoffModel):
         self.notes, self.history, self.costs = [], [], {}
         self._learn(ngrams, Tokens.of(()), held_out)
         return self
+
+    def _fit_shards(
+        self, train: TokenShards, unigrams: np.ndarray, valid: Tokens | None, run: Run | None
+    ) -> None:
+        self._learn(self._counts(train, unigrams, run), Tokens.of(()), valid)
+
+    def _counts(self, train: TokenShards, unigrams: np.ndarray, run: Run | None) -> Counts:
+        run, limit = run or Here(), limit_of(self.memory_limit)
+        return count_shards(
+            train, self.order, unigrams, None if limit is None else left_of(limit) // run.jobs, run
+        )
 
     def _learn(self, counts: Counts, train: Tokens, valid: Tokens | None) -> None:
         self.table = self._estimate(counts, train, valid)

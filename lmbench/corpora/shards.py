@@ -1,0 +1,289 @@
+"""A user's files as tokens in a work folder, piece by piece: the text is nowhere whole, and pieces are read side by side.
+
+What comes out is number for number what ``canonical_text`` and ``encode`` make of the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from lmbench.corpora.formats import is_rows
+from lmbench.corpora.streaming import BATCH, batches_of_documents, batches_of_lines
+from lmbench.corpora.words import TIDIED, remark, remedy_of
+from lmbench.errors import InputError
+from lmbench.storage.columns import ColumnFile, write_columns
+from lmbench.storage.files import decode_utf8
+from lmbench.storage.tasks import Here, Run
+from lmbench.storage.unpacking import MAGIC
+from lmbench.text.canonical import NORMALISERS, CanonicalText, canonical_text
+from lmbench.text.oddities import Oddity, oddities
+from lmbench.text.shards import TokenShards
+from lmbench.text.tokens import starts_of_tokens
+from lmbench.text.units import unit_named
+from lmbench.text.vocab import Vocab
+
+PIECE = {"word": 1 << 25, "char": 1 << 23, "byte": 1 << 23}  # bytes of a file that are read as one
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some of a file: bytes ``begin`` to ``end``, which are whole lines, or all of it (end = -1)."""
+
+    file: Path
+    begin: int = 0
+    end: int = -1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pieces are read. check: whether to look for what is no word in lines of words."""
+
+    unit: str
+    normalise: str
+    documents: str
+    field: str | None = None
+    check: bool = False
+
+
+def pieces_of(files: Sequence[Path], reading: Reading, size: int = 0) -> list[Piece]:
+    """Files cut at line feeds, where they are plain text and may be cut."""
+    size = size or PIECE[reading.unit]
+    pieces = []
+    for file in files:
+        cuttable = str(file) != "-" and not is_rows(file, reading.field) and not _is_packed(file)
+        if not cuttable or (reading.normalise == "letters" and reading.documents == "stream"):
+            pieces.append(Piece(file))
+            continue
+        length = file.stat().st_size
+        cuts = [0, *(_after_line_feed(file, cut) for cut in range(size, length, size)), length]
+        pieces += [Piece(file, a, b) for a, b in pairwise(cuts) if a < b] or [Piece(file)]
+    return pieces
+
+
+def _is_packed(file: Path) -> bool:
+    try:
+        with open(file, "rb") as stream:
+            return stream.read(8).startswith(tuple(MAGIC))
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from None
+
+
+def _after_line_feed(file: Path, place: int) -> int:
+    with open(file, "rb") as stream:
+        stream.seek(place - 1)
+        while data := stream.read(BATCH):
+            if (feed := data.find(b"\n")) >= 0:
+                return place + feed
+            place += len(data)
+    return os.path.getsize(file)
+
+
+# A piece -------------------------------------------------------------------------------------------
+
+
+def tokenise(folder: Path, shard: int, piece: Piece, reading: Reading) -> None:
+    """Writes the tokens of a piece (see ``TokenShards``), and its distinct ones."""
+    unit = unit_named(reading.unit)
+    letters = reading.normalise == "letters" and reading.documents == "stream"
+    numbers: dict[str, int] = {}
+    shares, which = np.zeros(0, dtype=np.int64), [np.zeros(0, dtype=np.int32)]
+    documents, last, digest, odd = 0, "\n", hashlib.sha256(), list[Oddity]()
+    for text, begins in _canonical(piece, reading):
+        # Lines that were joined by a space; between words it is no token.
+        joined = reading.unit == "word" and letters and text.text[0] == " "
+        types, of_batch = unit.types(text.text[1:] if joined else text.text)
+        number = np.array([numbers.setdefault(token, len(numbers)) for token in types], dtype=np.int32)
+        starts = starts_of_tokens(text, types, of_batch)[0 if begins else 1 :]
+        documents += len(starts)
+        shares = np.append(shares, np.zeros(len(numbers) - len(shares), dtype=np.int64))
+        shares[number] += np.bincount(of_batch, minlength=len(types))
+        ids = number.take(of_batch)
+        ids[starts] ^= -1
+        which.append(ids)
+        digest.update(text.text.encode("utf-8", "surrogatepass"))
+        last = text.text[-1]
+        if reading.check:
+            odd += oddities(text.text)
+    added, digests = last != "\n", [digest.hexdigest()] * 2
+    if added:  # to be taken back where this is all there is: one document need not end so
+        which.append(np.array([numbers.setdefault("\n", len(numbers))], dtype=np.int32))
+        shares = np.append(shares, np.zeros(len(numbers) - len(shares), dtype=np.int64))
+        shares[numbers["\n"]] += 1
+        digest.update(b"\n")
+        digests[1] = digest.hexdigest()
+    words = np.frombuffer(msgspec.json.encode(list(numbers)), dtype=np.uint8)
+    facts = {
+        "documents": documents,
+        "added": added,
+        "sha256": digests,
+        "odd": msgspec.to_builtins(_together(odd)),
+    }
+    columns: dict[str, np.ndarray] = {"which": np.concatenate(which), "types": words, "shares": shares}
+    write_columns(folder / f"tokens.{shard}", columns, facts)
+
+
+def _canonical(piece: Piece, reading: Reading) -> Iterator[tuple[CanonicalText, bool]]:
+    """The canonical text of a piece, a batch at a time, none empty, and whether a document begins with the batch."""
+    if reading.documents == "line":
+        for batch in _batches(piece, reading.field):
+            text = canonical_text(batch, reading.normalise, "line")
+            if text.text:
+                yield text, True
+        return
+    letters = reading.normalise == "letters"
+    rows = is_rows(piece.file, reading.field)
+    begun, open_ = piece.begin > 0, False
+    for batch in _batches(piece, reading.field):
+        texts = [t for t in map(NORMALISERS[reading.normalise], batch) if t]
+        if letters:
+            texts = [t.replace("\n", " ") for t in texts]
+        if not texts:
+            continue
+        if rows:
+            if open_:
+                yield CanonicalText("\n", np.zeros(1, dtype=np.int64)), False
+            ended = [t if t.endswith("\n") else t + "\n" for t in texts[:-1]]
+            yield CanonicalText.of([*ended, texts[-1]]), True
+            open_ = not texts[-1].endswith("\n")
+        else:
+            joint = " " if letters and begun else ""
+            yield CanonicalText(joint + texts[0], np.zeros(1, dtype=np.int64)), not begun
+            begun = True
+
+
+def _batches(piece: Piece, field: str | None) -> Iterator[list[str]]:
+    if is_rows(piece.file, field):
+        yield from batches_of_documents([piece.file], field)
+    elif piece.end < 0:
+        yield from batches_of_lines([piece.file])
+    else:
+        yield from ([text] for text in _lines_between(piece))
+
+
+def _lines_between(piece: Piece) -> Iterator[str]:
+    """The text of a stretch of whole lines."""
+    place, begun = piece.begin, b""
+    with open(piece.file, "rb") as stream:
+        stream.seek(place)
+        while data := stream.read(min(BATCH, piece.end - place - len(begun))):
+            whole, feed, rest = (begun + data).rpartition(b"\n")
+            begun = rest
+            if feed:
+                yield decode_utf8(whole + feed, str(piece.file), place)
+                place += len(whole) + 1
+    if begun:
+        yield decode_utf8(begun, str(piece.file), place)
+
+
+def _together(odd: Sequence[Oddity]) -> list[Oddity]:
+    """Of each kind one, with the first example and the number of all."""
+    first: dict[str, Oddity] = {}
+    for one in odd:
+        before = first.get(one.kind)
+        first[one.kind] = one if before is None else replace(before, count=before.count + one.count)
+    return list(first.values())
+
+
+# All of them ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ShardedText:
+    """A text as tokens in files: what the numbers in them stand for is in each file (``types``).
+
+    sizes: tokens of each shard. counts: how often each distinct token occurs, by first appearance. reading: how the files were
+    read. digest: 16 hexadecimal digits that name the text; those of its canonical text where it is one piece. notes: what in it
+    may be meant otherwise than it is read.
+    """
+
+    folder: Path
+    sizes: tuple[int, ...]
+    counts: Counter[str]
+    reading: Reading
+    digest: str
+    notes: tuple[str, ...] = ()
+
+    def numbered(self, vocab: Vocab, folder: Path) -> tuple[TokenShards, np.ndarray]:
+        """The tokens by a vocabulary's numbers, which are written to ``folder``, and (V,) int64, how often each occurs."""
+        unigrams = np.zeros(len(vocab), dtype=np.int64)
+        for shard in range(len(self.sizes)):
+            ids = vocab.encode(_types(self.folder, shard))
+            write_columns(folder / f"numbers.{shard}", {"ids": ids})
+        np.add.at(
+            unigrams, vocab.encode(list(self.counts)), np.fromiter(self.counts.values(), dtype=np.int64)
+        )
+        return TokenShards(self.folder, self.sizes, vocab.newline, folder), unigrams
+
+
+def read_shards(
+    files: Sequence[Path],
+    reading: Reading,
+    folder: Path,
+    run: Run | None = None,
+    size: int = 0,
+    tidied: bool = False,
+) -> ShardedText:
+    """Reads files into token shards in a work folder, where those that are there already stay.
+
+    size: bytes of a piece (as suit the unit). tidied: lines of words read under ``none`` are read anew under the normaliser that
+    ``lines_of_words`` would choose. Raises InputError where a file cannot be read, or the text is empty after normalising.
+    """
+    pieces = pieces_of(files, reading, size)
+    tasks = [
+        (folder, shard, piece, reading)
+        for shard, piece in enumerate(pieces)
+        if not ColumnFile(folder / f"tokens.{shard}").whole
+    ]
+    here = any(str(file) == "-" for file in files)  # no other process reads this one's standard input
+    for _ in (Here() if run is None or here else run)(tokenise, tasks):
+        pass
+    counts: Counter[str] = Counter()
+    sizes, documents, digests, odd = [], 0, [], list[Oddity]()
+    added: list[int] = []
+    for shard in range(len(pieces)):
+        file = ColumnFile(folder / f"tokens.{shard}")
+        if not file.whole:
+            raise InputError(
+                f"{file.path} is not there though a worker has written it; name a work folder that all see (--work)"
+            )
+        for token, number in zip(_types(folder, shard), file.read("shares").tolist(), strict=True):
+            counts[token] += number
+        sizes.append(file.size("which"))
+        documents += file.facts["documents"]
+        digests.append(file.facts["sha256"])
+        added += [shard] if file.facts["added"] else []
+        odd += msgspec.convert(file.facts["odd"], list[Oddity])
+    if not sum(sizes):
+        raise InputError(
+            f"the training text is empty after normalising with {reading.normalise!r}; give more text or another --normalise"
+        )
+    single = documents == 1
+    if single and added:
+        sizes[added[0]] -= 1
+        counts["\n"] -= 1
+        counts = +counts  # a text without a line feed has no such token
+    names = [digest[0 if single else 1] for digest in digests]
+    digest = names[0] if len(names) == 1 else hashlib.sha256("".join(names).encode()).hexdigest()
+    every = _together(odd)
+    lines = reading.documents == "line" and reading.normalise == "none"
+    if tidied and lines and (remedy := remedy_of(every)):
+        (folder / remedy).mkdir(exist_ok=True)
+        anew = replace(reading, normalise=remedy, check=False)
+        read = read_shards(files, anew, folder / remedy, run, size)
+        return replace(read, notes=(*(remark("train", one) for one in every), TIDIED[remedy]))
+    notes = tuple(remark("train", one) for one in every)
+    return ShardedText(folder, tuple(sizes), counts, reading, digest[:16], notes)
+
+
+def _types(folder: Path, shard: int) -> list[str]:
+    words = ColumnFile(folder / f"tokens.{shard}").read("types").tobytes()
+    return msgspec.json.decode(words, type=list[str])
