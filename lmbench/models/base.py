@@ -11,8 +11,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -21,39 +20,13 @@ from lmbench.errors import InputError
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option as option
 from lmbench.models.options import option_fields
+from lmbench.models.traits import Traits as Traits
 from lmbench.storage.mapped import MappedArray
 from lmbench.storage.tasks import Run
 from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
 from lmbench.text.units import Unit
 from lmbench.text.vocab import NOTHING, Vocab
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Traits:
-    """What a model, with its options as set, says of itself.
-
-    held_out: whether ``_fit`` uses held-out text: "no", "wanted" (callers who have none hold some out), or "needed".
-    seeded: a fit draws from ``rng``, so that another seed makes another model.
-    adaptive: ``log_probs`` learns from the text that it has scored, which every signature declares.
-    learns_from: so many of the first training tokens are all that a fit learns from; None: all of them; 0: it needs none.
-    normalised: false where the scores are no probabilities, so that the model has no place in a ranking.
-    distributions: false where a model says how probable the tokens of a text are and not what else may come; it has no rank either.
-    precision: how far Σ p may be from 1, and two ways to the same probability from each other.
-    components: the labels of the models that this one combines, which are fitted before it. component_units: the unit of each; empty: this model's.
-    sources: the files that the options name, on whose contents the model depends.
-    """
-
-    held_out: Literal["no", "wanted", "needed"] = "no"
-    seeded: bool = False
-    adaptive: bool = False
-    learns_from: int | None = None
-    normalised: bool = True
-    distributions: bool = True
-    precision: float = 1e-12
-    components: tuple[str, ...] = ()
-    component_units: tuple[str, ...] = ()
-    sources: tuple[Path, ...] = ()
 
 
 class Part(NamedTuple):
