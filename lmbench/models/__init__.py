@@ -161,6 +161,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "A causal model in a folder that the transformers library reads, scored on the same text.",
     ),
+    "gguf": (
+        "lmbench.models.outside.gguf:Gguf",
+        {},
+        "A causal model in a GGUF file, as llama.cpp computes it, scored on the same text.",
+    ),
     "server": (
         "lmbench.models.outside.server:Server",
         {},

@@ -43,7 +43,7 @@ def fitted(name, ferry, unit="char"):
     return Scorer.fit(model, ferry, unit, components=parts)
 
 
-OUTSIDE = {"hugging-face", "server"}  # their own tests ask the laws
+OUTSIDE = {"hugging-face", "gguf", "server"}  # their own tests ask the laws
 KINDS = sorted(set(MODELS) - PRESETS - OUTSIDE)
 
 
@@ -261,8 +261,9 @@ def test_registered_names_make_subclasses_with_options():
             "mixture": {"of": "a,b"},
             "word-char": {"of": "a,b"},
             "hugging-face": {"path": "x"},
+            "gguf": {"path": "x"},
+            "server": {"url": "http://127.0.0.1:9/v1"},
         }
-        needed["server"] = {"url": "http://127.0.0.1:9/v1"}
         model = make_model(name, **needed.get(name, {}))
         assert isinstance(model, LanguageModel)
         assert model.name == name
