@@ -150,7 +150,7 @@ class Recurrent(TunedModel):
 
 @dataclass(kw_only=True, eq=False)
 class PlainRecurrent(Recurrent):
-    """Plain cells, which want a lower rate and less dropout."""
+    """Plain cells, which want a lower rate and less dropout: the same model, of which only defaults differ."""
 
     hidden: int = option(384, "hidden units a layer")
     dropout: float = option(0.3, "share of a layer's outputs dropped")
