@@ -23,12 +23,24 @@ def score_given(scorer: Scorer, context: str, place: str, field: str | None, as_
         charged = continuation(scorer, context, line)
         facts = {"log_prob": charged.log_prob, "tokens": charged.tokens, "chars": charged.chars}
         bits = charged.bits_per_char if charged.chars else None
-        rows.append({**facts, "bits_per_char": bits, "greedy": charged.greedy, "continuation": line})
+        more = {"log_prob_apart": charged.apart, "continuation": line}
+        rows.append({**facts, "bits_per_char": bits, "greedy": charged.greedy, **more})
     if as_json:
         document = {"model": scorer.model.name, "given": context, "continuations": rows}
         return click.echo(json.dumps(document, ensure_ascii=False))
-    click.echo("log_prob\ttokens\tchars\tbits_per_char\tgreedy\tcontinuation")
+    click.echo("log_prob\ttokens\tchars\tbits_per_char\tgreedy\tlog_prob_apart\tcontinuation")
     for row in rows:
-        per_char = "" if row["bits_per_char"] is None else f"{row['bits_per_char']:.4f}"
-        cells = [f"{row['log_prob']:.4f}", row["tokens"], row["chars"], per_char, int(bool(row["greedy"]))]
+        per_char, apart = (_number(row[key]) for key in ("bits_per_char", "log_prob_apart"))
+        cells = [
+            _number(row["log_prob"]),
+            row["tokens"],
+            row["chars"],
+            per_char,
+            int(bool(row["greedy"])),
+            apart,
+        ]
         click.echo("\t".join([*map(str, cells), str(row["continuation"]).translate(ESCAPES)]))
+
+
+def _number(value: object) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -111,37 +111,68 @@ load_option = click.option(
 
 
 @click.command()
-@load_option
+@click.option(
+    "--load",
+    "saved",
+    metavar="[LABEL=]MODEL",
+    multiple=True,
+    required=True,
+    help="A model that `lmbench fit --save` wrote, or an ARPA file; of pairs and choices several.",
+)
 @trust_code_option
-@click.option("--pairs", is_flag=True, help="Minimal pairs, good<TAB>bad a line: how many are right.")
+@click.option(
+    "--pairs", is_flag=True, help="Minimal pairs: good<TAB>bad a line, or JSON lines: how many are right."
+)
+@click.option(
+    "--choices", is_flag=True, help="JSON lines with context, choices and gold: how many are right."
+)
+@click.option(
+    "--group", metavar="FIELD", help="Of these JSON lines: the field that says what an item belongs to."
+)
+@click.option(
+    "--between",
+    metavar="TEXT",
+    help="Between context and choice; default: a space where neither has a blank.",
+)
+@click.option("--premise", default="", metavar="TEXT", help="The context of the choices alone, for pmi.")
 @click.argument("place", metavar="FILE|-")
 @json_option
-def rank(saved: str, pairs: bool, place: str, as_json: bool) -> None:
+def rank(
+    saved: tuple[str, ...],
+    pairs: bool,
+    choices: bool,
+    group: str | None,
+    between: str | None,
+    premise: str,
+    place: str,
+    as_json: bool,
+) -> None:
     """Ranks alternatives, the likeliest first.
 
     FILE holds a line an alternative, an empty line between lists; or an n-best list as Moses writes it,
-    ID ||| TEXT ||| more.
+    ID ||| TEXT ||| more. With --pairs or --choices: how often models are right.
     """
-    from lmbench.scoring.ranking import minimal_pairs, ranked
+    from lmbench.cli.judging import judge_choices, judge_pairs
+    from lmbench.scoring.ranking import ranked
     from lmbench.scoring.token_file import ESCAPES
     from lmbench.storage.files import read_text
 
-    scorer = loaded(saved)
+    if pairs and choices:
+        raise InputError("--pairs and --choices are of different files; give one")
+    if not choices and (between is not None or premise):
+        raise InputError("--between and --premise are of --choices; leave them out")
+    if not pairs and not choices and (group is not None or len(saved) > 1):
+        raise InputError(
+            "lists are ranked by one model, and have no --group; give --pairs or --choices for several models"
+        )
+    models = labelled(saved)
+    if choices:
+        return judge_choices(models, place, group, between, premise, as_json)
+    if pairs:
+        return judge_pairs(models, place, group, as_json)
+    (scorer,) = models.values()
     lines = read_text(place).split("\n")
     lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
-    if pairs:
-        split = _pairs(lines, place)
-        judged = minimal_pairs(scorer, split)
-        if as_json:
-            each = [
-                {"good": good, "bad": bad, "difference": _finite(difference)}
-                for (good, bad), difference in zip(split, judged.differences, strict=True)
-            ]
-            facts = {"accuracy": judged.accuracy, "ci95": [judged.low, judged.high], "pairs": len(split)}
-            facts |= {"correct": judged.correct, "ties": judged.ties, "each": each}
-            return _json({"model": scorer.model.name, **facts})
-        click.echo(f"accuracy   {judged.accuracy:.4f}  (95%: {judged.low:.4f} to {judged.high:.4f})")
-        return click.echo(f"pairs      {len(split):,}, {judged.correct:,} right, {judged.ties:,} ties")
     lists = _lists(lines, place)
     results = ranked(scorer, list(lists.values()))
     columns = ("list", "rank", "place", "log_prob", "bits_per_char", "tokens", "oov", "text")
@@ -178,18 +209,6 @@ def _lists(lines: Sequence[str], place: str) -> dict[str, list[str]]:
     if not lists:
         raise InputError(f"{place} has no alternatives; give one a line")
     return lists
-
-
-def _pairs(lines: Sequence[str], place: str) -> list[tuple[str, str]]:
-    pairs = []
-    for i, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        good, tab, bad = line.partition("\t")
-        if not tab or "\t" in bad:
-            raise InputError(f"{place} line {i} is not good<TAB>bad but has {line.count(chr(9))} tabs")
-        pairs.append((good, bad))
-    return pairs
 
 
 # next ----------------------------------------------------------------------------------------------

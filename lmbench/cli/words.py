@@ -10,7 +10,7 @@ import click
 
 from lmbench.cli.lines import FORMATS, labelled
 from lmbench.cli.models import scorer_of
-from lmbench.cli.options import model_options, quiet_option, with_options
+from lmbench.cli.options import model_options, quiet_option, trust_code_option, with_options
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place, whole_file, write_whole
 
@@ -29,6 +29,7 @@ ENDINGS = {".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
     multiple=True,
     help="A model that `lmbench fit --save` wrote, or an ARPA file; may be given again: several side by side.",
 )
+@trust_code_option
 @click.option(
     "--punctuation",
     type=click.Choice(("joined", "apart")),

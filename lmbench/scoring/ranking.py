@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from statistics import NormalDist
+
+import numpy as np
 
 from lmbench.errors import InputError, shown
 from lmbench.scoring.lines import Row, score_each_line
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.scores import LN2, perplexity_of
 from lmbench.text.canonical import NORMALISERS
+from lmbench.text.tokens import Tokens
 
 _BATCH = 1 << 14  # alternatives that are scored together
 
@@ -33,57 +35,24 @@ class Alternative:
 def ranked(scorer: Scorer, lists: Sequence[Sequence[str]]) -> list[list[Alternative]]:
     """The alternatives of each list, the likeliest first; equals stay as they stood.
 
-    By ln p of the whole line and its end, nothing divided by a length. Raises InputError for an alternative that is empty once
-    normalised, or more than one line.
+    By ln p of the whole line, and of its end where the model was trained on lines; nothing divided by a length. Raises InputError for an
+    alternative that is empty once normalised, or more than one line.
     """
     rows = iter(_scored(scorer, (text for texts in lists for text in texts)))
     listed = [[Alternative(i, text, next(rows)) for i, text in enumerate(texts)] for texts in lists]
     return [sorted(alternatives, key=lambda one: -one.log_prob) for alternatives in listed]
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """How often the better text of a minimal pair is the likelier one.
+def minimal_pairs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    """Of pairs (good, bad), nats: ln p(good) - ln p(bad), above 0 where the good text is the likelier one, and 0 of equals.
 
-    differences: (N,) nats, ln p(good) - ln p(bad). correct: pairs whose difference is above 0. ties: pairs whose difference is 0;
-    they are not correct. accuracy: correct / N. low, high: its 95% interval (Wilson 1927, "Probable inference", JASA 22),
-    within 0 and 1; pairs count as independent.
+    Raises InputError as ``ranked`` does, and where there are none. How many are right: ``comparing.accuracy``.
     """
-
-    differences: list[float]
-    correct: int
-    ties: int
-    accuracy: float
-    low: float
-    high: float
-
-
-def minimal_pairs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> Accuracy:
-    """Of pairs (good, bad) how many the model gets right. Raises InputError as ``ranked`` does, and where there are none."""
     if not pairs:
         raise InputError("there are no pairs; give lines good<TAB>bad")
     rows = list(_scored(scorer, (text for pair in pairs for text in pair)))
     nats = [row.log_prob + row.spelling_log_prob for row in rows]
-    differences = [_difference(a, b) for a, b in zip(nats[::2], nats[1::2], strict=True)]
-    correct = sum(difference > 0 for difference in differences)
-    low, high = wilson(correct, len(pairs))
-    ties = sum(difference == 0 for difference in differences)
-    return Accuracy(differences, correct, ties, correct / len(pairs), low, high)
-
-
-def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share, within 0 and 1, of one or more independent trials.
-
-    >>> [round(x, 4) for x in wilson(81, 263)], [round(x, 4) for x in wilson(0, 10)]
-    ([0.2553, 0.3662], [0.0, 0.2775])
-    """
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share, spread = successes / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / trials / 4)
-    # Exact at the ends, where rounding would leave the share outside.
-    low = max(0.0, middle - half) if successes else 0.0
-    return low, min(1.0, middle + half) if successes < trials else 1.0
+    return [_difference(a, b) for a, b in zip(nats[::2], nats[1::2], strict=True)]
 
 
 def _difference(a: float, b: float) -> float:
@@ -92,8 +61,36 @@ def _difference(a: float, b: float) -> float:
 
 def _scored(scorer: Scorer, texts: Iterable[str]) -> Iterable[Row]:
     lines = iter(_single_lines(scorer, texts))
-    for rows in score_each_line(scorer, iter(lambda: list(islice(lines, _BATCH)), [])):
+    for batch in iter(lambda: list(islice(lines, _BATCH)), []):
+        yield from _ended(scorer, batch) if scorer.documents == "line" else _open(scorer, batch)
+
+
+def _ended(scorer: Scorer, lines: Sequence[str]) -> Iterable[Row]:
+    for rows in score_each_line(scorer, [lines]):
         yield from rows
+
+
+def _open(scorer: Scorer, lines: Sequence[str]) -> Iterable[Row]:
+    """Each line as the beginning of a document that may go on: what was learnt from whole texts knows no end of a line alone."""
+    if scorer.model.traits.adaptive and len(lines) > 1:
+        for line in lines:
+            yield from _open(scorer, [line])
+        return
+    texts = [scorer.encode(scorer.read(line, ended=False)) for line in lines]
+    lengths = np.array([len(text.tokens) for text in texts], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    ids = np.concatenate([text.tokens.ids for text in texts])
+    nats = scorer.model.log_probs(Tokens(ids, starts, texts[0].tokens.bos))
+    for i, text in enumerate(texts):
+        own, chars = nats[starts[i] : starts[i] + lengths[i]], text.canonical.chars
+        surfaces = text.surface() if text.oov.any() else []
+        unknown = [surfaces[t] for t in np.flatnonzero(text.oov).tolist()]
+        spelling = float(scorer.speller.log_probs(unknown).sum()) if unknown else 0.0
+        total = float(own.sum())
+        bits = -(total + spelling) / LN2 / chars
+        yield Row(
+            i, 0, chars, len(own), len(unknown), total, spelling, chars, bits, perplexity_of(total, len(own))
+        )
 
 
 def _single_lines(scorer: Scorer, texts: Iterable[str]) -> Iterable[str]:

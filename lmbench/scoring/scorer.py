@@ -184,6 +184,12 @@ class Scorer:
         """Made when the first unknown token is met."""
         return Speller.fit(self.vocab, self.unit.name, self.types, self.unk, self.unk_share)
 
+    @cached_property
+    def brings(self) -> list[bytes]:
+        """(V,) the text that each token of the vocabulary brings, in UTF-8; nothing of ``<unk>`` and others that stand for none."""
+        reserved = len(self.vocab.reserved)
+        return [b"" if i < reserved else self.unit.brings(name) for i, name in enumerate(self.vocab.tokens)]
+
     def encode(self, text: CanonicalText | EncodedText) -> EncodedText:
         """A text in this model's unit and vocabulary."""
         if isinstance(text, CanonicalText):

@@ -12,15 +12,15 @@ from __future__ import annotations
 import functools
 import math
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from lmbench.errors import InputError
+from lmbench.scoring.boundaries import following, other_tokens, path, token_begun
 from lmbench.scoring.scorer import Scorer
-from lmbench.text.canonical import BLANKS, CanonicalText
+from lmbench.text.canonical import BLANKS
 from lmbench.text.tokens import EncodedText, Tokens
 from lmbench.text.units import code_points
 
@@ -96,8 +96,7 @@ class Vocabulary:
     def __init__(self, scorer: Scorer, punctuation: Punctuation) -> None:
         self.punctuation: Punctuation = punctuation
         self.kinds = kinds_of_characters(punctuation)
-        names, reserved = scorer.vocab.tokens, len(scorer.vocab.reserved)
-        self.brings = [b"" if i < reserved else scorer.unit.brings(name) for i, name in enumerate(names)]
+        self.brings = scorer.brings
         self.begins = np.array([self.begin(data) if data else BLANK for data in self.brings], dtype=np.uint8)
         self.spaces = np.array([data[:1] == b" " for data in self.brings], dtype=bool)
         ends: dict[bytes, list[int]] = {}
@@ -203,8 +202,10 @@ class WordEnds:
                     if (share := weight * math.exp(row[token])) > NEGLIGIBLE:
                         longer = np.append(suffix, np.int32(token))
                         deeper.append((i, longer, data + self.vocabulary.brings[token], share))
-            following = self.following(tokens, [(int(places[i]), suffix) for i, suffix, *_ in deeper])
-            waiting = [(*one, row) for one, row in zip(deeper, following, strict=True)]
+            rows_after = following(
+                self.scorer.model, tokens, [(int(places[i]), suffix) for i, suffix, *_ in deeper]
+            )
+            waiting = [(*one, row) for one, row in zip(deeper, rows_after, strict=True)]
         return added
 
     def _after(self, data: bytes, kind: int) -> tuple[np.ndarray, np.ndarray]:
@@ -222,41 +223,18 @@ class WordEnds:
     def _seen(self) -> dict[tuple[bytes, int], tuple[np.ndarray, np.ndarray]]:
         return {}
 
-    def following(self, tokens: Tokens, after: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
-        """(n, V) nats: the distributions after the tokens before a place and some more of the same document, for each."""
-        model = self.scorer.model
-        texts = []
-        for place, more in after:
-            before = tokens.before(place)
-            texts.append(
-                Tokens(np.concatenate([before.ids, more]).astype(np.int32), before.starts, tokens.bos)
-            )
-        if not texts:
-            return np.zeros((0, model.vocab_size))
-        if model.traits.adaptive:
-            return np.stack([model.next_log_probs(text) for text in texts])
-        return model.next_log_probs([text.ids[text.starts[-1] :] for text in texts], tokens.bos)
-
     def across(self, encoded: EncodedText, place: int, end: int, row: np.ndarray, kind: int) -> float:
         """The chance, before the token at a place, that the text goes on to a word's end inside that token, and ends it there.
 
         By a token that holds this end; or by the tokens that the text up to there has, and what ends a word after them.
         row: (V,) nats, the distribution of the token.
         """
-        tokens, text = encoded.tokens, encoded.canonical.text
-        data = self.vocabulary.brings[tokens.ids[place]]
-        behind = len(text[end : int(encoded.ends[place])].encode())
-        begun = data[: len(data) - behind]
-        chance = float(np.exp(row[self.vocabulary.inside.get(begun, np.zeros(0, dtype=np.int64))]).sum())
-        document = int(np.searchsorted(tokens.starts, place, side="right")) - 1
-        begin = int(encoded.canonical.starts[document])
-        ids = self.scorer.encode(CanonicalText.of([text[begin:end]])).tokens.ids
-        shared = place - int(tokens.starts[document])
-        if len(ids) > shared and np.array_equal(ids[:shared], tokens.ids[place - shared : place]):
-            rest = ids[shared:]
-            rows = [row, *self.following(tokens, [(place, rest[: n + 1]) for n in range(len(rest))])]
-            nats = sum(float(each[token]) for each, token in zip(rows, rest, strict=False))
-            chance += math.exp(nats) * float(self.chances(rows[-1][None], kind)[0])
+        held = self.vocabulary.inside.get(token_begun(self.scorer, encoded, place, end))
+        chance = 0.0 if held is None else float(np.exp(row[held]).sum())
+        rest = other_tokens(self.scorer, encoded, place, end)
+        if len(rest):
+            nats, after = path(self.scorer.model, encoded.tokens, place, row, rest)
+            chance += math.exp(nats) * float(self.chances(after[None], kind)[0])
         return chance
 
     def longer(self, token: int, row: np.ndarray) -> float:

@@ -166,6 +166,56 @@ def test_pairs_have_an_accuracy_with_its_interval(call, model, tmp_path):
     assert "accuracy   0.5000" in call("rank", "--load", model, "--pairs", "x.tsv")[1]
 
 
+def test_models_are_compared_on_pairs_by_paradigm(call, model, tmp_path):
+    rows = [
+        ("the ferry", "nine at ferry the", "order"),
+        ("the ferry", "ferry the", "order"),
+        ("at nine", "nine at", "hour"),
+    ]
+    lines = [json.dumps({"sentence_good": a, "sentence_bad": b, "UID": group}) for a, b, group in rows]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    both = ["--load", model, "--load", f"again={model}"]
+    document = json.loads(call("rank", *both, "--pairs", "x.jsonl", "--json")[1])
+    one, other = document["models"]
+    assert (one["model"], other["model"], one["pairs"]) == ("m", "again", 3)
+    assert [(part["group"], part["items"]) for part in one["groups"]] == [("order", 2), ("hour", 1)]
+    assert one["mean_of_groups"]["groups"] == 2
+    assert document["comparisons"][0]["p_value"] == 1.0
+    assert one["each"][2]["group"] == "hour"
+    out = call("rank", *both, "--pairs", "x.jsonl")[1]
+    assert "mean of groups" in out
+    assert "m - again" in out
+    status, _, error = call("rank", *both, "x.jsonl")
+    assert (status, "ranked by one model" in error) == (2, True)
+
+
+def test_choices_have_an_accuracy_in_every_way(call, model, tmp_path):
+    rows = [{"context": "the ferry", "choices": ["leaves at", "zzz"], "gold": 0}] * 3
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    document = json.loads(call("rank", "--load", model, "--choices", "x.jsonl", "--json")[1])
+    assert (document["model"], document["questions"]) == ("m", 3)
+    assert document["ways"]["raw"]["accuracy"] == 1.0
+    assert set(document["ways"]) == {"raw", "char", "byte", "token", "pmi"}
+    assert document["each"][0]["correct"]["raw"] is True
+    out = call("rank", "--load", model, "--choices", "x.jsonl")[1]
+    assert "pmi: by how much likelier the context makes the choice" in out
+    assert out.count("1.0000") >= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pairs", "--choices"], "give one"),
+        (["--between", "x"], "are of --choices"),
+        (["--group", "x"], "have no --group"),
+    ],
+)
+def test_options_of_rank_that_do_not_go_together(call, model, tmp_path, options, said):
+    (tmp_path / "x.txt").write_text("a\n")
+    status, _, error = call("rank", "--load", model, *options, "x.txt")
+    assert (status, said in error) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [

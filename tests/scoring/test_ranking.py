@@ -2,10 +2,12 @@
 
 import pytest
 
+from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import make_model
-from lmbench.scoring.ranking import minimal_pairs, ranked, wilson
+from lmbench.scoring.ranking import minimal_pairs, ranked
 from lmbench.scoring.scorer import Scorer
+from lmbench.text.canonical import canonical_text
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +26,26 @@ def test_the_likeliest_stands_first_and_equals_stay(scorer):
     assert ranked(scorer, []) == []
 
 
-def test_a_tie_is_not_right(scorer):
+def test_pairs_differ_by_what_their_texts_cost(scorer):
     pairs = [("the ferry", "ferry ferry ferry"), ("nine at ferry the", "the ferry"), ("a", "a")]
-    found = minimal_pairs(scorer, pairs)
-    assert (found.correct, found.ties, found.accuracy) == (1, 1, 1 / 3)
-    assert found.differences[0] > 0 > found.differences[1]
-    # Wilson 1927: of 1 in 3, z = 1.96: (1/3 + z²/6) / (1 + z²/3) ± ...
-    assert (found.low, found.high) == pytest.approx((0.0615, 0.7923), abs=1e-4)
+    differences = minimal_pairs(scorer, pairs)
+    assert [(d > 0) - (d < 0) for d in differences] == [1, -1, 0]
+    good, bad = (scorer.score(text).nats.sum() for text in pairs[0])
+    assert differences[0] == pytest.approx(good - bad)
+
+
+def test_a_model_of_whole_texts_knows_no_end_of_a_line(ferry):
+    lines = [text + "\n" for text in ("the ferry", "nine at ferry the", "zyx the")]
+    text = canonical_text(["".join(lines) * 9], "none", "stream")
+    stream = Scorer.fit(
+        make_model("kneser-ney", order=3), Corpus("s", text, None, None, "none", "stream"), "word"
+    )
+    texts = ["the ferry", "ferry the", "unheard of"]
+    by_text = {one.text: one for one in ranked(stream, [texts])[0]}
+    for each in texts:
+        alone = stream.score(stream.read(each, ended=False))
+        assert by_text[each].log_prob == pytest.approx(alone.nats.sum())
+        assert (by_text[each].row.tokens, by_text[each].row.oov) == (len(alone), alone.oov.sum())
 
 
 def test_an_impossible_pair_is_a_tie():
@@ -38,14 +53,6 @@ def test_an_impossible_pair_is_a_tie():
 
     assert _difference(float("-inf"), float("-inf")) == 0
     assert _difference(-1.0, float("-inf")) > 0
-
-
-@pytest.mark.parametrize("n", [1, 4, 1000])
-def test_an_interval_of_a_share_stays_within_0_and_1_and_holds_the_share(n):
-    for k in (0, 1, n // 2, n):
-        low, high = wilson(k, n)
-        assert 0 <= low <= k / n <= high <= 1
-        assert high - low < 1
 
 
 def test_what_cannot_be_ranked_is_told(scorer):
