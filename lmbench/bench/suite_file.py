@@ -113,6 +113,9 @@ def check(suite: Suite) -> None:
     for i, row in enumerate(models):
         try:
             check_unit(row.unit)
+        except InputError as error:
+            raise InputError(f"models[{i}].unit: {error}") from None
+        try:
             components = make_model(row.model, **row.options).traits.components
             row.lexicon.of(Vocab(), row.unit)
         except InputError as error:
