@@ -33,6 +33,8 @@ from lmbench.text.vocab import Vocab
 
 PIECE = {"word": 1 << 25, "char": 1 << 23, "byte": 1 << 23}  # bytes of a file that are read as one
 
+_BATCH = 1 << 22  # bytes that are cut into tokens at once: of more, fewer tokens are met anew
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -164,7 +166,7 @@ def _batches(piece: Piece, field: str | None) -> Iterator[list[str]]:
     if is_rows(piece.file, field):
         yield from batches_of_documents([piece.file], field)
     elif piece.end < 0:
-        yield from batches_of_lines([piece.file])
+        yield from batches_of_lines([piece.file], size=_BATCH)
     else:
         yield from ([text] for text in _lines_between(piece))
 
@@ -174,7 +176,7 @@ def _lines_between(piece: Piece) -> Iterator[str]:
     place, begun = piece.begin, b""
     with open(piece.file, "rb") as stream:
         stream.seek(place)
-        while data := stream.read(min(BATCH, piece.end - place - len(begun))):
+        while data := stream.read(min(_BATCH, piece.end - place - len(begun))):
             whole, feed, rest = (begun + data).rpartition(b"\n")
             begun = rest
             if feed:

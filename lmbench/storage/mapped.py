@@ -20,6 +20,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.storage.files import whole_file
+from lmbench.storage.pieces import Made, pieces_of
 
 _BLOCK = 1 << 16
 _TYPES = {
@@ -114,8 +115,8 @@ class _Blocks:
             self._seen[block] = True
 
 
-def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Writes named arrays and facts (plain values), whole or not at all. Raises InputError where it cannot."""
+def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray | Made], facts: Mapping[str, Any]) -> None:
+    """Writes named arrays and facts (plain values), whole or not at all, piece by piece. Raises InputError where it cannot."""
     # Wide types first, so that every entry lies within a block.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     blocks = _checksums(sum(array.nbytes for _, array in ordered))
@@ -127,13 +128,13 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapp
     places["crc32"] = _Place("U32", [len(crc32)], (0, crc32.nbytes))
     running, filled = 0, 0
     for _, array in ordered:
-        data = _bytes(array)
-        while len(data):
-            piece = data[: _BLOCK - filled % _BLOCK]
-            running = zlib.crc32(piece, running)
-            crc32[filled // _BLOCK] = running
-            filled, data = filled + len(piece), data[len(piece) :]
-            running *= filled % _BLOCK > 0
+        for data in map(_bytes, pieces_of(array)):
+            while len(data):
+                piece = data[: _BLOCK - filled % _BLOCK]
+                running = zlib.crc32(piece, running)
+                crc32[filled // _BLOCK] = running
+                filled, data = filled + len(piece), data[len(piece) :]
+                running *= filled % _BLOCK > 0
     text = msgspec.json.encode(facts).decode()
     metadata = {"lmbench": text, "crc32": str(_digest(text, places, crc32))}
     header = json.dumps({"__metadata__": metadata} | msgspec.to_builtins(places)).encode()
@@ -141,7 +142,8 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapp
     with whole_file(path) as stream:
         stream.write(len(header).to_bytes(8, "little") + header)
         for array in (crc32, *(array for _, array in ordered)):
-            stream.write(_bytes(array))
+            for values in pieces_of(array):
+                stream.write(_bytes(values))
 
 
 def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray]]:

@@ -1,98 +1,194 @@
-"""What a token costs as the text grows: counting and estimating within a memory limit, as a table in Markdown.
+"""How time and memory grow with the text, beside KenLM's lmplz: a table in Markdown.
 
-    python tests/benchmarks/scale.py [--tokens 50000000] [--limit 500MB] [--order 3]
+    python tests/benchmarks/scale.py [--millions 1,4,16,64] [--orders 3,5] [--limit 1GB] [--tasks fit,score,zipf] [--folder DIR]
 
-The text is a Markov chain over 100,000 words: half of them are drawn by Zipf-Mandelbrot's law, p(r) ~ 1 / (r + 2.7); the other
-half by the same law from a table of ranks that the word before turns. Each row is a process of its own; its peak memory
-holds the text (4 bytes a token), Python and numpy besides what the limit is about.
+The text is written by a source: lines of 25 words. Half of the words are drawn by Zipf-Mandelbrot's law, p(r) ~ 1 / (r + 2.7), over 50,000
+common words; four in ten by the same law from a table of ranks that the word before turns; one in ten from a tail without end,
+p(rank > r) ~ r^-0.6, so that new words never cease to come (Heaps' law, with the exponent 0.6). Each row is a process of its own, whose CPU
+time (user and system, of all its processes) and peak memory the system tells; an exponent is the slope of the CPU time in the words, between a size and the one
+before it. lmplz (on PATH, or --lmplz) is given the same limit by -S.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import math
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from lmbench.models import make_model
-from lmbench.text.tokens import Tokens
+COMMON, LINE, BLOCK = 50_000, 25, 1_000_000
+OWN = [sys.executable, "-m", "lmbench.cli"]
+LINES = ["--unit", "word", "--documents", "line", "--normalise", "none"]
 
-WORDS, LINE = 100_000, 25
 
-
-def chain(size: int, seed: int = 1) -> Tokens:
-    """So many tokens of the source, in lines."""
-    rng = np.random.default_rng(seed)
-    p = 1 / (np.arange(WORDS - 1) + 1 + 2.7)
-    cumulative = np.cumsum(p / p.sum())
-    ids = np.empty(size, dtype=np.int32)
-    turns = rng.random(size) < 0.5
-    turns[::LINE] = False
-    for begin in range(0, size, 1 << 20):
-        piece = slice(begin, min(begin + (1 << 20), size))
-        ids[piece] = np.searchsorted(cumulative, rng.random(piece.stop - piece.start), side="right")
+def block_of_words(number: int, seed: int = 1) -> np.ndarray:
+    """(BLOCK,) int64: the ranks of a million words of the source."""
+    rng = np.random.default_rng([seed, number])
+    p = 1 / (np.arange(COMMON) + 1 + 2.7)
+    words = np.searchsorted(np.cumsum(p / p.sum()), rng.random(BLOCK)).astype(np.int64)
+    kind = rng.random(BLOCK)
+    kind[::LINE] = 0  # the first word of a line follows none
+    rare = kind > 0.9
+    words[rare] = COMMON + (rng.random(rare.sum()) ** (-1 / 0.6)).astype(np.int64)
+    turns = (kind > 0.5) & ~rare
     at = np.flatnonzero(turns & ~np.append(False, turns[:-1]))
     while len(at):  # the first word of each stretch that follows its predecessor, then the second, ...
-        ids[at] = (ids[at] + ids[at - 1].astype(np.int64) * 7919) % (WORDS - 1)
-        at = at[at + 1 < size] + 1
+        words[at] = (words[at] + words[at - 1] * 7919) % COMMON
+        at = at[at + 1 < BLOCK] + 1
         at = at[turns[at]]
-    return Tokens(ids + np.int32(1), np.arange(0, size, LINE), 1)
+    return words
 
 
-def fit(size: int, order: int, limit: str) -> dict[str, float]:
-    tokens = chain(size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began, cpu = time.perf_counter(), time.process_time()
-    model = make_model("kneser-ney", order=order, memory_limit=limit).fit(tokens, vocab_size=WORDS)
-    return {
-        "seconds": time.perf_counter() - began,
-        "cpu": time.process_time() - cpu,
-        "text_mb": before / 1024,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "ngrams": sum(model.table.sizes[1:]),
-    }
+def write_text(path: Path, millions: int, seed: int = 1) -> None:
+    """So many millions of words."""
+    with open(path, "w") as stream:
+        for number in range(millions):
+            ranks, which = np.unique(block_of_words(number, seed), return_inverse=True)
+            names = np.array([_name(rank) for rank in ranks.tolist()])
+            for line in names[which].reshape(-1, LINE).tolist():
+                stream.write(" ".join(line) + "\n")
+
+
+def written_apart(path: Path, millions: int, seed: int = 1) -> None:
+    """``write_text`` in a process of its own: what this one holds would count as its children's memory, until they run."""
+    subprocess.run([sys.executable, __file__, "--write", path, str(millions), str(seed)], check=True)
+
+
+def _name(rank: int) -> str:
+    name = ""
+    rank += 1
+    while rank:
+        rank, letter = divmod(rank - 1, 26)
+        name = chr(97 + letter) + name
+    return name
+
+
+def measured(command: Sequence[str | Path], stdin: Path | None = None) -> tuple[float, float, float]:
+    """CPU seconds, wall seconds, and peak memory in MB of a program and those that it starts."""
+    began = time.perf_counter()
+    with open(stdin or os.devnull, "rb") as source:
+        running = subprocess.Popen([str(c) for c in command], stdin=source, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise SystemExit(f"{command[0]} failed with status {running.returncode}")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def rows_of(
+    folder: Path, millions: int, orders: Sequence[int], options: argparse.Namespace
+) -> dict[str, tuple[float, float]]:
+    """CPU seconds and peak MB of each task at one size."""
+    text, test = folder / f"{millions}.txt", folder / "test.txt"
+    written_apart(text, millions)
+    rows = {}
+    tasks = options.tasks.split(",")
+    for order in orders if "fit" in tasks else ():
+        model = folder / f"{order}.model"
+        fit = [
+            "fit",
+            "--model",
+            "kneser-ney",
+            "-o",
+            f"order={order}",
+            "--train",
+            text,
+            *LINES,
+            "--quiet",
+            "--save",
+            model,
+        ]
+        limit = ["-o", f"memory_limit={options.limit}"]
+        rows[f"fit, order {order}, {options.limit}"] = measured([*OWN, *fit, *limit])
+        if millions <= options.in_memory:
+            rows[f"fit, order {order}, no limit"] = measured([*OWN, *fit])
+        if options.lmplz:
+            lmplz = [
+                options.lmplz,
+                "-o",
+                order,
+                "-S",
+                options.limit.replace("GB", "G").replace("MB", "M"),
+                "-T",
+                folder,
+            ]
+            rows[f"lmplz, order {order}, {options.limit}"] = measured(
+                [*lmplz, "--discount_fallback", "--arpa", os.devnull], text
+            )
+        if "score" in tasks and order == orders[0]:
+            command = ["score", "--load", model, "--test", test, "--json"]
+            rows[f"score {test.stat().st_size / 1e6:.0f} MB, order {order}"] = measured([*OWN, *command])
+        model.unlink()
+    if "zipf" in tasks:
+        rows["zipf, orders 1 to 3"] = measured([*OWN, "zipf", text, "--json"])
+    if "run" in tasks:
+        suite = folder / "suite.toml"
+        suite.write_text(
+            f'name = "scale"\nzipf_orders = [1]\n[[corpora]]\nname = "scale"\ntrain = "{text}"\ntest = "{test}"\ndocuments = "line"\n'
+            + "".join(
+                f'[[models]]\nmodel = "{model}"\nunit = "word"\noptions = {{ order = 3 }}\n'
+                for model in ("kneser-ney", "witten-bell", "absolute-discounting")
+            )
+        )
+        rows["run, 3 models of order 3"] = measured(
+            [*OWN, "run", suite, "--out", folder / "run", "--jobs", "1", "--fresh", "--quiet"]
+        )
+    text.unlink()
+    return {name: (cpu, mb) for name, (cpu, _, mb) in rows.items()}
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--write"]:
+        return write_text(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tokens", type=int, default=50_000_000)
-    parser.add_argument("--limit", default="500MB")
-    parser.add_argument("--order", type=int, default=3)
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        print(json.dumps(fit(options.one, options.order, options.limit)))
-        return
-    print(f"kneser-ney of order {options.order}; numpy {np.__version__}\n")
-    print(
-        "| tokens | limit | n-grams | seconds | ns a token | to the first row | peak memory, of it the text |"
+    parser.add_argument("--millions", default="1,4,16")
+    parser.add_argument("--orders", default="3,5")
+    parser.add_argument("--limit", default="1GB")
+    parser.add_argument("--test-millions", type=int, default=2, help="words of the text that is scored")
+    parser.add_argument("--tasks", default="fit,score,zipf,run")
+    parser.add_argument(
+        "--in-memory",
+        type=int,
+        default=16,
+        help="millions of words up to which there is a row without a limit",
     )
-    print("|--:|---|--:|--:|--:|--:|--:|")
-    first = 0.0
-    for size, limit in ((10**6, ""), (10**6, options.limit), (options.tokens, options.limit)):
-        command = [
-            sys.executable,
-            __file__,
-            "--one",
-            str(size),
-            "--limit",
-            limit,
-            "--order",
-            str(options.order),
-        ]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        cost = found["seconds"] / size * 1e9
-        first = first or cost
-        print(
-            f"| {size:,} | {limit or 'none'} | {found['ngrams']:,} | {found['seconds']:.2f} | {cost:.0f} | "
-            f"{cost / first:.2f} | {found['peak_mb']:.0f} MB, {found['text_mb']:.0f} MB |"
-        )
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--lmplz", default=shutil.which("lmplz"))
+    options = parser.parse_args()
+    sizes, orders = ([int(n) for n in text.split(",")] for text in (options.millions, options.orders))
+    table: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        written_apart(Path(name) / "test.txt", options.test_millions, seed=2)
+        for millions in sizes:
+            for row, cell in rows_of(Path(name), millions, orders, options).items():
+                table.setdefault(row, []).append(cell)
+            print(
+                json.dumps({"millions": millions, **{row: cells[-1] for row, cells in table.items()}}),
+                file=sys.stderr,
+            )
+    print(f"{os.cpu_count()} processors, numpy {np.__version__}; CPU seconds, peak memory, exponent\n")
+    print("| | " + " | ".join(f"{n} M words" for n in sizes) + " |\n|---" + "|---" * len(sizes) + "|")
+    for row, cells in table.items():
+        shown = []
+        for place, (cpu, mb) in enumerate(cells):
+            slope = (
+                math.log(cpu / cells[place - 1][0]) / math.log(sizes[place] / sizes[place - 1])
+                if place
+                else None
+            )
+            shown.append(f"{cpu:.1f} s, {mb:,.0f} MB" + ("" if slope is None else f", {slope:.2f}"))
+        print(f"| {row} | " + " | ".join(shown + [""] * (len(sizes) - len(shown))) + " |")
 
 
 if __name__ == "__main__":

@@ -12,24 +12,38 @@ from lmbench.counts.trie import NgramTrie, roots
 from lmbench.errors import InputError
 from lmbench.models.saved import saved_array
 from lmbench.storage.mapped import MappedArray
+from lmbench.storage.pieces import Made, pieces_of, release
 
 _SAMPLE = 1 << 16
 _GROUP = 32  # contexts whose continuations are counted from one place
 
 
-def pack_trie(trie: NgramTrie) -> dict[str, np.ndarray]:
+def pack_trie(trie: NgramTrie) -> dict[str, Any]:
     """``words.k``, ``children.k``, ``begins.k`` for each order k from 2, in the smallest unsigned integers that hold them.
 
     The last word of each n-gram; how many each context has; and, for every 32nd context, how many all before it have,
     so that one context's are found without the others. Some three bytes an n-gram.
     """
-    state = {}
+    state: dict[str, Any] = {}
     for k in range(2, trie.order + 1):
-        children = np.diff(trie.begins[k - 1])
+        begins = trie.begins[k - 1]
         state[f"words.{k}"] = trie.words[k]
-        state[f"children.{k}"] = children.astype(np.min_scalar_type(int(children.max(initial=0))))
-        state[f"begins.{k}"] = trie.begins[k - 1][:-1:_GROUP]
+        state[f"children.{k}"] = _children(begins)
+        state[f"begins.{k}"] = begins[:-1:_GROUP]
     return state
+
+
+def _children(begins: np.ndarray) -> Made:
+    """(contexts,) how many continuations each context has."""
+
+    def make(begin: int, end: int) -> np.ndarray:
+        number: np.ndarray = np.diff(begins[begin : end + 1])
+        release(begins)
+        return number
+
+    every = Made(np.dtype(np.uint32), len(begins) - 1, make)
+    most = max((int(piece.max()) for piece in every.pieces()), default=0)
+    return Made(np.min_scalar_type(most), len(begins) - 1, make)
 
 
 class PackedTrie:
@@ -89,24 +103,35 @@ def unpack_trie(
     return tuple(words), tuple(begins)
 
 
-def pack_column(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+def pack_column(name: str, values: np.ndarray) -> dict[str, Any]:
     """(N,) floats under ``name``; as codes into a list of values, or in single precision, where that loses nothing."""
-    if _repeats(values):
-        distinct = np.unique(values)
+    distinct = _distinct(values)
+    if distinct is not None:
         code = np.min_scalar_type(max(len(distinct) - 1, 0))
         if distinct.nbytes + code.itemsize * len(values) < values.nbytes // 2:
-            return {
-                f"{name}.values": distinct,
-                f"{name}.codes": np.searchsorted(distinct, values).astype(code),
-            }
-    single = values.astype(np.float32)
-    return {name: single if (single == values).all() else values}
+
+            def codes(begin: int, end: int) -> np.ndarray:
+                return np.searchsorted(distinct, values[begin:end])
+
+            return {f"{name}.values": distinct, f"{name}.codes": Made(code, len(values), codes)}
+    if values.dtype == np.float32:
+        return {name: values}
+    lossless = all((piece.astype(np.float32) == piece).all() for piece in pieces_of(values))
+    return {name: values.astype(np.float32) if lossless else values}
 
 
-def _repeats(values: np.ndarray) -> bool:
-    """Whether as few as 2^16 values, all that codes of two bytes can tell apart, may be all there are."""
+def _distinct(values: np.ndarray) -> np.ndarray | None:
+    """The distinct values, ascending, where 2^16, all that codes of two bytes can tell apart, may be all there are."""
     sample = values[:: -(-len(values) // _SAMPLE) or 1]
-    return len(sample) == len(values) or len(np.unique(sample)) < 0.8 * len(sample)
+    if len(sample) < len(values) and len(np.unique(sample)) >= 0.8 * len(sample):
+        release(values)
+        return None
+    distinct = values[:0]
+    for piece in pieces_of(values):
+        distinct = np.union1d(distinct, piece)
+        if len(distinct) > _SAMPLE:
+            return None
+    return distinct
 
 
 class Coded:
