@@ -89,7 +89,7 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         kind, _ = model_class(self.model)
         fields = option_fields(kind)
         runs = any(
-            value and key in fields and fields[key].metadata.get("kind") == "code"
+            value and key in fields and fields[key].metadata.get("kind") in ("code", "host")
             for key, value in self.options.items()
         )
         return frozenset([self.model] if runs or self.model not in MODELS else [])

@@ -215,12 +215,14 @@ def score(
     import msgspec
 
     from lmbench.cli.continuations import score_given
+    from lmbench.cli.progress import fit_monitor
     from lmbench.corpora.corpus import Corpus
     from lmbench.corpora.inputs import canonical
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
     from lmbench.scoring.evaluation import score_run, verified
     from lmbench.scoring.token_file import write_tokens
+    from lmbench.scoring.verification import certify
 
     if table is not None and each is None:
         raise InputError("--format is of --each line|document; give both")
@@ -264,7 +266,11 @@ def score(
     if each is not None:
         text_or_place = corpus.text("test") if test is None else test
         return score_each(scorer, each, text_or_place, table or "tsv", field, normalise)
-    run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds)
+    with fit_monitor(scorer.model.name, quiet or as_json) as monitor:
+        run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds, monitor)
+    if ":" in scorer.model.name and (reason := certify(scorer, corpus, run.scores)) is not None:
+        click.echo(f"{scorer.model.name} may not be ranked: {reason}", err=True)
+        run = run.with_facts(unranked_reason=reason)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
     result = result_of(run, corpus.text("test"))

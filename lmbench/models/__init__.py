@@ -225,8 +225,11 @@ def make_model(name: str, /, **options: Any) -> LanguageModel:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
     fields, values = option_fields(kind), typed_options(kind, name, options)
     for key, value in values.items():
-        if value and fields[key].metadata.get("kind") == "code":
-            check_trust(name, f"{key}={value}")
+        if value and fields[key].metadata.get("kind") in ("code", "host"):
+            what = "runs the code that the model brings"
+            if fields[key].metadata["kind"] == "host":
+                what = "sends the text there"
+            check_trust(name, f"{key}={value}", what)
     chosen = {fields[key].name: value for key, value in values.items()}
     model = kind(**fixed, **chosen)
     model.registered = name

@@ -56,7 +56,7 @@ class LanguageModel(ABC):
     ``costs``: what a fit that multiplies matrices has measured of its work: training_flops (floating-point operations to
     learn from one token), training_tokens (learnt from, over all passes), training_seconds (before an interruption,
     too), peak_flops (a second, of single-precision products on this machine with the same threads), arithmetic (that of
-    the training). Models that count have none.
+    the training). Models that count have none. ``monitor``: what a long scoring tells of how far it is.
     """
 
     registered: str = dataclasses.field(init=False, default="", repr=False)
@@ -65,6 +65,7 @@ class LanguageModel(ABC):
     notes: list[str] = dataclasses.field(init=False, default_factory=list, repr=False)
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
     costs: dict[str, Any] = dataclasses.field(init=False, default_factory=dict, repr=False)
+    monitor: Monitor = dataclasses.field(init=False, default_factory=Monitor, repr=False)
 
     @property
     def traits(self) -> Traits:

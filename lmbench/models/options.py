@@ -15,11 +15,12 @@ from lmbench.errors import InputError, unknown
 _LARGEST = 2**63 - 1
 
 
-def option(default: Any, help: str, name: str = "", kind: Literal["", "path", "code"] = "") -> Any:
+def option(default: Any, help: str, name: str = "", kind: Literal["", "path", "code", "host"] = "") -> Any:
     """A dataclass field that users may set, with a line that says what it does.
 
     name: what users call it, where that is not the field's own name. kind: ``path``, where it names a file or folder; ``code``,
-    where setting it runs code that came with a model: what a stranger's suite or saved model may not do unasked.
+    where setting it runs code that came with a model, ``host``, where it sends texts to another program: what a stranger's suite or saved
+    model may not do unasked.
     """
     return dataclasses.field(default=default, metadata={"help": help, "name": name, "kind": kind})
 

@@ -51,8 +51,8 @@ def trusting_all() -> Iterator[None]:
         _all.reset(token)
 
 
-def check_trust(name: str, option: str = "") -> None:
-    """Raises InputError where a model's name, or an option of it, would run code that nobody has trusted.
+def check_trust(name: str, option: str = "", what: str = "") -> None:
+    """Raises InputError where a model's name would run code that nobody has trusted, or an option of it do ``what`` it does.
 
     A class that this program has imported already runs nothing new, and may be named.
     """
@@ -61,7 +61,7 @@ def check_trust(name: str, option: str = "") -> None:
         return
     if option:
         raise InputError(
-            f"{name} with {shown(option)} runs the code that the model brings; --trust-code (trust_code=True) does so, "
+            f"{name} with {shown(option)} {what}; --trust-code (trust_code=True) does so, "
             "if you know who wrote it"
         )
     module, _, attribute = name.partition(":")

@@ -37,13 +37,22 @@ def costs_of(measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def score_run(
-    scorer: Scorer, corpus: Corpus, label: str, seed: int = 0, fit_seconds: float | None = None
+    scorer: Scorer,
+    corpus: Corpus,
+    label: str,
+    seed: int = 0,
+    fit_seconds: float | None = None,
+    monitor: Monitor | None = None,
 ) -> Run:
     """Scores a corpus's held-out text with a fitted model. fit_seconds: what the caller has measured of the fit."""
     model = scorer.model
     began = time.perf_counter()
-    read = scorer.encode(corpus.text("test"))
-    scores = scorer.score(read)
+    model.monitor = monitor or Monitor()
+    try:
+        read = scorer.encode(corpus.text("test"))
+        scores = scorer.score(read)
+    finally:
+        model.monitor = Monitor()
     seconds = time.perf_counter() - began
     train, valid = (scorer.about.get(split, "") for split in ("train", "valid"))
     signature = Signature.of(corpus, scorer.unit.spec, model.context_policy, seed, train, valid)
@@ -108,7 +117,7 @@ def fit_run(
     if model.traits.held_out != "no":
         corpus = corpus.with_held_out()
     scorer, seconds = timed_fit(model, corpus, unit, seed, monitor, components, lexicon)
-    return scorer, score_run(scorer, corpus, label or model.name, seed, seconds)
+    return scorer, score_run(scorer, corpus, label or model.name, seed, seconds, monitor)
 
 
 def evaluate(

@@ -334,8 +334,10 @@ def test_a_claim_that_the_file_does_not_keep_exits_with_1(call, tmp_path):
     given = ("--train", "train.txt", "--test", "test.txt", "--documents", "line", "--verify")
     status, out, _ = call("score", "--model", "odd_models:Peeking", *given)
     assert (status, "LONGER THAN CLAIMED" in out) == (1, True)
-    status, out, _ = call("score", "--model", "odd_models:Peeking", *given, "--json")
+    status, out, err = call("score", "--model", "odd_models:Peeking", *given, "--json")
     assert (status, json.loads(out)["verified"]["holds"]) == (1, False)
+    assert "odd_models:Peeking may not be ranked: token " in err
+    assert "but next_log_probs says" in json.loads(out)["unranked_reason"]
     status, out, _ = call("score", "--model", "cache", *given)  # it reads on from line to line
     assert (status, out.splitlines()[-1].endswith("decoded to the same text")) == (0, True)
 

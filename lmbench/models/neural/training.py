@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 20.0
 REPORT_SECONDS = 0.25
 PADDING = -1
+GAIN = 0.01  # bits a token that an epoch gains on held-out text, from which on further ones promise something
 
 
 def rate(options: NeuralModel, progress: float) -> float:
@@ -157,6 +158,8 @@ class Trainer:
             if healthy:
                 self._evaluate()
                 self._save()
+        if healthy:
+            self._note_unfinished()
         choosing = self.options.patience is not None and self.valid is not None
         self._load(self.best if choosing or not healthy else self._weights())
         self.network.eval()
@@ -190,6 +193,20 @@ class Trainer:
         kept = "the best weights so far are kept" if self.done.history else "the first weights are kept"
         advice = f"try lr={self.options.lr / 4:g} or clip={self.options.clip / 4:g}"
         self.done.notes.append(f"training stopped in epoch {epoch}, {reason}; {kept}; {advice}")
+
+    def _note_unfinished(self) -> None:
+        """Notes where the epochs, or the time, ended while held-out text was still predicted better by each."""
+        held_out = [record["valid_bits"] for record in self.done.history[-2:] if "valid_bits" in record]
+        ended = self.done.epoch >= self.options.epochs
+        if len(held_out) < 2 or not (ended or self._out_of_time()) or held_out[0] - held_out[1] < GAIN:
+            return
+        more = f"epochs={2 * self.options.epochs}"
+        if not ended and self.options.time_limit is not None:
+            more = f"time_limit={2 * self.options.time_limit:g}"
+        self.done.notes.append(
+            f"training ended after {self.done.epoch} epochs, the last of which still gained {held_out[0] - held_out[1]:.3f} bits a "
+            f"token of held-out text; more may do better: {more}"
+        )
 
     def _step(self, x: np.ndarray, y: np.ndarray, continues: bool) -> float:
         """One update; gives the minibatch's mean loss in nats a token."""

@@ -55,7 +55,7 @@ class Server(LanguageModel):
     that Σ p = 1 cannot be looked at and the model has no rank.
     """
 
-    url: str = option("", "the server's address up to /v1; plain http for this machine alone")
+    url: str = option("", "the server's address up to /v1; plain http for this machine alone", kind="host")
     model: str = option("", "the model's name there; none: the only one that it has")
     bos: str = option(
         "", "text before every window, for instance <|endoftext|>; none: what the server puts there"
@@ -211,8 +211,12 @@ class Server(LanguageModel):
         """What is charged for each of some documents; those of the last texts are kept, since spans and charges are asked apart."""
         missing = list(dict.fromkeys(text for text in texts if text not in self._kept))
         windows = [(text, begin, end) for text in missing for begin, end in self._windows(text)]
+        answers = []
         with ThreadPoolExecutor(self.parallel) as pool:
-            said = iter([*pool.map(self._said, windows)])
+            for answer in pool.map(self._said, windows):
+                answers.append(answer)
+                self.monitor.progress(len(answers), len(windows), "windows scored")
+        said = iter(answers)
         fresh = {text: _joined(text, [next(said) for _ in self._windows(text)]) for text in missing}
         documents = [fresh[text] if text in fresh else self._kept[text] for text in texts]
         if missing:

@@ -129,12 +129,14 @@ class Windowed(LanguageModel):
         self.notes.append("trained elsewhere: whether it has read the test text is not known")
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        result = np.full(len(tokens), -np.inf)
+        result, done = np.full(len(tokens), -np.inf), 0
         for batch in self._batches(self._jobs(tokens)):
             rows, first, wanted, places = zip(*batch, strict=True)
             known = [np.maximum(t, 0) for t in wanted]
             for place, (nats, _) in zip(places, self._network.of_targets(rows, first, known), strict=True):
                 result[place : place + len(nats)] = nats
+                done += len(nats)
+            self.monitor.progress(done, len(tokens), "tokens scored")
         result[tokens.ids == 0] = -np.inf
         return np.minimum(result, 0.0)
 

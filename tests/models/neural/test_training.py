@@ -115,6 +115,22 @@ def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept():
     assert -model.log_probs(valid).mean() / math.log(2) == pytest.approx(bits[-1], abs=2e-3)
 
 
+def test_epochs_that_end_too_soon_are_noted_and_enough_of_them_are_not():
+    train, valid = text(400), text(100, seed=2)
+    short = small(epochs=2).fit(train, valid, vocab_size=V)
+    gained = short.history[0]["valid_bits"] - short.history[1]["valid_bits"]
+    assert gained > 0.01
+    assert short.notes == [
+        f"training ended after 2 epochs, the last of which still gained {gained:.3f} bits a token of held-out text; more may do "
+        "better: epochs=4"
+    ]
+    assert small(epochs=1).fit(train, valid, vocab_size=V).notes == []  # nothing to judge by
+    assert (
+        small(epochs=40, patience=2).fit(train, Tokens.of(valid.ids[::-1].copy()), vocab_size=V).notes == []
+    )
+    assert small(epochs=2).fit(train, vocab_size=V).notes == []
+
+
 @pytest.mark.parametrize("lr", [1e38, 1e4])
 def test_divergence_stops_with_advice(lr):
     model = small(lr=lr, clip=1e6).fit(text(300), text(50), vocab_size=V)

@@ -254,6 +254,28 @@ def test_the_command_line_scores_it_without_a_training_text(folders, tmp_path):
     assert "train:" not in one["signature"]
 
 
+def test_a_long_scoring_tells_how_far_it_is(folders):
+    from lmbench.models import Monitor
+    from lmbench.scoring.evaluation import score_run
+
+    class Watching(Monitor):
+        def __init__(self):
+            self.seen = []
+
+        def progress(self, done, total, note=""):
+            self.seen.append((done, total, note))
+
+    scorer, run = run_of(folders / "gpt2", batch=32)
+    watching = Watching()
+    score_run(scorer, corpus_of(), "m", monitor=watching)
+    done = [done for done, _, _ in watching.seen]
+    assert len(done) > 2
+    assert done == sorted(set(done))
+    assert watching.seen[-1] == (len(run.scores), len(run.scores), "tokens scored")
+    scorer.score(corpus_of().test)  # nobody looks on any more
+    assert len(watching.seen) == len(done)
+
+
 def test_a_suite_scores_it_among_others(folders, tmp_path):
     suite = suite_of(
         ("uniform", "uniform", "char", {}),

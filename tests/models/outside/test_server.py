@@ -341,3 +341,17 @@ def test_a_server_without_a_list_of_models_is_asked_for_the_one_that_is_named(fo
         with pytest.raises(InputError, match="has 0 models; name one of none"):
             run_of(url)
         assert "window=4096chars" in run_of(url, model="small")[1].signature.context
+
+
+def test_a_stranger_s_saved_model_sends_no_text_anywhere(folders, tmp_path):
+    from lmbench.models.trust import trusting
+
+    with serving(Answers(folders / "gpt2", bos=0)) as url:
+        with (
+            trusting(False),
+            pytest.raises(InputError, match=r"server with 'url=http.*' sends the text there; --trust-code"),
+        ):
+            make_model("server", url=url)
+        run_of(url)[0].save(tmp_path / "m")
+        with trusting(False), pytest.raises(InputError, match="sends the text there"):
+            Scorer.load(tmp_path / "m")
