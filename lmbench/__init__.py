@@ -15,6 +15,7 @@ from lmbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from lmbench.bench.run import run_suite  # noqa: F401
+    from lmbench.comparing.domains import domain_table  # noqa: F401
     from lmbench.comparing.error_bars import interval, paired  # noqa: F401
     from lmbench.comparing.pairs import compare  # noqa: F401
     from lmbench.corpora.corpus import Corpus, load_corpus  # noqa: F401
@@ -49,6 +50,7 @@ _PUBLIC = {
     "Vocab": "text.vocab",
     "check_model": "models.laws",
     "compare": "comparing.pairs",
+    "domain_table": "comparing.domains",
     "evaluate": "scoring.evaluation",
     "external_run": "scoring.token_file",
     "fit_zipf": "zipf.fits",

@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from lmbench.cli.counting import counts
+from lmbench.cli.domains import domains
 from lmbench.cli.finished import diff, export
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.mixing import mix
@@ -106,6 +107,7 @@ for command in (
     rank,
     next_tokens,
     surprisal,
+    domains,
     generate,
     zipf,
     study,
