@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lmbench import plot  # noqa: F401
     from lmbench.bench.run import run_suite  # noqa: F401
     from lmbench.comparing.domains import domain_table  # noqa: F401
     from lmbench.comparing.error_bars import interval, paired  # noqa: F401
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lmbench.scoring.scores import Scores  # noqa: F401
     from lmbench.scoring.surprisal import surprisal  # noqa: F401
     from lmbench.scoring.token_file import external_run  # noqa: F401
+    from lmbench.studies import run_study  # noqa: F401
     from lmbench.text.batches import random_batches, sequential_batches  # noqa: F401
     from lmbench.text.tokens import Tokens  # noqa: F401
     from lmbench.text.vocab import Vocab  # noqa: F401
@@ -63,18 +65,22 @@ _PUBLIC = {
     "paired": "comparing.error_bars",
     "random_batches": "text.batches",
     "read_counts": "counts.files",
+    "run_study": "studies",
     "run_suite": "bench.run",
     "sequential_batches": "text.batches",
     "surprisal": "scoring.surprisal",
 }
+_ROOMS = ("plot",)  # rooms that are used by their own name: lb.plot.leaderboard(runs)
 __all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"lmbench.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lmbench' has no attribute {name!r}")
     return getattr(importlib.import_module(f"lmbench.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_PUBLIC)
+    return sorted([*_PUBLIC, *_ROOMS])

@@ -9,7 +9,7 @@ from paths import PACKAGE, ROOT
 
 ORDER = """
 errors version < charts storage < text < corpora counts < zipf models < scoring < comparing harness < results studies
-< report < bench < cli
+< report < plot bench < cli
 """
 PLACE = {room: place for place, rooms in enumerate(ORDER.split("<")) for room in rooms.split()}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]

@@ -27,38 +27,15 @@ from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
 from lmbench.results.build import results_of
 from lmbench.results.schema import Result, Results
-from lmbench.scoring.evaluation import fit_run, verified
+from lmbench.scoring.evaluation import fit_run, training_facts, verified
 from lmbench.scoring.run import Run, Sample, load_run, save_run
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.token_file import external_run
 from lmbench.scoring.verification import certify
 from lmbench.storage.files import write_whole
 from lmbench.storage.names import check_within
-from lmbench.text.canonical import CanonicalText
 
 # One model on one corpus ---------------------------------------------------------------------------
-
-
-def beginning(text: CanonicalText, chars: int) -> CanonicalText:
-    """About the first ``chars`` characters of a text, whole documents or else up to a blank."""
-    if chars >= text.chars:
-        return text
-    last = int(np.searchsorted(text.starts, chars, side="right"))
-    cut = int(text.starts[last]) if 0 < last < len(text.starts) else text.text.find(" ", chars)
-    cut = text.chars if cut <= 0 else cut
-    return text.head(cut)
-
-
-def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText | None:
-    """Of the training text that the model has learnt from, as much as there is of the test text; None of one that needs none."""
-    text, most = corpus.train, scorer.model.traits.learns_from
-    if most == 0:
-        return None
-    if most is not None:
-        ends = scorer.encode(text).ends
-        if most < len(ends):
-            text = text.head(int(ends[most - 1]))
-    return beginning(text, corpus.text("test").chars)
 
 
 @functools.lru_cache(maxsize=1)
@@ -86,16 +63,13 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     scorer, run = fit_run(
         model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components, cell.spec.lexicon
     )
-    learnt = learnt_text(scorer, corpus)
-    head = None if learnt is None else scorer.score(learnt)
     reason, claim = certify(scorer, corpus, run.scores), None
     if suite.verify and reason is None:
         claim = verified(scorer, corpus.text("test"), suite.verify)
         if not claim.holds:
             reason = f"{claim.claimed_bits:.0f} bits claimed, the file of {claim.file_bits} {claim.verdict}"
     run = run.with_facts(
-        train_bits_per_char=None if head is None else head.bits_per_char,
-        train_perplexity=None if head is None else head.perplexity,
+        **training_facts(scorer, corpus),
         parts=parts_of(cell, folder),
         unranked_reason=reason,
         verified=claim,

@@ -20,7 +20,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib import font_manager, ticker
-from matplotlib.axes import Axes
+from matplotlib.axes import Axes as Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -42,6 +42,25 @@ def draw(chart: Chart, order: Sequence[str] = (), transparent: bool = False) -> 
     with _quietly(chart.name):
         figure = _figure(chart, order)
         return _save(figure, "png", transparent), _save(figure, "svg", transparent).decode("utf-8")
+
+
+def draw_on(chart: Chart, order: Sequence[str] = (), ax: Axes | None = None) -> Axes:
+    """The first panel of a chart on axes that are there, or on those of a new figure of pyplot; returns them."""
+    if ax is None:
+        from matplotlib import pyplot
+
+        # Made before our settings begin: the backend of a notebook changes some when its first figure is made.
+        figure = pyplot.figure(facecolor=PAPER)
+        with _quietly(chart.name):
+            return _filled(figure, chart, order).axes[0]
+    with _quietly(chart.name):
+        panel = chart.panels[0]
+        entries, points = _draw_panel(ax, panel, _keys(chart, order), CELL[0])
+        _legend(ax, entries)
+        note_references(ax, panel)
+        set_ticks(ax)
+        label_points(ax, points, _steps(panel))
+        return ax
 
 
 def draw_pdf(chart: Chart, order: Sequence[str] = ()) -> bytes:
@@ -115,10 +134,23 @@ def _save(figure: Figure, kind: str, transparent: bool) -> bytes:
     return stream.getvalue()
 
 
-def _figure(chart: Chart, order: Sequence[str]) -> Figure:
+def _keys(chart: Chart, order: Sequence[str]) -> list[str]:
+    """The keys in the order that gives them their styles."""
     shown = [series.colour_key for panel in chart.panels for series in panel.series]
     keys = [*order] if any(key in order for key in shown) else []  # laws and counts have colours of their own
-    keys += dict.fromkeys(key for key in shown if key and key not in keys)
+    return keys + list(dict.fromkeys(key for key in shown if key and key not in keys))
+
+
+def _figure(chart: Chart, order: Sequence[str]) -> Figure:
+    """A figure that only files know of."""
+    figure = Figure(facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    return _filled(figure, chart, order)
+
+
+def _filled(figure: Figure, chart: Chart, order: Sequence[str]) -> Figure:
+    """The chart on an empty figure, which is made as large as it needs."""
+    keys = _keys(chart, order)
     width, height = NAMED if any(panel.crowded for panel in chart.panels) else CELL
     rows = max([len(panel.names) for panel in chart.panels if panel.sideways], default=0)
     entries = [_legend_entries(panel) for panel in chart.panels]
@@ -129,8 +161,7 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
     height = max(height, 1.3 + 0.3 * rows) + 0.22 * (
         own + _legend_rows(shared, 2 * max(1, len(chart.panels)))
     )
-    figure = Figure((width * max(1, len(chart.panels)), height), facecolor=PAPER)
-    FigureCanvasAgg(figure)
+    figure.set_size_inches(width * max(1, len(chart.panels)), height)
     handles: dict[str, Any] = {}
     labelled = []
     all_axes: list[Axes] = []

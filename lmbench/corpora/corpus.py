@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lmbench.charts.card import Card
 from lmbench.corpora.chains import HiddenMarkov
 from lmbench.corpora.descriptions import Description, File, Written, data_folders, describe, find
 from lmbench.corpora.division import SHARE, deal, divide, divided
@@ -41,8 +42,8 @@ from lmbench.text.units import Unit, unit_named
 from lmbench.text.vocab import Vocab, build_vocab
 
 
-@dataclass(frozen=True)
-class Corpus:
+@dataclass(frozen=True, repr=False)
+class Corpus(Card):
     """Three canonical texts that do not overlap, and where they come from.
 
     train, valid, test: CanonicalText; valid is None where the user gave none. normalise, documents: how the texts
@@ -59,6 +60,16 @@ class Corpus:
     info: dict[str, Any] = field(default_factory=dict)
     entropy_rate: tuple[float, float] | None = None
     source: Source | None = field(default=None, repr=False, compare=False)
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        parts = [(name, part) for name in SPLITS if (part := getattr(self, name)) is not None]
+        sizes = [
+            (name, f"{t.chars:,} characters, {t.words:,} words, {len(t.starts):,} documents")
+            for name, t in parts
+        ]
+        made = [("normalise", self.normalise), ("documents", self.documents)]
+        divided = [("division", self.info["division"])] if "division" in self.info else []
+        return f"Corpus {self.name}", [*sizes, *made, *divided]
 
     @classmethod
     def of(

@@ -92,6 +92,34 @@ def bits_chart(results: Results, corpus: CorpusResult) -> Chart | None:
     return Chart(f"bits-{file_name(corpus.name)}", caption, [panel])
 
 
+def differences_chart(results: Results, corpus: CorpusResult) -> Chart | None:
+    """What each ranked model spends more than the best, with paired 95% intervals; None where nothing compares."""
+    lines = _ranked(results, corpus)
+    pairs = {frozenset((c.a, c.b)): c for c in results.comparisons if c.corpus == corpus.name}
+    series = []
+    for row in lines[1:]:
+        pair = pairs.get(frozenset((lines[0].label, row.label)))
+        if pair is None or pair.difference_bits_per_char is None:
+            continue
+        sign = 1 if pair.a == row.label else -1
+        difference = sign * pair.difference_bits_per_char
+        ends = sorted(sign * end for end in pair.ci95 or (pair.difference_bits_per_char,) * 2)
+        series.append(
+            Series(row.label, [row.name], [difference], "interval", [ends[0]], [ends[1]], row.label)
+        )
+    if not series:
+        return None
+    first = lines[0].label
+    caption = (
+        f"Bits per character of {corpus.name} that each model spends more than {first}, on the same stretches, with 95% intervals. "
+        "One that holds 0 leaves open which is better."
+    )
+    panel = Panel(
+        f"What others spend more than {first}", "model", f"more {BITS}", series, horizontal=[(0.0, first)]
+    )
+    return Chart(f"differences-{file_name(corpus.name)}", caption, [panel])
+
+
 def quality_chart(results: Results, corpus: CorpusResult) -> Chart | None:
     """Bits per character against the time to train, that of the models which a model combines included."""
     caption = (

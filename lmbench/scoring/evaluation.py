@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts.files import WordCounts
 from lmbench.models import LanguageModel, Monitor
+from lmbench.models.notebook import notebook_monitor
 from lmbench.scoring.run import Epoch, Facts, Run, Signature, Verified
 from lmbench.scoring.scorer import EVERY_TOKEN, Scorer
 from lmbench.scoring.verification import verify
@@ -120,6 +123,38 @@ def fit_run(
     return scorer, score_run(scorer, corpus, label or model.name, seed, seconds, monitor)
 
 
+def beginning(text: CanonicalText, chars: int) -> CanonicalText:
+    """About the first ``chars`` characters of a text, whole documents or else up to a blank."""
+    if chars >= text.chars:
+        return text
+    last = int(np.searchsorted(text.starts, chars, side="right"))
+    cut = int(text.starts[last]) if 0 < last < len(text.starts) else text.text.find(" ", chars)
+    cut = text.chars if cut <= 0 else cut
+    return text.head(cut)
+
+
+def learnt_text(scorer: Scorer, corpus: Corpus) -> CanonicalText | None:
+    """Of the training text that the model has learnt from, as much as there is of the test text; None of one that needs none."""
+    text, most = corpus.train, scorer.model.traits.learns_from
+    if most == 0:
+        return None
+    if most is not None:
+        ends = scorer.encode(text).ends
+        if most < len(ends):
+            text = text.head(int(ends[most - 1]))
+    return beginning(text, corpus.text("test").chars)
+
+
+def training_facts(scorer: Scorer, corpus: Corpus) -> dict[str, float | None]:
+    """``train_bits_per_char`` and ``train_perplexity`` of a fitted model; None of one that learns from no text."""
+    learnt = learnt_text(scorer, corpus)
+    head = None if learnt is None else scorer.score(learnt)
+    return {
+        "train_bits_per_char": None if head is None else head.bits_per_char,
+        "train_perplexity": None if head is None else head.perplexity,
+    }
+
+
 def evaluate(
     model: LanguageModel,
     corpus: Corpus,
@@ -130,11 +165,14 @@ def evaluate(
     unk: str = "",
     vocab: str = "",
     counts: WordCounts | None = None,
+    monitor: Monitor | None = None,
 ) -> Run:
     """Trains a model on a corpus and scores its held-out text: ``run.scores.bits_per_char`` and the rest.
 
     unit: char, word or byte. unk: the token of the text that is the unknown one; vocab: a file that is the vocabulary, a token a
-    line (see ``Lexicon``). counts: of n-grams of words (``read_counts``), learnt from in place of the training text. Raises InputError where the model does not suit the corpus.
+    line (see ``Lexicon``). counts: of n-grams of words (``read_counts``), learnt from in place of the training text. monitor: is told the
+    progress of the fit; default a bar in a notebook, nothing elsewhere. Where a text is learnt from, the facts tell bits per character of as
+    much of it as there is of the test text, too. Raises InputError where the model does not suit the corpus.
 
     >>> from lmbench.corpora import Corpus, make_source
     >>> from lmbench.models import make_model
@@ -147,4 +185,6 @@ def evaluate(
     if counts is not None:
         scorer, seconds = timed_counts(model, counts, corpus, lexicon)
         return score_run(scorer, corpus, label or model.name, seed, seconds)
-    return fit_run(model, corpus, unit, label, seed, None, components, lexicon)[1]
+    with notebook_monitor(label or model.name) if monitor is None else nullcontext(monitor) as told:
+        scorer, run = fit_run(model, corpus, unit, label, seed, told, components, lexicon)
+        return run.with_facts(**training_facts(scorer, corpus))

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from lmbench.charts.card import Card
 from lmbench.corpora.corpus import Corpus
 from lmbench.scoring.scores import Scores
 from lmbench.storage.files import write_whole
@@ -162,8 +163,8 @@ def measured_each_seed() -> list[str]:
     return [name for name, hint in hints.items() if EACH_SEED in getattr(hint, "__metadata__", ())]
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Card):
     """One model on one corpus: its scores on the held-out text and the facts beside them.
 
     signature: what was measured. facts: everything else that results.json tells of the run (fit_seconds, parameters, options ...).
@@ -174,6 +175,24 @@ class Run:
     scores: Scores
     signature: Signature
     facts: Facts = field(default_factory=Facts)
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        facts = self.facts
+        said = [
+            ("corpus", self.corpus),
+            ("unit", facts.unit),
+            ("bits per character", f"{self.scores.bits_per_char:.4f}"),
+        ]
+        if facts.train_bits_per_char is not None:
+            said.append(("on training text", f"{facts.train_bits_per_char:.4f}"))
+        said.append(("perplexity", f"{self.scores.perplexity:.4g} a token"))
+        if facts.fit_seconds is not None:
+            said.append(("seconds to fit", f"{facts.fit_seconds:.3g}"))
+        if facts.adaptive:
+            said.append(("adaptive", "goes on learning from the text that it scores"))
+        if facts.unranked_reason is not None:
+            said.append(("not ranked", facts.unranked_reason))
+        return f"Run {self.label}", said
 
     @property
     def seed(self) -> int:

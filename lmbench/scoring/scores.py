@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmbench.charts.card import Card
+
 LN2 = math.log(2.0)
 
 
-@dataclass(frozen=True)
-class Scores:
+@dataclass(frozen=True, repr=False)
+class Scores(Card):
     """What a model said of every token of a canonical text, and the text's denominators.
 
     log_probs: (T,) float64, nats, ≤ 0, ``<unk>`` charged as ``<unk>``. ends: (T,) int64, where each token's span
@@ -29,6 +31,15 @@ class Scores:
     bytes: int
     words: int
     vocab_size: int
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        return "Scores", [
+            ("bits per character", f"{self.bits_per_char:.4f}"),
+            ("perplexity", f"{self.perplexity:.4g} a token"),
+            ("tokens", f"{len(self):,}"),
+            ("outside the vocabulary", f"{int(self.oov.sum()):,}"),
+            ("characters", f"{self.chars:,}"),
+        ]
 
     def __len__(self) -> int:
         return len(self.log_probs)

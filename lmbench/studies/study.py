@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,6 +81,14 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename={"name"
         """JSON's own values, figures included; None for what is not finite."""
         values: dict[str, Any] = plain(self)
         return values
+
+    def _repr_html_(self) -> str:
+        """Question, answer and figures, as a notebook shows them."""
+        from lmbench.charts.draw import draw
+
+        said = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.sentences)
+        figures = "".join(svg[svg.index("<svg") :] for svg in (draw(chart)[1] for chart in self.charts))
+        return f"<h4>{html.escape(self.question)}</h4>{said}{figures}"
 
     def __repr__(self) -> str:
         size = f"{len(self.rows)} rows, figures {', '.join(chart.name for chart in self.charts) or 'none'}"

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmbench.charts.card import Card
 from lmbench.errors import unknown
 from lmbench.text.cut import Cut
 from lmbench.text.units import Unit, narrow_points
@@ -86,8 +87,8 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
 # Canonical text ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CanonicalText:
+@dataclass(frozen=True, repr=False)
+class CanonicalText(Card):
     """A normalised text and where its documents begin: what every model is charged for.
 
     text: the whole string; starts: (D,) int64, ascending character offsets of documents, the first 0.
@@ -96,6 +97,10 @@ class CanonicalText:
 
     text: str
     starts: np.ndarray
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        sizes = [("characters", self.chars), ("words", self.words), ("documents", len(self.starts))]
+        return "CanonicalText", [*((name, f"{n:,}") for name, n in sizes), ("begins", repr(self.text[:40]))]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lmbench.charts.card import Card
 from lmbench.storage.plain import plain
 from lmbench.zipf.counting import falling_counts, spectrum
 from lmbench.zipf.power_law import PowerLaw, fit_power_law
@@ -46,8 +47,8 @@ class RankLikelihood:
     log_likelihood: float
 
 
-@dataclass(frozen=True)
-class ZipfFit:
+@dataclass(frozen=True, repr=False)
+class ZipfFit(Card):
     """What Zipf's law says of one table of counts. Numbers that the counts cannot give are nan, and notes say why."""
 
     tokens: int
@@ -58,6 +59,22 @@ class ZipfFit:
     zipf_mandelbrot: RankLikelihood
     frequency_mle: PowerLaw
     notes: tuple[str, ...]
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        said = [
+            ("tokens", f"{self.tokens:,}"),
+            ("types", f"{self.types:,}"),
+            ("once only", f"{self.hapaxes:,}"),
+        ]
+        shift = self.zipf_mandelbrot
+        for name, value in (
+            ("α, least squares", self.ols.alpha),
+            ("α, likelihood", self.rank_mle.alpha),
+            (f"α, Zipf–Mandelbrot (b = {shift.b:.3g})", shift.alpha),
+            ("γ of counts", self.frequency_mle.gamma),
+        ):
+            said.append((name, f"{value:.4g}"))
+        return "ZipfFit", said + [("note", note) for note in self.notes]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: nested dicts, None for nan."""

@@ -15,7 +15,7 @@ from small_suites import FERRY, TINY, Log, failing, results_in, suite_of
 
 from lmbench import report
 from lmbench.bench.cells import Cell
-from lmbench.bench.runner import beginning, learnt_text, measure_suite
+from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.errors import InputError
@@ -25,7 +25,7 @@ from lmbench.report.ranking import rows as ranked
 from lmbench.results.file import write_results
 from lmbench.results.views import Views
 from lmbench.scoring.code_hash import deciding_files, own_code_hash
-from lmbench.scoring.evaluation import evaluate, fit_run
+from lmbench.scoring.evaluation import beginning, evaluate, fit_run, learnt_text
 from lmbench.scoring.run import load_run
 
 # Suites ----------------------------------------------------------------------------------------------
