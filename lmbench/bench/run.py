@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import load_suite
 from lmbench.bench.watch import Watch
 from lmbench.results.file import write_results
+from lmbench.results.made import made_now
 from lmbench.results.schema import Results, StudyResult
 from lmbench.results.views import views_of
 from lmbench.studies.answers import answer_all, reported
@@ -50,6 +52,7 @@ def run_suite(
     A model that fails is a row with its reason. Raises InputError where the suite or a text is wrong, and Interrupted
     (a KeyboardInterrupt) after the report of what was done where the user stops it.
     """
+    began = time.monotonic()
     suite = load_suite(suite, trust_code, trust_paths) if isinstance(suite, str) else suite
     folder, watch = Path(out or Path("reports") / suite.name), watch or Watch()
     shared = folder if work is None else Path(work) / suite.name
@@ -59,13 +62,13 @@ def run_suite(
         outcome.folder = folder
     if outcome.interrupted and not outcome.runs:
         raise Interrupted(None)
-    results = _report(outcome, fresh, watch)
+    results = _report(outcome, fresh, watch, began)
     if outcome.interrupted:
         raise Interrupted(results)
     return results
 
 
-def _report(outcome: Outcome, fresh: bool, watch: Watch) -> Results:
+def _report(outcome: Outcome, fresh: bool, watch: Watch, began: float) -> Results:
     suite, folder = outcome.suite, outcome.folder
     with watch.stage("comparing"):
         results, charts = outcome.results()
@@ -76,6 +79,7 @@ def _report(outcome: Outcome, fresh: bool, watch: Watch) -> Results:
                 row, figures = reported(answer)
                 results.studies.append(msgspec.convert(row, StudyResult))
                 charts += figures
+    results = msgspec.structs.replace(results, made=made_now(time.monotonic() - began))
     write_results(results, folder)
     with watch.stage("writing the report"):
         views = views_of(outcome.corpora, outcome.runs, outcome.scorer_of)

@@ -124,6 +124,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     models: list[ModelSpec]
     external: list[ExternalSpec] = []
     title: str = ""
+    cost: str = ""  # about how long it takes, and on what: what lists of suites say
     seeds: tuple[int, ...] = (0,)
     zipf_orders: tuple[int, ...] = (1, 2, 3)
     studies: list[str] = []

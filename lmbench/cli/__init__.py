@@ -27,12 +27,13 @@ from lmbench.cli.finished import diff, export
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.mixing import mix
 from lmbench.cli.models import fit, generate, models, score
+from lmbench.cli.past import history, open_report, past_runs, watch
 from lmbench.cli.power import power
 from lmbench.cli.pruning import prune
 from lmbench.cli.runs import init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
 from lmbench.cli.words import surprisal
-from lmbench.errors import InputError
+from lmbench.errors import InputError, unknown
 from lmbench.version import __version__
 
 COMPLETION = """\b
@@ -42,8 +43,21 @@ Completion of commands and options by the shell, for this session (or in its sta
   fish   _LMBENCH_COMPLETE=fish_source lmbench | source"""
 
 
+class Commands(click.Group):
+    """The commands; for a name that is none, those that are near it."""
+
+    def resolve_command(
+        self, context: click.Context, words: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if words and not words[0].startswith("-") and words[0] not in self.commands:
+            raise unknown("command", words[0], self.commands)
+        return super().resolve_command(context, words)
+
+
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=COMPLETION
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=COMPLETION,
 )
 @click.version_option(__version__, prog_name="lmbench")
 def lmbench() -> None:
@@ -115,5 +129,9 @@ for command in (
     models,
     diff,
     export,
+    past_runs,
+    open_report,
+    watch,
+    history,
 ):
     lmbench.add_command(command)

@@ -97,6 +97,7 @@ def _figures(folder: Path, results: Results, out: Path) -> None:
 @click.argument("before", metavar="RUN_DIR", type=click.Path())
 @click.argument("after", metavar="RUN_DIR", type=click.Path())
 @click.option("--html", "page", metavar="FILE", help="Writes the table as a page, too.")
+@click.option("--markdown", is_flag=True, help="Prints Markdown, for a pull request.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -104,7 +105,9 @@ def _figures(folder: Path, results: Results, out: Path) -> None:
     help="The least difference that matters, in bits per character. Default 0.005.",
 )
 @json_option
-def diff(before: str, after: str, page: str | None, tolerance: float | None, as_json: bool) -> None:
+def diff(
+    before: str, after: str, page: str | None, markdown: bool, tolerance: float | None, as_json: bool
+) -> None:
     """Which numbers moved from one run to another, which beyond noise, and which do not compare."""
     from lmbench.comparing.pairs import WORTHWHILE
     from lmbench.results.diff import diff_runs
@@ -123,9 +126,12 @@ def diff(before: str, after: str, page: str | None, tolerance: float | None, as_
         click.echo(msgspec.json.encode(changes).decode())
         return
     from lmbench.cli.tables import print_table
-    from lmbench.report.diff_page import changes_answer
+    from lmbench.report.diff_page import changes_answer, changes_markdown
     from lmbench.report.formats import bits_text, finite_interval
 
+    if markdown:
+        click.echo(changes_markdown(changes), nl=False)
+        return
     if changes.trained_otherwise:
         names = ", ".join(dict.fromkeys(row.label for row in changes.trained_otherwise))
         click.echo(f"trained on different texts, which alone may move them: {names}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.cli.completion import complete_model
 from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
 from lmbench.cli.options import (
     corpus_of,
@@ -447,11 +448,12 @@ def generate(
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_model)
 @json_option
 def models(name: str | None, as_json: bool) -> None:
     """Lists the models, or one model's options."""
-    from lmbench.models import MODELS, model_class
+    from lmbench.cli.tables import print_table
+    from lmbench.models import MODELS, grouped_models, model_class
     from lmbench.models.options import describe_options
 
     if name is None:
@@ -459,8 +461,10 @@ def models(name: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps({"models": rows}, ensure_ascii=False))
             return
-        for row in rows:
-            click.echo(f"{row['name']:<20} {row['about']}")
+        for group, names in grouped_models().items():
+            shown = [(name, MODELS[name][2]) for name in names]
+            print_table([(group, False), ("", False)], shown)
+            click.echo("")
         return
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from lmbench.cli.completion import complete_corpus, complete_model, complete_option
 from lmbench.errors import InputError
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
 from lmbench.text.units import LEARNT, UNITS, check_unit
@@ -69,12 +70,27 @@ text_options = (
     field_option,
 )
 model_options = (
-    click.option("--model", "name", metavar="NAME", help="`lmbench models` lists them."),
-    click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the model."),
+    click.option(
+        "--model",
+        "name",
+        metavar="NAME",
+        is_eager=True,
+        shell_complete=complete_model,
+        help="`lmbench models` lists them.",
+    ),
+    click.option(
+        "-o",
+        "options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        shell_complete=complete_option,
+        help="An option of the model.",
+    ),
     click.option(
         "--train",
         metavar="FILE|CORPUS",
         multiple=True,
+        shell_complete=complete_corpus,
         help="A file, a directory, a glob pattern or a corpus; may be given again: all of them.",
     ),
     click.option(

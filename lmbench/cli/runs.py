@@ -7,10 +7,11 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.cli.completion import complete_corpus, complete_label, complete_study, complete_suite
 from lmbench.cli.options import (
     field_option,
     json_option,
@@ -27,12 +28,37 @@ if TYPE_CHECKING:
     from lmbench.bench.suite import Suite
 
 
-@click.command()
-@click.argument("places", nargs=-1, metavar="[SUITE.toml | FILE...]")
+class Run(click.Command):
+    """The command ``run``, whose help ends with the suites that come along and what they cost."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        from lmbench.bench.suite_file import built_in, load_suite
+
+        suites = [(name, load_suite(name)) for name in built_in()]
+        with formatter.section("Suites, by name in place of a file (default: default)"):
+            formatter.write_dl(
+                [(name, f"{suite.title}{suite.cost and f': {suite.cost}'}") for name, suite in suites]
+            )
+
+
+@click.command(cls=Run)
+@click.argument("places", nargs=-1, metavar="[SUITE.toml | FILE...]", shell_complete=complete_suite)
 @click.option(
-    "--corpus", "corpora", multiple=True, metavar="NAME|FILE", help="In place of the suite's corpora."
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME|FILE",
+    shell_complete=complete_corpus,
+    help="In place of the suite's corpora.",
 )
-@click.option("--model", "models", multiple=True, metavar="LABEL", help="Only these rows of the suite.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="LABEL",
+    shell_complete=complete_label,
+    help="Only these rows of the suite.",
+)
 @click.option("--out", type=click.Path(file_okay=False), help="The run directory; default reports/<suite>.")
 @with_options(text_options)
 @click.option("--seed", type=int, help="In place of the suite's seeds.")
@@ -67,6 +93,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trust-paths", is_flag=True, help="Lets a suite from elsewhere read files outside of its folder."
 )
+@click.option("--open", "show", is_flag=True, help="Opens the report in the browser when it is done.")
 @quiet_option
 def run(
     places: tuple[str, ...],
@@ -87,6 +114,7 @@ def run(
     tolerance: float | None,
     trust_code: bool,
     trust_paths: bool,
+    show: bool,
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, or the default ones on a text of your own, and writes the report.
@@ -124,6 +152,7 @@ def run(
 
     from lmbench import report
     from lmbench.bench.run import Interrupted, run_suite
+    from lmbench.cli.past import show_report
     from lmbench.cli.progress import RunWatch, progress_bars
     from lmbench.cli.tables import print_splits
 
@@ -149,6 +178,8 @@ def run(
     for splits in results.splits:
         print_splits(splits)
     click.echo(f"report: {folder / 'report.html'}", err=True)
+    if show:
+        show_report(folder)
     failed = [row for row in results.results if row.status != "ok"]
     for row in failed:
         click.echo(f"lmbench: {row.corpus} {row.label} {row.status}", err=True)
@@ -251,14 +282,16 @@ def init(
 @click.command()
 @json_option
 def suites(as_json: bool) -> None:
-    """Lists the suites that come along, with their texts."""
+    """Lists the suites that come along, with their texts and what they cost."""
     from lmbench.bench.suite_file import built_in, load_suite
+    from lmbench.cli.tables import print_table
 
     loaded = {name: load_suite(name) for name in built_in()}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "title": suite.title,
+            "cost": suite.cost,
             "corpora": [spec.name for spec in suite.corpus_specs()],
             "models": [row.label for row in suite.models],
         }
@@ -267,9 +300,12 @@ def suites(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"suites": rows}, ensure_ascii=False))
         return
-    for row in rows:
-        click.echo(f"{row['name']:<12} {len(row['models']):>2} models on {', '.join(row['corpora'])}")
-        click.echo(f"{'':<12} {row['title']}")
+    heads = [("suite", False), ("models", True), ("texts", False), ("takes", False), ("what", False)]
+    body = [
+        [row["name"], str(len(row["models"])), ", ".join(row["corpora"]), row["cost"], row["title"]]
+        for row in rows
+    ]
+    print_table(heads, body)
 
 
 def _check_baseline(baseline: Path, folder: Path, suite: Suite) -> None:
@@ -313,12 +349,13 @@ def _passes(baseline: Path, folder: Path, tolerance: float) -> bool:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_study)
 @click.option(
     "--corpus",
     "corpus_names",
     metavar="NAME|FILE",
     multiple=True,
+    shell_complete=complete_corpus,
     help="The text to ask it of, or several files. Default: python-docs.",
 )
 @field_option
@@ -346,17 +383,20 @@ def study(
     quiet: bool,
 ) -> None:
     """Answers one question with a table and a figure; without NAME lists the questions."""
-    from lmbench.studies import STUDIES, run_study, study_function
+    from lmbench.cli.tables import print_table
+    from lmbench.studies import STUDIES, reads_a_corpus, run_study
 
     if name is None:
         if as_json:
             questions = [{"name": key, "question": question} for key, (_, question) in STUDIES.items()]
             click.echo(json.dumps({"studies": questions}, ensure_ascii=False))
             return
-        for key, (_, question) in STUDIES.items():
-            click.echo(f"{key:<15} {question}")
+        print_table(
+            [("study", False), ("question", False)], [(key, said) for key, (_, said) in STUDIES.items()]
+        )
         return
-    study_function(name)
+    if corpus_names and not reads_a_corpus(name):
+        raise InputError(f"the study {name} reads no corpus; leave --corpus out")
     given = {
         **key_values(options),
         **{k: v for k, v in (("csv", csv_file), ("column", column)) if v is not None},

@@ -83,6 +83,7 @@ def corpora() -> None:
 @json_option
 def corpora_list(as_json: bool) -> None:
     """The corpora, and whether their files are here."""
+    from lmbench.cli.tables import print_table
     from lmbench.corpora.descriptions import data_folders, describe, find, registry
 
     rows = []
@@ -93,8 +94,8 @@ def corpora_list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"corpora": rows}, ensure_ascii=False))
         return
-    for row in rows:
-        click.echo(f"{row['name']:<17} {'here' if row['here'] else 'not fetched':<12} {row['title']}")
+    body = [[str(r["name"]), "here" if r["here"] else "not fetched", str(r["title"])] for r in rows]
+    print_table([("name", False), ("", False), ("title", False)], body)
 
 
 @corpora.command("show")

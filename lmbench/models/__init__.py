@@ -189,6 +189,29 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+# The rooms of the models, as lists of them are headed.
+GROUPS = {
+    "smoothing": "of counts",
+    "neural": "networks",
+    "mixing": "of other models, or of contexts",
+    "outside": "made elsewhere",
+}
+
+
+def grouped_models() -> dict[str, list[str]]:
+    """The registered names by kind, in the registry's order.
+
+    >>> grouped_models()["networks"][0]
+    'rnn-scratch'
+    """
+    groups: dict[str, list[str]] = {}
+    for name, (path, _, _) in MODELS.items():
+        room = path.split(".")[2]
+        kind = GROUPS["outside"] if name == "arpa" else GROUPS.get(room, "others")
+        groups.setdefault(kind, []).append(name)
+    return groups
+
+
 def model_class(name: str) -> tuple[type[LanguageModel], dict[str, Any]]:
     """The class of a registered name or of ``package.module:Class``, and the options that the name fixes.
 

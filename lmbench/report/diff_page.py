@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from lmbench.report.formats import finite_interval
+from lmbench.report.formats import bits_text, finite_interval, signed_bits, signed_interval
 from lmbench.report.page import legal, page_environment, template
+from lmbench.report.tables import markdown_table, markdown_text
 from lmbench.results.diff import Change, Changes
 
 WIDTH, HEIGHT = 170, 20
@@ -36,6 +37,43 @@ def changes_html(changes: Changes) -> str:
         "rows": rows,
     }
     return legal(page.render(context, js=Markup(template("page.js"))))
+
+
+def changes_markdown(changes: Changes) -> str:
+    """The same as Markdown: the answer, and a table that a pull request shows; what did not move is folded."""
+    said = [f"**{markdown_text(changes_answer(changes))}**"]
+    if warning := trained_otherwise(changes):
+        said.append(markdown_text(warning))
+    moved = [row for row in changes.models if row.reason is None and row.moved and row.worthwhile]
+    others = [row for row in changes.models if row not in moved]
+    if moved:
+        said.append(_table(moved))
+    if others:
+        what = "1 other row" if len(others) == 1 else f"{len(others)} other rows"
+        said.append(
+            f"<details><summary>{what if moved else 'Every row'}</summary>\n\n{_table(others)}\n</details>"
+        )
+    before, after = markdown_text(changes.before), markdown_text(changes.after)
+    said.append(
+        f"Bits per character, {after} less {before}, on the same stretches of unseen text; p-values are corrected for all rows. "
+        f"A difference of {changes.tolerance:g} and more matters."
+    )
+    return "\n\n".join(said) + "\n"
+
+
+def _table(rows: Sequence[Change]) -> str:
+    heads = ["corpus", "model", "before", "after", "moved", "95% interval", "verdict"]
+    body = [
+        [
+            *(markdown_text(text) for text in (row.corpus, row.label)),
+            *(bits_text(value, 4) for value in (row.before, row.after)),
+            "" if row.reason is not None else signed_bits(row.difference_bits_per_char, 4),
+            signed_interval(row.ci95, 4),
+            markdown_text(row.reason or row.verdict),
+        ]
+        for row in rows
+    ]
+    return markdown_table(heads, body, [False, False, True, True, True, True, False])
 
 
 def trained_otherwise(changes: Changes) -> str:

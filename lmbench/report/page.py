@@ -26,6 +26,7 @@ from lmbench.report.formats import (
     count_text,
     interval_text,
     number_text,
+    seconds_text,
     share_text,
     signed_bits,
     signed_interval,
@@ -137,12 +138,22 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "worthwhile": WORTHWHILE,
         "notes": [(corpus, label, note) for corpus, label, r in named for note in r.notes],
         "verified": [(corpus, label, r.verified) for corpus, label, r in named if r.verified is not None],
+        "made": _made(results),
         "signatures": [(corpus, label, r.signature) for corpus, label, r in named if r.signature],
         "priced": any(costs_known(row) for facts_of in facts for row in facts_of.rows),
         "samples": any(r.samples for r in results.results),
         "differences": _differences(views.differences),
         "extracts": views.extracts,
     }
+
+
+def _made(results: Results) -> list[tuple[str, str]]:
+    """When, where and of which state of the code, as far as it is told."""
+    made = results.made
+    facts = [("finished", made.finished.replace("T", " ").replace("Z", " UTC"))]
+    facts.append(("took", "" if made.seconds is None else seconds_text(made.seconds)))
+    facts += [("commit", made.commit), ("host", made.host)]
+    return [(name, value) for name, value in facts if value]
 
 
 def _incomparable(results: Results) -> list[tuple[str, str, int]]:

@@ -15,6 +15,7 @@ from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.ranks import Across
 from lmbench.comparing.splits import Splits
+from lmbench.results.made import Made
 from lmbench.scoring.run import Amount, Count, Facts
 
 SCHEMA_VERSION = 3
@@ -236,7 +237,7 @@ class Results(Struct, frozen=True, kw_only=True):
     """What a run found.
 
     schema_version: of this document. suite, title: what was run. signature: the program and the texts. environment: versions, processor
-    and threads. corpora: the texts. results: a row a model, corpus and seed. over_seeds: a row a model that was trained with several
+    and threads. made: when, where, of which state of the code. corpora: the texts. results: a row a model, corpus and seed. over_seeds: a row a model that was trained with several
     seeds. comparisons: a row a pair of models. across: the models over all texts, where there are two or more. ranks: over corpora, where there are five or more. zipf: a row a corpus and order. studies:
     a row a question and corpus. splits: a row a corpus that was divided further times.
     """
@@ -246,6 +247,7 @@ class Results(Struct, frozen=True, kw_only=True):
     title: str = ""
     signature: str = ""
     environment: dict[str, Any] = {}
+    made: Made = Made()
     corpora: list[CorpusResult] = []
     results: list[Result] = []
     over_seeds: list[Result] = []

@@ -76,6 +76,12 @@ def study_function(name: str) -> Callable[..., Study]:
     return function
 
 
+def reads_a_corpus(name: str) -> bool:
+    """Whether a registered study asks its question of a text; raises InputError for an unknown name."""
+    corpus = next(iter(inspect.signature(study_function(name)).parameters.values()))
+    return "None" not in str(corpus.annotation)
+
+
 def run_study(
     name: str,
     corpus: Corpus | None,
