@@ -19,7 +19,7 @@ class Track:
     """What one model said of an extract, token by token.
 
     ends: (K,) strictly ascending character offsets in the extract, the last its length. bits: (K,) ≥ 0, inf where
-    p = 0, spelling included. oov: (K,) bool. alternatives: (K,) lists of (token, probability), likeliest first, or ().
+    p = 0, spelling included. oov: (K,) bool. alternatives: of the first of these tokens, (token, probability), likeliest first, or ().
     """
 
     label: str
@@ -47,11 +47,12 @@ def extract(
     start: int = 0,
     length: int = 1500,
     alternatives: Alternatives | None = None,
+    within: int | None = None,
 ) -> Extract:
     """A stretch of about ``length`` characters from about ``start``, cut where all models have a boundary.
 
     models: label -> (unit, scores); one with a token longer than the stretch is left out. alternatives: asked once a
-    label for the tokens of the stretch.
+    label for the tokens of the stretch, or of its first ``within`` characters.
     """
     models = {label: model for label, model in models.items() if _longest(model[1], start, length) <= length}
     ends, all_scores = word_ends(text), [scores for _, scores in models.values()]
@@ -62,7 +63,10 @@ def extract(
     tracks = []
     for label, (unit, scores) in models.items():
         low, high = first_token(scores, np.array([first, last])).tolist()
-        options = alternatives(label, low, high) if alternatives is not None else ()
+        asked = high
+        if within is not None:
+            asked = min(high, int(first_token(scores, np.array(first + within))))
+        options = alternatives(label, low, asked) if alternatives is not None else ()
         tracks.append(_track(label, unit, scores, first, low, high, options))
     return Extract(corpus, text[first:last], first, tracks)
 
@@ -99,5 +103,5 @@ def _track(
         return Track(label, unit, ends, bits, scores.oov[low:high])
     final = np.append(begin[1:], len(ends)) - 1
     oov = np.logical_or.reduceat(scores.oov[low:high], begin)
-    shown = [options[i] for i in begin.tolist()] if len(options) else ()
+    shown = [options[i] for i in begin.tolist() if i < len(options)]
     return Track(label, unit, ends[final], np.add.reduceat(bits, begin), oov, shown)

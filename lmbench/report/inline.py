@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import math
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from lmbench.charts import draw as figures
@@ -65,28 +67,30 @@ def _inline_figures(
     return sections
 
 
-def _extract(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
-    """An extract as the page's script reads it: offsets in characters, bits to two places, null for infinity."""
+def extract_data(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
+    """An extract as the page's script reads it: ends as steps (none where each token is a character), bits in hundredths, -1 for infinity."""
+    every = np.arange(1, len(shown.text) + 1)
     tracks = []
     for track in shown.tracks:
-        bits = [round(b, 2) if math.isfinite(b) else None for b in track.bits.tolist()]
+        hundredths = np.where(np.isfinite(track.bits), np.round(100 * track.bits), -1).astype(np.int64)
         made: dict[str, Any] = {
             "label": track.label,
             "unit": track.unit,
             "colour": colour(track.label, order),
+            "bits": hundredths.tolist(),
+            "oov": track.oov.nonzero()[0].tolist(),
         }
-        made |= {"ends": track.ends.tolist(), "bits": bits, "oov": track.oov.nonzero()[0].tolist()}
+        if not np.array_equal(track.ends, every):
+            made["steps"] = np.diff(track.ends, prepend=0).tolist()
         if len(track.alternatives):
             made["alternatives"] = [
                 [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
             ]
         tracks.append(made)
-    return {"corpus": shown.corpus, "start": shown.start, "text": shown.text, "tracks": tracks}
+    return {"text": shown.text, "tracks": tracks}
 
 
-def _script_json(value: Any) -> str:
-    """JSON that may stand inside a script element."""
+def packed(value: Any) -> str:
+    """JSON, compressed (zlib) and in base64: what a script element may hold, whatever the text."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 9)).decode("ascii")

@@ -36,7 +36,7 @@ from lmbench.report.formats import (
 from lmbench.report.grid import grid
 from lmbench.report.grid_tables import grid_markdown, grid_note
 from lmbench.report.headline import answer, listed, overall
-from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _extract, _inline_figures, _script_json, _short
+from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _inline_figures, _short, extract_data, packed
 from lmbench.report.page_tables import board, costs_known, swatch, verdict_text
 from lmbench.report.ranking import Row, labels, ranked, rows
 from lmbench.report.tables import leaderboard_markdown, markdown_text
@@ -54,7 +54,7 @@ def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
         _context(results, views),
         figures=_inline_figures(charts, colours, _figures_of_studies(results)),
         boards=[board(results, corpus, colours) for corpus in results.corpora],
-        data=Markup(_script_json([_extract(e, colours) for e in views.extracts])),
+        data=[Markup(packed(extract_data(e, colours))) for e in views.extracts],
         js=Markup(template("page.js") + template("report.js")),
     )
     return legal(page)
@@ -305,11 +305,11 @@ def _difference(difference: Difference) -> dict[str, Any]:
     """A difference with each category's bits per character, and its part of the whole difference."""
     tables = []
     for table in difference.tables:
-        kinds: list[tuple[str, float, float, float, float]] = []
+        kinds: list[tuple[str, float, float, float, Sequence[int], float]] = []
         for row in table.rows:
             won = (row.b_bits - row.a_bits) / max(1, difference.chars)
             bits = [row.a_bits / max(1, row.chars), row.b_bits / max(1, row.chars)]
-            kinds.append((row.name, row.chars / max(1, difference.chars), bits[0], bits[1], won))
+            kinds.append((row.name, row.chars / max(1, difference.chars), bits[0], bits[1], row.places, won))
         largest = max((abs(line[-1]) for line in kinds if math.isfinite(line[-1])), default=0.0) or 1.0
         tables.append({"title": table.title, "lines": kinds, "largest": largest})
     return {"difference": difference, "tables": tables, "most": _most(difference, tables)}

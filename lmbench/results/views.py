@@ -17,7 +17,10 @@ from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import Tokens
 
-EXTRACT = 1200  # characters shown token by token
+EXTRACT = (
+    1200  # characters of which the likeliest tokens are shown, and those around a passage of a long text
+)
+TOKENS = 1_500_000  # of all models and corpora together: more are not shown, but the stretches that matter
 BEST = 4  # so many of the best models are compared pair by pair
 LIKELIEST = 5
 MARGIN = 1000  # characters after the last token shown that may decide how it is cut
@@ -38,14 +41,36 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
             continue
         text = corpus.text("test").text
         models = {run.label: (run.facts.unit, run.scores) for run in ranked}
-        likeliest = _alternatives(corpus, {run.label: run for run in ranked[:BEST]}, scorer_of)
-        extracts.append(extract(name, text, models, 0, EXTRACT, likeliest))
+        likeliest = _alternatives(corpus, {run.label: run for run in ranked}, scorer_of)
         train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens
         orders = matched_orders(train, test, len(corpus.vocab("word")))
         counts = dict(corpus.vocab("word").token_freqs)
         best = {run.label: run.scores for run in ranked[:BEST]}
-        compared += differences(name, text, best, counts, orders)
+        here_compared = differences(name, text, best, counts, orders)
+        compared += here_compared
+        few = sum(len(run.scores) for run in ranked) <= TOKENS / len(corpora)
+        stretches = [(0, len(text))] if few else _stretches(here_compared, len(text))
+        for start, stop in stretches:
+            asked = likeliest if start == 0 else None
+            extracts.append(extract(name, text, models, start, stop - start, asked, EXTRACT))
     return Views(extracts, compared)
+
+
+def _stretches(compared: Sequence[Difference], chars: int) -> list[tuple[int, int]]:
+    """Of a long text its beginning, and what lies around the passages and examples on which models differ most."""
+    half = EXTRACT // 2
+    places = [0]
+    for difference in compared:
+        places += [passage.start for passage in (*difference.a_better, *difference.b_better)]
+        places += [place for table in difference.tables for row in table.rows for place in row.places]
+    joined: list[tuple[int, int]] = []
+    for place in sorted(places):
+        start, stop = max(0, place - half), min(chars, place + half)
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def _alternatives(

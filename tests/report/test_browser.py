@@ -115,6 +115,7 @@ def test_page_fits_its_window_and_is_legible(
     open_page: Any, report_file: Path, width: int, scheme: str
 ) -> None:
     page = open_page(report_file, width, scheme)
+    read_text(page)
     page.click("[data-mode=difference]")
     page.click("#view-text span:nth-child(3)")
     unfold(page)
@@ -162,9 +163,16 @@ def test_rows_without_a_number_stay_last(open_page: Any, report_file: Path) -> N
         assert names[-len(expected) :] == expected
 
 
+def read_text(page: Any) -> Any:
+    """The box of the token view, once its text is unpacked."""
+    page.locator("#where").scroll_into_view_if_needed()
+    page.wait_for_selector("#view-text span")
+    return page.locator("#view-text")
+
+
 def test_token_view_toggles_and_tells_numbers(open_page: Any, report_file: Path) -> None:
     page = open_page(report_file)
-    text = page.locator("#view-text")
+    text = read_text(page)
     tokens = text.locator("span")
     view = example.views().extracts[0]
     assert tokens.count() == len(view.tracks[0].ends)  # the character model's
@@ -184,7 +192,9 @@ def test_token_view_toggles_and_tells_numbers(open_page: Any, report_file: Path)
     assert page.locator("[data-mode=a]").get_attribute("aria-pressed") == "true"
     page.select_option("#view-a", index=1)
     assert tokens.count() == len(view.tracks[1].ends)
+    assert page.eval_on_selector("#view-b", "e => e.selectedIndex") != 1  # no model stands beside itself
     page.select_option("#view-extract", index=1)
+    page.wait_for_function("document.querySelector('#view-told').textContent.startsWith('characters 1,1')")
     assert text.text_content().replace("↵", "") == example.views().extracts[1].text
 
 
@@ -203,6 +213,7 @@ def test_hostile_page_runs_no_script_of_the_text(open_page: Any, tmp_path: Path)
     text = example.TEXT.replace("ferry", "<img src=x onerror=alert(1)>🙂")
     views = example.views(results.results[0].corpus, text)
     page = open_page(example.page_file(tmp_path, results, views), 360)
+    read_text(page)
     assert page.locator("img").count() == 0
     assert "🙂" in page.locator("#view-text").text_content()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -226,3 +237,104 @@ def test_what_is_not_folded_is_a_few_screens(
     page = open_page(file)
     assert page.evaluate("document.documentElement.scrollHeight") <= most
     assert page.locator("details[open]").count() == 0
+
+
+@pytest.fixture(scope="module")
+def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose text is longer than what is drawn at once."""
+    text = example.TEXT * 4
+    views = example.views(text=text)
+    whole = {
+        "lstm": ("char", example.scores("char", 1, text)),
+        "word-kneser-ney-3": ("word", example.scores("word", 2, text)),
+    }
+    shown = example.extract("time-machine", text, whole, 0, len(text), example.alternatives, 300)
+    return example.page_file(
+        tmp_path_factory.mktemp("long"), example.example(), replace(views, extracts=[shown])
+    )
+
+
+def test_every_passage_kind_and_cell_leads_to_the_text(open_page: Any, long_file: Path) -> None:
+    page = open_page(long_file)
+    unfold(page)
+    at = lambda: int(page.url.partition("#at=")[2].partition("&")[0])  # noqa: E731
+    link = page.locator(".passages a").first
+    asked = int(link.get_attribute("href").partition("at=")[2].partition("&")[0])
+    link.click()
+    page.wait_for_selector("#view-text .chosen")
+    assert abs(at() - asked) <= 1
+    assert page.locator("[data-mode=difference]").get_attribute("aria-pressed") == "true"
+    kind = page.locator("a[data-places]").first
+    places = [int(place) for place in kind.get_attribute("data-places").split()]
+    for place in places[:2]:  # one after the other
+        kind.click()
+        page.wait_for_function(f"location.hash.includes('at={place}&')")
+    page.locator(".matrix td a").first.click()
+    page.wait_for_function("location.hash.includes('mode=difference')")
+    cell = page.locator(".matrix td a").first.get_attribute("href")
+    assert cell.startswith("#at=most&a=")
+
+
+def test_a_link_from_elsewhere_opens_at_its_place(open_page: Any, long_file: Path) -> None:
+    page = open_page(long_file)
+    page.evaluate("location.hash = '#at=9001&a=word-kneser-ney-3&b=lstm&mode=both'")
+    page.wait_for_selector("#view-text .chosen")
+    assert page.locator("#view-a option:checked").inner_text() == "word-kneser-ney-3 (word)"
+    text = example.TEXT * 4
+    chosen = page.locator("#view-text .chosen").inner_text().replace("↵", "").strip("\n")
+    assert chosen in text[8990:9020]
+    told = page.locator("#view-detail").inner_text()
+    assert "B, lstm" in told
+    assert "tokens" in told  # the letters that stand in the word's place
+
+
+def test_a_long_text_is_turned_over_searched_and_walked_through(open_page: Any, long_file: Path) -> None:
+    page = open_page(long_file)
+    box = read_text(page)
+    text = example.TEXT * 4
+    assert box.locator("span").count() == 2400 < len(text)
+    page.click("#view-on")
+    assert box.text_content().replace("↵", "") == text[2000:4400]
+    box.focus()
+    page.keyboard.press("End")
+    assert box.text_content().replace("↵", "").endswith(text[-50:])
+    assert page.locator("#view-on").is_disabled()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    assert "#at=0&" in page.url
+    page.keyboard.press("/")
+    page.keyboard.type("KEEPER")
+    page.keyboard.press("Enter")
+    first = text.index("keeper")
+    assert f"#at={first}&" in page.url
+    page.keyboard.press("Enter")
+    assert f"#at={text.index('keeper', first + 1)}&" in page.url
+    page.fill("#view-search", "nowhere at all")
+    page.click("text=Find next")
+    assert page.eval_on_selector("#view-search", "e => e.validationMessage") == "not in this text"
+    for button in page.locator("#view button:visible").all():
+        assert button.bounding_box()["height"] >= 24
+
+
+def test_high_contrast_keeps_what_the_shades_say(browser: Any, report_file: Path) -> None:
+    context = browser.new_context(forced_colors="active", viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(report_file.as_uri())
+    read_text(page)
+    shades = page.eval_on_selector_all(
+        "#view-text span", "all => new Set(all.map((e) => getComputedStyle(e).backgroundColor)).size"
+    )
+    assert shades > 10
+    swatches = page.eval_on_selector_all(
+        ".board .swatch", "all => new Set(all.map((e) => getComputedStyle(e).backgroundColor)).size"
+    )
+    assert swatches > 3
+    context.close()
+
+
+def test_the_theme_that_was_chosen_is_kept(open_page: Any, report_file: Path) -> None:
+    page = open_page(report_file)
+    page.click("#theme")
+    assert page.locator("#theme").get_attribute("aria-pressed") == "true"
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"

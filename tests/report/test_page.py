@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -9,9 +10,12 @@ import os
 import re
 import subprocess
 import sys
+import zlib
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import report_example as example
 from msgspec.structs import replace
@@ -29,6 +33,7 @@ from lmbench.report import page_tables as board
 from lmbench.report import ranking as lines
 from lmbench.report import tables as leaderboard
 from lmbench.report.headline import answer
+from lmbench.report.inline import extract_data, packed
 from lmbench.results.schema import CorpusResult, Result, Results
 from lmbench.results.views import Views
 from lmbench.scoring.run import Sample
@@ -395,12 +400,11 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert "<img" not in html
     assert "<b>suite" not in html
     assert "\x00" not in html
-    assert html.count("</script>") == 2
-    data = re.search(r'<script type="application/json" id="extracts">(.*?)</script>', html, re.S)
+    assert html.count("</script>") == 3  # two stretches of text, and ours
+    data = re.search(r'<script type="text/plain" class="stretch" [^>]*>(.*?)</script>', html, re.S)
     assert data is not None
-    assert "".join(json.loads(data[1])[0]["text"]).startswith(
-        "the </script><script>alert(2)</script>🙂 crosses"
-    )
+    held = json.loads(zlib.decompress(base64.b64decode(data[1])))
+    assert held["text"].startswith("the </script><script>alert(2)</script>🙂 crosses")
     markdown = (tmp_path / "report.md").read_text("utf-8")
     assert "<script>" not in markdown.replace("\\<", "")
     assert all(re.fullmatch(r"[\w.-]+", p.name) for p in (tmp_path / "figures").iterdir())
@@ -571,3 +575,17 @@ def test_importing_the_report_loads_no_heavy_library() -> None:
     code = "import sys, lmbench.report; print([m for m in ('matplotlib', 'jinja2', 'torch') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_an_extract_is_packed_and_read_back() -> None:
+    view = example.views().extracts[0]
+    data = extract_data(view, [])
+    back = json.loads(zlib.decompress(base64.b64decode(packed(data))))
+    assert back == data
+    assert back["text"] == view.text
+    char, word = back["tracks"][:2]
+    assert "steps" not in char
+    assert np.cumsum(word["steps"]).tolist() == view.tracks[1].ends.tolist()
+    np.testing.assert_allclose(np.array(word["bits"]) / 100, view.tracks[1].bits, atol=0.00501)
+    infinite = replace_fields(view.tracks[0], bits=np.full(len(view.tracks[0].ends), np.inf))
+    assert set(extract_data(replace_fields(view, tracks=[infinite]), [])["tracks"][0]["bits"]) == {-1}

@@ -77,3 +77,24 @@ def test_the_likeliest_tokens_are_those_foretold_after_all_that_the_model_has_re
         p = np.exp(scorer.model.next_log_probs(tokens.before(t)))
         np.testing.assert_allclose([share for _, share in row], np.sort(p)[::-1][:5], atol=1e-9)
         assert p[scorer.vocab.index(row[0][0])] == pytest.approx(p.max(), abs=1e-9)
+
+
+def test_of_a_long_text_the_stretches_that_matter_are_shown(fitted, monkeypatch):
+    corpus, runs, scorers = fitted
+    monkeypatch.setattr(views, "EXTRACT", 100)
+    (whole,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).extracts
+    assert whole.text == corpus.test.text
+    assert all(0 < len(track.alternatives) < len(track.ends) for track in whole.tracks)
+    monkeypatch.setattr(views, "TOKENS", 100)
+    made = views_of({"c": corpus}, runs, lambda run: scorers[run.label])
+    assert made.extracts[0].start == 0
+    assert len(made.extracts) > 1
+    starts = [extract.start for extract in made.extracts]
+    ends = [extract.start + len(extract.text) for extract in made.extracts]
+    assert all(end <= start for end, start in zip(ends[:-1], starts[1:], strict=True))
+    (difference,) = made.differences
+    for place in [p.start for p in difference.a_better] + list(difference.tables[0].rows[0].places):
+        assert any(start <= place < end for start, end in zip(starts, ends, strict=True))
+    assert all(
+        extract.text == corpus.test.text[extract.start :][: len(extract.text)] for extract in made.extracts
+    )

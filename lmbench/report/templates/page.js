@@ -7,9 +7,22 @@ const make = (name, text, className) => {
   return element;
 };
 
-byId("theme").addEventListener("click", () => {
-  const dark = getComputedStyle(document.documentElement).colorScheme.includes("dark");
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
+// The theme that was chosen last, where the browser lets a page remember.
+const theme = byId("theme");
+const isDark = () => getComputedStyle(document.documentElement).colorScheme.includes("dark");
+const setTheme = (name) => {
+  document.documentElement.dataset.theme = name;
+  theme.setAttribute("aria-pressed", String(name === "dark"));
+};
+try {
+  const kept = localStorage.getItem("lmbench-theme");
+  if (kept) setTheme(kept);
+} catch { /* a page from disk may not be let */ }
+theme.setAttribute("aria-pressed", String(isDark()));
+theme.addEventListener("click", () => {
+  const name = isDark() ? "light" : "dark";
+  setTheme(name);
+  try { localStorage.setItem("lmbench-theme", name); } catch { /* it is forgotten */ }
 });
 
 // Sorting: empty keys stay last in either direction; equal keys keep their order.
@@ -39,5 +52,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
       });
       table.tBodies[0].append(...rows);
     });
+  });
+}
+
+// A link that has several places goes to the next of them each time.
+for (const link of document.querySelectorAll("a[data-places]")) {
+  const places = link.dataset.places.split(" ");
+  link.addEventListener("click", () => {
+    const turn = Number(link.dataset.turn ?? 0);
+    link.href = link.getAttribute("href").replace(/at=\d+/, `at=${places[turn % places.length]}`);
+    link.dataset.turn = String(turn + 1);
   });
 }
