@@ -53,7 +53,7 @@ def importers(package):
 
 
 def test_only_the_drawing_draws_and_only_networks_load_torch():
-    hands = ("draw", "labels", "series", "ticks")
+    hands = ("draw", "labels", "series", "shapes", "ticks")
     assert importers("matplotlib") == {f"charts/{hand}.py" for hand in hands}
     rooms = {file.rpartition("/")[0] for file in importers("torch")}
     assert rooms == {"models/neural", "models/outside", "studies"}

@@ -1,6 +1,6 @@
 """Draws charts: the figure, its panels and legends. It computes nothing and knows no model.
 
-``series``, ``ticks`` and ``labels`` are its hands; they and this file alone import matplotlib.
+``series``, ``ticks`` and ``labels`` are its hands; they, ``shapes`` and this file alone import matplotlib.
 
 A key (a model's label) has one colour, marker and dash everywhere, given by its place in ``order``. Panels whose
 x are names are drawn sideways, so that the names read. Files are reproducible: no date, no random ids.
@@ -34,6 +34,7 @@ from lmbench.charts.ticks import set_ticks
 
 FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Emoji", "Symbola")
 CELL = 5.4, 3.9  # inches, a panel
+LONG = 26  # letters of a name that takes a legend's row alone
 NAMED = 8.6, 5.2  # the same, of a panel with the names of many points in it
 
 
@@ -156,10 +157,11 @@ def _filled(figure: Figure, chart: Chart, order: Sequence[str]) -> Figure:
     entries = [_legend_entries(panel) for panel in chart.panels]
     shared = _shared(entries)
     own = max(
-        [_legend_rows([name for name in names if name not in shared], 2) for names in entries], default=0
+        [_legend_rows(rest := [n for n in names if n not in shared], _columns(rest)) for names in entries],
+        default=0,
     )
     height = max(height, 1.3 + 0.3 * rows) + 0.22 * (
-        own + _legend_rows(shared, 2 * max(1, len(chart.panels)))
+        own + _legend_rows(shared, _columns(shared) * max(1, len(chart.panels)))
     )
     figure.set_size_inches(width * max(1, len(chart.panels)), height)
     handles: dict[str, Any] = {}
@@ -178,7 +180,7 @@ def _filled(figure: Figure, chart: Chart, order: Sequence[str]) -> Figure:
         note_references(axes, panel)
         set_ticks(axes)
     if handles:
-        columns = min(2 * len(chart.panels), len(handles))
+        columns = min(_columns(list(handles)) * len(chart.panels), len(handles))
         figure.legend(
             list(handles.values()), _legend_names(handles), loc="outside lower center", ncols=columns
         )
@@ -223,6 +225,11 @@ def _legend_rows(names: Sequence[str], columns: int) -> int:
     return math.ceil(len(names) / columns)
 
 
+def _columns(names: Sequence[str]) -> int:
+    """Columns of a panel's own legend: two, where its names are short."""
+    return 1 if any(len(name) > LONG for name in names) else 2
+
+
 def _legend_names(handles: dict[str, Any]) -> list[str]:
     """A label that begins with an underscore would be left out of the legend."""
     return [f" {name}" if name.startswith("_") else name for name in handles]
@@ -240,7 +247,7 @@ def _legend(axes: Axes, handles: dict[str, Any]) -> None:
             loc="upper center",
             bbox_to_anchor=(0.5, 0),
             bbox_transform=below,
-            ncols=min(2, len(handles)),
+            ncols=min(_columns(list(handles)), len(handles)),
             fontsize=9,
             columnspacing=1.0,
             handlelength=1.6,
@@ -261,7 +268,10 @@ def _draw_panel(
     """Draws a panel; returns what its legend shows, by label, and the points that carry their names."""
     sideways, single = panel.sideways, panel.directly_labelled
     names = panel.names if sideways else []
-    title = textwrap.fill(one_line(panel.title), max(20, round(9.8 * width)))
+    room = (
+        9.8 * width * (0.66 if sideways else 1.0)
+    )  # names stand to the left of axes that are drawn sideways
+    title = textwrap.fill(one_line(panel.title), max(20, round(room)))
     axes.set_title(title, pad=22 if (panel.horizontal if sideways else panel.vertical) else 10)
     xlabel, ylabel, xscale, yscale = panel.xlabel, panel.ylabel, panel.xscale, panel.yscale
     if sideways:

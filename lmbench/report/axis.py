@@ -50,6 +50,24 @@ class Axis:
             WIDTH, ticks
         )
 
+    def mark(self, bits: float) -> Markup:
+        """A program's bits as a hollow square; beyond the scale an arrow."""
+        upright = Markup('<line class="tick" x1="{0}" x2="{0}" y1="0" y2="{1}"/>')
+        parts = [upright.format(self.at(t), HEIGHT) for t in self.ticks]
+        y = HEIGHT / 2
+        if bits > self.high:
+            parts.append(Markup('<path class="train" d="M{} {}l6 4l-6 4z"/>').format(WIDTH - 8, y - 4))
+        elif bits < self.low:
+            parts.append(Markup('<path class="train" d="M7 {}l-5 3.5l5 3.5z"/>').format(y - 3.5))
+        else:
+            parts.append(
+                Markup('<rect class="train" x="{}" y="{}" width="6.4" height="6.4"/>').format(
+                    round(self.at(bits) - 3.2, 1), y - 3.2
+                )
+            )
+        whole = Markup('<svg class="interval" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>')
+        return whole.format(WIDTH, HEIGHT, Markup("").join(parts))
+
     def draw(self, row: Row, colour: str) -> Markup:
         """A row's interval and estimate, and a hollow mark for its training text."""
         upright = Markup('<line class="{1}" x1="{0}" x2="{0}" y1="0" y2="{2}"/>')

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
-from lmbench.charts.chart import Chart, Kind, Panel, Series
+from lmbench.charts.chart import Chart, Kind, Panel, Scale, Series
 from lmbench.report.formats import finite_interval
 from lmbench.report.ranking import Row, ranked, rows
-from lmbench.results.schema import CorpusResult, Results
+from lmbench.results.schema import CorpusResult, Result, Results
 
 BITS = "bits per character"
 NAMES = {"char": "character"}
@@ -84,7 +86,13 @@ def bits_chart(results: Results, corpus: CorpusResult) -> Chart | None:
             trained[row.name] = train
     if trained:
         series.append(Series("training text", list(trained), list(trained.values()), "points", key=""))
-    panel = Panel(f"Unseen text of {corpus.name}", "model", BITS, series, horizontal=_truth(corpus))
+    lines_at = _truth(corpus) + [
+        (p.bits_per_char, p.name) for p in sorted(corpus.baselines, key=lambda p: p.bits_per_char)[:1]
+    ]
+    scale: Scale = (
+        "log" if min([row.bits or 0.0 for row in lines] + list(trained.values())) > 0.05 else "linear"
+    )
+    panel = Panel(_first(corpus, lines), "model", BITS, series, yscale=scale, horizontal=lines_at)
     caption = (
         f"Bits per character on the unseen text of {corpus.name}, with 95% intervals; fewer is better. "
         "A model that is far better on its training text (hollow) has memorised it."
@@ -155,41 +163,75 @@ def _against(
         front.append(Series("best for the cost", [*x, furthest], [*y, y[-1]], "step", key=""))
         front.append(Series("", x, y, "ring", key=""))
     points = [Series(row.name, [paid], [row.bits or 0.0], "points", key=row.label) for paid, row in costs]
-    title = f"Unseen text of {corpus.name}"
+    first = min(costs, key=lambda pair: pair[1].bits or 0.0)[1]
+    cheap = min((pair for pair in costs if cost in pair[1].result.best_for), default=None, key=lambda p: p[0])
+    title = f"{first.label} predicts best"
+    if cheap is not None and cheap[1].label != first.label:
+        title += f"; {cheap[1].label} is the cheapest that none beats on both"
     panel = Panel(title, label, BITS, [*front, *points], "log", "log", horizontal=_truth(corpus))
     return Chart(f"{name}-{file_name(corpus.name)}", caption, [panel])
 
 
-def learning_chart(results: Results, corpus: CorpusResult) -> Chart | None:
-    """Held-out (solid) and training (dashed) bits over time, a panel a unit: bits a token of one unit compare."""
-    units: dict[str, list[Series]] = {}
-    named: set[str] = set()
+# What a learning curve may run along: the field of ``Epoch``, and its name on the axis.
+ALONG = {"epoch": "passes over the text", "tokens": "tokens learnt from", "seconds": "time in training / s"}
+
+
+def learning_chart(
+    results: Results, corpus: CorpusResult, along: Sequence[str] = ("epoch", "seconds")
+) -> Chart | None:
+    """Held-out (solid) and training (dashed) bits over passes and over time, the mean over seeds with a band from the least to the most.
+
+    A panel a unit and ``along`` (of ``ALONG``): bits a token of one unit compare.
+    """
     order = {row.label: place for place, row in enumerate(rows(results, corpus.name))}
-    here = [result for result in results.results if result.corpus == corpus.name]
-    for result in sorted(here, key=lambda result: order[result.label]):
-        shown = "" if result.label in named else result.label  # of several seeds, one stands in the legend
-        named |= {result.label} if result.history else set()
-        curves: tuple[tuple[str, Kind, str], ...] = (
-            ("valid_bits", "line", shown),
-            ("train_bits", "dashed", ""),
-        )
-        for key, kind, name in curves:
-            points = [
-                (epoch.seconds, bits)
-                for epoch in result.history
-                if epoch.seconds is not None and (bits := getattr(epoch, key)) is not None
+    here = [result for result in results.results if result.corpus == corpus.name and result.history]
+    panels = []
+    for unit in dict.fromkeys(result.unit for result in here):
+        labels = sorted({r.label for r in here if r.unit == unit}, key=order.__getitem__)
+        for name in along:
+            series = [
+                curve
+                for label in labels
+                for curve in _curves(label, [r for r in here if (r.label, r.unit) == (label, unit)], name)
             ]
-            if points:
-                x, y = [x for x, _ in points], [y for _, y in points]
-                units.setdefault(result.unit, []).append(Series(name, x, y, kind, key=result.label))
-    if not units:
+            if series:
+                title = "Held-out text (solid) and training text (dashed)"
+                panels.append(Panel(title, ALONG[name], f"bits per {NAMES.get(unit, unit)}", series))
+    if not panels:
         return None
-    panels = [
-        Panel(f"Learning {corpus.name}", "time in training / s", f"bits per {NAMES.get(unit, unit)}", series)
-        for unit, series in units.items()
-    ]
     caption = (
-        f"Learning curves on {corpus.name}: held-out text solid, training text dashed. "
-        "Where the dashed line falls and the solid one does not, the model memorises."
+        f"Learning curves on {corpus.name}: held-out text solid, training text dashed, as it was while it was learnt (with dropout, and before "
+        "the pass had ended, so that it may lie higher at first). Where the dashed line falls and the solid one does not, the model memorises. "
+        "Of several seeds the mean, with a band from the least to the most."
     )
     return Chart(f"learning-{file_name(corpus.name)}", caption, panels)
+
+
+def _curves(label: str, seeds: Sequence[Result], along: str) -> list[Series]:
+    """A model's two curves; of seeds as many passes as all of them made."""
+    made = []
+    kinds: tuple[tuple[str, Kind], ...] = (("valid_bits", "line"), ("train_bits", "dashed"))
+    for field, kind in kinds:
+        points = []
+        for passes in zip(*(result.history for result in seeds), strict=False):
+            places = [place for epoch in passes if (place := getattr(epoch, along)) is not None]
+            bits = [value for epoch in passes if (value := getattr(epoch, field)) is not None]
+            if len(places) == len(bits) == len(seeds):
+                points.append((sum(places) / len(seeds), sum(bits) / len(seeds), min(bits), max(bits)))
+        if points:
+            x, y, low, high = (list(column) for column in zip(*points, strict=True))
+            curve = Series(label if kind == "line" else "", x, y, kind, key=label)
+            made.append(curve if len(seeds) == 1 else replace(curve, low=low, high=high))
+    return made
+
+
+def _first(corpus: CorpusResult, lines: Sequence[Row]) -> str:
+    """What a figure of bits says: who spends the fewest, and whether that is beyond noise."""
+    first = lines[0]
+    tied = [row for row in lines[1:] if set(row.groups) & set(first.groups)]
+    said = f"{first.label} spends the fewest bits on {corpus.name}"
+    if len(lines) == 1:
+        return f"{first.label} on {corpus.name}"
+    if not tied:
+        return said
+    return f"{said}; {tied[0].label if len(tied) == 1 else f'{len(tied)} others'} cannot be told from it"

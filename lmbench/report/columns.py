@@ -193,7 +193,7 @@ PLAIN = (
     *("perplexity", "vocabulary", "fit", "parameters"),
 )
 # Of the page, beside rank, name, group and bits; what more a model costs stands in a table of its own.
-BOARD = ("train", "unseen", "perplexity", "vocabulary", "byte", "word", "fit", "parameters")
+BOARD = ("interval", "train", "unseen", "perplexity", "vocabulary", "byte", "fit", "parameters")
 COST = ("label", "bits", "fit", "score", "parameters", "size", "flops", "rate", "speed", "share", "best")
 
 

@@ -62,7 +62,13 @@ def _inline_figures(
             panels.append(Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)))
         section = places.get(chart.name) or SECTIONS.get(chart.name.split("-")[0], "more")
         sections[section].append(
-            {"name": chart.name, "caption": chart.caption, "panels": panels, "wide": chart.wide}
+            {
+                "name": chart.name,
+                "caption": chart.caption,
+                "panels": panels,
+                "wide": chart.wide,
+                "crowded": any(p.crowded for p in chart.panels),
+            }
         )
     return sections
 

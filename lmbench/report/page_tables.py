@@ -59,16 +59,26 @@ class MatrixLine:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A compressor beside the models. drawn: its bits on the board's scale, as SVG."""
+
+    name: str
+    bits: float
+    drawn: Markup
+
+
+@dataclass(frozen=True)
 class Board:
     """A corpus's leaderboard, costs and matrix of paired differences.
 
-    truth: what the source spends on this very text, where that is known, else its entropy rate, where that is.
+    programs: compressors. truth: what the source spends on this very text, where that is known, else its entropy rate, where that is.
     """
 
     name: str
     columns: Sequence[Column]
     lines: Sequence[Line]
     axis: Markup
+    programs: Sequence[Program]
     truth: float | None
     grouped: bool
     matrix: Sequence[MatrixLine]
@@ -86,18 +96,25 @@ def colour(label: str, order: Sequence[str]) -> str:
 
 
 def swatch(label: str, order: Sequence[str]) -> Markup:
-    return Markup('<i class="swatch" style="background:{}"></i>').format(colour(label, order))
+    """A model's colour and shape, as figures draw it."""
+    from lmbench.charts.shapes import shape
+
+    drawn = Markup(
+        '<svg class="swatch" viewBox="-1.1 -1.1 2.2 2.2" aria-hidden="true" style="color:{}"><path d="{}"/></svg>'
+    )
+    return drawn.format(colour(label, order), shape(style.style_of(label, order).marker))
 
 
 def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board:
     """A corpus's tables, ready to print. order: the labels, whose places give their colours."""
     places = rows(results, corpus.name)
     truth = corpus.truth if corpus.source_bits_per_char is None else corpus.source_bits_per_char
+    programs = sorted(corpus.baselines, key=lambda p: p.bits_per_char)
     axis = Axis(places, truth)
     costs = [COLUMNS[name] for name in COST[1:]]
-    columns = [
-        COLUMNS[name] for name in BOARD if name != "unseen" or any(o.share for o in corpus.contamination)
-    ]
+    left_out = {"unseen"} if not any(o.share for o in corpus.contamination) else set()
+    left_out |= {"byte"} if corpus.bytes == corpus.chars else set()
+    columns = [COLUMNS[name] for name in BOARD if name not in left_out]
     lines = []
     for row in places:
         above = None if truth is None or row.bits is None else row.bits - truth
@@ -110,6 +127,7 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
         columns,
         lines,
         axis.head(),
+        [Program(p.name, p.bits_per_char, axis.mark(p.bits_per_char)) for p in programs],
         truth,
         any(row.groups for row in places),
         matrix(results.comparisons, corpus.name, places),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 
@@ -14,6 +15,7 @@ import report_example as example
 from lmbench.charts import draw as figures
 from lmbench.charts import style
 from lmbench.charts.chart import Chart, Kind, Panel, Series
+from lmbench.charts.shapes import shape
 
 ORDER = list(example.LABELS)
 
@@ -181,3 +183,16 @@ def test_every_shape_marks_a_point_and_none_is_a_line(kind: Kind) -> None:
     _, svg = figures.draw(Chart("shapes", "All of them.", [Panel("", "model", "bits", series)]), keys)
     # A line would be stroked in its model's colour and not filled.
     assert [colour for colour in style.PALETTE if f"fill: none; stroke: {colour}" in svg] == []
+
+
+def test_shapes_of_pages_are_those_of_figures():
+    """Every marker as a path within -1 .. 1, each its own, curves and all."""
+    paths = [shape(marker) for marker in style.MARKERS]
+    assert len(set(paths)) == len(paths) == len(style.PALETTE)
+    for path in paths:
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", path)]
+        assert path.startswith("M")
+        assert max(map(abs, numbers)) == 1.0
+    assert shape("s") == "M-1 1 L1 1 L1 -1 L-1 -1 Z"
+    assert "C" in shape("o")
+    assert shape("^").startswith("M0 -1 ")  # the first corner is the top
