@@ -176,7 +176,7 @@ function tokenView() {
     const piece = surface(start, end);
     const bits = t.bits[k];
     const block = make("div", undefined, "said");
-    const head = make("h5", `${side.toUpperCase()}, ${t.label} `);
+    const head = make("h3", `${side.toUpperCase()}, ${t.label} `);
     head.append(make("code", visible(piece)));
     block.append(head);
     const p = 2 ** -bits;
