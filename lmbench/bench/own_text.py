@@ -14,7 +14,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.formats import stem_of
 from lmbench.corpora.inputs import is_described
 from lmbench.models import make_model
-from lmbench.text.units import code_points
+from lmbench.text.scripts import is_unsegmented
 
 LEAST_FOR_NETWORKS = (
     20_000  # training characters: below, a network learns less than the count models in more time
@@ -22,18 +22,7 @@ LEAST_FOR_NETWORKS = (
 MOST_FOR_NETWORKS = 8_000_000  # above, an epoch alone takes many minutes of two cores
 MOST_FOR_MIXING = 10_000_000  # context-mixing reads some 40,000 characters a second
 LEARNT = {"lstm": 2_400_000, "rnn-scratch": 1_800_000}  # characters read in all epochs, as in the default run
-MOST_A_WORD = 20.0  # characters: a text of longer "words" is not divided into words by blanks
-
-# Scripts written without blanks between words: Thai, Lao, Tibetan, Myanmar, Khmer, kana, Han and its extensions.
-UNSEGMENTED = (
-    (0x0E00, 0x0FFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3040, 0x30FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0x20000, 0x323AF),
-)
+BY_WORD = ("tails",)  # studies of the default run that are asked of words
 
 
 def spec_of(
@@ -54,6 +43,10 @@ def suite_for(spec: CorpusSpec, corpus: Corpus) -> tuple[Suite, list[str]]:
     """The default models on one text, and a sentence for each that was left out or changed."""
     default = load_suite("default")
     rows, said = suitable(default.models, corpus)
+    studies = list(default.studies)
+    if is_unsegmented(corpus.train.text):
+        studies = [name for name in studies if name not in BY_WORD]
+        said.append(f"left out the question {', '.join(BY_WORD)}: it is asked of words")
     stands = default.samples.prompt in corpus.train.text
     samples = default.samples if stands else msgspec.structs.replace(default.samples, prompt="")
     suite = msgspec.structs.replace(
@@ -62,6 +55,7 @@ def suite_for(spec: CorpusSpec, corpus: Corpus) -> tuple[Suite, list[str]]:
         title=f"{spec.name}: the default models",
         corpora=[spec],
         models=rows,
+        studies=studies,
         samples=samples,
     )
     return suite, said
@@ -117,20 +111,6 @@ def _parts_that_are_there(rows: Sequence[ModelSpec]) -> list[ModelSpec]:
             row = msgspec.structs.replace(row, options={**row.options, "of": left})
         kept.append(row)
     return kept
-
-
-def is_unsegmented(text: str) -> bool:
-    """Whether words are not divided by blanks: Chinese, Japanese, Thai and their like, or no blanks to speak of.
-
-    >>> is_unsegmented("the ferry leaves at nine"), is_unsegmented("渡船九点开，无论下雨与否。")
-    (False, True)
-    """
-    sample = text[: 1 << 20]
-    points = code_points("".join(sample.split()))
-    if not len(points):
-        return False
-    without = sum(int(((points >= low) & (points <= high)).sum()) for low, high in UNSEGMENTED)
-    return without / len(points) > 0.3 or len(points) / len(sample.split()) > MOST_A_WORD
 
 
 def commented(suite: Suite, said: Sequence[str]) -> str:

@@ -35,12 +35,12 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
     """How much text resolves a difference between models, judged by three quick models on a text of its kind."""
     import msgspec
 
-    from lmbench.bench.own_text import is_unsegmented
     from lmbench.cli.progress import fit_monitor
     from lmbench.cli.tables import print_table
     from lmbench.comparing.power import needs
     from lmbench.models import make_model
     from lmbench.scoring.evaluation import evaluate
+    from lmbench.text.scripts import is_unsegmented
 
     corpus = text_of(places or ("python-docs",), field=field).with_held_out()
     words = not is_unsegmented(corpus.train.text)

@@ -135,6 +135,8 @@ def run(
         )
     else:
         chosen = load_suite(places[0] if places else "default", trust_code, trust_paths)
+    for sentence in said:
+        click.echo(sentence, err=True)
     chosen = chosen.narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
         chosen.verify = verify
@@ -157,8 +159,6 @@ def run(
     from lmbench.cli.tables import print_splits
 
     interrupted = False
-    for sentence in said:
-        click.echo(sentence, err=True)
     with progress_bars(quiet) as bars:
         try:
             results = run_suite(
@@ -187,7 +187,7 @@ def run(
         click.echo("lmbench: interrupted; run the same command again for the rest", err=True)
         return 130
     if own:
-        _how_to_go_on(places, field, folder)
+        _how_to_go_on(places, field, folder, chosen.studies)
     passed = fail_if_worse is None or _passes(Path(fail_if_worse), folder, tolerance or 0.0)
     return 1 if failed or not passed else 0
 
@@ -240,13 +240,14 @@ def _own_text(
     return suite, [f"{spec.name}: {division} (characters: {sizes})", *said]
 
 
-def _how_to_go_on(places: Sequence[str], field: str | None, folder: Path) -> None:
+def _how_to_go_on(places: Sequence[str], field: str | None, folder: Path, studies: Sequence[str]) -> None:
+    """studies: those of the run; a study that it left out does not suit the text."""
     texts = [str(path) for path in sorted(folder.glob("stdin.*"))] if "-" in places else list(places)
     more = ["--field", field] if field else []
     asked = [word for place in texts for word in ("--corpus", place)]
     for command in (
         ["init", *texts, *more],
-        ["study", "tails", *asked, *more],
+        *(["study", name, *asked, *more] for name in studies),
         ["run", str(folder / "suite.toml")],
     ):
         click.echo(f"go on: lmbench {shlex.join(command)}", err=True)

@@ -138,9 +138,8 @@ class _Words:
         if orders is not None and len(orders) != len(ends):
             raise ValueError(f"orders are of {len(orders)} words, the text has {len(ends)}")
         if without_blanks(text, ends):
-            chars = word_ends(text)
-            # A character takes the order of its word; how frequent words of such a length are says nothing.
-            return cls(text, chars, None, None if orders is None else orders[np.searchsorted(ends, chars)])
+            # What training text holds of such words says nothing.
+            return cls(text, word_ends(text), None, None)
         some, counts = with_characters(ends), None
         if train_counts is not None:
             types, which = unit_named("word").types(text)

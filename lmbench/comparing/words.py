@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.scoring.scores import LN2, Scores
+from lmbench.text.scripts import is_unsegmented
 from lmbench.text.units import unit_named
 
 LONG_WORDS = 40  # characters a word, on average: a source that writes no spaces
@@ -34,8 +35,8 @@ def with_characters(ends: np.ndarray) -> np.ndarray:
 
 
 def without_blanks(text: str, ends: np.ndarray) -> bool:
-    """Whether the words of a text, which end at ``ends``, are too long to be words."""
-    return len(text) > LONG_WORDS * len(ends)
+    """Whether the words of a text, which end at ``ends``, are too long to be words, or it is of a script that does not divide them."""
+    return len(text) > LONG_WORDS * len(ends) or is_unsegmented(text)
 
 
 def first_token(scores: Scores, places: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ from lmbench.results.schema import (
 )
 from lmbench.scoring.run import Facts, Run
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.scripts import is_unsegmented
 from lmbench.version import __version__
 from lmbench.zipf.table import zipf_rows
 
@@ -214,12 +215,15 @@ def order_on_unseen(corpus: Corpus, seen: Seen, runs: Sequence[Run]) -> str | No
 
 
 def zipf_of(corpora: Mapping[str, Corpus], orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:
-    """The laws of each corpus's words and a figure a corpus; nothing of texts too short for them."""
+    """The laws of each corpus's words (characters, where words are not divided by blanks) and a figure a corpus; nothing of texts too
+    short for them."""
     laws: list[ZipfResult] = []
     charts: list[Chart] = []
     for name, corpus in corpora.items():
         try:
-            rows, chart = zipf_rows(name, corpus.whole(), "word", orders, FEW_TYPES)
+            whole = corpus.whole()
+            unit = "char" if is_unsegmented(whole.text) else "word"
+            rows, chart = zipf_rows(name, whole, unit, orders, FEW_TYPES)
         except InputError:
             continue
         laws += msgspec.convert(rows, list[ZipfResult])

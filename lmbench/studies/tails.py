@@ -14,6 +14,7 @@ import numpy as np
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts.ngrams import NgramCounts, count_ngrams
+from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
@@ -22,6 +23,7 @@ from lmbench.text.tokens import EncodedText, Tokens
 
 ORDERS = (1, 2, 3)
 CLASSES = 10  # training counts r = 0..9
+RARE = 3  # counts up to this are what the last sentence is about
 BLOCKS = 20  # of the held-out text, for the spread of its counts
 BATCH = 128  # contexts whose distributions are held at once
 
@@ -71,6 +73,11 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor, 
                         }
                     )
     table = pd.DataFrame(rows)
+    if not any(1 <= row["r"] <= RARE for row in rows):
+        raise InputError(
+            f"of all {plural(unit)} of {corpus.name} and their pairs and triples none that is rare in training comes again in "
+            "held-out text; ask for smaller tokens: -o unit=char"
+        )
     return Study.of(
         table,
         [_chart(table, unit)],
@@ -204,7 +211,7 @@ def _sentences(table: Any, name: str, unit: str) -> list[str]:
                 f"ε tuned {tuned['ratio']:.2f}, Kneser–Ney {kneser['ratio']:.2f}, Good–Turing "
                 f"{cell(order, r, 'Good–Turing')['ratio']:.2f} times."
             )
-    rare = table[(table["r"] > 0) & (table["r"] <= 3)]
+    rare = table[table["r"].between(1, RARE)]
     error = (np.log(rare["ratio"].clip(lower=1e-9))).abs().groupby(rare["smoothing"], sort=False).mean()
     best = str(error.idxmin())
     sentences.append(

@@ -6,10 +6,11 @@ import pytest
 from ferry import WORDS
 
 import lmbench as lb
-from lmbench.bench.own_text import commented, is_unsegmented, spec_of, suitable, suite_for
+from lmbench.bench.own_text import commented, spec_of, suitable, suite_for
 from lmbench.bench.suite_file import load_suite
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.inputs import Documents
+from lmbench.text.scripts import is_unsegmented
 
 
 def english(chars, seed=0):
@@ -51,6 +52,10 @@ def test_what_does_not_suit_is_left_out_with_its_reason():
         "rnn-scratch": 2,
     }
     assert not any(row.unit == "word" for row in chinese[0])
+    corpus = Corpus.of(Documents(["渡船九点开无论下雨与否。\n" * 400]))
+    suite, said = suite_for(spec_of(["渡船.txt"]), corpus)
+    assert suite.studies == []  # its question is asked of words
+    assert "left out the question tails: it is asked of words" in said
     assert any("does not divide words by blanks" in sentence for sentence in chinese[1])
 
 

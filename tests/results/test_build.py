@@ -5,7 +5,10 @@ import pytest
 
 import lmbench as lb
 from lmbench.corpora import make_source
+from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.inputs import Documents
 from lmbench.results import results_of
+from lmbench.results.build import zipf_of
 
 
 def test_what_models_spend_above_the_source_is_paired_with_it():
@@ -45,3 +48,14 @@ def test_intervals_of_bits_a_word_reckon_with_words_as_they_lie():
     scale = row.chars / row.words
     assert row.ci95_bits_per_word[0] <= row.bits_per_word <= row.ci95_bits_per_word[1]
     assert row.ci95_bits_per_word != pytest.approx([end * scale for end in row.ci95])
+
+
+def test_zipf_s_law_is_of_characters_where_blanks_do_not_divide_words():
+    rng = np.random.default_rng(0)
+    chinese = "".join(chr(0x4E00 + c) for c in rng.zipf(1.6, 20_000) % 3000)
+    lines = "\n".join("  " + chinese[i : i + 40] for i in range(0, len(chinese), 40))
+    texts = {"chinese": lines, "words": " ".join(f"w{i % 97}" for i in rng.zipf(1.6, 20_000))}
+    corpora = {name: Corpus.of(Documents([text]), name=name) for name, text in texts.items()}
+    laws, charts = zipf_of(corpora, [1, 2])
+    assert {(law.corpus, law.unit) for law in laws} == {("chinese", "char"), ("words", "word")}
+    assert charts[0].caption.startswith("Char n-grams of chinese")

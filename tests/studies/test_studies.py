@@ -8,6 +8,7 @@ import pytest
 from small_studies import corpus_of, plain
 
 from lmbench.corpora.corpus import Corpus
+from lmbench.corpora.inputs import Documents
 from lmbench.corpora.sources import make_source
 from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
@@ -354,3 +355,12 @@ def test_numbers_that_are_none_are_null_in_json():
     study = Study.of(table, [], [], {"x": np.float64(2.0), 1: np.array([1, 2])})
     assert study.to_dict()["table"] == [{"a": 1, "b": None, "c": None}, {"a": 2, "b": 0.5, "c": 3}]
     assert study.to_dict()["facts"] == {"x": 2.0, "1": [1, 2]}
+
+
+def test_tails_of_tokens_that_do_not_come_again_are_no_answer():
+    """Chinese by words: whole sentences, of which none that is rare in training comes again."""
+    rng = np.random.default_rng(0)
+    lines = ["".join(chr(0x4E00 + c) for c in rng.integers(0, 3000, 12)) for _ in range(3000)]
+    corpus = Corpus.of(Documents(["\n".join(lines)]))
+    with pytest.raises(InputError, match=r"none that is rare in training comes again .* -o unit=char"):
+        run_study("tails", corpus)

@@ -94,8 +94,11 @@ class WordChar(LanguageModel):
 
     @property
     def traits(self) -> Traits:
-        # Sums over the whole vocabulary, and a quotient of two that may be tiny.
-        return Traits(held_out="needed", precision=1e-8, components=self.of, component_units=("word", "char"))
+        # Sums over the whole vocabulary, a quotient of two that may be tiny; and what the models are off themselves.
+        precision = max([1e-8, *(component.traits.precision for component in self.components)])
+        return Traits(
+            held_out="needed", precision=precision, components=self.of, component_units=("word", "char")
+        )
 
     def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
         for part, unit in zip(parts, ("word", "char"), strict=True):

@@ -144,3 +144,14 @@ def test_what_does_not_fit_is_refused(scorers):
         Scorer.fit(make_model("word-char", of="a,b"), corpus, components=[cache, characters])
     with pytest.raises(InputError, match=r"use Scorer\.fit"):
         make_model("word-char", of="a,b").fit([1, 2], [1], 3, components=[words.model, characters.model])
+
+
+def test_parts_in_single_precision_are_let_be_what_they_are(tmp_path):
+    corpus = Corpus.of(Documents([TRAIN * 3]), Documents([VALID]), 0.0)
+    parts = []
+    for unit in ("word", "char"):
+        Scorer.fit(make_model("kneser-ney", order=3), corpus, unit).save(tmp_path / unit)
+        parts.append(Scorer.load(tmp_path / unit))
+    scorer = Scorer.fit(make_model("word-char", of="a,b"), corpus, components=parts)
+    assert scorer.model.traits.precision == 1e-6
+    assert broken_laws(scorer.model, scorer.encode(corpus.valid).tokens) == {}
