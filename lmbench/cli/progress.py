@@ -80,7 +80,7 @@ class RunWatch(Watch):
     def begin(self, cells: int) -> None:
         self.total = cells
         if self.bars is not None:
-            self.all = self.bars.add_task("models", total=cells)
+            self.all = self.bars.add_task(f"0 of {cells} models", total=cells)
 
     def start(self, cell: Cell) -> Monitor:
         name = f"{cell.place} {cell.stem}"
@@ -105,7 +105,8 @@ class RunWatch(Watch):
         self.finished += 1
         name = f"{cell.place} {cell.stem}"
         if self.bars is not None and self.all is not None:
-            self.bars.update(self.all, completed=self.finished)
+            said = f"{self.finished} of {self.total} models"
+            self.bars.update(self.all, completed=self.finished, description=said)
             if name in self.monitors:
                 self.monitors.pop(name).close()
         if self.quiet and isinstance(outcome, Run):
@@ -130,13 +131,14 @@ def progress_bars(quiet: bool = False) -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+    # What may be long stands last, so that a narrow terminal cuts no number and no time.
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(24),
-        MofNCompleteColumn(),
+        BarColumn(16),
+        TaskProgressColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield bars

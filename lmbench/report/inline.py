@@ -99,4 +99,4 @@ def extract_data(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
 def packed(value: Any) -> str:
     """JSON, compressed (zlib) and in base64: what a script element may hold, whatever the text."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"))).decode("ascii")

@@ -178,6 +178,8 @@ class TerminalTable:
                     break
                 names.remove(least)
             yield table
+            if out := [COLUMNS[name].title for name in PLAIN if name not in names]:
+                yield Text(f"  for want of width without {', '.join(out)}", style="dim")
             if note := mark_note(shown):
                 yield Text(f"  {note}", style="dim")
             for row in shown:

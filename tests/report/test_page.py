@@ -474,6 +474,7 @@ def test_a_narrow_terminal_shows_fewer_columns_whole() -> None:
         assert len(lines) == 1  # on one line, whole
         assert "2.318" in lines[0]
         assert ("2.287 to 2.352" in lines[0]) == (width >= 80)
+        assert ("for want of width without" in stream.getvalue()) == (width < 140)  # and says so
 
 
 def test_formats_of_numbers() -> None:
