@@ -39,7 +39,7 @@ def score_each(
 
     from lmbench.corpora.formats import files_of
     from lmbench.corpora.streaming import batches_of_documents, batches_of_lines
-    from lmbench.scoring.lines import Row, score_each_document, score_each_line
+    from lmbench.scoring.lines import Row, score_each_document, score_each_line, tab_separated
 
     by_line = each == "line"
     mode, notices = scorer.normalise, Notices(scorer)
@@ -57,12 +57,7 @@ def score_each(
     if table == "tsv":
         sys.stdout.write("\t".join(fields) + "\n")
     for rows in (score_each_line if by_line else score_each_document)(scorer, batches, mode):
-        if table == "tsv":
-            written = "".join(
-                ["\t".join([str(getattr(row, name)) for name in fields]) + "\n" for row in rows]
-            )
-        else:
-            written = encoder.encode_lines(rows).decode()
+        written = tab_separated(rows) if table == "tsv" else encoder.encode_lines(rows).decode()
         sys.stdout.write(written)
         sys.stdout.flush()
     for note in notices.notes():

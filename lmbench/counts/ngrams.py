@@ -29,9 +29,8 @@ from lmbench.counts.blocks import (
     sum_by,
     tallied,
 )
-from lmbench.counts.trie import NgramTrie, roots, with_bos, word_type
+from lmbench.counts.trie import Index, NgramTrie, roots, with_bos, word_type
 from lmbench.errors import InputError
-from lmbench.storage.lookup import TwoPlaces
 from lmbench.text.tokens import Tokens
 
 _MAX_RANK = 2**31 - 1
@@ -54,7 +53,7 @@ class NgramCounts(NgramTrie, Counts):
     counts: tuple[np.ndarray, ...]
     suffixes: tuple[np.ndarray, ...]
     left: tuple[np.ndarray, ...] = ()
-    index: dict[int, TwoPlaces] = field(default_factory=dict, init=False, repr=False, compare=False)
+    index: Index = field(default_factory=Index, init=False, repr=False, compare=False)
 
     def context_counts(self, k: int) -> np.ndarray:
         """(N_k,) integers: how often each n-gram of order k < order occurs as a context, that is, is followed by a word.

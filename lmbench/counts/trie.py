@@ -28,6 +28,12 @@ _PIECE = 1 << 15  # n-grams looked up at once: what is made of them on the way s
 WORTH = 16  # a text a sixteenth as long as the trie is worth the index
 
 
+class Index(dict[int, TwoPlaces]):
+    """Of orders whose n-grams are looked up often: where each may be. asked: how many tokens have been looked up."""
+
+    asked = 0
+
+
 class NgramTrie(ABC):
     """A set of n-grams of orders 0..order in which the prefix of every member is a member; what belongs to them is a subclass's.
 
@@ -39,7 +45,7 @@ class NgramTrie(ABC):
     vocab_size: int
     words: tuple[np.ndarray, ...]
     begins: tuple[np.ndarray, ...]
-    index: dict[int, TwoPlaces]  # of orders whose n-grams are looked up often, see ``prepare``
+    index: Index  # see ``prepare``
 
     @property
     def order(self) -> int:
@@ -131,8 +137,9 @@ class NgramTrie(ABC):
         return np.where(is_one, one, two), present
 
     def prepare(self, tokens: int) -> None:
-        """Indexes the n-grams, once, where so many tokens are to be looked up that it is worth it."""
-        if tokens * WORTH >= sum(self.sizes):
+        """Indexes the n-grams, once, where so many tokens have been and are to be looked up that it is worth it."""
+        self.index.asked += tokens
+        if self.index.asked * WORTH >= sum(self.sizes):
             for k in range(2, self.order + 1):
                 self.prepare_order(k, self.sizes[k])
 

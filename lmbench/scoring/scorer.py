@@ -27,7 +27,8 @@ from lmbench.scoring.speller import Speller
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.tasks import Run
 from lmbench.text.canonical import CanonicalText, canonical_text
-from lmbench.text.tokens import EncodedText, Tokens, encode, occurrences
+from lmbench.text.interning import WordFinder
+from lmbench.text.tokens import EncodedText, Tokens, encode, encode_lines, occurrences
 from lmbench.text.units import Unit, unit_named, unit_restored
 from lmbench.text.vocab import UNK, Lexicon, Vocab
 from lmbench.version import __version__
@@ -190,6 +191,16 @@ class Scorer:
         reserved = len(self.vocab.reserved)
         return [b"" if i < reserved else self.unit.brings(name) for i, name in enumerate(self.vocab.tokens)]
 
+    @cached_property
+    def _words(self) -> WordFinder:
+        return WordFinder(self.vocab.tokens[1:])
+
+    def encode_lines(self, text: CanonicalText) -> EncodedText:
+        """A text that is one of many of lines, each looked up in the time that its own length takes."""
+        if self.unit.name != "word" or self.vocab.newline < 0 or len(self.vocab.reserved) > 1:
+            return self.encode(text)
+        return encode_lines(text, self.unit, self.vocab, self._words)
+
     def encode(self, text: CanonicalText | EncodedText) -> EncodedText:
         """A text in this model's unit and vocabulary."""
         if isinstance(text, CanonicalText):
@@ -232,16 +243,12 @@ class Scorer:
         return [self._score(self.encode(self.read(one))) for one in text]
 
     def _score(self, encoded: EncodedText) -> Scores:
-        canonical, oov = encoded.canonical, encoded.oov
-        log_probs = self.model.log_probs(encoded.tokens)
-        spelling = np.zeros(len(log_probs))
-        if oov.any():
-            surfaces = encoded.surface()
-            spelling[oov] = self.speller.log_probs([surfaces[i] for i in np.flatnonzero(oov)])
+        canonical = encoded.canonical
+        log_probs, spelling = self.nats(encoded)
         return Scores(
             log_probs,
             encoded.ends,
-            oov,
+            encoded.oov,
             spelling,
             encoded.tokens.starts,
             canonical.chars,
@@ -249,6 +256,15 @@ class Scorer:
             canonical.words,
             len(self.vocab),
         )
+
+    def nats(self, encoded: EncodedText) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) float64, nats ≤ 0, of each token; (T,) what its spelling costs besides, 0 within the vocabulary."""
+        log_probs = self.model.log_probs(encoded.tokens)
+        spelling = np.zeros(len(log_probs))
+        unknown = np.flatnonzero(encoded.oov)
+        if len(unknown):
+            spelling[unknown] = self.speller.log_probs(encoded.surface_at(unknown))
+        return log_probs, spelling
 
     def next_tokens(self, prompt: str = "", top: int = 10) -> list[tuple[str, float]]:
         """The likeliest tokens after a prompt, and ln p of each (nats ≤ 0); ``<unk>`` stands for every unknown one.

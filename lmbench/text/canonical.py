@@ -137,6 +137,10 @@ class CanonicalText(Card):
             self._types[unit] = unit.types(self.text) if cut is None else (cut.types, cut.which)
         return self._types[unit]
 
+    def has_types(self, unit: Unit) -> bool:
+        """Whether ``types`` is known already."""
+        return unit in self._types
+
     def cut(self, unit: Unit) -> Cut | None:
         """What ``unit.cut`` says of this text; kept, because ids, spans and names are all taken from it."""
         if unit not in self._cuts:

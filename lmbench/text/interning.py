@@ -8,6 +8,7 @@ a word takes some 30 bytes here, whatever the words.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
@@ -82,6 +83,33 @@ def _tokens(piece: bytes, line_begins: bool, last: bool) -> tuple[np.ndarray, np
     return token_begins, token_lengths
 
 
+class WordFinder:
+    """Which of some words each word of a text is, for many texts: whatever they hold, it takes no more memory.
+
+    >>> WordFinder(["the", "\\n", "ferry"]).numbers("the old ferry\\n").tolist()
+    [0, -1, 2, 1]
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        spelled = [word.encode("utf-8", "surrogatepass") for word in words]
+        lengths = np.fromiter(map(len, spelled), dtype=np.int64, count=len(spelled))
+        self._words = WordNumbers()
+        self._words.number(b"".join(spelled), np.cumsum(lengths) - lengths, lengths)
+        self._words.index()
+
+    def numbers(self, text: str) -> np.ndarray:
+        """(T,) int32: the place of each token among the words, -1 of one that is none of them. Tokens are those of ``distinct_words``."""
+        data = text.encode("utf-8", "surrogatepass")
+        ids = [np.zeros(0, dtype=np.int32)]
+        begin, line_begins = 0, True
+        while begin < len(data):
+            end = _end_of_piece(data, begin, _LARGEST)
+            piece = data[begin:end]
+            ids.append(self._words.find(piece, *_tokens(piece, line_begins, end == len(data))))
+            begin, line_begins = end, data[end - 1] == _NEWLINE
+        return np.concatenate(ids)
+
+
 class WordNumbers:
     """Words numbered in the order in which they come: those that are indexed, and those not yet, one by one."""
 
@@ -100,7 +128,7 @@ class WordNumbers:
         return len(self._keys) + len(self._apart) - len(self._alike)
 
     def words(self) -> list[str]:
-        self._index()
+        self.index()
         ends = (self._begins + self._lengths).tolist()
         slices = map(slice, self._begins.tolist(), ends)
         return [word.decode("utf-8", "surrogatepass") for word in map(self._data.__getitem__, slices)]
@@ -114,7 +142,15 @@ class WordNumbers:
         words = [data[a:b] for a, b in zip(begins[absent].tolist(), ends[absent].tolist(), strict=True)]
         ids[absent] = np.fromiter(map(self._apart.__getitem__, words), dtype=np.int32, count=len(words))
         if len(self._apart) - len(self._alike) >= len(self._keys) * (_GROWTH - 1):
-            self._index()
+            self.index()
+        return ids
+
+    def find(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(T,) int32: the number of each word of some bytes among those that are indexed, -1 of others."""
+        ids, present = self._find(windows_of(data + bytes(BEYOND)), begins, lengths)
+        ids[~present] = -1
+        for i in np.flatnonzero(~present).tolist() if len(self._alike) else ():
+            ids[i] = self._apart.get(data[begins[i] : begins[i] + lengths[i]], -1)
         return ids
 
     def _find(
@@ -139,7 +175,7 @@ class WordNumbers:
             deep = deep[same & (lengths[deep] > depth)]
         return ids, present
 
-    def _index(self) -> None:
+    def index(self) -> None:
         """Takes the words that are not indexed yet into the index, apart from those whose key another word has."""
         old = len(self._keys)
         words = list(self._apart)[len(self._alike) :]

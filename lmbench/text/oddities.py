@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from lmbench.errors import shown
 
 # kind: (what it is, how it looks); the first are single spaces and line feeds under ``whitespace``
@@ -33,8 +35,6 @@ WORDS: dict[str, tuple[str, re.Pattern[str]]] = {
         re.compile("[\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]"),
     ),
 }
-# What is looked for before, being quicker.
-FIRST = {"cr": "\r", "run": "  ", "nul": "\0", "ends": "s>", "mark": "s>"}
 NEAR = 16  # characters of the example on each side
 
 
@@ -68,8 +68,9 @@ def oddities(text: str) -> list[Oddity]:
     ["1 runs of spaces, such as 'the ferry leaves  at nine'"]
     """
     present = []
+    blanks, marks = _odd_blanks(text), "s>" in text
     for kind, (what, pattern) in {**BLANKS, **WORDS}.items():
-        if FIRST.get(kind, "") not in text or (kind == "wide" and text.isascii()):
+        if not (blanks if kind in BLANKS else not text.isascii() if kind == "wide" else marks):
             continue
         places = [match.span() for match in pattern.finditer(text)]
         if places:
@@ -78,3 +79,13 @@ def oddities(text: str) -> list[Oddity]:
             near = text[begin : end + NEAR]
             present.append(Oddity(kind, what, len(places), near[: 1 + near.find("\n", end - begin)] or near))
     return present
+
+
+def _odd_blanks(text: str) -> bool:
+    """Whether a text has other blanks than line feeds and single spaces between words."""
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+    places = np.flatnonzero(data <= 32)
+    space = data[places] == 32
+    beside = np.diff(places) == 1
+    beside &= space[1:] | space[:-1]
+    return bool(beside.any() or not (space | (data[places] == 10)).all())

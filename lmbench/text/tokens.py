@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.interning import WordFinder
 from lmbench.text.units import Unit, narrow_points
 from lmbench.text.vocab import NOTHING, Vocab
 
@@ -79,6 +80,19 @@ class EncodedText:
         """(T,) the tokens as they stand in the text."""
         return surface(self.canonical, self.unit)
 
+    def surface_at(self, places: np.ndarray) -> list[str]:
+        """(P,) some of them."""
+        cut = self.canonical.cut(self.unit)
+        if cut is not None:
+            whole = cut.surface()
+            return [whole[i] for i in places.tolist()]
+        if self.unit.name == "word" and not self.canonical.has_types(self.unit):
+            ends, text = self.ends, self.canonical.text
+            spans = zip(np.append(0, ends)[places].tolist(), ends[places].tolist(), strict=True)
+            return [self.unit.split(text[begin:end])[-1] for begin, end in spans]
+        types, which = self.canonical.types(self.unit)
+        return [types[i] for i in which[places].tolist()]
+
 
 def read_by(text: CanonicalText, unit: Unit) -> CanonicalText:
     """The text that a unit reads: the same, unless its tokenizer normalises and may."""
@@ -103,6 +117,17 @@ def occurrences(text: CanonicalText, unit: Unit, token: str) -> int:
     cut = text.cut(unit)
     types, which = text.types(unit) if cut is None else (cut.types, cut.which)
     return int(np.count_nonzero(which == types.index(token))) if token in types else 0
+
+
+def encode_lines(canonical: CanonicalText, unit: Unit, vocab: Vocab, words: WordFinder) -> EncodedText:
+    """A text of lines looked up word by word, as ``encode`` does it where many texts are looked up in one vocabulary.
+
+    words: the vocabulary's entries from index 1 on.
+    """
+    ids = words.numbers(canonical.text) + np.int32(1)
+    newlines = np.flatnonzero(ids == vocab.newline)
+    starts = np.append(0, newlines + 1)[: len(canonical.starts)]
+    return EncodedText(canonical, unit, vocab, Tokens(ids, starts, vocab.newline))
 
 
 def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:

@@ -35,7 +35,7 @@ def test_forty_bytes_a_word_beside_its_own(kind):
         piece = data[begin:end]
         words.number(piece, *interning._tokens(piece, begin == 0, end == len(data)))
         begin = end
-    words._index()
+    words.index()
     kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     own = sum(len(word.encode()) for word in expected)

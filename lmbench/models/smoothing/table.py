@@ -22,9 +22,8 @@ from typing import Any, final
 import numpy as np
 
 from lmbench.counts.blocks import Columns, kept
-from lmbench.counts.trie import WORTH, NgramTrie, with_bos
+from lmbench.counts.trie import WORTH, Index, NgramTrie, with_bos
 from lmbench.models.smoothing.packing import PackedTrie, open_column
-from lmbench.storage.lookup import TwoPlaces
 from lmbench.storage.mapped import MappedArray
 from lmbench.text.tokens import Tokens
 
@@ -113,7 +112,7 @@ class Backoff(Table):
     begins: tuple[np.ndarray, ...]
     probs: tuple[np.ndarray, ...]
     backoffs: tuple[np.ndarray, ...]
-    index: dict[int, TwoPlaces] = field(default_factory=dict, init=False, repr=False, compare=False)
+    index: Index = field(default_factory=Index, init=False, repr=False, compare=False)
 
     @property
     def nbytes(self) -> int:
@@ -148,14 +147,18 @@ class MappedBackoff(Table):
         probs = [np.ones(1), unigrams, *(open_column(columns, f"probs.{k}") for k in range(2, order + 1))]
         backoffs = [np.ones(1), *(open_column(columns, f"backoffs.{k}") for k in range(1, order))]
         self.vocab_size, self.probs, self.backoffs = len(unigrams), tuple(probs), tuple(backoffs)
-        self.index: dict[int, TwoPlaces] = {}
+        self.index = Index()
         self._packed, self._columns = packed, columns
 
     def score(self, tokens: Tokens) -> np.ndarray:
-        """As any table does it; for a text a sixteenth as long as the table, all of it is unpacked and kept."""
-        if len(tokens) * WORTH < sum(self.sizes):
+        """As any table does it; once texts are a sixteenth as long as the table, all of it is unpacked and kept."""
+        self.index.asked += len(tokens)
+        if self.index.asked * WORTH < sum(self.sizes):
             return super().score(tokens)
         return self._unpacked.score(tokens)
+
+    def prepare(self, tokens: int) -> None:
+        """Packed n-grams have no index; see ``score``."""
 
     @cached_property
     def _unpacked(self) -> Backoff:
