@@ -45,7 +45,9 @@ unit_option = click.option(
     help="Tokens; subword:size=4000,kind=unigram: pieces of words.",
 )
 field_option = click.option(
-    "--field", metavar="NAME", help="Of JSON lines and Parquet: the field that is the text. Default: text."
+    "--field",
+    metavar="NAME",
+    help="Of JSON lines, Parquet, CSV, TSV: the field that is the text. Default: text.",
 )
 lexicon_options = (
     click.option(

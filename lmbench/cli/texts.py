@@ -38,10 +38,13 @@ def zipf(
 ) -> None:
     """Fits Zipf's law to the n-grams of a text."""
     from lmbench.cli.tables import print_table
+    from lmbench.corpora.words import remarks
     from lmbench.zipf.table import zipf_rows
 
     wanted = orders_of(orders)
     corpus = text_of(places, normalise, documents, field, divided=False)
+    for note in remarks(corpus) if unit == "word" else ():
+        click.echo(note.removeprefix("train "), err=True)
     rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
     if plot is not None:
         from lmbench.charts.draw import draw

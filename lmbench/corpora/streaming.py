@@ -17,7 +17,7 @@ def batches_of_lines(
 ) -> Iterator[list[str]]:
     """Texts of whole lines, in order, about ``size`` bytes at a time, and of a pipe as soon as they are there.
 
-    A file's last line may lack its line feed. field: of JSON lines and Parquet, whose rows are texts. Raises InputError as
+    A file's last line may lack its line feed. field: of tables, whose rows are texts. Raises InputError as
     ``raw_documents`` does, when the place is reached.
     """
     files = list(files)

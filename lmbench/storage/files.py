@@ -13,6 +13,23 @@ from typing import IO, Any
 from lmbench.errors import InputError
 from lmbench.storage.unpacking import read_unpacked
 
+# How files begin that hold text, but are none; and what to do.
+_NO_TEXTS = {
+    b"PK\x03\x04": "a zip archive, as .docx, .odt and .epub are; take the text out (unzip, or pandoc FILE -t plain)",
+    b"%PDF-": "a PDF; take the text out (pdftotext FILE)",
+    b"{\\rtf": "RTF; take the text out (pandoc FILE -t plain)",
+    b"\xd0\xcf\x11\xe0": "an old Word or Excel file; save it as text",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+    b"SQLite format 3": "an SQLite database; write its texts out as JSON lines",
+    b"PAR1": "Parquet; give its name the ending .parquet",
+    b"\x89PNG": "an image; give a text",
+    b"\xff\xd8\xff": "an image; give a text",
+    b"GIF8": "an image; give a text",
+    b"\x7fELF": "a program; give a text",
+    b"\xff\xfe": "UTF-16; convert it first (iconv -f UTF-16 -t UTF-8)",
+    b"\xfe\xff": "UTF-16; convert it first (iconv -f UTF-16 -t UTF-8)",
+}
 _TEXT_PER_ZERO = 10  # bytes of a text that has a zero byte, at least
 
 
@@ -43,8 +60,9 @@ def decode_utf8(data: bytes, name: str, offset: int = 0) -> str:
         raise InputError(f"{name} is empty; give a text file")
     if not offset and data[:2] == b"\x1f\x8b":
         raise InputError(f"{name} looks like a gzip file; unpack it first (gunzip {name})")
-    if not offset and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{name} is UTF-16; convert it first (iconv -f UTF-16 -t UTF-8)")
+    kind = next((kind for magic, kind in _NO_TEXTS.items() if data.startswith(magic)), "")
+    if not offset and kind:
+        raise InputError(f"{name} is {kind}")
     # A few zero bytes are a slip in a text; a file that is no text has many.
     if (nul := data.find(b"\0")) >= 0 and data.count(b"\0") > max(8, len(data) // _TEXT_PER_ZERO):
         raise InputError(f"{name} is a binary file (a zero byte at offset {offset + nul}); give UTF-8 text")

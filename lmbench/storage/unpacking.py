@@ -38,9 +38,10 @@ def unpacked(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             kind = next((name for magic, name in MAGIC.items() if head.startswith(magic)), "")
             if kind:
                 packed = _Counted(raw)
-                yield io.BufferedReader(_Bounded(_opened(kind, packed, str(path)), packed, str(path)), _PIPE)
+                bounded = _Bounded(_opened(kind, packed, str(path)), packed, str(path))
+                yield _as_utf8(io.BufferedReader(bounded, _PIPE), str(path))
             else:
-                yield raw
+                yield _as_utf8(raw, str(path))
     except IsADirectoryError:
         raise InputError(f"{path} is a directory; name a file in it") from None
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
@@ -121,6 +122,16 @@ class _Bounded(io.RawIOBase):
             self._size += len(piece)
             check_ratio(self._size, self._packed.count, self._name)
         return b"".join(pieces)
+
+
+def _as_utf8(stream: io.BufferedReader, name: str) -> IO[bytes]:
+    """A text in UTF-16, which its byte-order mark says, as UTF-8; any other as it is. The first is read as a whole."""
+    if stream.peek(2)[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        return stream
+    try:
+        return io.BytesIO(stream.read().decode("utf-16").encode())
+    except UnicodeError as error:
+        raise InputError(f"{name} begins as UTF-16 does, but is none ({error}); give UTF-8 text") from None
 
 
 def _opened(kind: str, raw: io.RawIOBase, name: str) -> io.BufferedIOBase:

@@ -31,8 +31,8 @@ WORDS: dict[str, tuple[str, re.Pattern[str]]] = {
     ),
     "mark": ("sentence marks inside lines", re.compile(r"(?<!\S)(?:(?<!^)<s>|</s>(?!$))(?!\S)", re.M)),
     "wide": (
-        "blanks or line ends of Unicode inside words",
-        re.compile("[\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]"),
+        "blanks, line ends or byte-order marks of Unicode inside words",
+        re.compile("[\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"),
     ),
 }
 NEAR = 16  # characters of the example on each side

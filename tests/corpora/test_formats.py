@@ -1,11 +1,14 @@
 """Files that people have: packed, in rows, several at once; each wrong one named with what to do."""
 
 import bz2
+import csv
 import gzip
 import io
 import json
 import lzma
+import os
 import sys
+import threading
 
 import pytest
 
@@ -56,6 +59,9 @@ def test_the_rows_of_parquet_are_documents(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
+    parquet.write_table(pyarrow.table({"text": ["a"] * 70_000 + [None]}), tmp_path / "null.parquet")
+    with pytest.raises(InputError, match="row 70001: column text is null"):
+        list(raw_documents([tmp_path / "null.parquet"]))
     parquet.write_table(pyarrow.table({"text": ["one", "two"], "n": [1, 2]}), tmp_path / "t.parquet")
     assert list(raw_documents([tmp_path / "t.parquet"])) == ["one", "two"]
     with pytest.raises(InputError, match="its columns are text, n"):
@@ -87,6 +93,88 @@ def test_a_field_of_plain_text_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(InputError, match="leave it out"):
         list(raw_documents([tmp_path / "a.txt"], "text"))
+
+
+def test_tables_of_other_kinds_are_rows_where_a_field_is_named(tmp_path):
+    texts = ["one, two", 'said "so"', "über\nzwei Zeilen"]
+    rows = [{"id": i, "body": text} for i, text in enumerate(texts)]
+    for name, dialect in (("t.csv", "excel"), ("t.tsv", "excel-tab"), ("t.csv.gz", "excel")):
+        lines = io.StringIO(newline="")
+        writer = csv.DictWriter(lines, ["id", "body"], dialect=dialect)
+        writer.writeheader()
+        writer.writerows(rows)
+        data = lines.getvalue().encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+        assert list(raw_documents([tmp_path / name], "body")) == texts
+        assert list(raw_documents([tmp_path / name])) == [data.decode()]
+        with pytest.raises(InputError, match="no column text; its columns are id, body"):
+            list(raw_documents([tmp_path / name], "text"))
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    assert list(raw_documents([tmp_path / "t.json"], "body")) == texts
+    (tmp_path / "inner.jsonl").write_text("".join(json.dumps({"doc": row}) + "\r\n" for row in rows))
+    assert list(raw_documents([tmp_path / "inner.jsonl"], "doc.body")) == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "said"),
+    [
+        ("a.json", '{"text": "a"}', "text", "not a list of objects"),
+        ("a.json", "[1", "text", "is not JSON"),
+        ("a.json", '[{"text": "a"}, {"txt": "a"}]', "text", "row 2 has no field text; its fields are txt"),
+        ("a.csv", 'id,text\n1,"a\n', "text", "line 2 cannot be read|mend its quotes"),
+        ("a.csv", "id,text\n1\n", "text", "line 2 is cut short"),
+        ("a.jsonl", '{"text": null}', None, "line 1: field text is null; leave such rows out"),
+        ("a.jsonl", '{"text": {"de": "a", "en": "b"}}', None, "name one of its fields: text.de, text.en"),
+        (
+            "a.jsonl",
+            '{"doc": {"x": "a"}}',
+            "doc.text",
+            "line 1, field doc has no field text; its fields are x",
+        ),
+    ],
+)
+def test_a_wrong_table_is_told_with_its_row(tmp_path, name, text, field, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=said):
+        list(raw_documents([tmp_path / name], field))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_by_its_mark(tmp_path, encoding):
+    data = ("" if encoding == "utf-16" else "\ufeff").encode(encoding) + TEXT.encode(encoding)
+    (tmp_path / "t.txt").write_bytes(data)
+    (tmp_path / "t.gz").write_bytes(gzip.compress(data))
+    assert read_text(tmp_path / "t.txt") == read_text(tmp_path / "t.gz") == TEXT
+    (tmp_path / "t.txt").write_bytes(data[:-1])
+    with pytest.raises(InputError, match="begins as UTF-16 does, but is none"):
+        read_text(tmp_path / "t.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"PK\x03\x04\x14\0\x08", "a zip archive, as .docx"),
+        (b"%PDF-1.4\n%\xe2\xe3", "a PDF; take the text out"),
+        (b"\x89PNG\r\n\x1a\n", "an image"),
+        (b"{\\rtf1 a text}", "RTF"),
+        (b"PAR1\x15", "the ending .parquet"),
+    ],
+)
+def test_what_is_no_text_is_called_what_it_is(tmp_path, data, said):
+    (tmp_path / "letter").write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        read_text(tmp_path / "letter")
+
+
+def test_names_with_blanks_and_pipes_are_read(tmp_path):
+    name = tmp_path / "with space & é 🦊.txt"
+    name.write_text(TEXT)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(TEXT,))
+    writer.start()
+    corpora = [Corpus.of(str(place), 0.1, 0.1) for place in (name, tmp_path / "pipe")]
+    writer.join()
+    assert corpora[0].train.text == corpora[1].train.text
 
 
 @pytest.mark.parametrize("field", [None, "text"])

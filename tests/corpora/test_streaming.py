@@ -46,7 +46,7 @@ def test_rows_of_json_are_texts(tmp_path):
         (b"fine\n" * 9 + b"a" + b"\0b" * 9 + b"\n", "zero byte at offset 46"),
         (b"fine\n" * 9 + b"\xe9t\xe9\n", "byte 0xe9 at offset 45"),
         (b"\xef\xbb\xbffine\n\xe9\n", "byte 0xe9 at offset 8"),
-        (b"\xff\xfea\0\n\0", "UTF-16"),
+        (b"\xff\xfea\0\n", "UTF-16"),
     ],
 )
 def test_what_is_no_text_is_told_with_its_place_in_the_file(tmp_path, data, said):

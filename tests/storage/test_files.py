@@ -19,7 +19,7 @@ from lmbench.storage.files import read_text, whole_file, write_whole
         (b"\xef\xbb\xbfab\xe9", "byte 0xe9 at offset 5"),
         (b"ab" + b"\0" * 9, "binary file .* offset 2"),
         (b"\x1f\x8b\x08rest", "gzip"),
-        (b"\xff\xfea\0", "UTF-16"),
+        (b"\xff\xfea\0b", "UTF-16"),
     ],
 )
 def test_what_is_no_text_is_named(tmp_path, data, said):
