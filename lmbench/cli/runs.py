@@ -94,6 +94,7 @@ class Run(click.Command):
     "--trust-paths", is_flag=True, help="Lets a suite from elsewhere read files outside of its folder."
 )
 @click.option("--open", "show", is_flag=True, help="Opens the report in the browser when it is done.")
+@json_option
 @quiet_option
 def run(
     places: tuple[str, ...],
@@ -115,6 +116,7 @@ def run(
     trust_code: bool,
     trust_paths: bool,
     show: bool,
+    as_json: bool,
     quiet: bool,
 ) -> int:
     """Trains and scores a suite's models, or the default ones on a text of your own, and writes the report.
@@ -174,9 +176,12 @@ def run(
             if stopped.results is None:
                 return 130
             results, interrupted = stopped.results, True
-    Console().print(report.terminal_table(results))
-    for splits in results.splits:
-        print_splits(splits)
+    if as_json:
+        click.echo((folder / "results.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        Console().print(report.terminal_table(results))
+        for splits in results.splits:
+            print_splits(splits)
     click.echo(f"report: {folder / 'report.html'}", err=True)
     if show:
         show_report(folder)

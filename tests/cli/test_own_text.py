@@ -90,6 +90,14 @@ def test_init_writes_a_suite_that_runs(call):
     assert call("run", "suite.toml", "--model", "bigram", "--quiet")[0] == 0
 
 
+def test_all_that_a_run_prints_is_had_as_json(call, tmp_path):
+    status, out, err = call("run", "t.txt", "--model", "bigram", "--json", "--out", "r", "--quiet")
+    assert status == 0
+    assert json.loads(out) == json.loads((tmp_path / "r" / "results.json").read_text())
+    assert json.loads(out)["results"][0]["bits_per_char"] > 0
+    assert "report: r/report.html" in err
+
+
 def test_suites_are_listed(call):
     names = [row["name"] for row in json.loads(call("suites", "--json")[1])["suites"]]
     assert {"default", "book"} <= set(names)
