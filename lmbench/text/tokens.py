@@ -89,7 +89,7 @@ class EncodedText:
         if self.unit.name == "word" and not self.canonical.has_types(self.unit):
             ends, text = self.ends, self.canonical.text
             spans = zip(np.append(0, ends)[places].tolist(), ends[places].tolist(), strict=True)
-            return [self.unit.split(text[begin:end])[-1] for begin, end in spans]
+            return [text[begin:end].removeprefix(" ") for begin, end in spans]
         types, which = self.canonical.types(self.unit)
         return [types[i] for i in which[places].tolist()]
 
