@@ -187,3 +187,103 @@ def test_a_token_across_the_cut_is_charged_and_a_long_continuation_refused(both)
     assert (nothing, greedy) == (0.0, True)
     with pytest.raises(InputError, match="does not fit the window, 16 tokens"):
         ours.loglikelihood([asked("a", " ferry left at nine and the ferryman did not go back, not at nine")])
+
+
+# Our tasks, run by the harness ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    """Runs a task of a file with a model of ours; returns the harness's figures and its samples as a file."""
+    import json
+
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    from lmbench.scoring.harness_tasks import write_task
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+    def run(model, place, name):
+        write_task(str(place), tmp_path / "tasks", name)
+        manager = TaskManager(include_path=str(tmp_path / "tasks"), include_defaults=False)
+        results = lm_eval.simple_evaluate(
+            model=model,
+            tasks=[name],
+            task_manager=manager,
+            log_samples=True,
+            bootstrap_iters=0,
+            verbosity="ERROR",
+        )
+        samples = tmp_path / f"samples_{name}.jsonl"
+        samples.write_text("\n".join(json.dumps(row, default=str) for row in results["samples"][name]))
+        return results["results"][name], samples
+
+    return run
+
+
+def test_our_task_of_texts_gives_the_harness_our_bits_and_us_its_samples(evaluated, tmp_path):
+    from lmbench.scoring.samples_file import samples_scores
+
+    model = model_of("witten-bell", unit="char", documents="stream", order=3)
+    texts = ["a b c\na b", "d b a é", " a\n\n b"] * 4
+    texts = [f"{text}{i}" for i, text in enumerate(texts)]
+    (tmp_path / "t.jsonl").write_text("\n".join(f'{{"text": {text!r}}}'.replace("'", '"') for text in texts))
+    figures, samples = evaluated(model, tmp_path / "t.jsonl", "own_texts")
+    text = canonical_text(texts, "none", "stream")
+    whole = model.scorer.score(text)
+    assert figures["bits_per_byte,none"] == pytest.approx(whole.bits_per_byte)
+    scores, _ = samples_scores(samples, text)
+    assert scores.bits.sum() == pytest.approx(whole.bits.sum())
+    assert len(scores.starts) == len(texts)
+
+
+def test_our_tasks_of_pairs_and_questions_are_judged_with_error_bars(evaluated, tmp_path, capsys):
+    import json
+
+    from lmbench.cli import main
+    from lmbench.scoring.choices import read_pairs
+    from lmbench.scoring.ranking import minimal_pairs
+
+    model = model_of("witten-bell", unit="char", documents="stream", order=3)
+    pairs = [
+        {"sentence_good": "a b c", "sentence_bad": "a c b", "UID": "x"},
+        {"sentence_good": "d a", "sentence_bad": "a b", "UID": "y"},
+    ]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, pairs * 3)))
+    figures, samples = evaluated(model, tmp_path / "p.jsonl", "own_pairs")
+    ours = minimal_pairs(model.scorer, [(pair.good, pair.bad) for pair in read_pairs(tmp_path / "p.jsonl")])
+    assert figures["acc,none"] == np.mean(np.array(ours) > 0)
+    assert main(["rank", "--samples", f"a={samples}", "--samples", f"b={samples}", "--json"]) == 0
+    judged = json.loads(capsys.readouterr().out)
+    assert [one["accuracy"] for one in judged["models"]] == [figures["acc,none"]] * 2
+    assert [part["group"] for part in judged["models"][0]["groups"]] == ["x", "y"]
+    assert judged["comparisons"][0]["p_value"] == 1
+    questions = [
+        {"context": "a b", "choices": ["c", "zzz"], "gold": 0},
+        {"context": "a", "choices": ["zz", "b"], "gold": 1},
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, questions)))
+    figures, samples = evaluated(model, tmp_path / "q.jsonl", "own_questions")
+    assert figures["acc,none"] == 1.0
+    assert main(["rank", "--samples", str(samples)]) == 0
+    assert "1.0000" in capsys.readouterr().out
+
+
+def test_tasks_and_samples_say_what_is_wrong(tmp_path):
+    from lmbench.scoring.harness_tasks import read_judged, same_items, write_task
+
+    (tmp_path / "t.txt").write_text("a b\n")
+    with pytest.raises(InputError, match="of letters, digits"):
+        write_task(str(tmp_path / "t.txt"), tmp_path, "a b")
+    (tmp_path / "s.jsonl").write_text('{"doc_id": 0, "doc": {"text": "a"}}\n')
+    with pytest.raises(InputError, match="line 1 is no row"):
+        read_judged(tmp_path / "s.jsonl")
+    rows = ['{"doc_id": 0, "doc": {"q": 1}, "acc": 1.0}', '{"doc_id": 0, "doc": {"q": 2}, "acc": 1.0}']
+    judged = []
+    for row in rows:
+        (tmp_path / "s.jsonl").write_text(row)
+        judged.append(read_judged(tmp_path / "s.jsonl"))
+    with pytest.raises(InputError, match="different items"):
+        same_items(judged)

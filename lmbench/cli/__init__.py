@@ -24,6 +24,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 from lmbench.cli.counting import counts
 from lmbench.cli.domains import domains
 from lmbench.cli.finished import diff, export
+from lmbench.cli.harness_tasks import harness_tasks
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.mixing import mix
 from lmbench.cli.models import fit, generate, models, score
@@ -122,6 +123,7 @@ for command in (
     next_tokens,
     surprisal,
     domains,
+    harness_tasks,
     generate,
     zipf,
     study,

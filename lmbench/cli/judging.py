@@ -102,6 +102,18 @@ def judge_choices(
         click.echo("")
 
 
+def judge_samples(places: Mapping[str, str], as_json: bool) -> None:
+    """Prints how many items are right by what lm-evaluation-harness has logged of each model."""
+    from lmbench.comparing.accuracy import judgement
+    from lmbench.scoring.harness_tasks import read_judged, same_items
+
+    found = {label: read_judged(place) for label, place in places.items()}
+    judged = judgement({label: one.correct for label, one in found.items()}, same_items(list(found.values())))
+    if as_json:
+        return _print_json([{"model": label, **_facts(judged, label)} for label in found], judged)
+    _print_judgement(judged, "items")
+
+
 MEANING = {
     "raw": "the likelier choice",
     "char": "by ln p a character of the choice",

@@ -111,7 +111,6 @@ load_option = click.option(
     "saved",
     metavar="[LABEL=]MODEL",
     multiple=True,
-    required=True,
     help="A model that `lmbench fit --save` wrote, or an ARPA file; of pairs and choices several.",
 )
 @trust_code_option
@@ -122,6 +121,12 @@ load_option = click.option(
     "--choices", is_flag=True, help="JSON lines with context, choices and gold: how many are right."
 )
 @click.option(
+    "--samples",
+    metavar="[LABEL=]FILE",
+    multiple=True,
+    help="What `lm_eval --log_samples` wrote of pairs or choices, in place of models and FILE; may be given again.",
+)
+@click.option(
     "--group", metavar="FIELD", help="Of these JSON lines: the field that says what an item belongs to."
 )
 @click.option(
@@ -130,16 +135,17 @@ load_option = click.option(
     help="Between context and choice; default: a space where neither has a blank.",
 )
 @click.option("--premise", default="", metavar="TEXT", help="The context of the choices alone, for pmi.")
-@click.argument("place", metavar="FILE|-")
+@click.argument("place", metavar="FILE|-", required=False)
 @json_option
 def rank(
     saved: tuple[str, ...],
     pairs: bool,
     choices: bool,
+    samples: tuple[str, ...],
     group: str | None,
     between: str | None,
     premise: str,
-    place: str,
+    place: str | None,
     as_json: bool,
 ) -> None:
     """Ranks alternatives, the likeliest first.
@@ -147,11 +153,19 @@ def rank(
     FILE holds a line an alternative, an empty line between lists; or an n-best list as Moses writes it,
     ID ||| TEXT ||| more. With --pairs or --choices: how often models are right.
     """
-    from lmbench.cli.judging import judge_choices, judge_pairs
+    from lmbench.cli.judging import judge_choices, judge_pairs, judge_samples
     from lmbench.scoring.ranking import ranked
     from lmbench.scoring.token_file import ESCAPES
     from lmbench.storage.files import read_text
 
+    if samples:
+        if saved or place is not None or pairs or choices:
+            raise InputError(
+                "--samples is of what another program said; leave --load, --pairs, --choices and FILE out"
+            )
+        return judge_samples(by_label(samples), as_json)
+    if not saved or place is None:
+        raise InputError("give --load MODEL and the FILE to rank, or --samples")
     if pairs and choices:
         raise InputError("--pairs and --choices are of different files; give one")
     if not choices and (between is not None or premise):
@@ -245,16 +259,21 @@ def loaded(saved: str, unk: str = "") -> Scorer:
 
 
 def labelled(saved: Sequence[str]) -> dict[str, Scorer]:
-    """Saved models by label: MODEL by its file's name, LABEL=MODEL by that. Raises InputError where two have one label."""
-    models: dict[str, Scorer] = {}
-    for given in saved:
-        label, equals, place = given.partition("=")
-        if not equals or Path(given).exists():
-            label, place = Path(given).stem, given
-        if label in models:
-            raise InputError(f"two models are called {label}; give one another name: --load LABEL={place}")
-        models[label] = loaded(place)
-    return models
+    """Saved models by label, see ``by_label``."""
+    return {label: loaded(place) for label, place in by_label(saved).items()}
+
+
+def by_label(given: Sequence[str]) -> dict[str, str]:
+    """Files by label: FILE by its name, LABEL=FILE by that. Raises InputError where two have one label."""
+    places: dict[str, str] = {}
+    for one in given:
+        label, equals, place = one.partition("=")
+        if not equals or Path(one).exists():
+            label, place = Path(one).stem, one
+        if label in places:
+            raise InputError(f"two are called {label}; give one another name: LABEL={place}")
+        places[label] = place
+    return places
 
 
 def _finite(cell: object) -> object:

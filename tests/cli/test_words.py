@@ -96,7 +96,7 @@ def test_models_stand_side_by_side_by_their_labels(call):
     ("argv", "said"),
     [
         ([], "which model"),
-        (["--load", "by-char.lm", "--load", "by-char.lm"], "two models are called by-char"),
+        (["--load", "by-char.lm", "--load", "by-char.lm"], "two are called by-char"),
         (["--load", "by-char.lm", "--out", "x.csv"], "ends in none of .tsv, .jsonl, .parquet"),
         (["--load", "by-char.lm", "--out", "x.tsv", "--format", "jsonl"], "two formats"),
         (["--load", "by-char.lm", "--end", "space", "--punctuation", "apart"], "leave one of the two out"),
