@@ -129,7 +129,7 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
     "context-mixing": (
         "lmbench.models.mixing.context_mixing:ContextMixing",
         {},
-        "Contexts of many lengths, and of whole words, in a log-linear mixture that is learnt.",
+        "Contexts of many lengths, of whole words and of lines, in a log-linear mixture that is learnt.",
     ),
     "rnn-scratch": (
         "lmbench.models.neural.scratch:RnnScratch",

@@ -1,4 +1,4 @@
-"""Contexts of many lengths, and of whole words, each with its own distribution; a learnt log-linear mixture of all.
+"""Contexts of many lengths, of words and of lines, each with its own distribution; a learnt log-linear mixture of all.
 
 What text compressors do at their best (Cleary & Witten 1984, PPM; Mahoney 2005, PAQ), on whole symbols: orders far
 beyond what one smoothed n-gram model can use, because the mixture learns how much to believe of each.
@@ -6,59 +6,75 @@ beyond what one smoothed n-gram model can use, because the mixture learns how mu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Traits, learned
-from lmbench.models.mixing.contexts import FAR, Contexts, bases_of, symbol_classes
-from lmbench.models.mixing.log_linear import Gate, learn_gate, log_softmax, small_enough
-from lmbench.models.mixing.sparse_counts import SparseCounts, counts_before, first_pairs
+from lmbench.models.mixing.context_table import ContextTable, numbered
+from lmbench.models.mixing.contexts import FAR, Alphabet, Contexts
+from lmbench.models.mixing.counting import Text, count_all
+from lmbench.models.mixing.log_linear import small_enough
+from lmbench.models.mixing.reading import (
+    HIDDEN,
+    NUMBERS,
+    RUNS,
+    Teaching,
+    Weights,
+    read,
+)
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import Vocab
 
-# What absolute discounting takes from counts of 0, 1, 2 and more: chosen on the held-out tenth of The Time Machine.
-_DISCOUNTS = np.array([0.0, 0.6, 1.0, 1.3])
-_SEEN = 6  # numbers about each context that the gate looks at
-_CELLS = 1 << 18  # counts held at once: tokens of a segment times vocabulary
-_MIX_TOKENS = 1 << 16  # at most so many tokens teach the weights ...
-_MIX_CELLS = 1 << 26  # ... and so many log-probabilities
+# Settings of the learning, chosen on the valid parts of The Time Machine and python-docs.
+_PASSES = 3  # over the training text
+_RATE = 1e-3
+_RUN_RATE = 3e-3
+_DROPOUT = 0.2
+_BLOCK = (
+    1 << 14
+)  # tokens predicted at once from what stands before all of them, where the model is not adaptive
+_FEWEST_BLOCKS = 16
+_SCALED_BY = 60_000  # tokens by which the numbers that the weights look at are scaled
 
 
 @dataclass(kw_only=True, eq=False)
 class ContextMixing(LanguageModel):
-    """p(x | h) ∝ ∏_i p_i(x | c_i(h))^w_i over contexts c_i of h: its last k symbols for several k, and its last words.
+    """p(x | h) ∝ ∏_i p_i(x | c_i(h))^w_i over contexts c_i of h: its last k symbols for several k, its last words, its lines.
 
     Each p_i is an absolutely discounted distribution, interpolated with the next shorter context's, down to
     uniform; below the longest order a symbol counts once for each longer context that it was seen in, as in Kneser–Ney
-    smoothing. A word is a stretch between two of the commonest symbol (in most texts the space). The
-    weights w come from a small network that looks at how much and what is known of each context, at the longest
-    one that has been seen and at the position in the word; it is learnt on the last part of the training text, each
-    token predicted from those before it. ``contexts.py`` says which contexts there are.
+    smoothing. The symbol that followed a context latest gains by how often it did so in a row, and how long ago. The
+    weights w come from a small network that looks at how much and what is known of each context, and since when, at the longest
+    order that has been seen and at the position in the word. It learns by reading the training text, each token predicted from
+    those before it; or, as a model that does not adapt will be used, each block of tokens from the blocks before it.
+    ``contexts.py`` says which contexts there are.
 
     With ``adaptive`` the counts go on growing while a text is scored, from one document to the next; what stands near
     says more of what comes than what stands far, so that a token read counts as ``times`` tokens of the training text.
-    For characters and bytes: every step costs the whole vocabulary.
+    For characters and bytes: every step costs the whole vocabulary, and some 200 bytes of memory for each context.
     """
 
     orders: tuple[int, ...] = option(
-        (0, 1, 2, 3, 4, 5, 6, 8, 12, 16), "lengths of the contexts, in symbols, ascending"
+        (0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 24), "lengths of the contexts, in symbols, ascending"
     )
     words: bool = option(True, "contexts made of words too: the word so far, alone and with words before it")
     gaps: bool = option(
         True, "contexts with gaps too, and with classes of symbols that the text itself tells"
     )
+    lines: bool = option(True, "contexts of lines too, where a text has any: the column, what stands above")
     adaptive: bool = option(False, "go on learning from the text that is scored")
     times: int = option(2, "where adaptive: how many times a token that was read counts")
 
     contexts: Contexts = learned()
-    counts: list[SparseCounts] = learned()  # of the training text, one a context
-    gate: Gate = learned()  # the weights
+    table: ContextTable = learned()  # of the training text
+    read_tokens: int = learned()  # how many they were
+    weights: Weights = learned()
 
     def __post_init__(self) -> None:
         if not self.orders or list(self.orders) != sorted(set(self.orders)) or self.orders[0] < 0:
@@ -67,157 +83,192 @@ class ContextMixing(LanguageModel):
             )
         if self.times < 1:
             raise InputError(f"option times={self.times} must be at least 1")
+        self._spellings: Sequence[str] = ()
 
     @property
     def traits(self) -> Traits:
-        # Drawn are the gate's first weights, its order of tokens, its dropout.
+        # Drawn are the network's first weights and its dropout.
         return Traits(seeded=True, adaptive=self.adaptive)
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
+        self._spellings = corpus_vocab.tokens
         return small_enough(corpus_vocab, "context-mixing", "--unit char")
 
     # Learning --------------------------------------------------------------------------------------
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
-        separator = int(np.bincount(train.ids).argmax())
-        classes = symbol_classes(train.ids, self.vocab_size)
-        self.contexts = Contexts(self.orders, self.words, self.gaps, separator, classes)
-        keys, place = self.contexts.keys(train)
-        cells = len(keys) * self.vocab_size
-        begin = len(train) - min((len(train) + 1) // 2, _MIX_TOKENS, max(1, _MIX_CELLS // cells))
-        self.counts = self._count(keys[:, :begin], train.ids[:begin])
-        size = len(train) - begin
-        features = np.empty((size, len(keys), self.vocab_size), dtype=np.float32)
-        evidence = []
-        for part, counts in self._segments(keys[:, begin:], train.ids[begin:], times=1):
-            features[part], e = self._features(counts, place[begin:][part])
-            evidence.append(e)
-            monitor.progress(min(part.stop, size), size, "tokens for the weights")
-        self.gate = learn_gate(features, np.concatenate(evidence), train.ids[begin:], rng)
-        self.counts = self._count(keys, train.ids)
+        alphabet = Alphabet.of(train, self.vocab_size, self._spellings)
+        self.contexts = Contexts(self.orders, self.words, self.gaps, self.lines, alphabet)
+        nothing = ContextTable.empty(len(self.contexts.bases))
+        keys, places = self.contexts.keys(train)
+        text, self.table = numbered(keys, places, train.ids, self.vocab_size, nothing)
+        self.weights = self._first_weights(rng)
+        some = min(len(train), _SCALED_BY)
+        evidence = self._learn(text, nothing, some, None, rng, monitor)[some // 4 :]
+        self.weights.mean[:] = evidence.mean(axis=0, dtype=np.float64)
+        self.weights.spread[:] = evidence.std(axis=0, dtype=np.float64) + 0.01
+        moments = np.zeros((2, sum(a.size for a in self.weights[2:6])), dtype=np.float32)
+        steps = np.zeros(1, dtype=np.int64)
+        for done in range(_PASSES):
+            rates = (1 - done / _PASSES, 1 - (done + 1) / _PASSES)
+            teaching = Teaching(
+                (_RATE * rates[0], _RATE * rates[1]),
+                (_RUN_RATE * rates[0], _RUN_RATE * rates[1]),
+                _DROPOUT,
+                moments,
+                steps,
+            )
+            self._learn(text, nothing, len(train), teaching, rng, monitor, done)
+        self.read_tokens = len(train)
 
-    def _count(self, keys: np.ndarray, ids: np.ndarray) -> list[SparseCounts]:
-        """What followed each context, below the longest order once for each longer context."""
-        counts = []
-        for i, k in enumerate(keys):
-            fresh = first_pairs(keys[i + 1], ids) if self._shorter(i) else np.ones(len(ids), dtype=bool)
-            counts.append(SparseCounts.of(k[fresh], ids[fresh], self.vocab_size))
-        return counts
+    def _first_weights(self, rng: np.random.Generator) -> Weights:
+        number = len(self.contexts.bases)
+        width = NUMBERS * number + len(self.orders) + FAR + 1
+        shapes = [(width,), (width,), (width, HIDDEN), (HIDDEN,), (HIDDEN, number), (number,), (number, RUNS)]
+        weights = Weights(*(np.zeros(shape, dtype=np.float32) for shape in shapes))
+        weights.spread.fill(1)
+        weights.A[:] = rng.normal(0.0, width**-0.5, (width, HIDDEN))
+        weights.b.fill(1.3 / number)
+        return weights
 
-    def _shorter(self, i: int) -> bool:
-        """Whether context i is one of the orders, and not the longest; then i + 1 is the next longer one."""
-        return i + 1 < len(self.orders)
+    def _learn(
+        self,
+        text: Text,
+        nothing: ContextTable,
+        size: int,
+        teaching: Teaching | None,
+        rng: np.random.Generator,
+        monitor: Monitor,
+        done: int = 0,
+    ) -> np.ndarray:
+        """Reads the first ``size`` tokens of the training text from the beginning, and the weights learn if there is teaching.
+
+        Otherwise returns (size, E) float32, what they would look at.
+        """
+        self.table.clear()
+        block = _BLOCK if self.adaptive else max(1, min(_BLOCK, len(text.ids) // _FEWEST_BLOCKS))
+        kept = []
+        for begin in range(0, size, block):
+            end = min(begin + block, size)
+            evidence = np.empty((0 if teaching else end - begin, len(self.weights.mean)), dtype=np.float32)
+            taught = teaching if self.adaptive or begin else None  # before the first block nothing is known
+            self._read(
+                text, nothing, self.table, begin, end, begin, int(self.adaptive), taught, rng, evidence
+            )
+            if not self.adaptive:
+                count_all(text, nothing.counted, self.table.counted, len(self.orders), begin, end)
+            kept.append(evidence)
+            if teaching:
+                monitor.progress(done * size + end, _PASSES * size, f"tokens, pass {done + 1} of {_PASSES}")
+        return np.concatenate(kept)
+
+    def _read(
+        self,
+        text: Text,
+        past: ContextTable,
+        here: ContextTable,
+        begin: int,
+        end: int,
+        now: int,
+        times: int,
+        teaching: Teaching | None = None,
+        rng: np.random.Generator | None = None,
+        evidence: np.ndarray | None = None,
+        wanted: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """ln p of tokens begin up to end, and the distributions of those wanted (see ``reading.read``)."""
+        log_probs = np.empty(end - begin)
+        wanted = np.zeros(0, dtype=np.int64) if wanted is None else wanted
+        rows = np.empty((len(wanted), self.vocab_size))
+        none = np.empty((0, 0), dtype=np.float32)
+        resting = Teaching((0.0, 0.0), (0.0, 0.0), 0.0, none, np.zeros(1, dtype=np.int64))
+        with np.errstate(all="ignore"):  # a damaged file's weights; what comes of them is refused
+            read(
+                text,
+                past.counted,
+                here.counted,
+                self.contexts.bases,
+                len(self.orders),
+                begin,
+                end,
+                now,
+                times,
+                self.weights,
+                teaching is not None,
+                teaching or resting,
+                rng or np.random.default_rng(0),
+                self.vocab_size,
+                log_probs,
+                rows,
+                wanted,
+                none if evidence is None else evidence,
+            )
+        return log_probs, rows
 
     # Scoring ---------------------------------------------------------------------------------------
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        log_probs = np.empty(len(tokens))
-        for part, rows in self._rows(tokens):
-            log_probs[part] = rows[np.arange(len(rows)), tokens.ids[part]]
-        return log_probs
+        return self._score(tokens, 0, np.zeros(0, dtype=np.int64))[0]
 
     def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
-        kept = []
-        for part, rows in self._rows(tokens):
-            first, last = np.searchsorted(places, (part.start, part.stop))
-            kept.append(rows[places[first:last] - part.start])
-        return np.concatenate(kept)
-
-    def _rows(self, tokens: Tokens) -> Iterator[tuple[slice, np.ndarray]]:
-        """Which tokens, and their distributions."""
-        keys, place = self.contexts.keys(tokens)
-        for part, counts in self._segments(keys, tokens.ids, self.times if self.adaptive else 0):
-            yield part, self._mix(counts, place[part])
+        return self._score(tokens, 0, places)[1]
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
 
     def _next_after(self, tokens: Tokens) -> np.ndarray:
-        ids = tokens.ids
-        keys, place = self.contexts.keys(Tokens(np.append(ids, np.int32(0)), tokens.starts, tokens.bos))
-        counts = np.stack([c.rows(k[-1:]) for c, k in zip(self.counts, keys, strict=True)])
-        if self.adaptive:
-            for i, k in enumerate(keys):
-                alike = np.flatnonzero(k[:-1] == k[-1])
-                if self._shorter(i):
-                    longer, symbols = keys[i + 1][alike], ids[alike]
-                    counted = self.counts[i + 1].rows(longer)[np.arange(len(alike)), symbols] > 0
-                    alike = alike[first_pairs(longer, symbols) & ~counted]
-                counts[i, 0] += self.times * np.bincount(ids[alike], minlength=self.vocab_size)
-        row: np.ndarray = self._mix(counts, place[-1:])[0]
+        size = len(tokens)
+        asked = Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
+        row: np.ndarray = self._score(asked, 0 if self.adaptive else size, np.array([size]))[1][0]
         return row
 
-    def _mix(self, counts: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """(T, V) float64, nats: the mixture, given (contexts, T, V) counts and (T,) positions in the word."""
-        features, evidence = self._features(counts, place)
-        with np.errstate(all="ignore"):  # a damaged file's weights; what comes of them is refused
-            return log_softmax(np.matmul(self.gate.weights(evidence)[:, None], features)[:, 0])
-
-    def _features(self, counts: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(T, contexts, V) ln p_i, given (contexts, T, V) counts and (T,) positions; and (T, E), what the gate looks at.
-
-        That is, of each context: ln(1 + n) for the n symbols that followed it and for the kinds among them, whether there
-        are none, whether all are of one kind, the share of the commonest, the entropy of p_i in nats; which is the
-        longest order that has been seen, and the position in the word, one number for each possibility.
-        """
-        _, length, vocab_size = counts.shape
-        p = np.full((len(counts) + 1, length, vocab_size), 1 / vocab_size)  # the last, index -1, is uniform
-        depth = np.zeros(length, dtype=np.int64)
-        seen = []
-        for i, base in enumerate(bases_of(self.orders, self.words, self.gaps)):
-            total = counts[i].sum(axis=1, keepdims=True)
-            discount = _DISCOUNTS[np.minimum(counts[i], 3)]
-            freed = discount.sum(axis=1, keepdims=True)
-            # A context never seen says what its base says: (0 + 1 · p) / 1.
-            np.multiply(p[base], np.where(total > 0, freed, 1), out=p[i])
-            p[i] += counts[i] - discount
-            p[i] /= np.maximum(total, 1)
-            if i < len(self.orders):
-                depth[total[:, 0] > 0] = i
-            n, kinds = total[:, 0], np.count_nonzero(counts[i], axis=1)
-            share = counts[i].max(axis=1) / np.maximum(n, 1)
-            seen += [np.log1p(n), np.log1p(kinds), n == 0, kinds == 1, share]
-        p = p[:-1]
-        features = np.log(p)
-        seen += list(-(p * features).sum(axis=2))
-        marks = [np.eye(len(self.orders))[depth], np.eye(FAR + 1)[place]]
-        return features.transpose(1, 0, 2), np.concatenate([np.stack(seen, axis=1), *marks], axis=1)
-
-    def _segments(self, keys: np.ndarray, ids: np.ndarray, times: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """Which tokens, and their (contexts, T, V) counts before each: those of the training text and, so many times,
-        of the tokens before it."""
-        step = max(1, _CELLS // self.vocab_size)
-        history = [SparseCounts.of(k[:0], ids[:0], self.vocab_size) for k in keys]
-        for first in range(0, len(ids), step):
-            part = slice(first, first + step)
-            counts = np.stack([c.rows(k[part]) for c, k in zip(self.counts, keys, strict=True)])
-            if times:
-                symbols = ids[part]
-                every = np.ones(len(symbols), dtype=bool)
-                for i in reversed(range(len(keys))):  # the longer order tells what is new to the shorter one
-                    k = keys[i, part]
-                    longer = counts[i + 1, np.arange(len(symbols)), symbols] if self._shorter(i) else None
-                    fresh = every if longer is None else longer == 0
-                    before = history[i].rows(k) + counts_before(k, symbols, fresh, self.vocab_size)
-                    counts[i] += times * before
-                    history[i] = history[i].add(k[fresh], symbols[fresh])
-            yield part, counts
+    def _score(self, tokens: Tokens, begin: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """ln p of the tokens from ``begin`` on, and the distributions of those (R,) wanted."""
+        keys, places = self.contexts.keys(tokens)
+        keys, places, ids = [k[begin:] for k in keys], places[begin:], tokens.ids[begin:]
+        text, here = numbered(keys, places, ids, self.vocab_size, self.table)
+        times = self.times if self.adaptive else 0
+        return self._read(
+            text,
+            self.table,
+            here,
+            0,
+            len(ids),
+            self.read_tokens,
+            times,
+            wanted=wanted.astype(np.int64) - begin,
+        )
 
     # Saving ----------------------------------------------------------------------------------------
 
     def _state(self) -> dict[str, np.ndarray]:
-        state = {"separator": np.array([self.contexts.separator]), "classes": self.contexts.classes}
-        state |= {f"gate.{name}": array for name, array in self.gate.arrays().items()}
-        for i, counts in enumerate(self.counts):
-            state |= {f"{name}.{i}": array for name, array in counts.arrays().items()}
-        return state
+        alphabet = self.contexts.alphabet
+        state = {"marks": np.array([alphabet.separator, alphabet.newline, self.read_tokens])}
+        state |= {name: getattr(alphabet, name) for name in ("classes", "folded", "letters")}
+        state |= {f"weights.{name}": array for name, array in self.weights._asdict().items()}
+        return state | self.table.arrays()
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        separator = int(saved_array(state, "separator", (1,), "iu")[0])
-        classes = saved_array(state, "classes", (self.vocab_size or None,), "i")
-        if not ((classes >= 0) & (classes < 4)).all():
-            raise InputError("the classes of symbols are not of two bits")
-        self.contexts = Contexts(self.orders, self.words, self.gaps, separator, classes)
-        number = len(bases_of(self.orders, self.words, self.gaps))
-        self.gate = Gate.saved(state, "gate.", _SEEN * number + len(self.orders) + FAR + 1, number)
-        self.counts = [SparseCounts.saved(self.vocab_size, state, f".{i}") for i in range(number)]
+        separator, newline, self.read_tokens = saved_array(state, "marks", (3,), "i").tolist()
+        classes, folded = (
+            saved_array(state, n, (self.vocab_size,), "i").astype(np.int64) for n in ("classes", "folded")
+        )
+        letters = saved_array(state, "letters", (self.vocab_size,), "b").astype(bool)
+        if not ((classes >= 0) & (classes < 4) & (folded >= 0) & (folded < self.vocab_size)).all():
+            raise InputError(
+                "the classes of symbols are not of two bits, or the symbols without case are none"
+            )
+        if not -1 <= newline < self.vocab_size:
+            raise InputError("the symbol that ends lines is none of the vocabulary")
+        alphabet = Alphabet(separator, newline, classes, folded, letters)
+        self.contexts = Contexts(self.orders, self.words, self.gaps, self.lines, alphabet)
+        first = self._first_weights(np.random.default_rng(0))
+        self.weights = Weights(
+            *(
+                np.ascontiguousarray(saved_array(state, f"weights.{name}", array.shape), dtype=np.float32)
+                for name, array in first._asdict().items()
+            )
+        )
+        if not (all(np.isfinite(a).all() for a in self.weights) and (self.weights.spread > 0).all()):
+            raise InputError("the weights of the contexts are not finite numbers")
+        self.table = ContextTable.saved(state, len(self.contexts.bases), self.vocab_size)

@@ -12,9 +12,11 @@ from scipy.optimize import minimize
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws, check_model
-from lmbench.models.mixing.contexts import bases_of, symbol_classes
-from lmbench.models.mixing.log_linear import gate_loss, learn_gate, log_softmax, newton
-from lmbench.models.mixing.sparse_counts import SparseCounts, counts_before, first_pairs
+from lmbench.models.mixing.context_table import ContextTable, numbered
+from lmbench.models.mixing.contexts import symbol_classes
+from lmbench.models.mixing.log_linear import log_softmax, newton
+from lmbench.models.mixing.reading import BATCH, Teaching
+from lmbench.models.monitor import Monitor
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.tokens import Tokens, encode
 from lmbench.text.units import unit_named
@@ -50,46 +52,106 @@ def slow_contexts(document, t, orders, separator, bos, classes):
     return contexts, place
 
 
+def slow_lines(document, t, alphabet):
+    """The contexts of words without case and of lines, as tuples."""
+    past = list(document[:t])
+    words, marks = [()], ()
+    for symbol in past:
+        if alphabet.letters[symbol]:
+            words[-1] += (int(alphabet.folded[symbol]),)
+        else:
+            words += [()] if words[-1] else []
+            marks += () if symbol == alphabet.separator else (symbol,)
+        marks = () if symbol == alphabet.newline else marks
+    word, one, two = [*reversed(words), (), ()][:3]
+    lines = [[]]
+    for symbol in past:
+        lines[-1].append(symbol)
+        if symbol == alphabet.newline:
+            lines.append([])
+    *before, line = lines
+    above = [s for s in before[-1] if s != alphabet.newline] if before else []
+    column = len(line)
+    upper = [above[i] if i < len(above) else -1 for i in (column, column + 1)]
+    first = line[0] if line else -1
+    two_back, latest = [alphabet.newline, alphabet.newline, *past][-2:]
+    return [
+        (word, one),
+        (word, latest),
+        (word, one, two),
+        (upper[0], min(column, 120), latest),
+        (upper[0], latest, two_back),
+        (*upper, word),
+        (marks, word),
+        (first, word, min(column, 3)),
+        (one, two, latest),
+    ]
+
+
 class SlowMixing:
     """The same model with dictionaries and loops, its weights given."""
 
     def __init__(self, model, train, bos):
-        self.orders, self.times, self.gate = model.orders, model.times, model.gate
-        self.classes = model.contexts.classes
-        self.bases = bases_of(model.orders, True, True)
-        self.separator, self.adaptive, self.bos = model.contexts.separator, model.adaptive, bos
+        self.orders, self.times, self.weights = model.orders, model.times, model.weights
+        self.alphabet, self.adaptive, self.bos = model.contexts.alphabet, model.adaptive, bos
+        self.bases = model.contexts.bases
         self.tables = [defaultdict(Counter) for _ in self.bases]
+        self.latest = [
+            {} for _ in self.bases
+        ]  # of each context: the last symbol, how often in a row, at which token
+        self.now = 0
         for document in train:
             for t in range(len(document)):
                 self.learn(document, t)
 
     def contexts(self, document, t):
-        return slow_contexts(document, t, self.orders, self.separator, self.bos, self.classes)
+        alphabet = self.alphabet
+        contexts, place = slow_contexts(
+            document, t, self.orders, alphabet.separator, self.bos, alphabet.classes
+        )
+        if self.bos != NOTHING:
+            contexts += slow_lines(document, t, alphabet)
+        return contexts, place
 
     def learn(self, document, t, times=1):
         contexts, _ = self.contexts(document, t)
-        for i, (table, context) in enumerate(zip(self.tables, contexts, strict=True)):
-            # Below the longest order, once for each longer context.
+        for i, (table, latest, context) in enumerate(zip(self.tables, self.latest, contexts, strict=True)):
+            # Below the longest order, once for each longer context; decided before the longer one counts, which comes later.
             if i + 1 >= len(self.orders) or not self.tables[i + 1][contexts[i + 1]][document[t]]:
                 table[context][document[t]] += times
+            symbol, run, _ = latest.get(context, (None, 0, 0))
+            latest[context] = (document[t], run + 1 if symbol == document[t] else 1, self.now)
+        self.now += 1
 
     def row(self, document, t):
         contexts, place = self.contexts(document, t)
-        found, known, entropies, depth = [], [], [], 0
+        rows, evidence, gains, depth = [], [], np.zeros(V), 0
         for i, (table, context, base) in enumerate(zip(self.tables, contexts, self.bases, strict=True)):
-            lower = np.full(V, 1 / V) if base < 0 else found[base]
+            lower = np.full(V, 1 / V) if base < 0 else rows[base]
             counts = np.array([table[context][w] for w in range(V)])
             discounts = np.choose(np.minimum(counts, 3), [0, 0.6, 1.0, 1.3])
             total, kinds = counts.sum(), (counts > 0).sum()
-            found.append((counts - discounts + discounts.sum() * lower) / total if total else lower)
-            known += [np.log1p(total), np.log1p(kinds), total == 0, kinds == 1, counts.max() / max(total, 1)]
-            entropies.append(-(found[-1] * np.log(found[-1])).sum())
-            if total and i < len(self.orders):
-                depth = i
+            rows.append((counts - discounts + discounts.sum() * lower) / total if total else lower)
+            age = 1
+            if total:
+                symbol, run, when = self.latest[i][context]
+                age = self.now - when if self.adaptive else 1
+                far = sum(age >= 32 * 4**power for power in range(7))
+                gains[symbol] += self.weights.runs[i, far * 4 + sum(run >= r for r in (2, 3, 6))]
+                depth = i if i < len(self.orders) else depth
+            entropy = -(rows[-1] * np.log(rows[-1])).sum()
+            evidence += [
+                np.log1p(total),
+                np.log1p(kinds),
+                total == 0,
+                kinds == 1,
+                counts.max() / max(total, 1),
+            ]
+            evidence += [entropy, np.log(age)]
         marks = [float(i == depth) for i in range(len(self.orders))] + [float(i == place) for i in range(8)]
-        z = (np.array([*known, *entropies, *marks], dtype=float) - self.gate.mean) / self.gate.spread
-        weights = np.tanh(z @ self.gate.A + self.gate.a) @ self.gate.B + self.gate.b
-        return log_softmax(weights @ np.log(found))
+        mean, spread, A, a, B, b, _ = (np.float64(w) for w in self.weights)
+        z = (np.array([*evidence, *marks], dtype=float) - mean) / spread
+        return log_softmax((np.tanh(z @ A + a) @ B + b) @ np.log(rows) + gains)
 
     def log_probs(self, documents):
         scores = []
@@ -115,34 +177,53 @@ def test_probabilities_are_those_of_slow_counting(train, test, adaptive, bos, or
     model.fit(tokens_of(train, bos), vocab_size=V)
     slow = SlowMixing(model, train, bos)
     np.testing.assert_allclose(
-        model.log_probs(tokens_of(test, bos)), slow.log_probs(test), rtol=1e-9, atol=1e-12
+        model.log_probs(tokens_of(test, bos)), slow.log_probs(test), rtol=1e-4, atol=1e-5
     )
 
 
-@settings(deadline=None, max_examples=30)
-@given(documents_of, documents_of, st.integers(1, 5))
-def test_segments_do_not_show(train, test, step):
-    model = make_model("context-mixing", adaptive=True).fit(tokens_of(train), vocab_size=V)
-    whole = model.log_probs(tokens_of(test))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmbench.models.mixing.context_mixing._CELLS", step * V)
-        np.testing.assert_allclose(model.log_probs(tokens_of(test)), whole, rtol=1e-12)
+def test_gradients_are_those_of_small_steps():
+    """At rates of 0 the weights stay, and Adam's first running mean is a tenth of the gradient of the mean over a batch."""
+    rng = np.random.default_rng(0)
+    document = rng.integers(0, V, BATCH).astype(np.int32)
+    model = make_model("context-mixing", orders=(0, 1, 3), adaptive=True, times=1)
+    model.fit(tokens_of([np.tile(document, 3)]), vocab_size=V, rng=rng)
+    for array in model.weights[2:]:
+        array += rng.normal(0, 0.3, array.shape).astype(np.float32)
+    tokens, nothing = tokens_of([document]), ContextTable.empty(len(model.contexts.bases))
+    text, model.table = numbered(*model.contexts.keys(tokens), tokens.ids, V, nothing)
+    moments = np.zeros((2, sum(a.size for a in model.weights[2:6])), dtype=np.float32)
+    teaching = Teaching((0.0, 0.0), (0.0, 0.0), 0.0, moments, np.zeros(1, dtype=np.int64))
+    model._learn(text, nothing, BATCH, teaching, rng, Monitor())
+    gradients = np.split(moments[0] * 10, np.cumsum([a.size for a in model.weights[2:5]]))
+    for array, gradient in zip(model.weights[2:6], gradients, strict=True):
+        for entry in rng.choice(array.size, 3):
+            kept, ends = array.flat[entry], []
+            for small in (1e-2, -1e-2):
+                array.flat[entry] = kept + small
+                ends.append(-np.mean(SlowMixing(model, [], 1).log_probs([document])))
+            array.flat[entry] = kept
+            assert gradient[entry] == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=0.01, abs=2e-4)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, V - 1)), max_size=40), st.integers(0, 40))
-def test_sparse_counts_are_counts(pairs, cut):
-    keys = np.array([k for k, _ in pairs], dtype=np.uint64)
-    symbols = np.array([s for _, s in pairs], dtype=np.int32)
-    counts = SparseCounts.of(keys[:cut], symbols[:cut], V).add(keys[cut:], symbols[cut:])
-    expected = Counter(pairs)
-    rows = counts.rows(np.arange(7, dtype=np.uint64))
-    assert rows.tolist() == [[expected[k, s] for s in range(V)] for k in range(7)]
-    chosen = symbols != 2
-    before = counts_before(keys, symbols, chosen, V) if len(pairs) else np.zeros((0, V))
-    first = first_pairs(keys, symbols)
-    for t, (k, _) in enumerate(pairs):
-        assert first[t] == ((k, pairs[t][1]) not in pairs[:t])
-        assert before[t].tolist() == [Counter(pairs[:t])[k, s] * (s != 2) for s in range(V)]
+def test_weights_find_out_which_context_to_believe():
+    """Symbols that follow from the one before the last: the mixture comes near what that context alone knows, 0.47 bits."""
+    rng = np.random.default_rng(0)
+    ids = list(rng.integers(0, 4, 2))
+    for _ in range(6000):
+        ids.append((ids[-2] + 1) % 4 if rng.random() < 0.95 else int(rng.integers(0, 4)))
+    model = make_model("context-mixing", orders=(0, 1, 2), words=False).fit(ids[:4000], vocab_size=4)
+    expected = -(0.9625 * np.log2(0.9625) + 0.0375 * np.log2(0.0125))
+    assert -model.log_probs(ids[4000:]).mean() / np.log(2) == pytest.approx(expected, abs=0.04)
+
+
+@pytest.mark.parametrize("changes", [{"first": [0, 1]}, {"symbols": [9]}, {"numbers": [-1]}, {"total": [7]}])
+def test_tables_that_do_not_fit_together_are_refused(changes):
+    model = make_model("context-mixing", orders=(0, 1)).fit([1, 2, 1, 2, 1, 1, 0, 2], vocab_size=3)
+    state = model.state()
+    for name, values in changes.items():
+        state[name] = np.append(state[name][: -len(values)], values).astype(state[name].dtype)
+    with pytest.raises(InputError):
+        make_model("context-mixing", orders=(0, 1)).restore(state, 3)
 
 
 def test_weights_are_where_the_penalised_likelihood_is_highest():
@@ -156,35 +237,6 @@ def test_weights_are_where_the_penalised_likelihood_is_highest():
 
     expected = minimize(loss, prior, tol=1e-10).x
     np.testing.assert_allclose(newton(features, ids, prior, 2.0), expected, atol=2e-4)
-
-
-def test_gradients_of_the_gate_are_those_of_small_steps():
-    rng = np.random.default_rng(0)
-    features, z = log_softmax(rng.normal(size=(6, 3, 5))), rng.normal(size=(6, 4))
-    ids, mask = rng.integers(0, 5, 6), rng.integers(0, 2, (6, 7)) * 1.25
-    weights = [rng.normal(size=shape) for shape in ((4, 7), (7,), (7, 3), (3,))]
-    _, gradients = gate_loss(weights, features, z, ids, mask)
-    for p, gradient in zip(weights, gradients, strict=True):
-        for at in np.ndindex(p.shape):
-            kept, ends = p[at], []
-            for step in (1e-6, -1e-6):
-                p[at] = kept + step
-                ends.append(gate_loss(weights, features, z, ids, mask)[0])
-            p[at] = kept
-            assert gradient[at] == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-8)
-
-
-def test_a_gate_finds_out_which_distribution_to_believe():
-    rng = np.random.default_rng(0)
-    ids = rng.integers(0, 4, 4000)
-    right = np.log(np.where(np.arange(4) == ids[:, None], 0.7, 0.1))
-    wrong = np.log(np.full((4000, 4), 0.25)) + rng.normal(size=(4000, 4))
-    first = rng.random(4000) < 0.5
-    features = log_softmax(np.stack([np.where(f[:, None], right, wrong) for f in (first, ~first)], axis=1))
-    gate = learn_gate(features.astype(np.float32), first[:, None].astype(float), ids, rng)
-    weights = gate.weights(np.array([[0.0], [1.0]]))
-    assert (weights[1, 0] > 0.9, weights[1, 1] < 0.1) == (True, True)
-    assert (weights[0, 1] > 0.9, weights[0, 0] < 0.1) == (True, True)
 
 
 def test_classes_tell_vowels_from_consonants():
@@ -249,7 +301,6 @@ def test_beats_ppmd_on_the_time_machine(data_folder):
     unit = unit_named("char")
     vocab = build_vocab(CanonicalText.of([text[:a]]), unit)
     train, test = (encode(CanonicalText.of([t]), unit, vocab).tokens for t in (text[:a], text[b:]))
-    model = make_model("context-mixing").fit(train, vocab_size=len(vocab))
-    assert -model.log_probs(test).mean() / np.log(2) == pytest.approx(1.795, abs=0.005)
-    model.adaptive = True
-    assert -model.log_probs(test).mean() / np.log(2) == pytest.approx(1.765, abs=0.005)
+    for adaptive, expected in ((False, 1.797), (True, 1.757)):
+        model = make_model("context-mixing", adaptive=adaptive).fit(train, vocab_size=len(vocab))
+        assert -model.log_probs(test).mean() / np.log(2) == pytest.approx(expected, abs=0.005)
