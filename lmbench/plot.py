@@ -14,6 +14,7 @@ from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError, unknown
 from lmbench.report.charts import (
+    ALONG,
     BITS,
     bits_chart,
     differences_chart,
@@ -54,10 +55,15 @@ def differences(runs: Shown, corpus: str | None = None, ax: Axes | None = None) 
     return _drawn(differences_chart(results, _corpus(results, corpus)), results, ax)
 
 
-def learning(runs: Shown, corpus: str | None = None, ax: Axes | None = None) -> Axes:
-    """Learning curves: held-out text solid, training text dashed; see ``leaderboard``. Models that count have none."""
+def learning(runs: Shown, corpus: str | None = None, along: str = "epoch", ax: Axes | None = None) -> Axes:
+    """Learning curves: held-out text solid, training text dashed; see ``leaderboard``. Models that count have none.
+
+    along: ``epoch``, ``tokens`` or ``seconds``. Of several seeds the mean, with a band from the least to the most.
+    """
+    if along not in ALONG:
+        raise unknown("along", along, ALONG)
     results = _results(runs)
-    return _drawn(learning_chart(results, _corpus(results, corpus)), results, ax)
+    return _drawn(learning_chart(results, _corpus(results, corpus), [along]), results, ax)
 
 
 def cost(runs: Shown, corpus: str | None = None, ax: Axes | None = None) -> Axes:

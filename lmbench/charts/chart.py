@@ -88,7 +88,7 @@ class Panel:
     @property
     def crowded(self) -> bool:
         """Whether many points carry their names."""
-        return self.directly_labelled and len(self.series) > MANY
+        return self.directly_labelled and not self.sideways and len(self.series) > MANY
 
 
 @dataclass(frozen=True)

@@ -333,6 +333,8 @@ def test_high_contrast_keeps_what_the_shades_say(browser: Any, report_file: Path
         ".board .swatch", "all => new Set(all.map((e) => getComputedStyle(e).fill)).size"
     )
     assert swatches > 3
+    kinds = "all => all.map((e) => getComputedStyle(e).backgroundColor)"
+    assert len(set(page.eval_on_selector_all("#pairs span.fewer, #pairs span.more", kinds))) == 2
     context.close()
 
 
