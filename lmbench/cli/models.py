@@ -23,6 +23,7 @@ from lmbench.cli.options import (
     with_options,
 )
 from lmbench.cli.shards import fit_files, place_options, suits
+from lmbench.cli.stream import is_long, score_long
 from lmbench.errors import InputError, unknown
 from lmbench.storage.files import check_place
 from lmbench.text.vocab import Lexicon
@@ -220,7 +221,6 @@ def score(
     from lmbench.corpora.corpus import Corpus
     from lmbench.corpora.inputs import canonical
     from lmbench.results.build import result_of
-    from lmbench.results.file import row_json
     from lmbench.scoring.evaluation import score_run, verified
     from lmbench.scoring.token_file import write_tokens
     from lmbench.scoring.verification import certify
@@ -247,6 +247,8 @@ def score(
             return score_given(scorer, given, test, field, as_json)
         if each is not None:
             return score_each(scorer, each, test, table or "tsv", field, scorer.normalise)
+        if verify is None and is_long(scorer, test):
+            return _print(score_long(scorer, test, field, tokens_file), as_json)
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
         _words(corpus, scorer.unit.name, scorer.normalise)
@@ -278,10 +280,7 @@ def score(
     if verify is not None:
         claim = verified(scorer, corpus.text("test"), verify if verify >= 0 else None)
         result = msgspec.structs.replace(result, verified=claim)
-    if as_json:
-        click.echo(row_json(result))
-    else:
-        click.echo(_score_text(result))
+    _print(result, as_json)
     if result.verified is not None and not result.verified.holds:
         raise click.exceptions.Exit(1)
 
@@ -299,6 +298,12 @@ def _outside(file: str, test: str, normalise: str, documents: str, field: str | 
     for note in run.facts.notes:
         click.echo(note, err=True)
     result = result_of(run, text)
+    click.echo(row_json(result) if as_json else _score_text(result))
+
+
+def _print(result: Result, as_json: bool) -> None:
+    from lmbench.results.file import row_json
+
     click.echo(row_json(result) if as_json else _score_text(result))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from lmbench.comparing.cells import Cells, cells_of_documents, cut, stream_cells, stream_edges
 from lmbench.comparing.dependence import effective_documents
 from lmbench.comparing.error_bars import around, resolvable
+from lmbench.comparing.totals import Column, Totals
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
 
@@ -39,41 +37,39 @@ def summary(scores: Scores, *, lines: bool = False, text: CanonicalText | None =
     >>> round(numbers["bits_per_char"], 3), [round(end, 2) for end in numbers["ci95"]], numbers["ci95_method"]
     (0.667, [0.66, 0.67], 'stream')
     """
-    finite = np.isfinite(scores.log_probs)
+    return numbers(Totals.of(scores, lines, text))
+
+
+def numbers(totals: Totals) -> dict[str, Any]:
+    """What ``summary`` says, of sums."""
     result: dict[str, Any] = {
-        "vocab_size": scores.vocab_size,
-        "tokens": len(scores),
-        "oov": int(scores.oov.sum()),
-        "chars": scores.chars,
-        "bytes": scores.bytes,
-        "words": scores.words,
-        "log_prob": _json(scores.log_prob),
-        "perplexity": _json(scores.perplexity),
-        "perplexity_excluding_oov": _json(scores.perplexity_excluding_oov),
-        "spelling_log_prob": _json(scores.spelling_log_prob),
-        "bits_per_char": _json(scores.bits_per_char),
-        "bits_per_byte": _json(scores.bits_per_byte),
-        "bits_per_word": _json(scores.bits_per_word),
-        "infinite_tokens": int((~finite).sum()),
+        "vocab_size": totals.vocab_size,
+        "tokens": totals.tokens,
+        "oov": totals.oov,
+        "chars": totals.chars,
+        "bytes": totals.bytes,
+        "words": totals.words,
+        "log_prob": _json(totals.log_prob),
+        "perplexity": _json(totals.perplexity),
+        "perplexity_excluding_oov": _json(totals.perplexity_excluding_oov),
+        "spelling_log_prob": _json(totals.spelling),
+        "bits_per_char": _json(_over(totals.bits, totals.chars)),
+        "bits_per_byte": _json(_over(totals.bits, totals.bytes)),
+        "bits_per_word": _json(_over(totals.bits, totals.words)),
+        "infinite_tokens": totals.infinite,
     }
-    return result | _errors(scores, lines, text)
+    return result | _errors(totals)
+
+
+def _over(total: float, size: int) -> float:
+    return total / size if size else math.nan
 
 
 def _json(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def _cells(scores: Scores, losses: np.ndarray, lengths: np.ndarray, lines: bool) -> Cells:
-    """Of losses (T,) of the tokens, over lengths (T,): documents, or stretches of as many characters."""
-    table = np.stack([losses, lengths], axis=1).astype(np.float64)
-    if len(scores.starts) > 1 and not lines:
-        return cells_of_documents(table[:, :1], table[:, 1], scores.starts)
-    edges = stream_edges(scores.chars, stream_cells(len(scores)))
-    columns = [cut(column, scores.ends, edges) for column in table.T]
-    return Cells(columns[0][:, None], columns[1], False)
-
-
-def _errors(scores: Scores, lines: bool, text: CanonicalText | None) -> dict[str, Any]:
+def _errors(totals: Totals) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ci95": [None, None],
         "ci95_bits_per_byte": [None, None],
@@ -87,20 +83,17 @@ def _errors(scores: Scores, lines: bool, text: CanonicalText | None) -> dict[str
         "ci95_method": "none",
         "effective_documents": None,
     }
-    if not len(scores) or not scores.chars:
+    if not totals.tokens or not totals.chars:
         return result | {"ci95_note": "the text is empty"}
-    infinite = not np.isfinite(scores.bits).all()
-    bits = np.where(np.isfinite(scores.bits), scores.bits, 0.0)
-    nats = np.where(np.isfinite(scores.log_probs), -scores.log_probs, 0.0)
-    widths = np.diff(scores.ends, prepend=0)
-    cells = _cells(scores, bits, widths, lines)
+    infinite = not math.isfinite(totals.bits)
+    cells = totals.cells("bits", "chars")
     if cells.by_document:
         result["effective_documents"] = effective_documents(cells.lengths)
     if cells.trouble:
         return result | {"ci95_note": cells.trouble}
     errors, method = cells.errors(cells.losses)
     result["ci95_method"] = str(method[0])
-    tokens = _cells(scores, nats, np.ones(len(scores)), lines)
+    tokens = totals.cells("nats", "tokens")
     low, high = around(float(cells.ratios[0]), errors)
     token_low, token_high = around(float(tokens.ratios[0]), tokens.errors(tokens.losses)[0])
     if infinite:  # what the other tokens cost is a lower bound
@@ -112,26 +105,15 @@ def _errors(scores: Scores, lines: bool, text: CanonicalText | None) -> dict[str
         result["standard_error"] = error
         result["resolvable_difference"] = float(resolvable(errors, 0.05)[0])
         if error > 1e-9 * ratio:  # else every token costs the same but for rounding
-            independent = float(np.sqrt(np.sum((bits - ratio * widths) ** 2)) / scores.chars)
-            result["n_eff"] = len(scores) * (independent / error) ** 2
+            independent = totals.deviation(ratio) / totals.chars
+            result["n_eff"] = totals.tokens * (independent / error) ** 2
     result["ci95"] = [_json(low), _json(high)]
-    for unit, size in (("byte", scores.bytes), ("word", scores.words)):
-        ends = [x * scores.chars / size for x in (low, high)] if size else [math.nan, math.nan]
-        if text is not None and size and not infinite:
-            per = _cells(scores, bits, _units_a_token(scores, text, unit), lines)
+    sizes: tuple[tuple[Column, int], ...] = (("bytes", totals.bytes), ("words", totals.words))
+    for unit, size in sizes:
+        ends = [x * totals.chars / size for x in (low, high)] if size else [math.nan, math.nan]
+        if totals.units and size and not infinite:
+            per = totals.cells("bits", unit)
             ends = list(around(float(per.ratios[0]), per.errors(per.losses)[0]))
-        result[f"ci95_bits_per_{unit}"] = [_json(x) for x in ends]
+        result[f"ci95_bits_per_{unit[:-1]}"] = [_json(x) for x in ends]
     result["ci95_perplexity"] = [_json(math.exp(x)) if x < 700 else None for x in (token_low, token_high)]
     return result
-
-
-def _units_a_token(scores: Scores, text: CanonicalText, unit: str) -> np.ndarray:
-    """(T,) int64: how many words, or bytes, of the text begin in each token."""
-    if unit == "word":
-        before = np.searchsorted(text.word_starts, scores.ends)
-    else:
-        widths = np.fromiter(
-            (len(c.encode("utf-8", "surrogatepass")) for c in text.text), np.int64, text.chars
-        )
-        before = np.append(0, np.cumsum(widths))[scores.ends]
-    return np.diff(before, prepend=0)

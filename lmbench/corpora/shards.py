@@ -25,7 +25,7 @@ from lmbench.storage.files import decode_utf8
 from lmbench.storage.tasks import Here, Run
 from lmbench.storage.unpacking import MAGIC
 from lmbench.text.canonical import NORMALISERS, CanonicalText, canonical_text
-from lmbench.text.oddities import Oddity, oddities
+from lmbench.text.oddities import Oddity, oddities, together
 from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import starts_of_tokens
 from lmbench.text.units import unit_named
@@ -99,7 +99,7 @@ def tokenise(folder: Path, shard: int, piece: Piece, reading: Reading) -> None:
     numbers: dict[str, int] = {}
     shares, which = np.zeros(0, dtype=np.int64), [np.zeros(0, dtype=np.int32)]
     documents, last, digest, odd = 0, "\n", hashlib.sha256(), list[Oddity]()
-    for text, begins in _canonical(piece, reading):
+    for text, begins in canonical_batches(piece, reading):
         # Lines that were joined by a space; between words it is no token.
         joined = reading.unit == "word" and letters and text.text[0] == " "
         types, of_batch = unit.types(text.text[1:] if joined else text.text)
@@ -127,13 +127,13 @@ def tokenise(folder: Path, shard: int, piece: Piece, reading: Reading) -> None:
         "documents": documents,
         "added": added,
         "sha256": digests,
-        "odd": msgspec.to_builtins(_together(odd)),
+        "odd": msgspec.to_builtins(together(odd)),
     }
     columns: dict[str, np.ndarray] = {"which": np.concatenate(which), "types": words, "shares": shares}
     write_columns(folder / f"tokens.{shard}", columns, facts)
 
 
-def _canonical(piece: Piece, reading: Reading) -> Iterator[tuple[CanonicalText, bool]]:
+def canonical_batches(piece: Piece, reading: Reading) -> Iterator[tuple[CanonicalText, bool]]:
     """The canonical text of a piece, a batch at a time, none empty, and whether a document begins with the batch."""
     if reading.documents == "line":
         for batch in _batches(piece, reading.field):
@@ -186,13 +186,21 @@ def _lines_between(piece: Piece) -> Iterator[str]:
         yield decode_utf8(begun, str(piece.file), place)
 
 
-def _together(odd: Sequence[Oddity]) -> list[Oddity]:
-    """Of each kind one, with the first example and the number of all."""
-    first: dict[str, Oddity] = {}
-    for one in odd:
-        before = first.get(one.kind)
-        first[one.kind] = one if before is None else replace(before, count=before.count + one.count)
-    return list(first.values())
+def canonical_pieces(
+    files: Sequence[Path], normalise: str, documents: str, field: str | None = None
+) -> Iterator[tuple[CanonicalText, bool]]:
+    """``canonical`` of files, some lines or documents at a time, none empty; and whether a document begins with the piece."""
+    reading = Reading("char", normalise, documents, field)
+    ended, number = True, 0
+    feed = CanonicalText("\n", np.zeros(1, dtype=np.int64))
+    for file in files:
+        for text, begins in canonical_batches(Piece(file), reading):
+            if begins and not ended:
+                yield feed, False
+            yield text, begins
+            ended, number = text.text.endswith("\n"), number + (len(text.starts) if begins else 0)
+    if not ended and number > 1:
+        yield feed, False
 
 
 # All of them ---------------------------------------------------------------------------------------
@@ -275,7 +283,7 @@ def read_shards(
         counts = +counts  # a text without a line feed has no such token
     names = [digest[0 if single else 1] for digest in digests]
     digest = names[0] if len(names) == 1 else hashlib.sha256("".join(names).encode()).hexdigest()
-    every = _together(odd)
+    every = together(odd)
     lines = reading.documents == "line" and reading.normalise == "none"
     if tidied and lines and (remedy := remedy_of(every)):
         (folder / remedy).mkdir(exist_ok=True)

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baselines
-from lmbench.comparing.metrics import summary
+from lmbench.comparing.metrics import numbers
 from lmbench.comparing.pairs import Comparison, is_lines, unlike
 from lmbench.comparing.regret import regret, source_run
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.comparing.seen import Seen
+from lmbench.comparing.totals import Totals
 from lmbench.comparing.unseen import bits_outside, order_outside
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
@@ -31,7 +32,7 @@ from lmbench.results.schema import (
     Results,
     ZipfResult,
 )
-from lmbench.scoring.run import Facts, Run
+from lmbench.scoring.run import Facts, Run, Signature
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.scripts import is_unsegmented
 from lmbench.version import __version__
@@ -111,19 +112,24 @@ def results_of(
 
 def result_of(run: Run, text: CanonicalText | None = None) -> Result:
     """One finished row of results.json, and what ``score --json`` prints. text: that was scored, see ``summary``."""
-    last = run.facts.history[-1].train_bits if run.facts.history else None
-    facts: dict[str, Any] = {name: getattr(run.facts, name) for name in Facts.__struct_fields__}
+    return row_of(run.corpus, run.label, run.signature, run.facts, Totals.of(run.scores, is_lines(run), text))
+
+
+def row_of(corpus: str, label: str, signature: Signature, facts: Facts, totals: Totals) -> Result:
+    """The same of sums of scores."""
+    last = facts.history[-1].train_bits if facts.history else None
+    known: dict[str, Any] = {name: getattr(facts, name) for name in Facts.__struct_fields__}
     return Result(
-        corpus=run.corpus,
-        label=run.label,
-        seed=run.seed,
-        signature=str(run.signature),
-        normalise=run.signature.normalise,
-        documents=run.signature.documents,
-        total_fit_seconds=run.facts.total_fit_seconds,
+        corpus=corpus,
+        label=label,
+        seed=signature.seed,
+        signature=str(signature),
+        normalise=signature.normalise,
+        documents=signature.documents,
+        total_fit_seconds=facts.total_fit_seconds,
         last_epoch_perplexity=None if last is None else 2.0**last,
-        **facts,
-        **summary(run.scores, lines=is_lines(run), text=text),
+        **known,
+        **numbers(totals),
     )
 
 

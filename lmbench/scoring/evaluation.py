@@ -60,7 +60,13 @@ def score_run(
     train, valid = (scorer.about.get(split, "") for split in ("train", "valid"))
     signature = Signature.of(corpus, scorer.unit.spec, model.context_policy, seed, train, valid)
     signature = msgspec.structs.replace(signature, text=read.canonical.fingerprint)
-    facts = Facts(
+    return Run(corpus.name, label, scores, signature, facts_of(scorer, seconds, fit_seconds))
+
+
+def facts_of(scorer: Scorer, seconds: float, fit_seconds: float | None = None) -> Facts:
+    """What is known of a model that has scored a text in so many seconds."""
+    model = scorer.model
+    return Facts(
         model=model.name,
         options=model.options(),
         unit=scorer.unit.name,
@@ -73,7 +79,6 @@ def score_run(
         history=msgspec.convert(model.history, list[Epoch]),
         **costs_of(model.costs),
     )
-    return Run(corpus.name, label, scores, signature, facts)
 
 
 def verified(scorer: Scorer, text: CanonicalText, tokens: int | None = None) -> Verified:

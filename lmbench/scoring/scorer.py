@@ -243,8 +243,11 @@ class Scorer:
         return [self._score(self.encode(self.read(one))) for one in text]
 
     def _score(self, encoded: EncodedText) -> Scores:
-        canonical = encoded.canonical
-        log_probs, spelling = self.nats(encoded)
+        return self.charged(encoded, self.model.log_probs(encoded.tokens))
+
+    def charged(self, encoded: EncodedText, log_probs: np.ndarray) -> Scores:
+        """The scores of a text whose tokens' log-probabilities (T,) are known: with the spelling of the unknown ones."""
+        canonical, spelling = encoded.canonical, self._spelling(encoded)
         return Scores(
             log_probs,
             encoded.ends,
@@ -259,12 +262,14 @@ class Scorer:
 
     def nats(self, encoded: EncodedText) -> tuple[np.ndarray, np.ndarray]:
         """(T,) float64, nats ≤ 0, of each token; (T,) what its spelling costs besides, 0 within the vocabulary."""
-        log_probs = self.model.log_probs(encoded.tokens)
-        spelling = np.zeros(len(log_probs))
+        return self.model.log_probs(encoded.tokens), self._spelling(encoded)
+
+    def _spelling(self, encoded: EncodedText) -> np.ndarray:
+        spelling = np.zeros(len(encoded.tokens))
         unknown = np.flatnonzero(encoded.oov)
         if len(unknown):
             spelling[unknown] = self.speller.log_probs(encoded.surface_at(unknown))
-        return log_probs, spelling
+        return spelling
 
     def next_tokens(self, prompt: str = "", top: int = 10) -> list[tuple[str, float]]:
         """The likeliest tokens after a prompt, and ln p of each (nats ≤ 0); ``<unk>`` stands for every unknown one.

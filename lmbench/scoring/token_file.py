@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from lmbench.scoring.run import Facts, Run, Signature
 from lmbench.scoring.samples_file import is_samples, refuse_perplexity, samples_scores
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
-from lmbench.storage.files import read_text, whole_file, write_whole
+from lmbench.storage.files import read_text, whole_file
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.tokens import read_by, surface
 from lmbench.text.units import Unit
@@ -33,23 +34,67 @@ def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) ->
     string, float64 and bool and the signature as metadata; any other is tab-separated with tabs, newlines and backslashes in
     a token as \t \n \\. Raises InputError where pyarrow is not installed or the file cannot be written.
     """
-    text = read_by(text, unit)
-    ends = run.scores.ends
-    starts = np.append(0, ends[:-1])
-    spans = [text.text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    pairs = zip(surface(text, unit), spans, strict=True)
-    tokens = [token if token in span or token.startswith("<0x") else span for token, span in pairs]
-    columns: dict[str, Any] = {"start": starts, "end": ends, "token": tokens}
-    columns |= {"log_prob": run.scores.log_probs, "oov": run.scores.oov, "spelling": run.scores.spelling}
-    if str(path).endswith(".parquet"):
-        return _write_parquet(path, columns, run.signature)
-    columns["token"] = [token.translate(ESCAPES) for token in tokens]
-    columns["oov"] = run.scores.oov.astype(int)
-    rows = zip(*(c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()), strict=True)
-    write_whole(path, "\n".join(["\t".join(columns), *("\t".join(map(str, row)) for row in rows)]) + "\n")
+    with TokenWriter(path, unit) as writer:
+        writer.add(text, run.scores)
+        writer.signature = run.signature
 
 
-def _write_parquet(path: str | Path, columns: dict[str, Any], signature: Signature) -> None:
+class TokenWriter:
+    """``write_tokens`` of a text that comes in pieces, in a ``with`` statement; the file appears whole at its end, or not at all."""
+
+    def __init__(self, path: str | Path, unit: Unit) -> None:
+        self._path, self._unit, self._offset = path, unit, 0
+        self._in_parquet = str(path).endswith(".parquet")
+        self._open = contextlib.ExitStack()
+        self._table: Any = None
+        self.signature: Signature | None = None
+
+    def __enter__(self) -> Self:
+        if self._in_parquet:
+            _parquet(self._path)
+        self._stream = self._open.enter_context(whole_file(self._path, "wb" if self._in_parquet else "w"))
+        if not self._in_parquet:
+            self._stream.write("\t".join(_COLUMNS_WRITTEN) + "\n")
+        return self
+
+    def add(self, text: CanonicalText, scores: Scores) -> None:
+        """The tokens of the next piece."""
+        text = read_by(text, self._unit)
+        ends = scores.ends
+        starts = np.append(0, ends[:-1])[: len(ends)]
+        spans = [text.text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        pairs = zip(surface(text, self._unit), spans, strict=True)
+        tokens = [token if token in span or token.startswith("<0x") else span for token, span in pairs]
+        numbers = scores.log_probs, scores.oov, scores.spelling
+        columns: dict[str, Any] = dict(
+            zip(_COLUMNS_WRITTEN, (starts + self._offset, ends + self._offset, tokens, *numbers), strict=True)
+        )
+        self._offset += text.chars
+        if self._in_parquet:
+            return self._add_to_table(columns)
+        columns["token"] = [token.translate(ESCAPES) for token in tokens]
+        columns["oov"] = scores.oov.astype(int)
+        rows = zip(*(c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()), strict=True)
+        self._stream.writelines("\t".join(map(str, row)) + "\n" for row in rows)
+
+    def _add_to_table(self, columns: dict[str, Any]) -> None:
+        pyarrow, parquet = _parquet(self._path)
+        # A lone surrogate has no place in UTF-8, nor in Parquet.
+        columns["token"] = [t.encode("utf-8", "replace").decode() for t in columns["token"]]
+        table = pyarrow.table(columns)
+        if self._table is None:
+            self._table = parquet.ParquetWriter(self._stream, table.schema, compression="zstd")
+        self._table.write_table(table)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if self._table is not None:
+            if self.signature is not None:
+                self._table.add_key_value_metadata({"lmbench": msgspec.json.encode(self.signature).decode()})
+            self._table.close()
+        self._open.__exit__(kind, error, trace)
+
+
+def _parquet(path: str | Path) -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -57,13 +102,10 @@ def _write_parquet(path: str | Path, columns: dict[str, Any], signature: Signatu
         raise InputError(
             f"{path} needs pyarrow; install it (pip install 'lmbench[parquet]') or name a .tsv file"
         ) from None
-    # A lone surrogate has no place in UTF-8, nor in Parquet.
-    columns["token"] = [t.encode("utf-8", "replace").decode() for t in columns["token"]]
-    table = pyarrow.table(columns).replace_schema_metadata({"lmbench": msgspec.json.encode(signature)})
-    with whole_file(path) as stream:
-        parquet.write_table(table, stream, compression="zstd")
+    return pyarrow, parquet
 
 
+_COLUMNS_WRITTEN = ("start", "end", "token", "log_prob", "oov", "spelling")
 NEEDED = ("start", "end", "log_prob")
 COLUMNS = (*NEEDED, "token", "oov", "spelling")
 

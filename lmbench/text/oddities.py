@@ -10,7 +10,8 @@ another word than ``end``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,3 +90,12 @@ def _odd_blanks(text: str) -> bool:
     beside = np.diff(places) == 1
     beside &= space[1:] | space[:-1]
     return bool(beside.any() or not (space | (data[places] == 10)).all())
+
+
+def together(odd: Sequence[Oddity]) -> list[Oddity]:
+    """Of each kind one, with the first example and the number of all."""
+    first: dict[str, Oddity] = {}
+    for one in odd:
+        before = first.get(one.kind)
+        first[one.kind] = one if before is None else replace(before, count=before.count + one.count)
+    return list(first.values())
