@@ -75,6 +75,11 @@ def test_learning_curves_need_a_history(runs):
     curve = [Epoch(epoch=i, seconds=i, train_bits=3 / i, valid_bits=4 / i) for i in (1, 2)]
     axes = lb.plot.learning(runs[2].with_facts(history=curve))
     assert sorted(tuple(line.get_ydata()) for line in axes.lines) == [(3, 1.5), (4, 2)]
+    assert axes.get_xlabel() == "passes over the text"
+    run = runs[2].with_facts(history=curve)
+    assert lb.plot.learning(run, along="seconds").get_xlabel() == "time in training / s"
+    with pytest.raises(InputError, match="did you mean epoch"):
+        lb.plot.learning(run, along="epochs")
 
 
 def test_zipf_of_a_corpus_a_text_and_counts(corpus):

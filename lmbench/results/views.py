@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -48,21 +49,26 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         best = {run.label: run.scores for run in ranked[:BEST]}
         here_compared = differences(name, text, best, counts, orders)
         compared += here_compared
-        few = sum(len(run.scores) for run in ranked) <= TOKENS / len(corpora)
-        stretches = [(0, len(text))] if few else _stretches(here_compared, len(text))
+        most = TOKENS // len(corpora)
+        whole = sum(len(run.scores) for run in ranked) <= most
+        stretches = [(0, len(text))] if whole else _stretches(here_compared, len(text), most // len(ranked))
         for start, stop in stretches:
             asked = likeliest if start == 0 else None
             extracts.append(extract(name, text, models, start, stop - start, asked, EXTRACT))
     return Views(extracts, compared)
 
 
-def _stretches(compared: Sequence[Difference], chars: int) -> list[tuple[int, int]]:
-    """Of a long text its beginning, and what lies around the passages and examples on which models differ most."""
+def _stretches(compared: Sequence[Difference], chars: int, most: int) -> list[tuple[int, int]]:
+    """Of a long text its beginning, and what lies around the passages and examples on which models differ most.
+
+    most: characters in all, about; what differs most of each pair comes first.
+    """
     half = EXTRACT // 2
-    places = [0]
-    for difference in compared:
-        places += [passage.start for passage in (*difference.a_better, *difference.b_better)]
-        places += [place for table in difference.tables for row in table.rows for place in row.places]
+    lists = [[p.start for p in some] for d in compared for some in (d.a_better, d.b_better)]
+    lists += [list(row.places) for d in compared for table in d.tables for row in table.rows]
+    turns = itertools.zip_longest(*lists)
+    wanted = dict.fromkeys(place for turn in turns for place in turn if place is not None)
+    places = [0, *wanted][: max(1, most // EXTRACT)]
     joined: list[tuple[int, int]] = []
     for place in sorted(places):
         start, stop = max(0, place - half), min(chars, place + half)
