@@ -2,7 +2,6 @@
 
 import random
 
-import pytest
 from ferry import WORDS
 
 import lmbench as lb
@@ -10,29 +9,11 @@ from lmbench.bench.own_text import commented, spec_of, suitable, suite_for
 from lmbench.bench.suite_file import load_suite
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.inputs import Documents
-from lmbench.text.scripts import is_unsegmented
 
 
 def english(chars, seed=0):
     drawn = random.Random(seed)
     return " ".join(drawn.choice(WORDS) + drawn.choice("abcd") for _ in range(chars // 5))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("渡船九点开，无论下雨与否。船长唱歌。", True),
-        ("フェリーは九時に出ます。", True),
-        ("เรือข้ามฟากออกเก้าโมง", True),
-        ("나룻배는 아홉 시에 떠난다", False),
-        ("Паром отходит в девять", False),
-        ("ok 🙂 👍🏽 fine", False),
-        ("aGVsbG8gd29ybGQgdGhpcyBpcyBiYXNlNjQ=" * 3, True),
-        ("", False),
-    ],
-)
-def test_scripts_without_blanks_between_words_are_known(text, expected):
-    assert is_unsegmented(text) is expected
 
 
 def test_what_does_not_suit_is_left_out_with_its_reason():
