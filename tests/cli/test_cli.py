@@ -283,7 +283,7 @@ WRONG = [
 )
 def test_what_is_wrong_is_one_line_with_status_2(call, tmp_path, argv, said):
     (tmp_path / "empty.txt").write_text("")
-    (tmp_path / "binary.txt").write_bytes(b"a\0b")
+    (tmp_path / "binary.txt").write_bytes(b"a\0b" * 20)
     (tmp_path / "latin.txt").write_bytes(b"a\xe9 b")
     (tmp_path / "digits.txt").write_text("1 2 3\n")
     (tmp_path / "broken.py").write_text("class Model(: pass\n")

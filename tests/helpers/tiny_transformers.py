@@ -32,7 +32,7 @@ def _wrapped(tokenizer, **special):
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
-def byte_level(merges=150, pattern=None, normalizer=None, prefix=False):
+def byte_level(merges=150, pattern=None, normalizer=None, prefix=False, text=TEXT):
     """GPT-2's kind: BPE over bytes; with a pattern of its own, Qwen's."""
     tokenizer = Tokenizer(models.BPE())
     level = pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=pattern is None)
@@ -45,7 +45,7 @@ def byte_level(merges=150, pattern=None, normalizer=None, prefix=False):
     trainer = trainers.BpeTrainer(
         vocab_size=257 + merges, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator([TEXT], trainer)
+    tokenizer.train_from_iterator([text], trainer)
     return _wrapped(tokenizer, eos_token=END)
 
 

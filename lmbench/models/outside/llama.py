@@ -148,20 +148,25 @@ class LlamaNetwork:
     # What it is asked ---------------------------------------------------------------------------------
 
     def of_targets(
-        self, rows: Sequence[np.ndarray], first: Sequence[int], targets: Sequence[np.ndarray]
+        self,
+        rows: Sequence[np.ndarray],
+        first: Sequence[int],
+        targets: Sequence[np.ndarray],
+        greedy: bool = True,
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each row, (n,) nats of its n targets, and (n,) bool, whether each is the likeliest.
 
-        Entry k is that of targets[k] after row[: first + k + 1].
+        Entry k is that of targets[k] after row[: first + k + 1]. greedy: whether the second is asked for; else it is false.
         """
         results = []
         for row, begin, wanted in zip(rows, first, targets, strict=True):
-            nats, best, done = np.empty(len(wanted)), np.empty(len(wanted), dtype=bool), 0
+            nats, best, done = np.empty(len(wanted)), np.zeros(len(wanted), dtype=bool), 0
             for logits in self._read(row, np.arange(begin, begin + len(wanted))):
                 some = wanted[done : done + len(logits)]
                 chosen = logits[np.arange(len(some)), some].astype(np.float64)
                 nats[done : done + len(some)] = chosen - _log_sum(logits)
-                best[done : done + len(some)] = logits.argmax(axis=1) == some
+                if greedy:
+                    best[done : done + len(some)] = logits.argmax(axis=1) == some
                 done += len(some)
             results.append((nats, best))
         return results

@@ -130,11 +130,15 @@ class Network:
     # What it is asked ---------------------------------------------------------------------------------
 
     def of_targets(
-        self, rows: Sequence[np.ndarray], first: Sequence[int], targets: Sequence[np.ndarray]
+        self,
+        rows: Sequence[np.ndarray],
+        first: Sequence[int],
+        targets: Sequence[np.ndarray],
+        greedy: bool = True,
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each row, (n,) nats of its n targets, and (n,) bool, whether each is the likeliest.
 
-        Entry k is that of targets[k] after row[: first + k + 1].
+        Entry k is that of targets[k] after row[: first + k + 1]. greedy: whether the second is asked for; else it is false.
         """
         states = self._states(rows)
         chosen = [torch.from_numpy(t.astype(np.int64)).to(self.device) for t in targets]
@@ -145,7 +149,7 @@ class Network:
                 torch.split(wanted, self._piece),
                 strict=True,
             )
-            parts = [_of(logits, y) for logits, y in pieces]
+            parts = [_of(logits, y, greedy) for logits, y in pieces]
             nats, best = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
             results.append((nats, best))
         return results
@@ -255,12 +259,14 @@ def _probe(outputs: int) -> torch.Tensor:
     return ((torch.arange(9) * 7 + 3) % outputs)[None, :]
 
 
-def _of(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(n,) float64: ln p of targets; (n,) bool: whether each is the likeliest."""
-    best = logits.argmax(-1) == targets
-    chosen = logits.gather(-1, targets[:, None])[:, 0]
+def _of(
+    logits: torch.Tensor, targets: torch.Tensor, greedy: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n,) float64: ln p of targets; (n,) bool: whether each is the likeliest, where that is asked for."""
+    best = logits.argmax(-1) == targets if greedy else torch.zeros_like(targets, dtype=torch.bool)
     # Rounded to 1e-6 once a token; in double precision it would take five times as long.
-    return chosen.double() - logits.float().logsumexp(-1).double(), best
+    nats = torch.log_softmax(logits.float(), -1).gather(-1, targets[:, None])[:, 0]
+    return nats.double(), best
 
 
 def _refuse_encoders(path: str, config: Any) -> None:

@@ -62,7 +62,7 @@ class Server(LanguageModel):
     )
     window: int | None = option(
         None,
-        f"characters that a prediction may rest on; none: twice the tokens that the server says it takes, at most {LONGEST}",
+        f"characters that a prediction may rest on; none: as many as the server says it takes tokens, at most {LONGEST}",
     )
     stride: int | None = option(None, "by how many characters a full window moves on; none: half of it")
     parallel: int = option(4, "texts that the server is sent at once")
@@ -113,7 +113,7 @@ class Server(LanguageModel):
     def _reach(self) -> tuple[int, int]:
         """The window's length and stride in characters."""
         most = self._model[1]
-        window = self.window or min(LONGEST, LONGEST if most is None else 2 * most)
+        window = self.window or min(LONGEST, LONGEST if most is None else most)
         stride = self.stride or max(1, window // 2)
         if stride >= window:
             raise InputError(f"option stride={stride} is to be less than the window, {window} characters")

@@ -46,11 +46,15 @@ class Asked(Protocol):
     def model_bytes(self) -> int: ...
 
     def of_targets(
-        self, rows: Sequence[np.ndarray], first: Sequence[int], targets: Sequence[np.ndarray]
+        self,
+        rows: Sequence[np.ndarray],
+        first: Sequence[int],
+        targets: Sequence[np.ndarray],
+        greedy: bool = True,
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each row, (n,) nats of its n targets, and (n,) bool, whether each is the likeliest.
 
-        Entry k is that of targets[k] after row[: first + k + 1].
+        Entry k is that of targets[k] after row[: first + k + 1]. greedy: whether the second is asked for; else it is false.
         """
 
     def distributions(self, rows: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -133,7 +137,9 @@ class Windowed(LanguageModel):
         for batch in self._batches(self._jobs(tokens)):
             rows, first, wanted, places = zip(*batch, strict=True)
             known = [np.maximum(t, 0) for t in wanted]
-            for place, (nats, _) in zip(places, self._network.of_targets(rows, first, known), strict=True):
+            for place, (nats, _) in zip(
+                places, self._network.of_targets(rows, first, known, greedy=False), strict=True
+            ):
                 result[place : place + len(nats)] = nats
                 done += len(nats)
             self.monitor.progress(done, len(tokens), "tokens scored")

@@ -77,6 +77,36 @@ def test_scores_are_those_of_plain_transformers(family, documents, options, fold
     assert run.scores.ends[-1] == len(text)
 
 
+RECURRENT = {
+    "mamba": lambda size: transformers.MambaForCausalLM(
+        transformers.MambaConfig(vocab_size=size, hidden_size=16, num_hidden_layers=2, initializer_range=0.5)
+    ),
+    "rwkv": lambda size: transformers.RwkvForCausalLM(
+        transformers.RwkvConfig(
+            vocab_size=size, hidden_size=16, num_hidden_layers=2, attention_hidden_size=16
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("documents", ["line", "stream"])
+def test_recurrent_networks_keep_to_a_stated_window(kind, documents, tmp_path):
+    save(tmp_path, byte_level(), RECURRENT[kind])
+    corpus = corpus_of(documents=documents)
+    most = {"mamba": 2048, "rwkv": 1024}[kind]  # of RWKV its configuration says 1,024
+    for options, window, stride in (({}, most, most // 2), ({"window": 16, "stride": 8}, 16, 8)):
+        _, run = run_of(tmp_path, corpus, **options)
+        expected = [
+            nats
+            for d in corpus.test.documents()
+            for nats in slow_nats(tmp_path, d, window, stride, 0, split_special_tokens=True)
+        ]
+        assert run.scores.log_probs == pytest.approx(expected, abs=1e-4)
+        assert run.scores.bits_per_char == pytest.approx(-sum(expected) / math.log(2) / len(TEST), abs=1e-6)
+        assert f"window={window},stride={stride}" in run.signature.context
+
+
 def test_what_reads_like_a_special_token_is_text_or_that_token(folders):
     text = f"Go {END} on <unk>\n"
     for family in ("gpt2", "llama2"):

@@ -80,7 +80,7 @@ def test_scores_are_those_of_the_network_itself(family, kind, bos, documents, fo
     assert same.mean() > 0.6  # of characters in bytes the last token brings them
     assert not run.scores.oov.any()
     assert "server=small" in run.signature.context
-    assert "window=400chars,stride=200chars" in run.signature.context
+    assert "window=200chars,stride=100chars" in run.signature.context
 
 
 @pytest.mark.parametrize(("kind", "bos"), [("vllm", None), ("llama-cpp-python", 0)])
