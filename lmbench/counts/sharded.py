@@ -25,6 +25,7 @@ from lmbench.text.tokens import Tokens
 RUN, PART = 1 << 20, 1 << 20  # tokens of a run and of a part, at most: they stay near the processor
 _BYTES_A_TOKEN = 120  # of a task's memory, for each token of its run or part
 _LEAST = 1 << 12
+_MOST = 1 << 12  # parts: each asks each of the others
 _SAMPLE = 1 << 20  # tokens of which the parts are cut
 
 
@@ -216,7 +217,7 @@ def count_shards(
     most = max(_LEAST, (memory or 1 << 62) // _BYTES_A_TOKEN)
     size = min(RUN, most)
     parts = parts or max(-(-len(tokens) // min(PART, most)), 2 * run.jobs if run.jobs > 1 else 1)
-    cuts = (0,) if order == 1 else _cuts(tokens, len(unigrams), parts)
+    cuts = (0,) if order == 1 else _cuts(tokens, len(unigrams), min(parts, _MOST))
     folder = tokens.numbers or tokens.folder
     begun = ColumnFile(folder / "plan")
     if begun.whole:  # how the work was divided when it began is how it goes on
