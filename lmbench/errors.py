@@ -5,16 +5,37 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 299  # characters of a message
+
 
 class InputError(ValueError):
     """The user's command, file or setting is wrong: one line that says what, where, and what to do.
 
     The command line prints the message without a traceback and exits with status 2. What does not print (a line end
-    in a file's name or in an option) is escaped.
+    in a file's name or in an option) is escaped, and of more than ``LONGEST`` characters the middle is left out.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+        super().__init__(cut(printable(message)))
+
+
+def printable(text: str) -> str:
+    r"""A text on one line that no terminal obeys: controls, marks that turn the direction, and half characters are escaped.
+
+    >>> printable("a\x1b[31m\u202eb\n")
+    'a\\x1b[31m\\u202eb\\n'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """A text of at most so many characters; where it is longer, its middle is left out.
+
+    >>> cut("0123456789", 7)
+    '012 … 9'
+    """
+    head = (most - 3) * 2 // 3 + 1
+    return text if len(text) <= most else f"{text[:head]} … {text[len(text) - (most - 3 - head) :]}"
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> InputError:

@@ -32,7 +32,7 @@ from lmbench.scoring.run import Run, Sample, load_run, save_run
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.token_file import external_run
 from lmbench.scoring.verification import certify
-from lmbench.storage.files import write_whole
+from lmbench.storage.files import sweep, write_whole
 from lmbench.storage.names import check_within
 
 # One model on one corpus ---------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def parts_of(cell: Cell, folder: Path) -> dict[str, float]:
     """Seconds that each model which the cell combines, at whatever depth, took to fit, by its label."""
     seconds: dict[str, float] = {}
     for component in cell.components:
-        run = load_run(component.scores_file(folder))
+        run = _stored(component.scores_file(folder), None, Watch())
         if run is not None:
             seconds |= {**run.facts.parts, component.label: run.facts.fit_seconds or 0.0}
     return seconds
@@ -212,6 +212,8 @@ def measure_suite(
         check_within(folder, path)
     for name in ("figures", "errors"):
         check_within(folder, folder / name / name)
+    for within in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        sweep(within)
     write_suite(folder / "suite.toml", to_toml(suite))
     if any(spec.unit == "word" for spec in suite.models):
         for name, corpus in outcome.corpora.items():
@@ -226,7 +228,7 @@ def measure_suite(
         if cell.split is not None:
             outcome.divisions[corpus.name, cell.split] = corpus.info["division"]
         key = cell.key(corpus, suite)
-        stored = None if fresh else load_run(cell.scores_file(folder), key)
+        stored = None if fresh else _stored(cell.scores_file(folder), key, watch)
         if stored is not None and cell.model_file(folder).is_file():
             outcome.take(cell, stored)
             watch.done(cell, stored, False)
@@ -248,6 +250,15 @@ def measure_suite(
         save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")
     outcome.runs = without_copied_texts(outcome.runs + external, outcome.seen)
     return outcome
+
+
+def _stored(path: Path, key: str | None, watch: Watch) -> Run | None:
+    """A run that is there already; one that does not read is measured anew, and a remark says so."""
+    try:
+        return load_run(path, key)
+    except InputError as error:
+        watch.remark(f"{str(error).partition(';')[0]}; it is measured anew")
+        return None
 
 
 def without_copied_texts(runs: Sequence[Run], seen: Mapping[str, Seen]) -> list[Run]:

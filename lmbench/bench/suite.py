@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
@@ -16,6 +17,9 @@ from lmbench.errors import unknown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields
 from lmbench.text.vocab import Lexicon
+
+MOST_SEEDS = 1000
+Seeds = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...], Meta(max_length=MOST_SEEDS)]
 
 
 class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
@@ -70,7 +74,7 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     label: str = ""
     unit: str = "char"
     options: dict[str, Any] = {}
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
     unk: str = ""
     vocab: str = ""
 
@@ -125,7 +129,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     external: list[ExternalSpec] = []
     title: str = ""
     cost: str = ""  # about how long it takes, and on what: what lists of suites say
-    seeds: tuple[int, ...] = (0,)
+    seeds: Seeds = (0,)
     zipf_orders: tuple[int, ...] = (1, 2, 3)
     studies: list[str] = []
     splits: int = 0  # further divisions of each text, on which what fits fast is measured again

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from lmbench.bench.strangers import check_code, is_own, within
-from lmbench.bench.suite import Suite
+from lmbench.bench.suite import MOST_SEEDS, Suite
 from lmbench.errors import InputError, shown, unknown
 from lmbench.models import make_model
 from lmbench.models.trust import trusting
@@ -73,8 +73,8 @@ def _counted(tables: dict[str, Any]) -> dict[str, Any]:
     rows = tables.get("models")
     for table in (tables, *(rows if isinstance(rows, list) else ())):
         if isinstance(table, dict) and type(table.get("seeds")) is int:
-            if table["seeds"] < 1:
-                raise InputError(f"seeds = {table['seeds']} is how many, at least 1, or a list")
+            if not 1 <= table["seeds"] <= MOST_SEEDS:
+                raise InputError(f"seeds = {table['seeds']} is how many, 1 to {MOST_SEEDS}, or a list")
             table["seeds"] = list(range(table["seeds"]))
     return tables
 

@@ -76,7 +76,7 @@ class Processes:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            worker.process.terminate()
+            worker.process.kill()
         for worker in self._workers:
             worker.process.join()
         self._workers = []
@@ -119,7 +119,9 @@ class Processes:
 
 
 def _serve(pipe: Connection, threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides when to stop
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the caller decides when to stop
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     try:

@@ -7,6 +7,7 @@ needed.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import json
 import os
@@ -23,6 +24,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from lmbench.cli.counting import counts
 from lmbench.cli.domains import domains
+from lmbench.cli.ending import ended_as_by_ctrl_c
 from lmbench.cli.finished import diff, export
 from lmbench.cli.harness_tasks import harness_tasks
 from lmbench.cli.lines import next_tokens, rank
@@ -34,7 +36,7 @@ from lmbench.cli.pruning import prune
 from lmbench.cli.runs import init, run, study, suites
 from lmbench.cli.texts import corpora, zipf
 from lmbench.cli.words import surprisal
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, cut, printable, unknown
 from lmbench.version import __version__
 
 COMPLETION = """\b
@@ -67,10 +69,16 @@ def lmbench() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status: 0 done, 1 a model failed, 2 wrong input, 130 interrupted."""
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())  # a user's own models lie where the command is run
+    with contextlib.suppress(OSError):  # the folder may be gone
+        if not {"", os.getcwd()} & set(sys.path):
+            sys.path.append(os.getcwd())  # a user's own models lie where the command is run
     for stream in (sys.stdout, sys.stderr):
         _escape_what_it_cannot_say(stream)
+    with ended_as_by_ctrl_c():
+        return _status(argv)
+
+
+def _status(argv: Sequence[str] | None) -> int:
     try:
         result = lmbench.main(argv, prog_name="lmbench", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -78,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())
+        message = cut(printable(" ".join(error.format_message().split())))
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lmbench"
         click.echo(f"lmbench: {message} (see `{where} --help`)", err=True)
         return 2
@@ -91,14 +99,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a name too long, a folder that may not be looked into, a disk that fails
+        place = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(
+            f"lmbench: {cut(printable(f'{place}{error.strerror or error}'))}; name another file", err=True
+        )
+        return 2
     except MemoryError:
         click.echo("lmbench: not enough memory; a smaller order, hidden size or text needs less", err=True)
         return 2
 
 
 def _escape_what_it_cannot_say(stream: TextIO) -> None:
-    """Makes a stream of a narrow encoding print other characters as JSON would escape them, and not fail."""
-    if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+    """Makes a stream print characters that its encoding has not (half ones, in UTF-8) as JSON would escape them, and not fail."""
+    if isinstance(stream, io.TextIOWrapper):
         codecs.register_error("lmbench", _escaped)
         stream.reconfigure(errors="lmbench")
 

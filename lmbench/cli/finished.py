@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmbench.cli.options import json_option
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, printable, unknown
 from lmbench.report.grid import METRICS, Errors
 from lmbench.storage.files import write_whole
 
@@ -134,7 +134,7 @@ def diff(
         return
     if changes.trained_otherwise:
         names = ", ".join(dict.fromkeys(row.label for row in changes.trained_otherwise))
-        click.echo(f"trained on different texts, which alone may move them: {names}")
+        click.echo(printable(f"trained on different texts, which alone may move them: {names}"))
     columns = [("corpus", False), ("model", False), ("before", True), ("after", True), ("moved", True)]
     rows = []
     for row in changes.models:
@@ -148,6 +148,6 @@ def diff(
             ]
         )
     print_table([*columns, ("95% interval", True), ("", False)], rows)
-    click.echo(changes_answer(changes))
+    click.echo(printable(changes_answer(changes)))
     for field, (was, became) in changes.environment.items():
-        click.echo(f"{field}: {was} -> {became}", err=True)
+        click.echo(printable(f"{field}: {was} -> {became}"), err=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import json_option, trust_code_option
+from lmbench.cli.options import echo_text, json_option, trust_code_option
 from lmbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def rank(
     click.echo("\t".join(columns))
     for name, number, offset, nats, bits, tokens, oov, text in rows:
         cells = [name, number, offset, f"{nats:.4f}", f"{bits:.4f}", tokens, oov, text.translate(ESCAPES)]
-        click.echo("\t".join(map(str, cells)))
+        echo_text("\t".join(map(str, cells)))
 
 
 def _lists(lines: Sequence[str], place: str) -> dict[str, list[str]]:
@@ -245,7 +245,7 @@ def next_tokens(saved: str, prompt: str, top: int, as_json: bool) -> None:
         return _json({"model": scorer.model.name, "prompt": prompt, "tokens": rows})
     click.echo("probability\tlog_prob\ttoken")
     for token, nats in tokens:
-        click.echo(f"{math.exp(nats):.6f}\t{nats:.4f}\t{token.translate(ESCAPES)}")
+        echo_text(f"{math.exp(nats):.6f}\t{nats:.4f}\t{token.translate(ESCAPES)}")
 
 
 def loaded(saved: str, unk: str = "") -> Scorer:

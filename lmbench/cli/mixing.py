@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from lmbench.cli.lines import loaded
-from lmbench.cli.options import json_option, key_values, quiet_option, text_options, with_options
+from lmbench.cli.options import (
+    json_option,
+    key_values,
+    quiet_option,
+    text_options,
+    trust_code_option,
+    with_options,
+)
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place
 
@@ -18,6 +25,7 @@ from lmbench.storage.files import check_place
 @click.option(
     "--load", "saved", metavar="MODEL", multiple=True, help="A saved model or an ARPA file; two or more."
 )
+@trust_code_option
 @click.option("--tune", metavar="FILE", required=True, help="The text on which the weights are learnt.")
 @click.option(
     "--save",

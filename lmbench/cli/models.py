@@ -14,6 +14,7 @@ from lmbench.cli.completion import complete_model
 from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
 from lmbench.cli.options import (
     corpus_of,
+    echo_text,
     json_option,
     key_values,
     model_options,
@@ -449,7 +450,7 @@ def generate(
             f"the model's texts were normalised ({scorer.normalise}): this prompt would read {usual!r}; it is taken as it stands",
             err=True,
         )
-    click.echo(scorer.generate(np.random.default_rng(seed), length, prompt, temperature, top_k, top_p))
+    echo_text(scorer.generate(np.random.default_rng(seed), length, prompt, temperature, top_k, top_p))
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lmbench.cli.completion import complete_corpus, complete_model, complete_option
-from lmbench.errors import InputError
+from lmbench.errors import InputError, printable
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
 from lmbench.text.units import LEARNT, UNITS, check_unit
 
@@ -206,3 +207,10 @@ def orders_of(text: str) -> list[int]:
     if not wanted or wanted[0] < 1:
         raise InputError(f"--orders {text} is not a list of whole numbers from 1 up, such as 1,2,3")
     return wanted
+
+
+def echo_text(text: str) -> None:
+    """Prints what a model wrote or a text says: as it is into a file or pipe; on a terminal, what one would obey is escaped."""
+    if sys.stdout.isatty():
+        text = "".join(c if c in "\n\t" else printable(c) for c in text)
+    click.echo(text)

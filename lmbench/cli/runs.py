@@ -21,7 +21,7 @@ from lmbench.cli.options import (
     text_options,
     with_options,
 )
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, printable, unknown
 from lmbench.storage.files import write_whole
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def run(
         show_report(folder)
     failed = [row for row in results.results if row.status != "ok"]
     for row in failed:
-        click.echo(f"lmbench: {row.corpus} {row.label} {row.status}", err=True)
+        click.echo(printable(f"lmbench: {row.corpus} {row.label} {row.status}"), err=True)
     if interrupted:
         click.echo("lmbench: interrupted; run the same command again for the rest", err=True)
         return 130

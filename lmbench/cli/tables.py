@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from lmbench.errors import printable
+
 if TYPE_CHECKING:
     from lmbench.comparing.splits import Splits
 
@@ -18,7 +20,7 @@ def print_table(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str
     for head, numeric in columns:
         table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 1000

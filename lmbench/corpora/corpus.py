@@ -206,7 +206,11 @@ class Corpus(Card):
         digest = hashlib.sha256()
         for split in SPLITS:
             text = getattr(self, split)
-            digest.update(b"\0" if text is None else text.text.encode() + b"\0" + text.starts.tobytes())
+            digest.update(
+                b"\0"
+                if text is None
+                else text.text.encode("utf-8", "surrogatepass") + b"\0" + text.starts.tobytes()
+            )
         return digest.hexdigest()
 
     def unit(self, unit: str) -> Unit:

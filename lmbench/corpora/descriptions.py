@@ -62,8 +62,13 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
     source: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        if (self.source is None) != bool(self.files):
+            raise ValueError("either [[files]] or a [source] is to be given")
         if self.source is not None:
             self.written()
+        roles = sorted(file.role for file in self.files)
+        if self.files and roles not in ([""], ["test", "train", "valid"]):
+            raise ValueError("files are one without a role, or three whose roles are train, valid and test")
 
     def written(self) -> Written:
         """What the source is to write."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.rows import PACKED, ROWS, TABLES, kind_of, texts_of_rows
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, shown, unknown
 from lmbench.storage.files import read_text
 
 FIELD = "text"
@@ -24,6 +24,17 @@ def files_of(path: Place | Sequence[Place]) -> list[Path]:
     """
     if not isinstance(path, (str, os.PathLike)):
         return list(dict.fromkeys(file for part in path for file in files_of(part)))
+    try:
+        return _files_of(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown(str(path))} is no file's name: {error}") from None
+
+
+def _files_of(path: Place) -> list[Path]:
     place = Path(path)
     if str(path) == "-":
         return [place]
@@ -93,5 +104,5 @@ def stem_of(path: Place | Sequence[Place]) -> str:
         place = place.parent
     if place.suffix in PACKED:
         place = place.with_suffix("")
-    name = place.name if place.is_dir() else place.stem
+    name = place.name if os.path.isdir(place) else place.stem
     return name or place.resolve().name or "text"

@@ -166,7 +166,7 @@ def make_source(name: str, **options: Any) -> Source:
         if key not in kinds:
             raise unknown(f"option of source {name}", key, kinds)
         try:
-            msgspec.convert(value, kinds[key])
+            options[key] = msgspec.convert(value, kinds[key])
         except msgspec.ValidationError as error:
             raise InputError(f"{key}={value!r} of source {name}: {error}") from None
     return SOURCES[name](**options)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lmbench.charts.chart import Chart
-from lmbench.errors import InputError
+from lmbench.errors import InputError, printable
 from lmbench.report.columns import PLAIN
 from lmbench.report.grid import Errors, grid
 from lmbench.report.grid_tables import grid_csv, grid_latex, grid_markdown, grid_typst
@@ -22,6 +22,7 @@ from lmbench.report.tables import (
     leaderboard_latex,
     leaderboard_markdown,
     leaderboard_typst,
+    markdown_text,
     terminal_table,
 )
 from lmbench.results.diff import Changes
@@ -115,10 +116,10 @@ def write_pdf(folder: Path, results: Results, out: Path) -> list[Path]:
 def leaderboard_table(results: Results, form: str, corpus: str, columns: Sequence[str] = PLAIN) -> str:
     """A corpus's leaderboard with its name. form: ``latex``, ``markdown`` or ``typst``. columns: of ``COLUMNS``."""
     if form == "latex":
-        return f"% {corpus}\n{leaderboard_latex(results, corpus, columns)}"
+        return f"% {printable(corpus)}\n{leaderboard_latex(results, corpus, columns)}"
     if form == "typst":
-        return f"// {corpus}\n{leaderboard_typst(results, corpus, columns)}"
-    return f"### {corpus}\n\n{leaderboard_markdown(results, corpus, columns)}"
+        return f"// {printable(corpus)}\n{leaderboard_typst(results, corpus, columns)}"
+    return f"### {markdown_text(corpus)}\n\n{leaderboard_markdown(results, corpus, columns)}"
 
 
 def wide_table(

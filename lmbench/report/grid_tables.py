@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lmbench.report.columns import ADAPTIVE, MARK
 from lmbench.report.grid import Grid, GridCell, GridLine
-from lmbench.report.tables import latex_text, markdown_table, markdown_text, typst_table, typst_text
+from lmbench.report.tables import csv_cell, latex_text, markdown_table, markdown_text, typst_table, typst_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,8 +68,9 @@ def grid_csv(grid: Grid) -> str:
     """As CSV, of the numbers as they are shown."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_heads(grid))
-    writer.writerows(_body(grid, lambda c: f"{c.text} {_behind(c)}" if c.error else c.text, str))
+    writer.writerow(map(csv_cell, _heads(grid)))
+    body = _body(grid, lambda c: f"{c.text} {_behind(c)}" if c.error else c.text, str)
+    writer.writerows(map(csv_cell, row) for row in body)
     return stream.getvalue()
 
 

@@ -70,9 +70,13 @@ def page_environment() -> jinja2.Environment:
     return environment
 
 
+# Controls, half characters, and marks that turn the direction of what follows: a text under test can have them.
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 def legal(page: str) -> str:
-    """A page without the characters that none may hold; a text under test can have them."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", page)
+    """A page without the characters that none may hold."""
+    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
 def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart], views: Views) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
+from lmbench.errors import printable
 from lmbench.report.columns import ADAPTIVE, COLUMNS, LEAST, MARK, PLAIN
 from lmbench.report.formats import finite_interval
 from lmbench.report.headline import overall
@@ -51,8 +52,23 @@ def leaderboard_csv(results: Results, chosen: Sequence[str] | None = None) -> st
             beside: dict[str, Any] = {"rank": row.rank, "ci95_low": low, "ci95_high": high}
             beside["seeds"] = " ".join(map(str, row.result.seeds))
             cells = (beside[name] if name in beside else row.result.value(name) for name in fields)
-            writer.writerow(["" if cell is None else cell for cell in cells])
+            writer.writerow([csv_cell(cell) for cell in cells])
     return stream.getvalue()
+
+
+def csv_cell(cell: Any) -> Any:
+    """A cell of CSV; a text that a spreadsheet would take for a formula, or a terminal for an order, is none any more.
+
+    >>> csv_cell("=1+1"), csv_cell("-o"), csv_cell("-1.5"), csv_cell(-1.5), csv_cell(None)
+    ("'=1+1", "'-o", '-1.5', -1.5, '')
+    """
+    if not isinstance(cell, str):
+        return "" if cell is None else cell
+    shown = printable(cell)
+    formula = re.match(r"\s*[=+@-].", shown) and not re.fullmatch(
+        r"[+-]?[0-9.]+(e[+-]?[0-9]+)?|[+-]?inf", shown
+    )
+    return f"'{shown}" if formula else shown
 
 
 def leaderboard_markdown(results: Results, corpus: str, names: Sequence[str] = PLAIN) -> str:
@@ -151,6 +167,7 @@ def latex_text(text: str) -> str:
     """Text that LaTeX shows as it stands, on one line."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "-": "-"}
     special |= {c: "\\" + c for c in "&%$#_{}"} | {"<": r"\textless{}", ">": r"\textgreater{}"}
+    special |= {"[": "{[}"}  # at the beginning of a row, it would be an option of the line's end before it
     return "".join(special.get(c, c if c.isprintable() else " ") for c in text)
 
 
@@ -184,7 +201,7 @@ class TerminalTable:
                 yield Text(f"  {note}", style="dim")
             for row in shown:
                 if row.reason:
-                    yield Text(f"  {row.name}: {row.reason}", style="yellow")
+                    yield Text(printable(f"  {row.name}: {row.reason}"), style="yellow")
         yield from self._across(console, options)
 
     def _across(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
@@ -206,17 +223,20 @@ class TerminalTable:
             yield table
             first = last
         yield Text(f"  {grid_note(shown)}", style="dim")
-        yield Text(" ".join(overall(self.results)))
+        yield Text(printable(" ".join(overall(self.results))))
 
     def _table(self, title: str, shown: Sequence[Row], names: Sequence[str]) -> Table:
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+        table = Table(title=Text(printable(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
         for column in (COLUMNS[name] for name in names):
             table.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
         for row in shown:
-            cells = [Text(COLUMNS[name].text(row), style="dim" if row.rank is None else "") for name in names]
+            cells = [
+                Text(printable(COLUMNS[name].text(row)), style="dim" if row.rank is None else "")
+                for name in names
+            ]
             table.add_row(*cells, style="bold" if row.rank == 1 else None)
         return table

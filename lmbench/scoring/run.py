@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -13,6 +14,7 @@ from msgspec import Meta
 
 from lmbench.charts.card import Card
 from lmbench.corpora.corpus import Corpus
+from lmbench.errors import InputError
 from lmbench.scoring.scores import Scores
 from lmbench.storage.files import write_whole
 from lmbench.version import __version__
@@ -222,28 +224,68 @@ class _Stored(msgspec.Struct):
     label: str
     signature: Signature
     facts: Facts
-    scalars: dict[str, int]
+    scalars: dict[str, Annotated[int, Meta(ge=0, le=2**62)]]
+
+
+# The arrays of a stored run: numpy's name of their type.
+_ARRAYS = {"log_probs": "<f8", "ends": "<i8", "oov": "|b1", "spelling": "<f8", "starts": "<i8"}
+_SCALARS = {f.name for f in fields(Scores)} - set(_ARRAYS)
 
 
 def save_run(run: Run, path: Path, key: str) -> None:
     """Writes a run's scores and facts to one .npz file, whole or not at all."""
-    scalars = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type == "int"}
+    scalars = {name: getattr(run.scores, name) for name in _SCALARS}
     about = _Stored(key, run.corpus, run.label, run.signature, run.facts, scalars)
-    arrays = {f.name: getattr(run.scores, f.name) for f in fields(Scores) if f.type != "int"}
+    arrays: dict[str, Any] = {n: np.asarray(getattr(run.scores, n), kind) for n, kind in _ARRAYS.items()}
     stream = io.BytesIO()
     np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
     write_whole(path, stream.getvalue())
 
 
 def load_run(path: Path, key: str | None = None) -> Run | None:
-    """A run read back; None where it is missing, damaged, or (given a key) not of the same text, model and code."""
+    """A run read back; None where it is missing or (given a key) not of the same text, model and code.
+
+    Raises InputError where the file is there and is not what ``save_run`` writes.
+    """
+    if not path.exists():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            about = msgspec.json.decode(stored["about"].tobytes(), type=_Stored)
+        with zipfile.ZipFile(path) as archive:
+            about = msgspec.json.decode(_member(archive, "about", "|u1").tobytes(), type=_Stored)
             if key is not None and about.key != key:
                 return None
-            arrays = {name: stored[name] for name in stored.files if name != "about"}
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    facts: dict[str, Any] = {**arrays, **about.scalars}
-    return Run(about.corpus, about.label, Scores(**facts), about.signature, about.facts)
+            if about.scalars.keys() != _SCALARS:
+                raise ValueError("it lacks counts")
+            facts: dict[str, Any] = {name: _member(archive, name, kind) for name, kind in _ARRAYS.items()}
+        scores = Scores(**(facts | about.scalars))
+        _check(scores)
+    except Exception as error:  # a dozen kinds: of archives, their packings, arrays, JSON
+        what = f"{type(error).__name__}: {error}"[:80]
+        raise InputError(f"{path} is no stored run, or is damaged ({what}); run the suite again") from None
+    return Run(about.corpus, about.label, scores, about.signature, about.facts)
+
+
+def _member(archive: zipfile.ZipFile, name: str, kind: str) -> np.ndarray:
+    """(N,) an array of a stored run; raises ValueError where it has another type or shape."""
+    with archive.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream) if version == (1, 0) else ((), 0, None)
+        if dtype != np.dtype(kind) or len(shape) != 1:
+            raise ValueError(f"{name} is {dtype} {shape}")
+        size = archive.getinfo(f"{name}.npy").file_size
+        if not 0 <= shape[0] * dtype.itemsize <= size:
+            raise ValueError(f"{name} is cut short")
+        return np.frombuffer(bytearray(stream.read()), dtype, shape[0])
+
+
+def _check(scores: Scores) -> None:
+    """Raises ValueError where arrays are not a charge of every character of a text."""
+    tokens, ends, starts = len(scores.log_probs), scores.ends, scores.starts
+    if {len(ends), len(scores.oov), len(scores.spelling)} != {tokens}:
+        raise ValueError("its arrays differ in length")
+    if not ((scores.log_probs <= 0).all() and (scores.spelling <= 0).all()):
+        raise ValueError("a score is above 0 or no number")
+    if (np.diff(ends, prepend=0) < 0).any() or (ends[-1] if tokens else 0) != scores.chars:
+        raise ValueError("its spans do not divide a text")
+    if (np.diff(starts) < 0).any() or (len(starts) and not 0 <= starts[0] <= starts[-1] <= tokens):
+        raise ValueError("its documents begin outside of the text")

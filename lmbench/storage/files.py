@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,7 +102,10 @@ def whole_file(path: str | os.PathLike[str], mode: str = "wb", private: bool = F
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
         handle, temporary = _aside(path)
+        with contextlib.suppress(OSError):  # a file system without locks: what is left there stays
+            _lock(handle)
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as stream:
             yield stream
@@ -120,6 +124,41 @@ def whole_file(path: str | os.PathLike[str], mode: str = "wb", private: bool = F
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Removes from a folder what processes that were killed have left of files they wrote aside, of one file or of all.
+
+    Whoever still writes holds a lock on it, which ends with the process; what others have put there has other names.
+    """
+    with contextlib.suppress(OSError):
+        for left in os.listdir(folder):
+            ours = _PART.fullmatch(left)
+            if ours and name in (None, ours[1]):
+                with contextlib.suppress(OSError):
+                    _remove_unlocked(os.path.join(folder, left))
+
+
+def _remove_unlocked(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        _lock(handle)
+        os.unlink(path)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Marks an open file as being written; raises OSError where another process has. Nothing, on a system without such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# How files are named while they are written aside: the name that they are to have, and what tempfile adds.
+_PART = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.part")
 
 
 def _aside(path: Path) -> tuple[int, str | None]:

@@ -114,7 +114,7 @@ class CanonicalText(Card):
     @cached_property
     def bytes(self) -> int:
         """Length in UTF-8 bytes."""
-        return len(self.text.encode("utf-8"))
+        return len(self.text.encode("utf-8", "surrogatepass"))
 
     @cached_property
     def words(self) -> int:

@@ -30,7 +30,10 @@ from lmbench.models.options import fixed, option
 from lmbench.text.tokens import Tokens
 
 MOST_LAYERS = 1000  # more would only take time to be made
+MOST_REMEMBERED = 1 << 16  # tokens that a network may look back on
 _NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=np.int64), None, np.zeros(0))
+
+MOST_DIRECT = 64  # tokens of n-grams with weights of their own
 
 
 @dataclass(kw_only=True, eq=False)
@@ -288,8 +291,8 @@ class TunedModel(NeuralModel):
         for name in ("dropout", "average", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
-        if self.direct is not None and self.direct < 0:
-            raise InputError(f"direct={self.direct} must be at least 0")
+        if self.direct is not None and not 0 <= self.direct <= MOST_DIRECT:
+            raise InputError(f"direct={self.direct} must be from 0 to {MOST_DIRECT}")
 
     @property
     def longest(self) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lmbench.errors import InputError
-from lmbench.models.neural.model import MOST_LAYERS, TunedModel
+from lmbench.models.neural.model import MOST_LAYERS, MOST_REMEMBERED, TunedModel
 from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
 from lmbench.models.options import option
 
@@ -130,8 +130,9 @@ class Transformer(TunedModel):
         for name in ("layers", "heads", "window"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.layers > MOST_LAYERS:
-            raise InputError(f"layers={self.layers} must be {MOST_LAYERS} at most")
+        for name, most in (("layers", MOST_LAYERS), ("window", MOST_REMEMBERED)):
+            if getattr(self, name) > most:
+                raise InputError(f"{name}={getattr(self, name)} must be {most} at most")
         if self.hidden % (2 * self.heads):
             raise InputError(f"hidden={self.hidden} must be a multiple of twice heads={self.heads}")
 

@@ -92,6 +92,10 @@ def unpack_trie(
             raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
         begin = np.append(0, np.cumsum(children, dtype=np.int64))
         words.append(np.asarray(state[f"words.{k}"]))
+        if words[-1].dtype.kind != "u" or words[-1].max(initial=0) >= vocab_size:
+            raise InputError(
+                f"the n-grams of order {k} hold words that are not in the vocabulary; fit the model anew"
+            )
         if begin[-1] != len(words[-1]):
             raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
         rises = words[-1][1:] > words[-1][:-1]

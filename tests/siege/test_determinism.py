@@ -1,0 +1,64 @@
+"""The same seed gives the same bits: across jobs, threads, hash seeds and processes; networks on as many threads."""
+
+import os
+import subprocess
+import sys
+
+import kill
+import pytest
+from paths import ROOT
+
+HEAD = "name = 's'\ncorpora = [{name = 't', train = 't.txt', documents = 'line'}]\nzipf_orders = []\nseeds = [3]\n"
+COUNTS = """
+[[models]]
+model = "kneser-ney"
+options = {order = 3}
+[[models]]
+model = "witten-bell"
+unit = "word"
+[[models]]
+model = "cache"
+[[models]]
+model = "context-mixing"
+[[models]]
+model = "mixture"
+options = {of = ["kneser-ney", "cache"]}
+"""
+NETWORK = """
+[[models]]
+model = "rnn-scratch"
+options = {hidden = 8, epochs = 1}
+"""
+CODE = (
+    "import sys; from pathlib import Path; from lmbench.bench import load_suite\n"
+    "from lmbench.bench.runner import measure_suite\n"
+    "if __name__ == '__main__': measure_suite(load_suite('s.toml'), Path('out'), jobs=int(sys.argv[1]))\n"
+)
+
+
+def left(folder, rows, jobs, threads, hashes):
+    """What a run of its own process leaves, times left out."""
+    folder.mkdir()
+    for name, text in (("t.txt", kill.TEXT), ("s.toml", HEAD + rows), ("go.py", CODE)):
+        (folder / name).write_text(text)
+    space = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": hashes}
+    space["OPENBLAS_NUM_THREADS"] = "1"  # as in the command
+    subprocess.run([sys.executable, "go.py", str(jobs)], cwd=folder, env=space, check=True, timeout=100)
+    return {name: content for name, content in kill.contents(folder).items() if name != "out/suite.toml"}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    return left(tmp_path_factory.mktemp("first") / "run", COUNTS + NETWORK, 1, 1, "0")
+
+
+def test_models_of_counts_are_the_same_bits_whatever_the_jobs_threads_and_hashes(first, tmp_path):
+    again = left(tmp_path / "run", COUNTS, 2, 2, "77")
+    assert len(again) == 2 * 5
+    assert kill.difference({name: first[name] for name in again}, again) == ""
+
+
+def test_a_network_is_the_same_bits_on_as_many_threads(first, tmp_path):
+    again = left(tmp_path / "run", NETWORK, 1, 1, "5")
+    scores = "out/scores/t/rnn-scratch.npz"
+    assert first[scores] == again[scores]

@@ -1,0 +1,37 @@
+"""Twenty kills of the campaign, at events of the file system and at random moments, and the places where commands cannot work."""
+
+import kill
+import pytest
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kills")
+    server = kill.Server()
+    names = ["run", "fit --save", "score --tokens", "export", "fit, spilling"]
+    try:
+        return folder, kill.campaign(folder, 20, 1, names, server.given)
+    finally:
+        server.close()
+
+
+def test_twenty_kills_leave_what_the_undisturbed_command_leaves(done):
+    _, kills = done
+    assert len(kills) == 20
+    assert [one for one in kills if one.outcome] == []
+    assert len({one.status for one in kills}) > 1
+    assert any(one.status in (-9, 137) for one in kills)
+
+
+def test_a_difference_is_seen(done):
+    folder, _ = done
+    left = kill.contents(folder / "try")
+    name = next(iter(left))
+    assert kill.difference(left, left) == ""
+    assert kill.difference(left, {**left, name: b""}) == f"{name} differs"
+    assert kill.difference(left, {k: v for k, v in left.items() if k != name}) == f"{name} is only before"
+
+
+def test_where_it_cannot_work_it_says_so(done):
+    folder, _ = done
+    assert {name: wrong for name, wrong in kill.places(folder, few=True).items() if wrong} == {}

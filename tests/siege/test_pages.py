@@ -1,0 +1,183 @@
+"""Hostile text in every place where text may stand: it is shown as text in pages, tables and terminals, and nothing leaves the file."""
+
+import csv
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import report_example as example
+from msgspec.structs import replace
+from rich.console import Console
+
+from lmbench import report
+from lmbench.cli import main
+from lmbench.cli.options import echo_text
+from lmbench.report import page
+from lmbench.report.tables import latex_text, markdown_text
+from lmbench.results.file import write_results
+from lmbench.results.schema import CorpusResult, Results
+from lmbench.results.views import Views
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+PAYLOADS = (
+    "<script>pwned=1</script>",
+    "</script><script>pwned=1</script>",
+    "<img src=x onerror=pwned=1>",
+    "<svg/onload=pwned=1>",
+    "\"><iframe src='javascript:pwned=1'>",
+    "' onmouseover='pwned=1' autofocus onfocus='pwned=1",
+    "</style><style>@import 'https://evil.example/x.css';*{display:none}",
+    "</title></textarea></pre><base href='https://evil.example/'>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
+    "<link rel=stylesheet href=https://evil.example/x.css>",
+    "<!--", "]]>", "<![CDATA[", "&lt;script&gt;", "&#x3c;script&#x3e;",
+    "{{7*7}}", "{% raw %}", "${pwned=1}", "javascript:pwned=1", "data:text/html,<script>pwned=1</script>",
+    "[x](javascript:pwned=1)", "![x](https://evil.example/x.png)", "<https://evil.example>", "| a | b |", "```\n# h",
+    "\\write18{touch pwned}", "\\input{/etc/passwd}", "^^5cwrite18{x}", "$\\def\\x{}$", "[2em]", "%\n\\end{document}",
+    "=cmd|'/c calc'!A1", "+1+1", "-2+3", "@SUM(1)", "\t=1+1", "\r=1+1",
+    "\x1b[31mred\x1b]0;title\x07", "\x9b31m", "\u202eevil\u202c", "\u2066x\u2069", "a\x00b", "\ud800", "\ufeff", "\u2028",
+)  # fmt: skip
+
+
+def poisoned(tree: Any, payload: str, keep: tuple[str, ...]) -> Any:
+    """A tree of plain values with the payload in every text, but where a text is a name that decides what is shown."""
+    if isinstance(tree, dict):
+        return {key: value if key in keep else poisoned(value, payload, keep) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [poisoned(value, payload, keep) for value in tree]
+    return f"{payload}{tree}" if isinstance(tree, str) else tree
+
+
+# Which row is which, and what is compared with what, stays; the payload goes to their names all the same, the same everywhere.
+KEEP = ("status", "groups", "verdict", "unit", "resampled", "order_on_unseen")
+
+
+def hostile(payload: str) -> Results:
+    tree = msgspec.to_builtins(example.example())
+    return msgspec.convert(poisoned(tree, payload, KEEP), Results)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as control:
+        started = control.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_page_of_payloads_runs_nothing_and_asks_for_nothing(browser, tmp_path):
+    """Each payload's page in turn; the elements are those of a harmless page."""
+    counted = {}
+    tab = browser.new_context().new_page()
+    asked, errors = [], []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("dialog", lambda dialog: errors.append(dialog.message))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    for number, payload in enumerate(
+        ("harmless", "".join(PAYLOADS[:20]), "".join(PAYLOADS[20:]), *PAYLOADS[:8])
+    ):
+        file = tmp_path / f"{number}.html"
+        text = page.html(hostile(payload), [], Views())
+        assert "default-src 'none'" in text
+        file.write_text(text, "utf-8")
+        tab.goto(file.as_uri())
+        tab.mouse.move(300, 300)
+        assert tab.evaluate("typeof pwned") == "undefined", payload
+        counted[payload] = tab.evaluate(
+            "() => Object.fromEntries(['script','style','img','iframe','base','meta','link','object','svg','form','input']"
+            ".map(t => [t, document.querySelectorAll(t).length]))"
+        )
+        hrefs = tab.evaluate(
+            "() => [...document.querySelectorAll('[href]')].map(e => e.getAttribute('href'))"
+        )
+        assert all(h == "data:," or h.startswith(("#", "https://", "http://")) for h in hrefs), hrefs
+        handlers = "() => [...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name.startsWith('on'))).length"
+        assert tab.evaluate(handlers) == 0
+    assert [url for url in asked if not url.startswith("file:")] == []
+    assert errors == []
+    assert all(count == counted["harmless"] for count in counted.values()), counted
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_tables_show_it_as_text(payload, tmp_path, capsys):
+    results = hostile(payload)
+    name = results.corpora[0].name
+    markdown = report.leaderboard_markdown(results, name)
+    latex = report.leaderboard_latex(results, name)
+    for table in (markdown, latex):
+        assert all(line.isprintable() for line in table.split("\n"))
+    for line in markdown.split("\n"):
+        unescaped = re.sub(r"\\.", "", line)
+        assert not re.search(r"[<>`\[\]]", unescaped), line
+    commands = set(re.findall(r"\\[a-zA-Z]+", latex))
+    assert commands <= {
+        *("\\begin", "\\end", "\\toprule", "\\midrule", "\\bottomrule"),
+        *("\\textbackslash", "\\textasciitilde", "\\textasciicircum", "\\textless", "\\textgreater"),
+    }
+    assert "^^" not in latex
+    assert not re.search(r"\\\\\s*\[", latex)
+    for row in csv.reader(io.StringIO(report.leaderboard_csv(results))):
+        assert not any(cell[:1] in ("=", "+", "@", "\t", "\r") for cell in row)
+        assert not any(cell[:1] == "-" and not _is_number(cell) for cell in row)
+        assert all(cell.isprintable() for cell in row)
+    stream = io.StringIO()
+    Console(file=stream, width=300, force_terminal=True, color_system=None).print(
+        report.terminal_table(results)
+    )
+    assert all(line.isprintable() for line in stream.getvalue().split("\n"))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def test_negative_numbers_stay_numbers():
+    rows = list(csv.DictReader(io.StringIO(report.leaderboard_csv(hostile("-2+3")))))
+    assert sum(_is_number(row["bits_per_char"]) for row in rows) >= len(rows) - 1
+    row = replace(example.result("c", "lstm"), log_prob=-3.5)
+    results = Results(corpora=[CorpusResult(name="c")], results=[row])
+    (one,) = csv.DictReader(io.StringIO(report.leaderboard_csv(results)))
+    assert one["log_prob"] == "-3.5"
+    assert rows[0]["label"].startswith("'-2+3")
+
+
+def test_what_others_wrote_does_not_reach_a_terminal_raw(tmp_path, capsys):
+    write_results(hostile("\x1b[31m\u202e"), tmp_path)
+    for form in ("markdown", "latex", "csv"):
+        assert main(["export", str(tmp_path), "--format", form]) == 0
+        assert not re.search("[\x1b\u202e]", capsys.readouterr().out)
+
+
+def test_what_a_model_writes_gives_a_terminal_no_orders(monkeypatch, capsys):
+    text = "a\tb\nc\x1b[31m\u202e"
+    echo_text(text)
+    assert capsys.readouterr().out.endswith("\u202e\n")  # click leaves colours out where there is no terminal
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdout", terminal)
+    echo_text(text)
+    assert terminal.getvalue() == "a\tb\nc\\x1b[31m\\u202e\n"
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_escapes_of_markup_say_the_same(payload):
+    shown = re.sub(r"\\(.)", r"\1", markdown_text(payload))
+    assert shown == "".join(c if c.isprintable() else " " for c in payload)
+    assert "\\write" not in latex_text(payload)
+
+
+def test_directions_end_with_a_page(tmp_path: Path) -> None:
+    text = page.html(hostile("\u202e\u2066\x1b"), [], Views())
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b]", text)
