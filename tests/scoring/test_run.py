@@ -4,8 +4,10 @@ import dataclasses
 import hashlib
 
 import numpy as np
+import pytest
 
 import lmbench as lb
+from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.scoring.evaluation import fit_run, score_run
 from lmbench.scoring.run import (
@@ -77,7 +79,8 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path):
         assert np.array_equal(getattr(again.scores, field.name), getattr(run.scores, field.name))
     assert load_run(tmp_path / "run.npz", "another key") is None
     (tmp_path / "run.npz").write_bytes(b"damaged")
-    assert load_run(tmp_path / "run.npz") is None
+    with pytest.raises(InputError, match="no stored run, or is damaged"):
+        load_run(tmp_path / "run.npz")
 
 
 def test_what_each_seed_measures_is_marked_where_the_facts_are_told():
