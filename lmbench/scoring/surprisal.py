@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from lmbench.errors import InputError, shown
+from lmbench.errors import InputError
 from lmbench.scoring.scorer import Scorer
-from lmbench.scoring.scores import LN2, Scores, first_after
-from lmbench.scoring.word_ends import ROWS, End, Punctuation, WordEnds, Words
+from lmbench.scoring.word_charges import charges_of_words
+from lmbench.scoring.word_ends import End, Punctuation, WordEnds, Words
 from lmbench.text.canonical import CanonicalText, canonical_text
-from lmbench.text.tokens import EncodedText, Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,21 +157,6 @@ def _labelled(models: Scorer | Sequence[Scorer] | Mapping[str, Scorer]) -> dict[
 # One batch of documents ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Charges:
-    """Of words (W,): bits, tokens, whether one is unknown, bits of the tokens as they stand, entropies; of documents (D,): the same of what
-    stands behind the last word."""
-
-    bits: np.ndarray
-    tokens: np.ndarray
-    oov: np.ndarray
-    uncorrected: np.ndarray
-    entropies: np.ndarray
-    rest_bits: np.ndarray
-    rest_tokens: np.ndarray
-    rest_uncorrected: np.ndarray
-
-
 def _words(ends: WordEnds, raw: Sequence[str], read: Sequence[CanonicalText], first: int) -> Iterator[Word]:
     """The words of some documents, of which the first has this number."""
     offsets = np.cumsum([0, *(part.chars for part in read)])
@@ -187,7 +171,7 @@ def _words(ends: WordEnds, raw: Sequence[str], read: Sequence[CanonicalText], fi
             "the model reads another text than is given; normalise the text first, and leave as_read out"
         )
     words = Words.of(canonical.text, canonical.starts, ends.vocabulary.punctuation)
-    charges = _charges(ends, encoded, scorer.score(encoded), words)
+    charges = charges_of_words(ends, encoded, scorer.score(encoded), words)
     edges = np.append(canonical.starts, canonical.chars).tolist()
     which, aligned, sentence, number = -1, None, 0, 0
     begins, stops = words.spans
@@ -243,151 +227,6 @@ def _words(ends: WordEnds, raw: Sequence[str], read: Sequence[CanonicalText], fi
                 None,
             )
             sentence, number, seen = sentence + text.count("\n"), 0, edges[document + 1]
-
-
-def _charges(ends: WordEnds, encoded: EncodedText, scores: Scores, words: Words) -> _Charges:
-    starts, stops, tokens = scores.starts_of_tokens, scores.ends, encoded.tokens
-    edges = np.append(tokens.starts, len(tokens))
-    document = np.repeat(np.arange(len(tokens.starts)), np.diff(words.first))
-    borders = np.append(encoded.canonical.starts, encoded.canonical.chars)
-    goes_on = words.ends < borders[document + 1]  # something stands behind the word
-    after = np.where(goes_on, first_after(stops, words.ends), edges[document + 1])
-    across = goes_on & (np.append(starts, len(encoded.canonical.text))[after] < words.ends)
-    before = np.append(0, after)[: len(after)]
-    opening = words.first[:-1][np.diff(words.first) > 0]  # the first words of documents
-    before[opening] = tokens.starts[document[opening]]
-    first_letter = first_after(stops, words.starts)
-    ends_nats, entropies = _told(
-        ends, encoded, scores, words, after, goes_on, across, first_letter, before, opening
-    )
-    given = np.append(0.0, ends_nats)[: len(ends_nats)]
-    given[opening] = 0.0
-    nats = _sums(scores.nats, before, after)
-    last = words.first[1:] - 1
-    some = np.diff(words.first) > 0
-    behind = np.where(some, np.append(after, 0)[last], tokens.starts)
-    rest = _sums(scores.nats, behind, edges[1:])
-    told = np.where(some, np.append(ends_nats, 0.0)[last], 0.0)
-    with np.errstate(invalid="ignore"):  # where a probability is 0, all is infinite
-        return _Charges(
-            -(nats + ends_nats - given) / LN2,
-            after - before,
-            _sums(scores.oov.astype(np.float64), before, after) > 0,
-            -nats / LN2 + 0.0,  # not -0.0
-            entropies,
-            -(rest - told) / LN2 + 0.0,
-            edges[1:] - behind,
-            -rest / LN2 + 0.0,
-        )
-
-
-def _sums(values: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(N,): the sums of values from each begin to its end; infinite ones do not spoil their neighbours."""
-    finite = np.isfinite(values)
-    totals = np.append(0.0, np.cumsum(np.where(finite, values, 0.0)))
-    counts = np.append(0, np.cumsum(~finite))
-    return np.where(counts[ends] > counts[begins], -np.inf, totals[ends] - totals[begins])
-
-
-def _told(
-    ends: WordEnds,
-    encoded: EncodedText,
-    scores: Scores,
-    words: Words,
-    after: np.ndarray,
-    goes_on: np.ndarray,
-    across: np.ndarray,
-    first_letter: np.ndarray,
-    before: np.ndarray,
-    opening: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(W,) nats: that words end, given the tokens up to ``after``; and (W,) bits: the entropies of their first tokens."""
-    scorer, tokens = ends.scorer, encoded.tokens
-    if scorer.unit.name == "word" and across.any():
-        i = int(np.flatnonzero(across)[0])
-        token = scores.starts_of_tokens[after[i]], scores.ends[after[i]]
-        raise InputError(
-            f"a model by word cannot tell the end of a word inside {shown(encoded.canonical.text[token[0] : token[1]].strip())}; "
-            "leave punctuation joined, or give it a text whose words stand apart by single spaces"
-        )
-    nats, entropies = np.zeros(len(words.ends)), np.full(len(words.ends), np.nan)
-    is_opening = np.zeros(len(words.ends), dtype=bool)
-    is_opening[opening] = True
-    kinds_before = np.append(0, words.kinds)[: len(words.kinds)]
-    # The first token may tell both that the word before is over and with what this one begins.
-    tells_both = ~is_opening & (first_letter == before)
-    unclear = tells_both & np.append(False, across)[: len(across)]
-    by_word = scorer.unit.name == "word"
-    size = max(1, ROWS // (3 * scorer.model.vocab_size))
-    for begin in range(0, len(words.ends), size):
-        part = np.arange(begin, min(begin + size, len(words.ends)))
-        told = part[goes_on[part]] if not by_word else part[:0]
-        places = np.unique(np.concatenate([after[told], after[told] - 1, first_letter[part]]))
-        rows = _rows(ends, tokens, places)
-        row_of = {place: i for i, place in enumerate(places.tolist())}
-        for kind in np.unique(words.kinds[told]).tolist():
-            mine = told[(words.kinds[told] == kind) & ~across[told]]
-            some = np.array([row_of[place] for place in after[mine].tolist()], dtype=np.int64)
-            chances = ends.chances(rows[some], kind)
-            chances += ends.opened(tokens, after[mine], rows[some], np.full(len(mine), kind))
-            chances = _at_least_the_text(ends, encoded, scores, after[mine], words.ends[mine], chances, kind)
-            for j, i in enumerate(mine.tolist()):
-                last = int(after[i]) - 1
-                if longer := ends.longer(int(tokens.ids[last]), rows[row_of[last]]):
-                    chances[j] += longer / math.exp(scores.nats[last])
-            with np.errstate(divide="ignore"):
-                nats[mine] = np.log(chances)
-        for i in told[across[told]].tolist():
-            place = int(after[i])
-            chance = ends.across(encoded, place, int(words.ends[i]), rows[row_of[place]], int(words.kinds[i]))
-            nats[i] = math.log(max(chance, math.exp(scores.nats[place])))
-        for i in part[~unclear[part]].tolist():
-            row = rows[row_of[int(first_letter[i])]]
-            entropies[i] = _entropy(
-                ends, row, int(kinds_before[i]) if tells_both[i] and not by_word else None
-            )
-    return nats, entropies
-
-
-def _rows(ends: WordEnds, tokens: Tokens, places: np.ndarray) -> np.ndarray:
-    """(P, V) nats: the distributions at some places, of which no more of the text is read than is needed."""
-    first = 0
-    if not ends.scorer.model.traits.adaptive and len(places):
-        first = int(tokens.starts[np.searchsorted(tokens.starts, places[0], side="right") - 1])
-    last = int(places[-1]) + 1 if len(places) else 0
-    starts = tokens.starts[(tokens.starts >= first) & (tokens.starts < max(last, 1))] - first
-    return ends.scorer.model.distributions(Tokens(tokens.ids[first:last], starts, tokens.bos), places - first)
-
-
-def _at_least_the_text(
-    ends: WordEnds,
-    encoded: EncodedText,
-    scores: Scores,
-    places: np.ndarray,
-    cuts: np.ndarray,
-    chances: np.ndarray,
-    kind: int,
-) -> np.ndarray:
-    """The chances of words' ends, the text's own way to go on among them, also where its first token does not tell."""
-    if ends.end == "space":
-        return chances
-    behind = np.searchsorted(scores.ends, cuts + 1) + 1
-    own = np.exp(_sums(scores.nats, places, behind))
-    counted = (
-        ends.over(kind)[encoded.tokens.ids[places]] | scores.oov[places] | (ends.scorer.unit.name == "byte")
-    )
-    return np.minimum(np.where(counted, np.maximum(chances, own), chances + own), 1.0)
-
-
-def _entropy(ends: WordEnds, row: np.ndarray, kind: int | None) -> float:
-    """Of a distribution (V,) in nats, in bits; kind: of the word that is known to be over, which leaves some tokens alone."""
-    chances = np.exp(row)
-    if kind is not None:
-        chances[0] *= ends.unknown_share(kind) if chances[0] and ends.scorer.unit.name != "byte" else 0.0
-        chances[1:] *= ends.over(kind)[1:]
-        chances /= chances.sum() or 1.0
-    some = chances[chances > 0]
-    return float(-(some * np.log2(some)).sum())
 
 
 # Places in the text as it was given ------------------------------------------------------------------

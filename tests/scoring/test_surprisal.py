@@ -356,7 +356,7 @@ def test_a_batch_is_read_like_the_whole(monkeypatch):
     texts = ["the ferry left", "it was gone\nat nine", "he came back"] * 3
     whole = surprisal(counted("char"), texts)
     monkeypatch.setattr("lmbench.scoring.surprisal.BATCH", 20)
-    monkeypatch.setattr("lmbench.scoring.surprisal.ROWS", 400)
+    monkeypatch.setattr("lmbench.scoring.word_charges.ROWS", 400)
     in_parts = surprisal(counted("char"), texts)
     np.testing.assert_allclose(whole.select_dtypes("number"), in_parts.select_dtypes("number"), atol=1e-9)
     assert byte_level is FAMILIES["gpt2"]
