@@ -56,7 +56,7 @@ _LINES = {
 }
 COMMANDS = {name: line.split() for name, line in _LINES.items()}
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
-TIMES = ("seconds", "flops", "tokens_per_second", "share_of_peak", "environment", "best_for")
+TIMES = ("seconds", "flops", "tokens_per_second", "share_of_peak", "environment", "best_for", "finished")
 
 
 @dataclass
