@@ -180,7 +180,7 @@ class CorpusFacts:
     worth in independent tokens, for the best model. splits: the models on further divisions of the text.
     """
 
-    told: CorpusResult
+    result: CorpusResult
     rows: Sequence[Row]
     resolvable: float | None
     n_eff: float | None
@@ -201,7 +201,7 @@ class CorpusFacts:
 
     @property
     def name(self) -> str:
-        return self.told.name
+        return self.result.name
 
     @property
     def seeds(self) -> list[tuple[str, list[tuple[int, float | None]]]]:
@@ -244,7 +244,7 @@ class CorpusFacts:
         worth = best.effective_documents
         if worth is None:
             return "one stream, whose tokens may depend on each other at every distance"
-        part = self.told.split.get("test")
+        part = self.result.split.get("test")
         count = f"{part.documents:,} documents" if part else "documents"
         said = f"the test text’s {count}, worth {number_text(worth, 3)} of one length"
         if best.ci95_method == "stream":
@@ -260,25 +260,25 @@ class CorpusFacts:
     @property
     def baselines(self) -> list[Baseline]:
         """What well-known programs pay for the text, fewest bits first."""
-        return sorted(self.told.baselines, key=lambda b: b.bits_per_char)
+        return sorted(self.result.baselines, key=lambda b: b.bits_per_char)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """Where the text is from and how it was made, as far as it is told."""
         shown = ("sha256", "licence", "homepage", "division", "normalise", "documents")
-        return [(name, value) for name in shown if (value := getattr(self.told, name))]
+        return [(name, value) for name in shown if (value := getattr(self.result, name))]
 
     @property
     def contamination(self) -> str:
         """How much of the test text models have seen, in words; '' where it is not known."""
         shares = [
             f"{share_text(o.share)} of its runs of {o.length} {'words' if o.unit == 'word' else 'characters'}"
-            for o in self.told.contamination
+            for o in self.result.contamination
         ]
         if not shares:
             return ""
         said = f"{listed(shares)} stand in the training or valid text word for word"
-        copied = self.told.copied
+        copied = self.result.copied
         return f"{said}; {share_text(copied)} of it is passages with few words changed" if copied else said
 
 
