@@ -50,7 +50,7 @@ class Lines:
 def regular_lines(data: bytes, k: int) -> Lines | None:
     r"""Whole lines, each a number, a tab, k words with a space between them, and, or not, a tab and a number; None where one is not so.
 
-    >>> lines = regular_lines(b"-0.5\\ta b\\t-1\\n-2\\tb c\\n", 2)
+    >>> lines = regular_lines(b"-0.5\ta b\t-1\n-2\tb c\n", 2)
     >>> lines.begins.tolist(), lines.lengths.tolist(), lines.backoffs.tolist()
     ([[5, 7], [15, 17]], [[1, 1], [1, 1]], [[9, 11], [18, 18]])
     """
