@@ -9,6 +9,7 @@ places in which it cannot work: a full disk, a folder that may not be written to
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -126,7 +127,8 @@ def killed(
         time.sleep(moment)
         if process.poll() is None:
             send = os.killpg if kill.group else os.kill
-            send(process.pid, getattr(signal, kill.signal))
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                send(process.pid, getattr(signal, kill.signal))
     said = process.communicate(timeout=120)[0].decode("utf-8", "replace")
     kill.status = process.returncode
     kill.outcome = _wrong(kill, said)
