@@ -1,28 +1,19 @@
-"""run, init, suites, study: whole suites and questions."""
+"""run, suites: suites that are there, measured and listed."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.completion import complete_corpus, complete_label, complete_study, complete_suite
-from lmbench.cli.options import (
-    field_option,
-    json_option,
-    key_values,
-    quiet_option,
-    text_of,
-    text_options,
-    with_options,
-)
+from lmbench.cli.completion import complete_corpus, complete_label, complete_suite
+from lmbench.cli.options import json_option, quiet_option, text_options, with_options
+from lmbench.cli.own_text import how_to_go_on, own_text
 from lmbench.errors import InputError, printable, unknown
-from lmbench.storage.files import write_whole
 
 if TYPE_CHECKING:
     from lmbench.bench.suite import Suite
@@ -130,7 +121,7 @@ def run(
     own = not _is_suite(places)
     said: list[str] = []
     if own:
-        chosen, said = _own_text(places, out, normalise, documents, field)
+        chosen, said = own_text(places, out, normalise, documents, field)
     elif normalise or documents or field:
         raise InputError(
             "--normalise, --documents and --field are of texts; a suite says them at its corpora"
@@ -192,7 +183,7 @@ def run(
         click.echo("lmbench: interrupted; run the same command again for the rest", err=True)
         return 130
     if own:
-        _how_to_go_on(places, field, folder, chosen.studies)
+        how_to_go_on(places, field, folder, chosen.studies)
     passed = fail_if_worse is None or _passes(Path(fail_if_worse), folder, tolerance or 0.0)
     return 1 if failed or not passed else 0
 
@@ -216,73 +207,6 @@ def _is_suite(places: Sequence[str]) -> bool:
     if places[0] in registry() or any(mark in places[0] for mark in "./*?[-") or Path(places[0]).exists():
         return False
     raise unknown("suite, corpus or file", places[0], [*built_in(), *registry()])
-
-
-def _own_text(
-    places: Sequence[str],
-    out: str | None,
-    normalise: str | None,
-    documents: str | None,
-    field: str | None,
-) -> tuple[Suite, list[str]]:
-    """A suite for texts, and what there is to say of it."""
-    from lmbench.bench.own_text import spec_of, suite_for
-
-    spec = spec_of(places, normalise, documents, field)
-    if "-" in places:  # workers, and whoever runs the suite again, read it from a file
-        if len(places) > 1:
-            raise InputError("- is standard input; give it alone, or files alone")
-        from lmbench.storage.unpacking import read_unpacked
-
-        copy = Path(out or Path("reports") / spec.name) / ("stdin.jsonl" if field else "stdin.txt")
-        write_whole(copy, read_unpacked("-"))
-        spec = spec_of([str(copy)], normalise, documents, field)
-    corpus = spec.load()
-    suite, said = suite_for(spec, corpus)
-    split = {name: part.chars for name in ("train", "valid", "test") if (part := getattr(corpus, name))}
-    sizes = ", ".join(f"{name} {chars:,}" for name, chars in split.items())
-    division = corpus.info.get("division", "as the corpus comes")
-    return suite, [f"{spec.name}: {division} (characters: {sizes})", *said]
-
-
-def _how_to_go_on(places: Sequence[str], field: str | None, folder: Path, studies: Sequence[str]) -> None:
-    """studies: those of the run; a study that it left out does not suit the text."""
-    texts = [str(path) for path in sorted(folder.glob("stdin.*"))] if "-" in places else list(places)
-    more = ["--field", field] if field else []
-    asked = [word for place in texts for word in ("--corpus", place)]
-    for command in (
-        ["init", *texts, *more],
-        *(["study", name, *asked, *more] for name in studies),
-        ["run", str(folder / "suite.toml")],
-    ):
-        click.echo(f"go on: lmbench {shlex.join(command)}", err=True)
-
-
-@click.command()
-@click.argument("places", nargs=-1, metavar="[FILE...]")
-@with_options(text_options)
-@click.option("--out", default="suite.toml", show_default=True, metavar="FILE", help="The suite to write.")
-@click.option("--force", is_flag=True, help="Writes over a file that is there.")
-def init(
-    places: tuple[str, ...],
-    normalise: str | None,
-    documents: str | None,
-    field: str | None,
-    out: str,
-    force: bool,
-) -> None:
-    """Writes a commented suite for a text of your own (or the text that comes along) to start from."""
-    from lmbench.bench.own_text import commented
-    from lmbench.bench.strangers import write_suite
-
-    if Path(out).exists() and not force:
-        raise InputError(f"{out} is there already; give another name (--out FILE) or --force")
-    if "-" in places:
-        raise InputError("a suite names files, and standard input is none; save the text first")
-    suite, said = _own_text(places or ("python-docs",), None, normalise, documents, field)
-    write_suite(Path(out), commented(suite, said[1:]))
-    click.echo(said[0], err=True)
-    click.echo(f"{out}: {len(suite.models)} models; run them by `lmbench run {out}`")
 
 
 @click.command()
@@ -352,81 +276,3 @@ def _passes(baseline: Path, folder: Path, tolerance: float) -> bool:
             f"not worse than {baseline} beyond noise: {count} {'model' if count == 1 else 'models'}", err=True
         )
     return not worse
-
-
-@click.command()
-@click.argument("name", required=False, shell_complete=complete_study)
-@click.option(
-    "--corpus",
-    "corpus_names",
-    metavar="NAME|FILE",
-    multiple=True,
-    shell_complete=complete_corpus,
-    help="The text to ask it of, or several files. Default: python-docs.",
-)
-@field_option
-@click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the study.")
-@click.option("--csv", "csv_file", metavar="FILE", help="For `sequence`: a series of your own.")
-@click.option("--column", metavar="NAME", help="The column of --csv.")
-@click.option("--full", is_flag=True, help="The long version.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--out", type=click.Path(file_okay=False), help="Where to write; default reports/study-NAME-CORPUS."
-)
-@json_option
-@quiet_option
-def study(
-    name: str | None,
-    corpus_names: tuple[str, ...],
-    field: str | None,
-    options: tuple[str, ...],
-    csv_file: str | None,
-    column: str | None,
-    full: bool,
-    seed: int,
-    out: str | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Answers one question with a table and a figure; without NAME lists the questions."""
-    from lmbench.cli.tables import print_table
-    from lmbench.studies import STUDIES, reads_a_corpus, run_study
-
-    if name is None:
-        if as_json:
-            questions = [{"name": key, "question": question} for key, (_, question) in STUDIES.items()]
-            click.echo(json.dumps({"studies": questions}, ensure_ascii=False))
-            return
-        print_table(
-            [("study", False), ("question", False)], [(key, said) for key, (_, said) in STUDIES.items()]
-        )
-        return
-    if corpus_names and not reads_a_corpus(name):
-        raise InputError(f"the study {name} reads no corpus; leave --corpus out")
-    given = {
-        **key_values(options),
-        **{k: v for k, v in (("csv", csv_file), ("column", column)) if v is not None},
-    }
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-    from lmbench.charts.draw import draw
-    from lmbench.cli.progress import fit_monitor
-    from lmbench.studies.answers import write_study
-
-    corpus = text_of(corpus_names or ("python-docs",), field=field)
-    with fit_monitor(name, quiet or as_json) as monitor:
-        answer = run_study(name, corpus, seed=seed, full=full, monitor=monitor, **given)
-    folder = Path(out or Path("reports") / f"study-{name}-{corpus.name}")
-    write_study(answer, folder)
-    for chart in answer.charts:
-        png, svg = draw(chart)
-        write_whole(folder / f"{chart.name}.png", png)
-        write_whole(folder / f"{chart.name}.svg", svg)
-    if as_json:
-        document = {key: value for key, value in answer.to_dict().items() if key != "charts"}
-        click.echo(json.dumps(document, ensure_ascii=False))
-        return
-    click.echo(answer.question)
-    for sentence in answer.sentences:
-        click.echo(sentence)
-    click.echo(f"table and figures: {folder}", err=True)
