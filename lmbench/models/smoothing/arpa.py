@@ -18,7 +18,8 @@ from lmbench.errors import InputError, shown
 from lmbench.models.base import LanguageModel, Traits
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
-from lmbench.models.smoothing.arpa_file import Arpa, read_arpa, write_arpa
+from lmbench.models.smoothing.arpa_file import read_arpa, write_arpa
+from lmbench.models.smoothing.arpa_reader import Arpa
 from lmbench.models.smoothing.backoff import BackoffModel
 from lmbench.models.smoothing.pruning import model_histories, prune_by_entropy, sums
 from lmbench.models.smoothing.table import Backoff

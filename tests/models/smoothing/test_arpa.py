@@ -23,7 +23,8 @@ from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
 from lmbench.models.smoothing import arpa_file
 from lmbench.models.smoothing.arpa import from_arpa, to_arpa
-from lmbench.models.smoothing.arpa_file import Arpa, format_arpa, parse_arpa, read_arpa, write_arpa
+from lmbench.models.smoothing.arpa_file import format_arpa, parse_arpa, read_arpa, write_arpa
+from lmbench.models.smoothing.arpa_reader import Arpa, ArpaReader
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.speller import Speller
 from lmbench.text.canonical import canonical_text
@@ -658,6 +659,6 @@ def test_memory_is_a_few_times_the_size_of_the_file(tmp_path):
 def test_lines_are_the_same_however_the_file_is_cut_into_blocks(size, toolkit):
     whole = parse_arpa(TOOLKITS[toolkit][0], "x")
     data = TOOLKITS[toolkit][0].encode()
-    cut = arpa_file._Reader(iter([data[i : i + size] for i in range(0, len(data), size)]), "x", False).read()
+    cut = ArpaReader(iter([data[i : i + size] for i in range(0, len(data), size)]), "x", False).read()
     assert format_arpa(cut) == format_arpa(whole)
     assert cut.notes == whole.notes
