@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Self, overload
+from typing import Any, Self, overload
 
 import msgspec
 import numpy as np
@@ -18,18 +18,18 @@ from lmbench.corpora.shards import ShardedText
 from lmbench.counts.files import WordCounts
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
-from lmbench.models import LanguageModel, Monitor, make_model, model_class
+from lmbench.models import LanguageModel, Monitor, make_model
 from lmbench.models.base import Part
-from lmbench.models.trust import Trust, trusting
+from lmbench.models.trust import Trust
 from lmbench.scoring.generation import generate
+from lmbench.scoring.saving import read_scorer, save_scorer
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
-from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.tasks import Run
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.interning import WordFinder
 from lmbench.text.tokens import EncodedText, Tokens, encode, encode_lines, occurrences
-from lmbench.text.units import Unit, unit_named, unit_restored
+from lmbench.text.units import Unit, unit_named
 from lmbench.text.vocab import UNK, Lexicon, Vocab
 from lmbench.version import __version__
 
@@ -311,7 +311,7 @@ class Scorer:
         tokens = [*self.unit.split(prompt), *(self.vocab.tokens[i] for i in drawn.tolist())]
         return self.unit.join(tokens)
 
-    # Saving: one file of named arrays, its header in JSON; no pickle -----------------------------------
+    # Saving -------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Writes all of it to one file, whole or not at all; to ``.arpa`` or ``.arpa.gz`` the n-grams alone.
@@ -322,27 +322,7 @@ class Scorer:
             from lmbench.models.smoothing.arpa import save_arpa
 
             return save_arpa(path, self.model, self.vocab)
-        arrays = {f"model.{key}": array for key, array in self.model.state().items()}
-        arrays |= {f"unit.{key}": array for key, array in self.unit.state().items()}
-        for key, words in (("vocab", self.vocab.tokens), ("types", self.types)):
-            arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
-        fixed = model_class(self.model.name)[1]
-        header = {
-            "format": FORMAT,
-            "model": self.model.name,
-            "options": {k: v for k, v in self.model.saved_options().items() if k not in fixed},
-            "vocab_size": self.model.vocab_size,
-            "notes": self.model.notes,
-            "history": self.model.history,
-            "unit": self.unit.spec,
-            "reserved": len(self.vocab.reserved),
-            "normalise": self.normalise,
-            "documents": self.documents,
-            "about": self.about,
-            "unk": self.unk,
-            "unk_share": self.unk_share,
-        }
-        write_arrays(path, arrays, header)
+        save_scorer(self, path)
 
     @classmethod
     def load(cls, path: str | Path, check: bool = False, trust_code: Trust = False) -> Self:
@@ -357,46 +337,7 @@ class Scorer:
         """
         if str(path).endswith((".arpa", ".arpa.gz")):
             return cls._of_arpa(path)
-        facts, columns = open_arrays(path)
-        if facts.get("format") != FORMAT:
-            raise InputError(
-                f"{path} has format {repr(facts.get('format'))[:20]}, this lmbench reads {FORMAT}; fit it anew"
-            )
-        if check:
-            for column in columns.values():
-                column.all()
-        try:
-            header = msgspec.convert(facts, _Header)
-            words, types = (
-                msgspec.json.decode(columns.pop(key).all().tobytes(), type=list[str])
-                for key in ("vocab", "types")
-            )
-            if header.vocab_size != len(words):
-                raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
-            of_unit = [key for key in columns if key.startswith("unit.")]
-            learnt = {key.removeprefix("unit."): columns.pop(key).all() for key in of_unit}
-            state = {key.removeprefix("model."): column for key, column in columns.items()}
-            with trusting(trust_code):
-                model = make_model(header.model, **header.options)
-                model.restore(state, header.vocab_size, header.notes, header.history)
-            return cls(
-                model,
-                model.own_unit or unit_restored(header.unit, learnt),
-                model.vocabulary_of(words, header.reserved),
-                header.normalise,
-                header.documents,
-                types,
-                header.about,
-                header.unk,
-                header.unk_share,
-            )
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            what = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
-            raise InputError(
-                f"{path} does not hold what its model is made of ({what}); fit it anew"
-            ) from error
+        return read_scorer(cls, path, check, trust_code)
 
     @classmethod
     def _of_arpa(cls, path: str | Path) -> Self:
@@ -413,26 +354,6 @@ def _vocabulary(model: LanguageModel, types: Vocab, unit: str, lexicon: Lexicon)
             f"unk={lexicon.unk} is a word like others in the vocabulary of {model.name}; leave it out"
         )
     return vocab
-
-
-class _Header(msgspec.Struct):
-    """What a saved scorer says of itself beside its arrays."""
-
-    model: str
-    options: dict[str, Any]
-    vocab_size: int
-    notes: list[str]
-    history: list[dict[str, Any]]
-    unit: str
-    reserved: Annotated[int, msgspec.Meta(ge=1)]
-    normalise: str
-    documents: str
-    about: dict[str, Any]
-    unk: str = ""
-    unk_share: float = 0.5
-
-
-FORMAT = 3  # 2 had no symbol but <unk> for the beginning of a text without line feeds
 
 
 def load_model(path: str | Path, check: bool = False, unk: str = "", trust_code: Trust = False) -> Scorer:
