@@ -29,12 +29,13 @@ from lmbench.cli.finished import diff, export
 from lmbench.cli.harness_tasks import harness_tasks
 from lmbench.cli.lines import next_tokens, rank
 from lmbench.cli.mixing import mix
-from lmbench.cli.models import fit, generate, models, score
+from lmbench.cli.models import fit, generate, models
 from lmbench.cli.own_text import init
 from lmbench.cli.past import history, open_report, past_runs, watch
 from lmbench.cli.power import power
 from lmbench.cli.pruning import prune
 from lmbench.cli.runs import run, suites
+from lmbench.cli.score import score
 from lmbench.cli.study import study
 from lmbench.cli.texts import corpora, zipf
 from lmbench.cli.words import surprisal

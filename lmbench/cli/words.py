@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.cli.fitting import scorer_of
 from lmbench.cli.lines import FORMATS, labelled
-from lmbench.cli.models import scorer_of
 from lmbench.cli.options import model_options, quiet_option, trust_code_option, with_options
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place, whole_file, write_whole
