@@ -83,7 +83,10 @@ class TokenWriter:
         columns["token"] = [t.encode("utf-8", "replace").decode() for t in columns["token"]]
         table = pyarrow.table(columns)
         if self._table is None:
-            self._table = parquet.ParquetWriter(self._stream, table.schema, compression="zstd")
+            # A stored schema would hide what is added to the metadata at the end; the types are Parquet's own.
+            self._table = parquet.ParquetWriter(
+                self._stream, table.schema, compression="zstd", store_schema=False
+            )
         self._table.write_table(table)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
