@@ -198,7 +198,7 @@ def test_token_view_toggles_and_tells_numbers(open_page: Any, report_file: Path)
     assert tokens.count() == len(view.tracks[1].ends)
     assert page.eval_on_selector("#view-b", "e => e.selectedIndex") != 1  # no model stands beside itself
     page.select_option("#view-extract", index=1)
-    page.wait_for_function("document.querySelector('#view-told').textContent.startsWith('characters 1,1')")
+    page.locator("#view-told", has_text="characters 1,1").wait_for()
     assert text.text_content().replace("↵", "") == example.views().extracts[1].text
 
 
@@ -272,9 +272,9 @@ def test_every_passage_kind_and_cell_leads_to_the_text(open_page: Any, long_file
     places = [int(place) for place in kind.get_attribute("data-places").split()]
     for place in places[:2]:  # one after the other
         kind.click()
-        page.wait_for_function(f"location.hash.includes('at={place}&')")
+        page.wait_for_url(lambda url, place=place: f"at={place}&" in url)
     page.locator(".matrix td a").first.click()
-    page.wait_for_function("location.hash.includes('mode=difference')")
+    page.wait_for_url(lambda url: "mode=difference" in url)
     cell = page.locator(".matrix td a").first.get_attribute("href")
     assert cell.startswith("#at=most&a=")
 

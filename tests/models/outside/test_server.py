@@ -156,7 +156,9 @@ def test_it_is_saved_without_the_key_and_takes_up_new_tokens(folders, tmp_path, 
     with serving(answers) as url:
         scorer, run = run_of(url, key="THEIR_KEY")
         scorer.save(tmp_path / "m")
-        again = Scorer.load(tmp_path / "m")
+        with pytest.raises(InputError, match="sends the text there; --trust-code"):
+            Scorer.load(tmp_path / "m")
+        again = Scorer.load(tmp_path / "m", trust_code=True)
         assert np.array_equal(again.score(corpus_of().test).log_probs, run.scores.log_probs)
         assert not again.score("Zebras, too: 1234\n").oov.any()
         ((good, bad),) = [[continuation(again, "The ferry", text) for text in (" left", " zzz")]]
