@@ -295,10 +295,7 @@ class SubwordUnit:
             )
         else:
             remedy = f"{remedy or 'take a model with another tokenizer'}, or score the text as it reads it: -o as_read=true"
-        raise InputError(
-            f"the tokenizer of {self.source} reads {_shown(read, at)} for {where}; {remedy} (only one that keeps every "
-            "character is charged for the text itself)"
-        )
+        raise InputError(f"the tokenizer of {self.source} reads {_shown(read, at)} for {where}; {remedy}")
 
 
 def _shown(text: str, at: int) -> str:

@@ -100,7 +100,7 @@ def test_seeds_in_a_suite_are_a_number_or_a_list(tmp_path):
     assert (suite.seeds, suite.models[0].seeds) == ((0, 1), (0, 1, 2))
     path.write_text(to_toml(suite))
     assert load_suite(str(path)) == suite
-    for wrong, said in (("0", "at least 1"), ("[1, 1]", "twice"), ("'a'", "seeds"), ("true", "seeds")):
+    for wrong, said in (("0", "1 to 1000"), ("[1, 1]", "twice"), ("'a'", "seeds"), ("true", "seeds")):
         path.write_text(text.format(wrong))
         with pytest.raises(InputError, match=f"s.toml.*{said}"):
             load_suite(str(path))
