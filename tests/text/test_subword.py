@@ -115,7 +115,7 @@ def test_a_tokenizer_that_loses_blanks_and_line_feeds_is_refused():
     words = Tokenizer(models.WordLevel({"[UNK]": 0, "the": 1, "cat": 2}, unk_token="[UNK]"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]")
-    with pytest.raises(InputError, match=r"reads nothing for '\\n' at character 8; .*keeps every character"):
+    with pytest.raises(InputError, match=r"reads nothing for '\\n' at character 8; "):
         cut_of(tokenizer, "the cat\n")
     assert cut_of(tokenizer, "the cat").ends.tolist() == [3, 7]
     with pytest.raises(InputError, match="drops the line feeds"):
