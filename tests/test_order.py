@@ -69,7 +69,7 @@ def test_only_the_drawing_draws_and_only_networks_load_torch():
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(statement):
-    heavy = "{'torch', 'matplotlib', 'pandas', 'jinja2', 'scipy'}"
+    heavy = "{'torch', 'matplotlib', 'pandas', 'jinja2', 'scipy', 'numba'}"
     code = f"{statement}\nimport sys; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
