@@ -1,4 +1,7 @@
-"""One pass over a text that predicts each token by a mixture of its contexts, learns how to weigh them, and counts."""
+"""One pass over a text that predicts each token by a mixture of its contexts, learns how to weigh them, and counts.
+
+The parts of ``read`` are compiled into it, so that what is kept of a compilation rounds as a fresh one does.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ class _Desk(NamedTuple):
     by_hidden: np.ndarray
 
 
-@compiled()
+@compiled(inline="always")
 def _desk(contexts: int, width: int, vocab_size: int) -> _Desk:
     wide = (vocab_size + 15) // 16 * 16
     f32 = np.float32
@@ -114,7 +117,7 @@ def discount(number: int) -> float:
     return 0.6 if number == 1 else (1.0 if number == 2 else 0.0)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, inline="always")
 def _consider(
     t: int,
     now: int,
@@ -203,7 +206,7 @@ def _consider(
     return depth
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, inline="always")
 def _weigh(weights: Weights, dropout: float, rng: np.random.Generator, desk: _Desk) -> None:
     """Works out the contexts' weights from the evidence."""
     hidden, kept, w, A, B = desk.hidden, desk.kept, desk.w, weights.A, weights.B
@@ -227,7 +230,7 @@ def _weigh(weights: Weights, dropout: float, rng: np.random.Generator, desk: _De
             w[k] += number * B[j, k]
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, inline="always")
 def _mix(weights: Weights, vocab_size: int, desk: _Desk) -> float:
     """Works out the symbols' scores; returns what to take from them for logarithms of probabilities, in double precision."""
     scores, f = desk.scores, desk.f
@@ -249,7 +252,7 @@ def _mix(weights: Weights, vocab_size: int, desk: _Desk) -> float:
     return np.float64(top) + np.log(total)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, inline="always")
 def _learn(
     symbol: int, norm: float, rate: float, vocab_size: int, weights: Weights, sums: Weights, desk: _Desk
 ) -> None:
@@ -285,7 +288,7 @@ def _learn(
             sum_A[i, j] += number * by_hidden[j]
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, inline="always")
 def _step(values: np.ndarray, sums: np.ndarray, teaching: Teaching, o: int, rate: float) -> int:
     """One step of Adam (Kingma & Ba 2015) on parameters whose running means stand from o on; returns where they end."""
     f32 = np.float32

@@ -1,6 +1,9 @@
 """Context mixing against counting in dictionaries, and what it makes of a book."""
 
 import math
+import os
+import subprocess
+import sys
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -270,6 +273,20 @@ def test_saved_and_restored_bit_for_bit():
     other = make_model("context-mixing", adaptive=True)
     other.restore(model.state(), 9)
     assert other.log_probs(text[::-1]).tolist() == model.log_probs(text[::-1]).tolist()
+
+
+def test_a_kept_compilation_gives_the_bits_of_a_fresh_one(tmp_path):
+    code = "import numpy as np; from lmbench.models import make_model;"
+    code += "text = np.random.default_rng(0).integers(0, 60, 3000) % 37;"
+    code += "print(make_model('context-mixing').fit(text, vocab_size=37).log_probs(text).sum().hex())"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout
 
 
 def test_an_adaptive_model_learns_what_it_reads():
