@@ -21,7 +21,7 @@ LEAST_FOR_NETWORKS = (
 )
 MOST_FOR_NETWORKS = 8_000_000  # above, an epoch alone takes many minutes of two cores
 MOST_FOR_MIXING = (
-    2_000_000  # context-mixing learns from some 20,000 characters a second, and keeps 1.4 kB of each
+    2_000_000  # context-mixing learns from some 20,000 characters a second, with some 2 kB of memory for each
 )
 LEARNT = {"lstm": 2_400_000, "rnn-scratch": 1_800_000}  # characters read in all epochs, as in the default run
 BY_WORD = ("tails",)  # studies of the default run that are asked of words

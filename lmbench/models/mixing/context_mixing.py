@@ -57,7 +57,7 @@ class ContextMixing(LanguageModel):
 
     With ``adaptive`` the counts go on growing while a text is scored, from one document to the next; what stands near
     says more of what comes than what stands far, so that a token read counts as ``times`` tokens of the training text.
-    For characters and bytes: every step costs the whole vocabulary, and some 200 bytes of memory for each context.
+    For characters and bytes: every step costs the whole vocabulary, and each token of the training text some 2 kB of memory.
     """
 
     orders: tuple[int, ...] = option(
@@ -102,7 +102,10 @@ class ContextMixing(LanguageModel):
         nothing = ContextTable.empty(len(self.contexts.bases))
         keys, places = self.contexts.keys(train)
         text, self.table = numbered(keys, places, train.ids, self.vocab_size, nothing)
-        self.weights = self._first_weights(rng)
+        self.weights = self._weights_at_rest()
+        self.weights.spread.fill(1)
+        self.weights.A[:] = rng.normal(0.0, len(self.weights.A) ** -0.5, self.weights.A.shape)
+        self.weights.b.fill(1.3 / len(self.weights.b))
         some = min(len(train), _SCALED_BY)
         evidence = self._learn(text, nothing, some, None, rng, monitor)[some // 4 :]
         self.weights.mean[:] = evidence.mean(axis=0, dtype=np.float64)
@@ -121,15 +124,12 @@ class ContextMixing(LanguageModel):
             self._learn(text, nothing, len(train), teaching, rng, monitor, done)
         self.read_tokens = len(train)
 
-    def _first_weights(self, rng: np.random.Generator) -> Weights:
+    def _weights_at_rest(self) -> Weights:
+        """Weights of the right shapes, all 0."""
         number = len(self.contexts.bases)
         width = NUMBERS * number + len(self.orders) + FAR + 1
         shapes = [(width,), (width,), (width, HIDDEN), (HIDDEN,), (HIDDEN, number), (number,), (number, RUNS)]
-        weights = Weights(*(np.zeros(shape, dtype=np.float32) for shape in shapes))
-        weights.spread.fill(1)
-        weights.A[:] = rng.normal(0.0, width**-0.5, (width, HIDDEN))
-        weights.b.fill(1.3 / number)
-        return weights
+        return Weights(*(np.zeros(shape, dtype=np.float32) for shape in shapes))
 
     def _learn(
         self,
@@ -262,11 +262,10 @@ class ContextMixing(LanguageModel):
             raise InputError("the symbol that ends lines is none of the vocabulary")
         alphabet = Alphabet(separator, newline, classes, folded, letters)
         self.contexts = Contexts(self.orders, self.words, self.gaps, self.lines, alphabet)
-        first = self._first_weights(np.random.default_rng(0))
         self.weights = Weights(
             *(
                 np.ascontiguousarray(saved_array(state, f"weights.{name}", array.shape), dtype=np.float32)
-                for name, array in first._asdict().items()
+                for name, array in self._weights_at_rest()._asdict().items()
             )
         )
         if not (all(np.isfinite(a).all() for a in self.weights) and (self.weights.spread > 0).all()):
