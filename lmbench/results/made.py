@@ -27,7 +27,7 @@ def made_now(seconds: float) -> Made:
     now = datetime.now(UTC).replace(microsecond=0)
     return Made(
         finished=now.isoformat().replace("+00:00", "Z"),
-        seconds=round(seconds, 1),
+        seconds=round(seconds, 3),
         host=platform.node(),
         commit=commit(),
     )
