@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import json_option
+from lmbench.cli.options import json_option, tolerance_option
 from lmbench.errors import InputError, printable, unknown
 from lmbench.report.grid import METRICS, Errors
 from lmbench.storage.files import write_whole
@@ -98,12 +98,7 @@ def _figures(folder: Path, results: Results, out: Path) -> None:
 @click.argument("after", metavar="RUN_DIR", type=click.Path())
 @click.option("--html", "page", metavar="FILE", help="Writes the table as a page, too.")
 @click.option("--markdown", is_flag=True, help="Prints Markdown, for a pull request.")
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0),
-    metavar="BITS",
-    help="The least difference that matters, in bits per character. Default 0.005.",
-)
+@tolerance_option
 @json_option
 def diff(
     before: str, after: str, page: str | None, markdown: bool, tolerance: float | None, as_json: bool

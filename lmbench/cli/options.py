@@ -108,6 +108,12 @@ model_options = (
     *text_options,
     click.option("--seed", type=int, default=0, show_default=True),
 )
+tolerance_option = click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    metavar="BITS",
+    help="The least difference that matters, in bits per character. Default 0.005.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else.")
 
 

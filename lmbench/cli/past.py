@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.options import json_option
+from lmbench.cli.options import json_option, tolerance_option
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 
@@ -100,12 +100,7 @@ def show_report(folder: Path) -> None:
 @click.option(
     "--out", metavar="FILE", help="Where the figure goes: .png, .svg or .pdf. Default DIR/history.png."
 )
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0),
-    metavar="BITS",
-    help="The least difference that matters, in bits per character. Default 0.005.",
-)
+@tolerance_option
 @json_option
 def history(folder: Path, out: str | None, tolerance: float | None, as_json: bool) -> None:
     """Draws the runs of a folder (default reports) over time, and says which of them moved which model."""

@@ -154,10 +154,7 @@ class LlamaNetwork:
         targets: Sequence[np.ndarray],
         greedy: bool = True,
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of each row, (n,) nats of its n targets, and (n,) bool, whether each is the likeliest.
-
-        Entry k is that of targets[k] after row[: first + k + 1]. greedy: whether the second is asked for; else it is false.
-        """
+        """As ``Asked`` says."""
         results = []
         for row, begin, wanted in zip(rows, first, targets, strict=True):
             nats, best, done = np.empty(len(wanted)), np.zeros(len(wanted), dtype=bool), 0

@@ -136,10 +136,7 @@ class Network:
         targets: Sequence[np.ndarray],
         greedy: bool = True,
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of each row, (n,) nats of its n targets, and (n,) bool, whether each is the likeliest.
-
-        Entry k is that of targets[k] after row[: first + k + 1]. greedy: whether the second is asked for; else it is false.
-        """
+        """As ``Asked`` says."""
         states = self._states(rows)
         chosen = [torch.from_numpy(t.astype(np.int64)).to(self.device) for t in targets]
         results = []
