@@ -3,13 +3,15 @@
 Every input is made of its number (and its kind), so that the campaign goes on where it was stopped. A worker tries them in one process, as
 fast as it can; when it hangs (over 20 s for one input), dies or eats memory, that input is put down and another worker goes on after it.
 Each fault (the exception and the line of ours that it came from) leaves its smallest input and its traceback in FOLDER/found. The table
-says how many inputs of each kind were tried and what they did.
+says how many inputs of each kind were tried, on which commits, and what they did.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import functools
 import json
 import mmap
 import os
@@ -32,19 +34,19 @@ HERE = Path(__file__).parent
 SECONDS = 20.0  # that one input may take
 MEMORY = 4 << 30  # bytes of address space beyond what a worker has at its start
 MINIMISING = 10.0  # seconds
-# Of each kind, the share of a campaign: what is read fast is read often.
+# Of each kind, the inputs in a thousand: what is read fast is read often.
 SHARES = {
-    "arpa": 250,
-    "count-model": 220,
-    "neural-model": 50,
-    "suite": 100,
-    "suite-run": 1,
-    "description": 120,
-    "results": 4,
-    "stored-run": 15,
-    "scores": 230,
-    "text": 4,
-    "command-line": 6,
+    "arpa": 180,
+    "count-model": 160,
+    "neural-model": 40,
+    "suite": 90,
+    "suite-run": 20,
+    "description": 110,
+    "results": 30,
+    "stored-run": 40,
+    "scores": 170,
+    "text": 60,
+    "command-line": 40,
 }
 
 
@@ -63,29 +65,51 @@ def made(kind: Any, seeds: dict[str, bytes], name: str, number: int) -> bytes:
 def fault(
     check: Callable[[bytes, Path], object], data: bytes, seconds: float = SECONDS
 ) -> tuple[str, str] | None:
-    """What an input does wrong: a name for it, and the traceback. None: nothing."""
+    """What an input does wrong: a name for it, and the traceback. None: nothing. seconds: of processor, or thrice by the clock."""
 
     def stop(*_: object) -> None:
         raise Hang
 
+    def limit(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_REAL, 3 * seconds)
+
     signal.signal(signal.SIGALRM, stop)
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, stop)
+    folder = _folder()
+    limit(seconds)
     try:
         check(data, folder)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        limit(0)
         frames = traceback.extract_tb(error.__traceback__)
         ours = [f for f in frames if "/lmbench/" in f.filename and "/tests/" not in f.filename]
         where = f"{Path(ours[-1].filename).stem}-{ours[-1].lineno}" if ours else "property"
         said = "" if ours else "-" + "".join(c for c in str(error)[:24] if c.isalnum())
         return f"{type(error).__name__}-{where}{said}", "".join(traceback.format_exception(error))[-8000:]
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        shutil.rmtree(folder, ignore_errors=True)
+        limit(0)
+        _empty(folder)
     return None
+
+
+@functools.cache
+def _folder() -> Path:
+    """Where a worker tries its inputs, emptied after each."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _empty(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
 
 
 def smallest(
@@ -116,7 +140,7 @@ def work(name: str, begin: int, end: int, folder: Path) -> None:
     from kinds import KINDS
 
     kind = KINDS[name]
-    seeds = dict(kind.seeds())
+    seeds = seeds_of(name, folder)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     with open(folder / f"{name}.at", "r+b") as stream:
@@ -128,6 +152,20 @@ def work(name: str, begin: int, end: int, folder: Path) -> None:
         if found is not None:
             keep(folder, name, *found, data, kind.check)
     at[:8] = end.to_bytes(8, "little")
+
+
+def seeds_of(name: str, folder: Path) -> dict[str, bytes]:
+    """The good inputs of a kind, made once for a campaign: training is slow, and the clock may have a share in them."""
+    from kinds import KINDS
+
+    place = folder / "seeds" / name
+    if not place.exists():
+        place.parent.mkdir(exist_ok=True)
+        half = Path(tempfile.mkdtemp(dir=place.parent))
+        for number, (key, data) in enumerate(dict(KINDS[name].seeds()).items()):
+            (half / f"{number:03}-{key}").write_bytes(data)
+        half.rename(place)
+    return {path.name[4:]: path.read_bytes() for path in sorted(place.iterdir())}
 
 
 def keep(
@@ -145,7 +183,7 @@ def keep(
 # The campaign ------------------------------------------------------------------------------------------------
 
 
-def campaign(folder: Path, inputs: int, names: list[str], batch: int = 6000) -> None:
+def campaign(folder: Path, inputs: int, names: list[str], batch: int = 30000) -> None:
     """Tries so many inputs, of each kind its share, in turns."""
     (folder / "found").mkdir(parents=True, exist_ok=True)
     total = sum(SHARES[name] for name in names)
@@ -159,7 +197,14 @@ def campaign(folder: Path, inputs: int, names: list[str], batch: int = 6000) -> 
             end = min(goals[name], begin + max(20, batch * SHARES[name] // 100))
             _watch(name, begin, end, folder)
             with open(folder / "seconds.jsonl", "a") as stream:
-                stream.write(json.dumps([name, tried(folder, name) - begin, time.monotonic() - began]) + "\n")
+                row = [name, tried(folder, name) - begin, time.monotonic() - began, _commit()]
+                stream.write(json.dumps(row) + "\n")
+
+
+def _commit() -> str:
+    """The state of the code that is tried."""
+    asked = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(asked, cwd=HERE, capture_output=True, text=True).stdout.strip()
 
 
 def tried(folder: Path, name: str) -> int:
@@ -177,7 +222,7 @@ def _watch(name: str, begin: int, end: int, folder: Path) -> None:
         time.sleep(0.2)
         if (now := tried(folder, name)) != last:
             last, since = now, time.monotonic()
-        elif time.monotonic() - since > SECONDS + MINIMISING + 30:
+        elif time.monotonic() - since > 3 * SECONDS + MINIMISING + 30:
             process.kill()
             process.wait()
     at = tried(folder, name)
@@ -185,7 +230,7 @@ def _watch(name: str, begin: int, end: int, folder: Path) -> None:
         from kinds import KINDS
 
         kind = KINDS[name]
-        data = made(kind, dict(kind.seeds()), name, at)
+        data = made(kind, seeds_of(name, folder), name, at)
         why = "Hang-native" if process.returncode == -signal.SIGKILL else f"Death-{process.returncode}"
         keep(folder, name, why, (folder / f"{name}.err").read_text("utf-8", "replace")[-8000:], data, None)
         (folder / f"{name}.at").write_bytes((at + 1).to_bytes(8, "little"))
@@ -194,9 +239,11 @@ def _watch(name: str, begin: int, end: int, folder: Path) -> None:
 def table(folder: Path) -> str:
     """What was tried, and what it did, a line a kind."""
     seconds: dict[str, float] = {}
+    commits: dict[str, int] = {}
     for line in (folder / "seconds.jsonl").read_text().splitlines():
-        name, _, took = json.loads(line)
+        name, count, took, commit = json.loads(line)
         seconds[name] = seconds.get(name, 0.0) + took
+        commits[commit] = commits.get(commit, 0) + count
     lines = [f"{'kind':<14} {'inputs':>10} {'faults':>8} {'kinds of fault':>15} {'hangs':>6} {'seconds':>9}"]
     sums = [0, 0, 0, 0]
     for name in SHARES:
@@ -216,6 +263,7 @@ def table(folder: Path) -> str:
     lines.append(
         f"{'all':<14} {sums[0]:>10,} {sums[1]:>8,} {sums[2]:>15} {sums[3]:>6} {sum(seconds.values()):>9,.0f}"
     )
+    lines += [f"{count:,} of them tried on {commit}" for commit, count in commits.items()]
     return "\n".join(lines)
 
 

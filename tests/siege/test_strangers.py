@@ -13,8 +13,9 @@ import zipfile
 import msgspec
 import numpy as np
 import pytest
+from model_damage import joined, parts
 from paths import GOLDEN
-from readers import ARPA, joined, parts, saved
+from readers import ARPA, saved
 
 import lmbench as lb
 from lmbench.bench.runner import measure_suite

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from readers import MODELS, damaged_saved, parts, saved_scores, sealed
+from model_damage import damaged_saved, parts, sealed
+from readers import MODELS, saved_scores
 from readers import saved as saved_models
 
 from lmbench.corpora.corpus import Corpus

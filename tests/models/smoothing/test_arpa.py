@@ -13,8 +13,9 @@ import pytest
 import readers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_damage import damaged_arpa
 from paths import GOLDEN
-from readers import arpa_scores, damaged_arpa
+from readers import arpa_scores
 
 from lmbench.cli import main
 from lmbench.corpora.corpus import Corpus

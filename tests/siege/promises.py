@@ -1,0 +1,78 @@
+"""What holds of every input.
+
+Whatever it is, a command ends with a status of 0 to 2 or 130, and what is wrong with it is one printable line; a reader
+returns or raises ``InputError`` of one such line. No other exception, no warning of numpy's, no hang.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmbench.cli import main
+from lmbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """seeds: good inputs. damage: another input made of one. check: raises where an input is not stood (in a folder of its own)."""
+
+    seeds: Callable[[], Mapping[str, bytes]]
+    damage: Callable[[bytes, random.Random], bytes]
+    check: Callable[[bytes, Path], object]
+
+
+def assert_line(message: str) -> None:
+    """A refusal is one printable line."""
+    assert message
+    assert message.isprintable(), f"not one line: {message!r}"
+    assert len(message) < 300, f"a message of {len(message)} characters: {message}"
+
+
+def refused(check: Callable[[], object]) -> object:
+    """What a reader returns; None where it refuses in one printable line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return check()
+        except InputError as error:
+            assert_line(str(error))
+    return None
+
+
+def command(argv: list[str], folder: Path, stdin: bytes = b"") -> int:
+    """The status of a command, run in a folder, whose errors are single printable lines."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="") for _ in range(2))
+    kept = sys.stdin
+    try:
+        sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
+        with (
+            warnings.catch_warnings(),
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                status = main(argv)
+            except SystemExit as ended:
+                status = ended.code if isinstance(ended.code, int) else 1
+    finally:
+        sys.stdin = kept
+    assert status in (0, 1, 2, 130), f"status {status}"
+    for stream in (out, err):
+        stream.flush()
+    said = err.buffer.getvalue().decode("utf-8", "replace")
+    if status == 2 and not said.startswith("Usage"):
+        lines = [line for line in said.split("\n") if line.startswith("lmbench: ")]
+        assert len(lines) == 1, f"not one line: {said[:300]!r}"
+        assert lines[0].isprintable(), f"does not print: {lines[0]!r}"
+        assert len(lines[0]) < 400, f"a message of {len(lines[0])} characters"
+    assert "\x1b" not in said, f"an escape is printed: {said[:300]!r}"
+    return status
