@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable
+import os
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -22,44 +21,74 @@ from lmbench.text.canonical import CanonicalText
 BLOCK = 900_000 - 19  # bytes of a block of bzip2 at its largest
 
 
-def _bz2(data: bytes) -> int:
-    return len(bz2.compress(data, 9))
+def _bz2(before: bytes, after: bytes) -> int:
+    return _added(lambda _: bz2.BZ2Compressor(9), before[_last_block(before) :], after)
 
 
-def _xz(data: bytes) -> int:
-    window = max(1 << 20, len(data))
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": min(window, 1 << 30)}]
-    return len(lzma.compress(data, lzma.FORMAT_RAW, filters=filters))
+def _xz(before: bytes, after: bytes) -> int:
+    def compressor(size: int) -> lzma.LZMACompressor:
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": min(max(1 << 20, size), 1 << 30)}]
+        return lzma.LZMACompressor(lzma.FORMAT_RAW, filters=filters)
+
+    return _added(compressor, before, after)
 
 
-def _ppmd(data: bytes) -> int:
-    """PPMd variant H of order 6, by the 7-Zip program."""
-    program = seven_zip()
-    if program is None:
-        raise FileNotFoundError("7-Zip")
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "text").write_bytes(data)
-        command = [program, "a", "-t7z", "-m0=PPMd:o=6:mem=256m", "-ms=on", "-bd", "archive.7z", "text"]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        return Path(folder, "archive.7z").stat().st_size
+def _ppmd(before: bytes, after: bytes) -> int:
+    """PPMd variant H of order 6, as the 7-Zip program has it."""
+    import pyppmd
+
+    encoder = pyppmd.Ppmd7Encoder(6, 256 << 20)
+    encoder.encode(before)
+    # What it holds back is 5 bytes, after either text.
+    return len(encoder.encode(after))
 
 
-def seven_zip() -> str | None:
-    """The 7-Zip program, where it is installed."""
-    return next((path for name in ("7zz", "7z", "7za") if (path := shutil.which(name))), None)
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
 
 
-def compressors() -> dict[str, Callable[[bytes], int]]:
-    """Bytes -> compressed size, by name; ``ppmd`` where 7-Zip is installed.
+def _added(compressor: Callable[[int], _Compressor], before: bytes, after: bytes) -> int:
+    """Bytes that ``after`` adds to the compressed ``before``, which is read once where processes can be forked.
 
-    bz2 looks back 900 kB at most, so of a longer training text it knows the end only.
+    compressor: a new one for so many bytes. The library cannot copy one; a forked process is a copy, which ends the archive and says its size.
     """
-    by_name: dict[str, Callable[[bytes], int]] = {"bz2": _bz2, "xz": _xz}
-    return by_name | {"ppmd": _ppmd} if seven_zip() else by_name
+    made = compressor(len(before) + len(after))
+    made.compress(before)
+    rest = _size_of_rest(made)
+    if rest is None:
+        alone = compressor(len(before) + len(after))
+        alone.compress(before)
+        rest = len(alone.flush())
+    return len(made.compress(after)) + len(made.flush()) - rest
 
 
-# How many bytes of both texts a slow program is given: a quarter of them for the test text, what that leaves for training.
-READ = {"xz": 4 << 20, "ppmd": 32 << 20}
+def _size_of_rest(compressor: _Compressor) -> int | None:
+    """How many bytes would end the archive now; None where no process can be forked."""
+    if not hasattr(os, "fork"):
+        return None
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of locks that other threads may hold; the copy asks for none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        try:
+            os.write(writing, len(compressor.flush()).to_bytes(8, "little"))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        size = answer.read()
+    os.waitpid(child, 0)
+    return int.from_bytes(size, "little") if len(size) == 8 else None
+
+
+# Name -> (training text, test text) -> bytes that the test text adds.
+COMPRESSORS: dict[str, Callable[[bytes, bytes], int]] = {"bz2": _bz2, "xz": _xz, "ppmd": _ppmd}
+# How many bytes of both texts each is given: a quarter of them for the test text, what that leaves for training.
+READ = {"bz2": 16 << 20, "xz": 4 << 20, "ppmd": 8 << 20}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,35 +106,37 @@ class Baseline:
     note: str = ""
 
 
-def baselines(train: CanonicalText, test: CanonicalText) -> list[Baseline]:
-    """Bits a character of the test text given the training text, by every compressor there is.
+def baselines(
+    train: CanonicalText, test: CanonicalText, names: Sequence[str] = tuple(COMPRESSORS)
+) -> list[Baseline]:
+    """Bits a character of the test text given the training text, by each compressor.
 
     (compressed size of train and test - compressed size of train) in bits over the test's characters; the texts are UTF-8,
-    one after the other. Sizes are whole bytes, bz2's in blocks: on a short test text the figures are coarse. xz and ppmd,
-    which are slow, are given the end of a long training text and the beginning of a long test text (``READ``); bz2's
-    figure is exact, but what stands before its last block of training text is not compressed, since it changes nothing.
+    one after the other. Sizes are whole bytes, bz2's in blocks: on a short test text the figures are coarse. They are given
+    the end of a long training text and the beginning of a long test text (``READ``). bz2 looks back 900 kB at most: what stands
+    before its last block of training text changes nothing.
 
     >>> once = CanonicalText.of(["the ferry waits by the river and " * 200])
-    >>> {b.name: b.bits_per_char < 0.05 for b in baselines(once, once) if b.name == "xz"}
-    {'xz': True}
+    >>> [(b.name, b.bits_per_char < 0.05) for b in baselines(once, once, ["xz", "ppmd"])]
+    [('xz', True), ('ppmd', True)]
     """
     if not test.chars:
         return []
-    before, after = train.text.encode(), test.text.encode()
     made = []
-    for name, size in compressors().items():
-        end, beginning, test_chars = before, after, test.chars
-        if name == "bz2":
-            end = before[_last_block(before) :]
-        elif len(before) + len(after) > READ[name]:
-            beginning = after[: READ[name] // 4].decode(errors="ignore").encode()
-            end = before[max(0, len(before) + len(beginning) - READ[name]) :]
-            test_chars = len(beginning.decode())
-        bits = 8 * (size(end + beginning) - size(end)) / test_chars
-        train_bytes, note = len(before) if name == "bz2" else len(end), ""
-        if test_chars < test.chars or train_bytes < len(before):
-            note = f"the first {test_chars / 1e6:.1f} million characters, after the last {train_bytes / 1e6:.1f} MB of training text"
-        given = {"train_bytes": train_bytes, "test_chars": test_chars}
+    for name in names:
+        most = READ[name]
+        # No character takes more than four bytes, so that no more of a long text is encoded than is read.
+        after = test.text[:most].encode()
+        if len(after) > most // 4 and train.bytes + test.bytes > most:
+            after = after[: most // 4].decode(errors="ignore").encode()
+        room = most - len(after)
+        before = train.text[max(0, train.chars - room) :].encode()
+        before = before[max(0, len(before) - room) :]
+        test_chars = len(after.decode())
+        bits, note = 8 * COMPRESSORS[name](before, after) / test_chars, ""
+        if test_chars < test.chars or len(before) < train.bytes:
+            note = f"the first {test_chars / 1e6:.1f} million characters, after the last {len(before) / 1e6:.1f} MB of training text"
+        given = {"train_bytes": len(before), "test_chars": test_chars}
         made.append(Baseline(name=name, bits_per_char=bits, note=note, **given))
     return made
 
