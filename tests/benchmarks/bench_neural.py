@@ -46,27 +46,70 @@ class BookNetwork(ScratchNetwork):
         return torch.cat(outputs).view(len(ids), -1, self.vocab_size), (H,)
 
 
-class LibraryNetwork(torch.nn.Module):
-    """torch.nn.RNN on one-hot input and a linear output: 8.6."""
+def draw(*shape: int) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.randn(*shape, generator=generator()) * 0.01)
 
-    def __init__(self, hidden: int) -> None:
+
+class BookGated(torch.nn.Module):
+    """The loops of Dive into Deep Learning 9.1 and 9.2: matrices of their own for each gate, one-hot input."""
+
+    def __init__(self, cell: str, hidden: int) -> None:
         super().__init__()
-        self.hidden = hidden
-        self.rnn, self.linear = torch.nn.RNN(V, hidden), torch.nn.Linear(hidden, V)
+        self.cell, self.hidden, gates = cell, hidden, {"gru": 3, "lstm": 4}[cell]
+        self.W_x = torch.nn.ParameterList(draw(V, hidden) for _ in range(gates))
+        self.W_h = torch.nn.ParameterList(draw(hidden, hidden) for _ in range(gates))
+        self.b = torch.nn.ParameterList(draw(hidden) for _ in range(gates))
+        self.W_hq, self.b_q = draw(hidden, V), draw(V)
 
     def start(self, batch: int):
-        return (torch.zeros(batch, self.hidden),)
+        return tuple(torch.zeros(batch, self.hidden) for _ in range(1 + (self.cell == "lstm")))
+
+    def gate(self, i: int, X: torch.Tensor, H: torch.Tensor) -> torch.Tensor:
+        return torch.mm(X, self.W_x[i]) + torch.mm(H, self.W_h[i]) + self.b[i]
 
     def forward(self, ids, state):
-        Y, H = self.rnn(one_hot(ids, V), state[0][None])
-        return self.linear(Y), (H[0],)
+        outputs = []
+        for X in one_hot(ids, V):
+            if self.cell == "gru":
+                (H,) = state
+                Z, R = torch.sigmoid(self.gate(0, X, H)), torch.sigmoid(self.gate(1, X, H))
+                state = (Z * H + (1 - Z) * torch.tanh(self.gate(2, X, R * H)),)
+            else:
+                H, C = state
+                inp, forget, out = (torch.sigmoid(self.gate(i, X, H)) for i in range(3))
+                C = forget * C + inp * torch.tanh(self.gate(3, X, H))
+                state = (out * torch.tanh(C), C)
+            outputs.append(torch.mm(state[0], self.W_hq) + self.b_q)
+        return torch.cat(outputs).view(len(ids), -1, V), state
+
+
+class LibraryNetwork(torch.nn.Module):
+    """A cell of torch.nn on one-hot input and a linear output: 8.6."""
+
+    def __init__(self, cell: str, hidden: int) -> None:
+        super().__init__()
+        self.hidden, self.lstm = hidden, cell == "lstm"
+        kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
+        self.rnn, self.linear = kind(V, hidden), torch.nn.Linear(hidden, V)
+
+    def start(self, batch: int):
+        return tuple(torch.zeros(batch, self.hidden) for _ in range(1 + self.lstm))
+
+    def forward(self, ids, state):
+        before = tuple(s[None] for s in state)
+        Y, after = self.rnn(one_hot(ids, V), before if self.lstm else before[0])
+        return self.linear(Y), tuple(s[0] for s in (after if self.lstm else (after,)))
+
+
+def book(cell: str, hidden: int) -> torch.nn.Module:
+    return BookNetwork(V, hidden, 0.01, 0.01, generator()) if cell == "rnn" else BookGated(cell, hidden)
 
 
 NETWORKS = {
-    "book's loop": lambda hidden: BookNetwork(V, hidden, 0.01, 0.01, generator()),
+    "book's loop": lambda hidden: book("rnn", hidden),
     "scratch": lambda hidden: ScratchNetwork(V, hidden, 0.01, 0.01, generator()),
     "hand-written backward": lambda hidden: recurrent("rnn", hidden),
-    "torch.nn.RNN": LibraryNetwork,
+    "torch.nn.RNN": lambda hidden: LibraryNetwork("rnn", hidden),
 }
 
 
@@ -111,11 +154,11 @@ def test_train_cells(benchmark, cell, arithmetic):
 
 @pytest.mark.parametrize("batch", [32, 64, 128, 256])
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
-@pytest.mark.parametrize(("cell", "hidden"), [("rnn", 512), ("rnn", 384), ("lstm", 512), ("lstm", 320)])
+@pytest.mark.parametrize(("cell", "hidden"), [("rnn", 512), ("gru", 512), ("lstm", 512), ("lstm", 320)])
 def test_share_of_peak(benchmark, cell, hidden, arithmetic, batch):
     """Fastest step and fastest large product of rounds in turn; operations are those of products that a token needs.
 
-    6 (g H² + H V), g = 1 or 4: what a token reads is a row to look up, and is not counted where a product does it.
+    6 (g H² + H V), g = 1, 3 or 4: what a token reads is a row to look up, and is not counted where a product does it.
     """
     benchmark.group = f"share of peak, {cell}, hidden {hidden}, steps 35"
     network, steps = recurrent(cell, hidden), 35
@@ -129,7 +172,7 @@ def test_share_of_peak(benchmark, cell, hidden, arithmetic, batch):
         training_step(network, ids, arithmetic)
 
     benchmark.pedantic(step, setup=setup, rounds=10, warmup_rounds=1)
-    flops = 6 * ({"rnn": 1, "lstm": 4}[cell] * hidden**2 + hidden * V)
+    flops = 6 * ({"rnn": 1, "gru": 3, "lstm": 4}[cell] * hidden**2 + hidden * V)
     rate = steps * batch / benchmark.stats["min"]
     share = rate * flops / max(peaks)
     benchmark.extra_info |= {"tokens_per_second": round(rate), "share_of_peak": round(share, 3)}
@@ -147,22 +190,29 @@ def test_score_one_text(benchmark, name):
     told(benchmark, 17_000)
 
 
-def test_ratios_side_by_side(benchmark):
-    """Medians of interleaved rounds, so that a busy machine slows all ways alike."""
-    networks = {name: (make(512), "float32") for name, make in NETWORKS.items()}
-    networks["hand-written backward, bfloat16"] = (recurrent("rnn", 512), "bfloat16")
+@pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_ratios_side_by_side(benchmark, cell, arithmetic):
+    """Medians of interleaved rounds, so that a busy machine slows all ways alike; of one thread, the processor's seconds."""
+    networks = {
+        "ours": recurrent(cell, 512),
+        "torch.nn": LibraryNetwork(cell, 512),
+        "book's loop": book(cell, 512),
+    }
     ids = torch.randint(V, (36, 32), generator=generator())
     times: dict[str, list[float]] = {name: [] for name in networks}
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
     def once() -> None:
-        for name, (network, arithmetic) in networks.items():
-            begin = time.perf_counter()
+        for name, network in networks.items():
+            begin = clock()
             training_step(network, ids, arithmetic)
-            times[name].append(time.perf_counter() - begin)
+            times[name].append(clock() - begin)
 
     benchmark.pedantic(once, rounds=15, warmup_rounds=2)
-    medians = {name: float(np.median(found[2:])) for name, found in times.items()}
-    ours = medians["hand-written backward"]
+    medians = {name: float(np.median(seconds[2:])) for name, seconds in times.items()}
     for name, median in medians.items():
-        benchmark.extra_info[name] = round(median / ours, 2)
-        print(f"\n{name}: {35 * 32 / median:,.0f} tokens/s; ours is {median / ours:.2f} times as fast")
+        ratio = benchmark.extra_info[name] = round(median / medians["ours"], 2)
+        print(
+            f"\n{cell}, {arithmetic}, {name}: {35 * 32 / median:,.0f} tokens/s; ours is {ratio:.2f} times as fast"
+        )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmbench.models.neural.products import product
 from lmbench.text.tokens import Tokens
 
 CHUNK_LOGITS = 2**22  # about so many logits are held at once
@@ -67,6 +69,11 @@ def dropped(
 def rows_of(ids: Tensor, table: Tensor) -> Tensor:
     """(steps, batch, n): the rows of a table (V, n); zeros for the id -1, which stands for nothing."""
     return nn.functional.embedding(ids.clamp(min=0), table).masked_fill((ids < 0)[..., None], 0.0)
+
+
+def one_hot_rows(ids: Tensor, vocab_size: int, dtype: torch.dtype) -> Tensor:
+    """(steps, batch, V): rows of the unit matrix; zeros for the id -1."""
+    return nn.functional.one_hot(ids + 1, vocab_size + 1)[..., 1:].to(dtype)
 
 
 def gram_table(vocab_size: int) -> nn.Parameter:
@@ -244,13 +251,14 @@ def _peak(device: str, threads: int) -> float:
 
 
 def matmul_peak(device: str = "cpu", size: int = 1024, seconds: float = 0.3) -> float:
-    """FLOP/s of single-precision matrix products on this machine, with torch's present number of threads: the best seen."""
+    """FLOP/s of single-precision matrix products on this machine, with torch's present number of threads: the best seen
+    of the libraries that torch has, in turn."""
     a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    result = torch.empty_like(a)
     best, begun = 0.0, time.perf_counter()
+    ways: Iterator[Callable[[Tensor, Tensor], Tensor]] = itertools.cycle((product, torch.mm))
     while time.perf_counter() - begun < seconds:
-        start = time.perf_counter()
-        torch.mm(a, b, out=result)
+        way, start = next(ways), time.perf_counter()
+        way(a, b)
         if device != "cpu":
             torch.cuda.synchronize()
         best = max(best, 2 * size**3 / (time.perf_counter() - start))

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-
-def product_with(W: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """(x, z) -> x W + z for many x of ``rows`` rows.
-
-    W is brought once into the order that the library's kernel reads, where it has one: products of few rows
-    otherwise spend a part of their time on that, each of them anew.
-    """
-    single = W.device.type == "cpu" and W.dtype == torch.float32
-    if single and rows > 1 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        linear = torch.ops.mkldnn._linear_pointwise.binary
-        packed = torch.ops.mkldnn._reorder_linear_weight(W.t().contiguous(), rows)
-        return lambda x, z: linear(x, z, packed, None, "add")
-    return lambda x, z: torch.addmm(z, x, W)
+from lmbench.models.neural.products import affine, looked_up, product, product_with
 
 
 class PlainRecurrence(torch.autograd.Function):
@@ -36,9 +23,9 @@ class PlainRecurrence(torch.autograd.Function):
         """Z: (steps, batch, H), first: (batch, H), W: (H, H). Gives (steps, batch, H)."""
         H = Z.new_empty(len(Z) + 1, *Z.shape[1:])
         H[0] = first
-        twice, product, minus_one = 2 * Z, product_with(2 * W, len(first)), -Z.new_ones(())
+        twice, step, minus_one = 2 * Z, product_with(2 * W, len(first)), -Z.new_ones(())
         for t in range(len(Z)):
-            torch.add(minus_one, product(H[t], twice[t]).sigmoid_(), alpha=2, out=H[t + 1])
+            torch.add(minus_one, step(H[t], twice[t]).sigmoid_(), alpha=2, out=H[t + 1])
         ctx.save_for_backward(H, W)
         return H[1:]
 
@@ -47,12 +34,12 @@ class PlainRecurrence(torch.autograd.Function):
         (from_above,) = gradients
         H, W = ctx.saved_tensors
         D = torch.empty_like(H[1:])
-        product, nothing = product_with(W.t(), H.shape[1]), torch.zeros_like(H[0])
+        step_back, nothing = product_with(W.t(), H.shape[1]), torch.zeros_like(H[0])
         later = from_above[-1]
         for t in range(len(D) - 1, -1, -1):
             torch.ops.aten.tanh_backward.grad_input(later, H[t + 1], grad_input=D[t])
-            later = product(D[t], from_above[t - 1] if t else nothing)
-        return D, later, H[:-1].flatten(0, 1).t() @ D.flatten(0, 1)
+            later = step_back(D[t], from_above[t - 1] if t else nothing)
+        return D, later, product(H[:-1].flatten(0, 1).t(), D.flatten(0, 1))
 
 
 class PlainCell(nn.Module):
@@ -67,13 +54,9 @@ class PlainCell(nn.Module):
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """x: (steps, batch) ids, which stand for one-hot rows (-1: for zeros) and look theirs up, or (steps, batch, inputs)."""
         if x.dim() == 2:
-            Z = nn.functional.embedding(x.clamp(min=0), self.weight_ih_l0 + self.bias_ih_l0)
-            Z = torch.where((x < 0)[..., None], self.bias_ih_l0, Z)
+            Z = looked_up(x, self.weight_ih_l0, self.bias_ih_l0)
         else:
-            flat = torch.addmm(self.bias_ih_l0, x.flatten(0, 1), self.weight_ih_l0)
-            Z = flat.view(*x.shape[:2], -1)
-        given: tuple[Tensor, ...] = (Z, state[0], self.weight_hh_l0)
-        if torch.is_autocast_enabled(Z.device.type):
-            given = tuple(part.to(torch.get_autocast_dtype(Z.device.type)) for part in given)
+            Z = affine(x.flatten(0, 1), self.weight_ih_l0, self.bias_ih_l0).view(*x.shape[:2], -1)
+        given = (Z, state[0].to(Z.dtype), self.weight_hh_l0.to(Z.dtype))
         H: Tensor = PlainRecurrence.apply(*given)  # type: ignore[no-untyped-call]
         return H, H[-1:]

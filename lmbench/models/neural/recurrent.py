@@ -9,12 +9,23 @@ import torch
 from torch import Tensor, nn
 
 from lmbench.errors import InputError
+from lmbench.models.neural.gru_cell import GruCell
 from lmbench.models.neural.model import MOST_LAYERS, TunedModel
-from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
+from lmbench.models.neural.network import (
+    DirectNetwork,
+    Network,
+    State,
+    dropped,
+    gram_table,
+    one_hot_rows,
+    rows_of,
+)
 from lmbench.models.neural.plain_cell import PlainCell
+from lmbench.models.neural.products import affine
 from lmbench.models.options import option
 
-CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": nn.GRU, "lstm": nn.LSTM}
+# torch's own LSTM is oneDNN's on a processor, whose products and gates are one program: one written out reaches 0.7 of it.
+CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": GruCell, "lstm": nn.LSTM}
 
 
 class RecurrentNetwork(DirectNetwork):
@@ -43,7 +54,7 @@ class RecurrentNetwork(DirectNetwork):
         self.grams = gram_table(vocab_size) if self.direct else None
         first = "cells.0.weight_ih_l0"
         self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
-        if cell == "rnn" and not embedding:
+        if cell != "lstm" and not embedding:
             self.looked_up.add(first)
         with torch.no_grad():
             for name, p in self.named_parameters():
@@ -71,10 +82,10 @@ class RecurrentNetwork(DirectNetwork):
         ids = self._noised(ids)
         if self.embedding is not None:
             x = rows_of(ids, self.embedding)
-        elif isinstance(self.cells[0], PlainCell):
-            x = ids
+        elif self.parts == 2:
+            x = one_hot_rows(ids, self.vocab_size, self.bias.dtype)
         else:
-            x = nn.functional.one_hot(ids + 1, self.vocab_size + 1)[..., 1:].to(self.bias.dtype)
+            x = ids
         after: list[Tensor] = []
         for i, cell in enumerate(self.cells):
             parts = tuple(s[None] for s in state[self.parts * i : self.parts * (i + 1)])
@@ -90,7 +101,7 @@ class RecurrentNetwork(DirectNetwork):
             if self.training:
                 x = dropped(x, self.dropout, self.generator, x.shape[1:])
         weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
-        logits = torch.addmm(self.bias, x.flatten(0, 1), weight).view(*ids.shape, -1)
+        logits = affine(x.flatten(0, 1), weight, self.bias).view(*ids.shape, -1)
         if not self.direct:
             return logits, tuple(after)
         every = torch.cat([state[-1].t(), ids])

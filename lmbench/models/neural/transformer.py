@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lmbench.errors import InputError
 from lmbench.models.neural.model import MOST_LAYERS, MOST_REMEMBERED, TunedModel
 from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
+from lmbench.models.neural.products import Linear
 from lmbench.models.options import option
 
 
@@ -34,10 +35,10 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.heads, self.dropout, self.generator = heads, dropout, generator
         self.norm_a, self.norm_b = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query = nn.Linear(width, width, bias=False)
-        self.key_value = nn.Linear(width, 2 * width, bias=False)
-        self.project = nn.Linear(width, width, bias=False)
-        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.query = Linear(width, width, bias=False)
+        self.key_value = Linear(width, 2 * width, bias=False)
+        self.project = Linear(width, width, bias=False)
+        self.widen, self.narrow = Linear(width, 4 * width), Linear(4 * width, width)
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """x: (steps, batch, width), memory: (window - 1, batch, width) of before. Gives both anew."""
@@ -77,7 +78,7 @@ class TransformerNetwork(DirectNetwork):
         self.blocks = nn.ModuleList(
             TransformerBlock(width, model.heads, model.dropout, generator) for _ in range(layers)
         )
-        self.norm, self.output = nn.LayerNorm(width), nn.Linear(width, vocab_size)
+        self.norm, self.output = nn.LayerNorm(width), Linear(width, vocab_size)
         self.grams = gram_table(vocab_size) if self.direct else None
         with torch.no_grad():
             for name, p in self.named_parameters():

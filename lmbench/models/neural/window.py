@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lmbench.errors import InputError
 from lmbench.models.neural.model import TunedModel
 from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table
+from lmbench.models.neural.products import affine
 from lmbench.models.options import option
 
 
@@ -46,10 +47,11 @@ class WindowNetwork(DirectNetwork):
         (before,) = state
         every = torch.cat([before.t(), torch.where(ids < 0, self.vocab_size, ids)])
         windows = nn.functional.embedding(every, self.embedding).unfold(0, self.window, 1)[-len(ids) :]
-        hidden = torch.tanh(windows.transpose(-1, -2).flatten(2) @ self.U + self.b)
+        read = windows.transpose(-1, -2).flatten(2).flatten(0, 1)
+        hidden = torch.tanh(affine(read, self.U, self.b))
         if self.training:
             hidden = dropped(hidden, self.dropout, self.generator)
-        logits = hidden @ self.output + self.c
+        logits = affine(hidden, self.output, self.c).view(*ids.shape, -1)
         return self.with_grams(logits, every), (every[len(every) - self.kept :].t(),)
 
 

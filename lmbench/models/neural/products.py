@@ -1,0 +1,108 @@
+"""Matrix products by the faster of torch's libraries, with the backward pass that they then lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+def has_own_order(x: Tensor) -> bool:
+    """Whether products of x's kind go to oneDNN, which reads a matrix in an order of its own: float32 on a processor.
+
+    torch itself sends these to MKL, which on processors of other makers leaves half of what they can unused.
+    """
+    single = x.device.type == "cpu" and x.dtype == torch.float32
+    return single and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """a b of two matrices, outside of differentiation.
+
+    >>> product(torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[3.0], [4.0]])).tolist()
+    [[11.0], [4.0]]
+    """
+    if len(a) < 2 or not has_own_order(a):
+        return a @ b
+    linear = torch.ops.mkldnn._linear_pointwise
+    return cast(Tensor, linear(a.contiguous(), b.t(), None, "none", [], ""))
+
+
+def product_with(W: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x, z) -> x W + z for many x of ``rows`` rows.
+
+    W is brought once into the order that the library's kernel reads, where it has one: products of few rows
+    otherwise spend a part of their time on that, each of them anew.
+    """
+    rounded = (
+        W.device.type == "cpu" and W.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+    if rows > 1 and (rounded or has_own_order(W)):
+        linear = torch.ops.mkldnn._linear_pointwise.binary
+        packed = torch.ops.mkldnn._reorder_linear_weight(W.t().contiguous(), rows)
+        return lambda x, z: linear(x, z, packed, None, "add")
+    return lambda x, z: torch.addmm(z, x, W)
+
+
+class _Affine(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, W)
+        return product(x, W) if b is None else product(x, W).add_(b)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g,) = gradients
+        x, W = ctx.saved_tensors
+        of_x, of_W, of_b = ctx.needs_input_grad
+        # In the order in memory that the weights have, so that the optimiser reads both in one sweep.
+        transposed = W.stride(0) == 1
+        return (
+            product(g, W.t()) if of_x else None,
+            (product(g.t(), x).t() if transposed else product(x.t(), g)) if of_W else None,
+            g.sum(0) if of_b else None,
+        )
+
+
+def affine(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+    """x W + b of (n, inputs), (inputs, outputs) and (outputs), differentiable once."""
+    if torch.is_autocast_enabled(x.device.type) or not has_own_order(x):
+        return x @ W if b is None else torch.addmm(b, x, W)
+    return cast(Tensor, _Affine.apply(x, W, b))  # type: ignore[no-untyped-call]
+
+
+class _Selected(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, ids: Tensor, table: Tensor, kind: torch.dtype) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.like = table
+        return table.to(kind).index_select(0, ids)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        (ids,) = ctx.saved_tensors
+        # Summed without the rounding of what is added.
+        return None, torch.zeros_like(ctx.like).index_add_(0, ids, gradients[0].to(ctx.like.dtype)), None
+
+
+def looked_up(ids: Tensor, W: Tensor, b: Tensor) -> Tensor:
+    """(steps, batch, outputs): x W + b for one-hot rows x that ids (steps, batch) stand for, -1 for zeros.
+
+    In the kind of number that autocast asks for.
+    """
+    kind = W.dtype
+    if torch.is_autocast_enabled(W.device.type):
+        kind = torch.get_autocast_dtype(W.device.type)
+    table = torch.cat([W + b, b[None]])
+    chosen: Tensor = _Selected.apply(ids.flatten() % len(table), table, kind)  # type: ignore[no-untyped-call]
+    return chosen.view(*ids.shape, -1)
+
+
+class Linear(nn.Linear):
+    """torch's linear layer, by ``affine``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., inputs). Gives (..., outputs)."""
+        return affine(x.flatten(0, -2), self.weight.t(), self.bias).view(*x.shape[:-1], -1)
