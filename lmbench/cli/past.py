@@ -58,10 +58,10 @@ def past_runs(folder: Path, as_json: bool) -> None:
 
 
 def _facts(run: Past) -> dict[str, Any]:
-    from lmbench.report.headline import answer, overall
+    from lmbench.report.headline import headline
 
     results, made = run.results, run.results.made
-    said = overall(results) or [answer(results, corpus) for corpus in results.corpora]
+    said = headline(results)
     return {
         "folder": str(run.folder),
         "suite": results.suite,

@@ -36,7 +36,7 @@ def print_splits(splits: Splits) -> None:
     columns = [("model", False), ("bits/char", True), ("sd", True), ("ranks", False), ("first in", True)]
     rows = [
         [
-            row.label,
+            f"{row.label} *" if row.adaptive else row.label,
             f"{row.mean:.3f}",
             f"{row.sd:.3f}",
             " ".join(f"{rank:g}" for rank in row.ranks),

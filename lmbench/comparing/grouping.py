@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float = 0.05) -> dict[str, str]:
     """Label -> letters, best label first: two labels share a letter exactly if they cannot be told apart.
 
-    runs: of one corpus; ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
+    Models that go on learning from the test text are a ranking of their own, after the others, with capitals. runs: of one corpus;
+    ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
     of these runs or more, where the caller has it; pairs whose p_holm is at most ``level`` differ. Raises InputError
     for runs of several corpora or texts: they are not one ranking.
 
@@ -34,6 +35,7 @@ def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float 
         label: float(np.mean([run.scores.bits_per_char for run in seeds]))
         for label, seeds in grouped(runs, lambda run: run.label).items()
     }
+    learning = {run.label for run in runs if run.facts.adaptive}
     different: set[frozenset[str]] = set()
     if len(bits) > 1:
         rows = compare(runs) if table is None else table[table["corpus"] == runs[0].corpus]
@@ -42,7 +44,12 @@ def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float 
             for a, b, p in zip(rows["a"], rows["b"], rows["p_holm"], strict=True)
             if a in bits and b in bits and p <= level
         }
-    return letters(sorted(bits, key=bits.__getitem__), different)
+    letters_of: dict[str, str] = {}
+    for adaptive in (False, True):
+        part = sorted((label for label in bits if (label in learning) == adaptive), key=bits.__getitem__)
+        here = letters(part, {pair for pair in different if pair <= set(part)})
+        letters_of |= {label: text.upper() if adaptive else text for label, text in here.items()}
+    return letters_of
 
 
 def letters(ranked: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:

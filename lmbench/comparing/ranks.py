@@ -31,6 +31,13 @@ class Ranking:
     alike: list[list[str]]
 
 
+def rankings(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs of models that stand still, and apart from them of those that go on learning from the test text; an empty ranking is left out."""
+    still = [run for run in runs if not run.facts.adaptive]
+    adaptive = [run for run in runs if run.facts.adaptive]
+    return [part for part in (still, adaptive) if part]
+
+
 def across(runs: Sequence[Run]) -> Ranking | None:
     """Ranks of the labels that every corpus has; None for fewer than 5 corpora or 3 labels.
 
@@ -75,12 +82,13 @@ def alike(labels: Sequence[str], ranks: Sequence[float], critical: float) -> lis
 class Standing:
     """One model over several corpora, in the order of these; None where it has no rank on one.
 
-    label: the model's row. adaptive: whether it goes on learning from the text that it scores. bits: (C,) bits per character of each.
-    places: (C,) its place on each, 1 is best; places95: (C,) from the first to the last place that the paired tests leave it (Mogstad,
-    Romano, Shaikh & Wilhelm 2024): 1 and as many as are better beyond noise, all but as many as are worse. gap, gap_low, gap_high:
+    label: the model's row. adaptive: whether it goes on learning from the text that it scores; such models are a ranking of their own.
+    bits: (C,) bits per character of each. places: (C,) its place on each in its ranking, 1 is best; places95: (C,) from the first to the
+    last place that the paired tests leave it there (Mogstad, Romano, Shaikh & Wilhelm 2024): 1 and as many as are better beyond noise, all
+    but as many as are worse. gap, gap_low, gap_high:
     mean, least and largest over corpora of its bits above the fewest of the models that stand still, in percent of these; None
-    where a corpus lacks it, or a fewest is 0 or infinite. average_rank: over corpora, among the models that all of them have.
-    rank95: the places over corpora that Nemenyi's test leaves it; None for fewer than 5 corpora or 3 models.
+    where a corpus lacks it, or a fewest is 0 or infinite. average_rank: over corpora, among the models of its ranking that all of them
+    have. rank95: the places over corpora that Nemenyi's test leaves it; None for fewer than 5 corpora or 3 models.
     """
 
     label: str
@@ -103,19 +111,21 @@ class Across:
     rows: list[Standing]
 
 
-def standings(
-    runs: Sequence[Run], comparisons: Sequence[Comparison], ranking: Ranking | None
-) -> Across | None:
+def standings(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Across | None:
     """Each label over all corpora; None for fewer than two corpora.
 
     runs: those that have a rank, of one seed or several. comparisons: of all of them.
     """
+    orders = [ranking for part in rankings(runs) if (ranking := across(part)) is not None]
     table, adaptive = _bits(runs), {run.label: run.facts.adaptive for run in runs}
     corpora = list(next(iter(table.values()), {}))
     if len(corpora) < 2:
         return None
     least = _least(table, adaptive, corpora)
-    rows = [_standing(label, table, adaptive[label], comparisons, least, ranking) for label in table]
+    rows = []
+    for label in table:
+        peers = {other: row for other, row in table.items() if adaptive[other] == adaptive[label]}
+        rows.append(_standing(label, peers, adaptive[label], comparisons, least, orders))
     rows.sort(key=lambda row: (row.gap is None, row.gap or 0.0, -sum(b is not None for b in row.bits)))
     return Across(corpora, rows)
 
@@ -153,8 +163,9 @@ def _standing(
     adaptive: bool,
     comparisons: Sequence[Comparison],
     least: Mapping[str, float],
-    ranking: Ranking | None,
+    orders: Sequence[Ranking],
 ) -> Standing:
+    """table: of the models of its ranking. orders: of all rankings."""
     places: list[int | None] = []
     ranges: list[tuple[int, int] | None] = []
     gaps: list[float] = []
@@ -175,7 +186,8 @@ def _standing(
             gaps.append(100 * (own / least[corpus] - 1))
     whole = len(gaps) == len(table[label])
     average, rank95 = None, None
-    if ranking is not None and label in ranking.labels:
+    ranking = next((order for order in orders if label in order.labels), None)
+    if ranking is not None:
         average = ranking.average_ranks[ranking.labels.index(label)]
         apart = [rank - average for rank in ranking.average_ranks]
         better = sum(d < -ranking.critical_difference for d in apart)

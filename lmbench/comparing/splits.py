@@ -17,8 +17,9 @@ from lmbench.scoring.run import Run
 class SplitRow(msgspec.Struct, frozen=True):
     """One model over the divisions, bits per character.
 
-    label: the model's row. of_splits: (S,), a number a division. mean, sd: of them, the latter over S - 1. ranks: (S,), 1 is best,
-    ties share the mean. first: the share of divisions in which it is the best.
+    label: the model's row. of_splits: (S,), a number a division. mean, sd: of them, the latter over S - 1. ranks: (S,) in its ranking,
+    1 is best, ties share the mean. first: the share of divisions in which it is the best of it. adaptive: whether its ranking is that
+    of models which learn from the test text.
     """
 
     label: str
@@ -27,13 +28,15 @@ class SplitRow(msgspec.Struct, frozen=True):
     sd: float
     ranks: list[float]
     first: float
+    adaptive: bool = False
 
 
 class Splits(msgspec.Struct, frozen=True):
-    """The models of a corpus over its divisions, the best mean first; one that is infinite in a division is left out.
+    """The models of a corpus over its divisions, the best mean first, those that learn from the test text after the others; one that is
+    infinite in a division is left out.
 
-    corpus: its name. divisions: what each of them is, in words. concordance: Kendall's W of the rankings, 0 (none agree) to 1 (all
-    agree), where there are two models. rows: a model each.
+    corpus: its name. divisions: what each of them is, in words. concordance: Kendall's W of the rankings (of the models that stand still,
+    where there are any), 0 (none agree) to 1 (all agree), where there are two models. rows: a model each.
     """
 
     corpus: str
@@ -51,22 +54,31 @@ def over_splits(corpus: str, divisions: Sequence[str], runs: Sequence[Sequence[R
     labels = [label for label in labels if all(np.isfinite(split[label]) for split in by_label)]
     if len(by_label) < 2 or not labels:
         return None
-    bits = np.array([[split[label] for label in labels] for split in by_label])
-    ranks = rankdata(bits, axis=1)
-    means, spread = bits.mean(axis=0), bits.std(axis=0, ddof=1)
-    first = (ranks == ranks.min(axis=1, keepdims=True)).mean(axis=0)
-    rows = [
-        SplitRow(
-            labels[i],
-            bits[:, i].tolist(),
-            float(means[i]),
-            float(spread[i]),
-            ranks[:, i].tolist(),
-            float(first[i]),
-        )
-        for i in np.argsort(means, kind="stable").tolist()
-    ]
-    return Splits(corpus, list(divisions), concordance(ranks), rows)
+    learning = {run.label for split in runs for run in split if run.facts.adaptive}
+    rows: list[SplitRow] = []
+    orders: list[np.ndarray] = []
+    for adaptive in (False, True):
+        part = [label for label in labels if (label in learning) == adaptive]
+        if not part:
+            continue
+        bits = np.array([[split[label] for label in part] for split in by_label])
+        ranks = rankdata(bits, axis=1)
+        means, spread = bits.mean(axis=0), bits.std(axis=0, ddof=1)
+        first = (ranks == ranks.min(axis=1, keepdims=True)).mean(axis=0)
+        orders.append(ranks)
+        rows += [
+            SplitRow(
+                part[i],
+                bits[:, i].tolist(),
+                float(means[i]),
+                float(spread[i]),
+                ranks[:, i].tolist(),
+                float(first[i]),
+                adaptive,
+            )
+            for i in np.argsort(means, kind="stable").tolist()
+        ]
+    return Splits(corpus, list(divisions), concordance(orders[0]), rows)
 
 
 def concordance(ranks: np.ndarray) -> float | None:

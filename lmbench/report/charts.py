@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lmbench.charts.chart import Chart, Kind, Panel, Scale, Series
+from lmbench.report.columns import marked
 from lmbench.report.formats import finite_interval
 from lmbench.report.ranking import Row, ranked, rows
+from lmbench.report.tables import mark_note
 from lmbench.results.schema import CorpusResult, Result, Results
 
 BITS = "bits per character"
@@ -68,6 +70,11 @@ def _ranked(results: Results, corpus: CorpusResult) -> list[Row]:
     return [row for row in lines if row.bits is not None and row.bits < float("inf")]
 
 
+def _mark_said(lines: Sequence[Row]) -> str:
+    """What a caption adds where some names are marked."""
+    return f" {note}" if (note := mark_note(lines)) else ""
+
+
 def _truth(corpus: CorpusResult) -> list[tuple[float, str]]:
     return [] if corpus.truth is None else [(corpus.truth, "entropy rate of the source")]
 
@@ -79,11 +86,12 @@ def bits_chart(results: Results, corpus: CorpusResult) -> Chart | None:
         return None
     series, trained = [], {}
     for row in lines:
+        name = marked(row)
         bits, train = row.bits or 0.0, row.result.train_bits_per_char
         low, high = finite_interval(row.result.ci95) or (bits, bits)
-        series.append(Series(row.label, [row.name], [bits], "interval", [low], [high], row.label))
+        series.append(Series(row.label, [name], [bits], "interval", [low], [high], row.label))
         if train is not None:
-            trained[row.name] = train
+            trained[name] = train
     if trained:
         series.append(Series("training text", list(trained), list(trained.values()), "points", key=""))
     lines_at = _truth(corpus) + [
@@ -96,7 +104,7 @@ def bits_chart(results: Results, corpus: CorpusResult) -> Chart | None:
     caption = (
         f"Bits per character on the unseen text of {corpus.name}, with 95% intervals; fewer is better. "
         "A model that is far better on its training text (hollow) has memorised it."
-    )
+    ) + _mark_said(lines)
     return Chart(f"bits-{file_name(corpus.name)}", caption, [panel])
 
 
@@ -113,7 +121,7 @@ def differences_chart(results: Results, corpus: CorpusResult) -> Chart | None:
         difference = sign * pair.difference_bits_per_char
         ends = sorted(sign * end for end in pair.ci95 or (pair.difference_bits_per_char,) * 2)
         series.append(
-            Series(row.label, [row.name], [difference], "interval", [ends[0]], [ends[1]], row.label)
+            Series(row.label, [marked(row)], [difference], "interval", [ends[0]], [ends[1]], row.label)
         )
     if not series:
         return None
@@ -121,7 +129,7 @@ def differences_chart(results: Results, corpus: CorpusResult) -> Chart | None:
     caption = (
         f"Bits per character of {corpus.name} that each model spends more than {first}, on the same stretches, with 95% intervals. "
         "One that holds 0 leaves open which is better."
-    )
+    ) + _mark_said(lines)
     panel = Panel(
         f"What others spend more than {first}", "model", f"more {BITS}", series, horizontal=[(0.0, first)]
     )
@@ -155,21 +163,23 @@ def _against(
     ]
     if len(costs) < 2:
         return None
-    best = sorted((paid, row.bits or 0.0) for paid, row in costs if cost in row.result.best_for)
+    # Who learns from the test text has another task: the stair and what the title says are of one ranking.
+    kind = [(paid, row) for paid, row in costs if row.adaptive == costs[0][1].adaptive]
+    best = sorted((paid, row.bits or 0.0) for paid, row in kind if cost in row.result.best_for)
     x, y = [paid for paid, _ in best], [bits for _, bits in best]
     front = []
     if best:
         furthest = max(paid for paid, _ in costs)
         front.append(Series("best for the cost", [*x, furthest], [*y, y[-1]], "step", key=""))
         front.append(Series("", x, y, "ring", key=""))
-    points = [Series(row.name, [paid], [row.bits or 0.0], "points", key=row.label) for paid, row in costs]
-    first = min(costs, key=lambda pair: pair[1].bits or 0.0)[1]
-    cheap = min((pair for pair in costs if cost in pair[1].result.best_for), default=None, key=lambda p: p[0])
+    points = [Series(marked(row), [paid], [row.bits or 0.0], "points", key=row.label) for paid, row in costs]
+    first = min(kind, key=lambda pair: pair[1].bits or 0.0)[1]
+    cheap = min((pair for pair in kind if cost in pair[1].result.best_for), default=None, key=lambda p: p[0])
     title = f"{first.label} predicts best"
     if cheap is not None and cheap[1].label != first.label:
         title += f"; {cheap[1].label} is the cheapest that none beats on both"
     panel = Panel(title, label, BITS, [*front, *points], "log", "log", horizontal=_truth(corpus))
-    return Chart(f"{name}-{file_name(corpus.name)}", caption, [panel])
+    return Chart(f"{name}-{file_name(corpus.name)}", caption + _mark_said([row for _, row in costs]), [panel])
 
 
 # What a learning curve may run along: the field of ``Epoch``, and its name on the axis.

@@ -20,6 +20,7 @@ from lmbench.report.formats import (
 from lmbench.report.ranking import Row
 
 ADAPTIVE = "goes on learning from the text that it scores, an easier task than standing still"
+APART = "Models that go on learning from the text that they score, an easier task: a ranking of their own"
 MARK = "*"  # after the name of such a model, in tables without room for a word
 
 
@@ -85,7 +86,12 @@ def _rank(row: Row) -> str:
 
 
 COLUMNS: dict[str, Column] = {
-    "rank": Column("#", "place by bits per character", _rank, lambda row: row.rank),
+    "rank": Column(
+        "#",
+        "place by bits per character, of models that learn from the test text apart from the others",
+        _rank,
+        lambda row: row.rank,
+    ),
     "label": Column(
         "model", f"the model's label; {MARK}: it {ADAPTIVE}", marked, lambda row: row.name, numeric=False
     ),

@@ -8,27 +8,43 @@ from dataclasses import dataclass
 from lmbench.comparing.pairs import WORTHWHILE, Comparison
 from lmbench.comparing.ranks import Standing
 from lmbench.report.formats import bits_text, percent_text
-from lmbench.report.ranking import Row, ranked, rows
+from lmbench.report.ranking import Row, rankings, rows
 from lmbench.results.schema import CorpusResult, Results
 
 FEW = 4  # so many names in a sentence
 
 
 def answer(results: Results, corpus: CorpusResult) -> str:
+    """What ``sentences`` say, in one."""
+    return " ".join(sentences(results, corpus))
+
+
+def sentences(results: Results, corpus: CorpusResult) -> list[str]:
     """Which model predicts best, by how much, and which cannot be told from it or are as good.
 
-    Where it learns from the test text, the same of those that stand still; and what has to be added where another is first
-    on text that no model has seen.
+    Of the models that stand still, where there are any; then the same of those that learn from the test text. Between them, what has
+    to be added where another is first on text that no model has seen.
     """
-    places = ranked(rows(results, corpus.name))
-    if not places:
-        return f"No model has a ranked result on {corpus.name}."
+    parts = rankings(rows(results, corpus.name))
+    if not parts:
+        return [f"No model has a ranked result on {corpus.name}."]
     pairs = {frozenset((c.a, c.b)): c for c in results.comparisons if c.corpus == corpus.name}
-    said = f"On {corpus.name}, {_first(places, pairs)}."
-    still = [row for row in places if not row.adaptive]
-    if places[0].adaptive and still:
-        said += f" Of the models that stand still, {_first(still, pairs)}."
-    return f"{said} {corpus.order_on_unseen}" if corpus.order_on_unseen else said
+    said = [f"On {corpus.name}, {_first(parts[0], pairs)}."]
+    if corpus.order_on_unseen:
+        said.append(corpus.order_on_unseen)
+    if len(parts) > 1:
+        adaptive = parts[1]
+        alone = len({row.label for row in adaptive}) == 1
+        before = "" if alone else "Of the models that go on learning from the unseen text, "
+        said.append(f"{before}{_first(adaptive, pairs, introduced=not alone)}.")
+    return said
+
+
+def headline(results: Results) -> list[str]:
+    """What the results say first, and then; of all corpora, or of the only one."""
+    if len(results.corpora) == 1:
+        return sentences(results, results.corpora[0])
+    return overall(results) or [answer(results, corpus) for corpus in results.corpora]
 
 
 def overall(results: Results) -> list[str]:
@@ -145,11 +161,12 @@ def worthwhile(pair: Comparison) -> bool:
     return difference is not None and abs(difference) >= WORTHWHILE
 
 
-def _first(places: Sequence[Row], pairs: Pairs) -> str:
-    """What is to be said of the first of some rows and of those behind it."""
+def _first(places: Sequence[Row], pairs: Pairs, introduced: bool = False) -> str:
+    """What is to be said of the first of some rows and of those behind it. introduced: that they go on learning has been said."""
     best, others = places[0], [row for row in places if row.label != places[0].label]
     peers = _Peers.of(best, others, pairs)
-    name = f"{best.label}, which goes on learning from the unseen text," if best.adaptive else best.label
+    adaptive = best.adaptive and not introduced
+    name = f"{best.label}, which goes on learning from the unseen text," if adaptive else best.label
     object_ = "it" if best.adaptive else "unseen text"
     bits = f"{bits_text(best.bits)} bits per character"
     if peers.same:
@@ -158,9 +175,9 @@ def _first(places: Sequence[Row], pairs: Pairs) -> str:
         if len(spent) > 1:
             said = said.removesuffix(bits) + f"{spent[0]} to {spent[-1]} bits per character"
     elif peers.short or peers.unknown:
-        said = f"{name} spends the fewest bits on unseen text, {bits_text(best.bits)} per character"
+        said = f"{name} spends the fewest bits on {object_}, {bits_text(best.bits)} per character"
     elif peers.slight or not peers.behind:
-        said = f"{name} spends {bits} on unseen text"
+        said = f"{name} spends {bits} on {object_}"
     else:
         said = f"{name} predicts {object_} best, with {bits}"
     if peers.slight:

@@ -35,21 +35,25 @@ from lmbench.report.formats import (
 )
 from lmbench.report.grid import grid
 from lmbench.report.grid_tables import grid_markdown, grid_note
-from lmbench.report.headline import answer, listed, overall
+from lmbench.report.headline import answer, headline, listed, overall
 from lmbench.report.inline import DARK, PASSAGE, SAMPLE, _inline_figures, _short, extract_data, packed
 from lmbench.report.page_tables import board, costs_known, swatch, verdict_text
-from lmbench.report.ranking import Row, labels, ranked, rows
+from lmbench.report.ranking import Row, first_ranking, labels, ranked, rows
 from lmbench.report.tables import leaderboard_markdown, markdown_text
 from lmbench.results.schema import CorpusResult, Results
 from lmbench.results.views import Views
 from lmbench.scoring.run import Sample
+
+CHIP = Markup(' <span class="adaptive" title="{}">adaptive</span>')  # after the name of a model that learns
 
 
 def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     """The whole page as one self-contained text: styles, script, figures and data inside."""
     colours = labels(results)
     environment = page_environment()
+    adaptive = {result.label for result in results.results if result.adaptive}
     environment.filters["swatch"] = lambda label: swatch(str(label), colours)
+    environment.filters["chip"] = lambda label: CHIP.format(ADAPTIVE) if label in adaptive else ""
     page = environment.get_template("report.html").render(
         _context(results, views),
         figures=_inline_figures(charts, colours, _figures_of_studies(results)),
@@ -135,6 +139,7 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "title": results.title or results.suite,
         "corpora": facts,
         "overall": overall(results),
+        "headline": headline(results),
         "grid": None if results.across is None else grid(results),
         "answers": [answer(results, corpus) for corpus in results.corpora],
         "comparisons": [c for c in results.comparisons if c.difference_bits_per_char is not None],
@@ -191,9 +196,10 @@ class CorpusFacts:
         """How far the further divisions agree, in a sentence; '' where there are none."""
         if self.splits is None:
             return ""
-        leaders = listed([row.label for row in self.splits.rows if row.first > 0])
+        rows = [row for row in self.splits.rows if row.adaptive == self.splits.rows[0].adaptive]
+        leaders = listed([row.label for row in rows if row.first > 0])
         said = f"{leaders} {'is' if ' and ' not in leaders else 'are'} first in some"
-        first = next((row for row in self.splits.rows if row.first == 1), None)
+        first = next((row for row in rows if row.first == 1), None)
         if first is not None:
             said = f"{first.label} is first in all"
         w = self.splits.concordance
@@ -285,7 +291,7 @@ class CorpusFacts:
 def corpus_facts(results: Results, corpus: CorpusResult) -> CorpusFacts:
     """A corpus's rows and what its text can resolve."""
     lines = rows(results, corpus.name)
-    best = ranked(lines)
+    best = first_ranking(lines)
     labels = list(dict.fromkeys(row.label for row in best))[:2]
     pairs = (c for c in results.comparisons if c.corpus == corpus.name and {c.a, c.b} == set(labels))
     resolvable = next((c.resolvable_difference for c in pairs), None)

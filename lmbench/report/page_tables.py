@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from lmbench.report.formats import (
 )
 from lmbench.report.headline import worthwhile
 from lmbench.report.ranking import Row, ranked, rows
+from lmbench.report.tables import tables_of
 from lmbench.results.schema import CorpusResult, Results
 
 
@@ -51,11 +53,20 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Lines of a leaderboard that are ranked among themselves. head: what stands above them, or ''."""
+
+    head: str
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True)
 class MatrixLine:
-    """A model against each of the others."""
+    """A model against each of the others. apart: it is the first of those that learn from the test text, after others."""
 
     label: str
     cells: Sequence[Cell]
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ class Board:
 
     name: str
     columns: Sequence[Column]
-    lines: Sequence[Line]
+    parts: Sequence[Part]
     axis: Markup
     programs: Sequence[Program]
     truth: float | None
@@ -88,7 +99,7 @@ class Board:
     @property
     def adaptive(self) -> bool:
         """Whether some model learns from the test text."""
-        return any(line.row.adaptive for line in self.lines)
+        return any(line.row.adaptive for part in self.parts for line in part.lines)
 
 
 def colour(label: str, order: Sequence[str]) -> str:
@@ -115,17 +126,17 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
     left_out = {"unseen"} if not any(o.share for o in corpus.contamination) else set()
     left_out |= {"byte"} if corpus.bytes == corpus.chars else set()
     columns = [COLUMNS[name] for name in BOARD if name not in left_out]
-    lines = []
+    line_of = {}
     for row in places:
         above = None if truth is None or row.bits is None else row.bits - truth
         drawn = axis.draw(row, colour(row.label, order)) if row.bits is not None else ""
-        lines.append(
-            Line(row, cells(row, columns), above, drawn, sort_key(row.bits), _of_bits(row), _of_regret(row))
+        line_of[row.name] = Line(
+            row, cells(row, columns), above, drawn, sort_key(row.bits), _of_bits(row), _of_regret(row)
         )
     return Board(
         corpus.name,
         columns,
-        lines,
+        [Part(head, [line_of[row.name] for row in part]) for head, part in tables_of(places)],
         axis.head(),
         [Program(p.name, p.bits_per_char, axis.mark(p.bits_per_char)) for p in programs],
         truth,
@@ -169,10 +180,13 @@ def matrix(comparisons: Sequence[Comparison], corpus: str, places: Sequence[Row]
         if c.corpus == corpus and c.difference_bits_per_char is not None:
             pairs[c.a, c.b] = _difference(c)
             pairs[c.b, c.a] = _difference(turned(c))
-    labels = dict.fromkeys(row.label for row in ranked(places))
-    names = [a for a in labels if any(a in pair for pair in pairs)]
+    adaptive = {row.label: row.adaptive for row in ranked(places)}
+    names = [a for a in adaptive if any(a in pair for pair in pairs)]
+    apart = next((a for before, a in itertools.pairwise(names) if adaptive[a] > adaptive[before]), None)
     return [
-        MatrixLine(a, [pairs.get((a, b), Cell("", kind="self" if a == b else "none")) for b in names])
+        MatrixLine(
+            a, [pairs.get((a, b), Cell("", kind="self" if a == b else "none")) for b in names], a == apart
+        )
         for a in names
     ]
 

@@ -1,7 +1,11 @@
-"""The lines of a leaderboard in their order. Nothing is computed but the order."""
+"""The lines of a leaderboard in their order: models that stand still, then those that learn from the test text, each with places of their own.
+
+Nothing is computed but the order.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -10,10 +14,12 @@ from dataclasses import dataclass
 
 from lmbench.results.schema import Result, Results
 
+STATIC, ADAPTING, UNRANKED, FAILED = range(4)  # kinds of lines, in their order
+
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a corpus's leaderboard. rank: 1 for the fewest bits; None where the model is not ranked.
+    """A line of a corpus's leaderboard. rank: 1 for the fewest bits of its ranking; None where the model is not ranked.
 
     name: what the line is called: the model's label, with its seed where a label has several lines.
     """
@@ -42,6 +48,11 @@ class Row:
         return self.result.adaptive
 
     @property
+    def ranking(self) -> str:
+        """Which of the two rankings the line stands in: ``static`` or ``adaptive``; '' where it has no rank."""
+        return "" if self.rank is None else "adaptive" if self.adaptive else "static"
+
+    @property
     def reason(self) -> str | None:
         """Why the row has no rank."""
         return self.result.reason
@@ -53,7 +64,8 @@ def labels(results: Results) -> list[str]:
 
 
 def rows(results: Results, corpus: str) -> list[Row]:
-    """A corpus's results: ranked ones by bits per character, then those without a rank, then failures.
+    """A corpus's results: ranked ones by bits per character, apart from them those that learn from the test text, then those without a
+    rank, then failures.
 
     A label of several seeds is one row, of their means.
     """
@@ -63,19 +75,38 @@ def rows(results: Results, corpus: str) -> list[Row]:
     ordered = sorted([*here, *means], key=_place)
     times = Counter(result.label for result in ordered)
     lines = []
-    for place, result in enumerate(ordered, 1):
+    ranks = {kind: itertools.count(1) for kind in (STATIC, ADAPTING)}
+    for result in ordered:
+        kind = _place(result)[0]
         alone = times[result.label] == 1 or result.seeds
         name = result.label if alone else f"{result.label} (seed {result.seed})"
-        lines.append(Row(result, place if _place(result)[0] == 0 else None, name))
+        lines.append(Row(result, next(ranks[kind]) if kind in ranks else None, name))
     return lines
 
 
 def _place(result: Result) -> tuple[int, float]:
     bits = result.value("bits_per_char")
-    kind = 2 if not result.scored else 1 if result.reason is not None or bits is None else 0
+    if not result.scored:
+        kind = FAILED
+    elif result.reason is not None or bits is None:
+        kind = UNRANKED
+    else:
+        kind = ADAPTING if result.adaptive else STATIC
     return kind, math.inf if bits is None else bits
 
 
 def ranked(lines: Sequence[Row]) -> list[Row]:
     """The lines that have a rank."""
     return [row for row in lines if row.rank is not None]
+
+
+def rankings(lines: Sequence[Row]) -> list[list[Row]]:
+    """The lines that have a rank, of models that stand still and apart from them of those that do not; an empty ranking is left out."""
+    placed = ranked(lines)
+    parts = ([row for row in placed if not row.adaptive], [row for row in placed if row.adaptive])
+    return [part for part in parts if part]
+
+
+def first_ranking(lines: Sequence[Row]) -> list[Row]:
+    """The ranking that is spoken of first: of models that stand still, where there are any."""
+    return next(iter(rankings(lines)), [])

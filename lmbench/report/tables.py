@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from lmbench.errors import printable
-from lmbench.report.columns import ADAPTIVE, COLUMNS, LEAST, MARK, PLAIN
+from lmbench.report.columns import ADAPTIVE, APART, COLUMNS, LEAST, MARK, PLAIN
 from lmbench.report.formats import finite_interval
 from lmbench.report.headline import overall
-from lmbench.report.ranking import Row, rows
+from lmbench.report.ranking import Row, rankings, rows
 from lmbench.results.schema import Result, Results
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Beside a result's fields that are one number or word; the others need a file with room for lists.
 BEFORE = (
-    *("corpus", "label", "model", "unit", "seed", "status", "rank", "groups"),
+    *("corpus", "label", "model", "unit", "seed", "status", "ranking", "rank", "groups"),
     *("bits_per_char", "ci95_low", "ci95_high"),
 )
 
@@ -49,7 +49,8 @@ def leaderboard_csv(results: Results, chosen: Sequence[str] | None = None) -> st
     for corpus in results.corpora:
         for row in rows(results, corpus.name) if chosen is None or corpus.name in chosen else ():
             low, high = finite_interval(row.result.ci95) or (None, None)
-            beside: dict[str, Any] = {"rank": row.rank, "ci95_low": low, "ci95_high": high}
+            beside: dict[str, Any] = {"rank": row.rank, "ranking": row.ranking}
+            beside |= {"ci95_low": low, "ci95_high": high}
             beside["seeds"] = " ".join(map(str, row.result.seeds))
             cells = (beside[name] if name in beside else row.result.value(name) for name in fields)
             writer.writerow([csv_cell(cell) for cell in cells])
@@ -84,14 +85,32 @@ def leaderboard_markdown(results: Results, corpus: str, names: Sequence[str] = P
     <BLANKLINE>
     """
     columns = [COLUMNS[name] for name in names]
-    body = [[markdown_text(c.text(row)) for c in columns] for row in rows(results, corpus)]
-    table = markdown_table([c.title for c in columns], body, [c.numeric for c in columns])
-    return table + (f"\n{markdown_text(note)}\n" if (note := mark_note(rows(results, corpus))) else "")
+    lines = rows(results, corpus)
+    text = ""
+    for head, part in tables_of(lines) or [("", [])]:
+        body = [[markdown_text(c.text(row)) for c in columns] for row in part]
+        text += f"\n{head}:\n\n" if head else ""
+        text += markdown_table([c.title for c in columns], body, [c.numeric for c in columns])
+    return text + (f"\n{markdown_text(note)}\n" if (note := mark_note(lines)) and APART not in text else "")
+
+
+def tables_of(lines: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """A leaderboard's tables, a ranking each, and what stands above each: nothing above the first, which has the lines without a rank, too."""
+    parts = rankings(lines)
+    rest = [row for row in lines if row.rank is None]
+    first = [*(parts[0] if parts else []), *rest]
+    return [("", first), *((APART, part) for part in parts[1:])] if first else []
 
 
 def mark_note(lines: Sequence[Row]) -> str:
     """What the mark beside some names says; '' where there is none."""
     return f"{MARK} {ADAPTIVE}." if any(row.adaptive for row in lines) else ""
+
+
+def _parted(results: Results, corpus: str) -> list[Row | None]:
+    """The lines of one table that holds both rankings; None is a rule between them."""
+    parts = [part for _, part in tables_of(rows(results, corpus))]
+    return [row for number, part in enumerate(parts) for row in ([None] if number else []) + list(part)]
 
 
 def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
@@ -118,7 +137,10 @@ def leaderboard_latex(results: Results, corpus: str, names: Sequence[str] = PLAI
     lines = [rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}", r"\toprule"]
     lines.append(" & ".join(latex_text(c.title) for c in columns) + r" \\")
     lines.append(r"\midrule")
-    lines += [" & ".join(latex_text(c.text(row)) for c in columns) + r" \\" for row in rows(results, corpus)]
+    lines += [
+        r"\midrule" if row is None else " & ".join(latex_text(c.text(row)) for c in columns) + r" \\"
+        for row in _parted(results, corpus)
+    ]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -127,7 +149,10 @@ def leaderboard_typst(results: Results, corpus: str, names: Sequence[str] = PLAI
     columns = [COLUMNS[name] for name in names]
     return typst_table(
         [typst_text(c.title) for c in columns],
-        [[typst_text(c.text(row)) for c in columns] for row in rows(results, corpus)],
+        [
+            [] if row is None else [typst_text(c.text(row)) for c in columns]
+            for row in _parted(results, corpus)
+        ],
         [c.numeric for c in columns],
     )
 
@@ -172,7 +197,7 @@ def latex_text(text: str) -> str:
 
 
 def terminal_table(results: Results) -> TerminalTable:
-    """The leaderboards for the terminal (rich): a table a corpus, then why some rows have no rank."""
+    """The leaderboards for the terminal (rich): a table a corpus and ranking, then why some rows have no rank."""
     return TerminalTable(results)
 
 
@@ -194,10 +219,11 @@ class TerminalTable:
                 if least is None or console.measure(table, options=unbounded).maximum <= options.max_width:
                     break
                 names.remove(least)
-            yield table
+            for head, part in tables_of(shown):
+                yield self._table(head or corpus.name, part, names)
             if out := [COLUMNS[name].title for name in PLAIN if name not in names]:
                 yield Text(f"  for want of width without {', '.join(out)}", style="dim")
-            if note := mark_note(shown):
+            if (note := mark_note(shown)) and len(rankings(shown)) == 1:
                 yield Text(f"  {note}", style="dim")
             for row in shown:
                 if row.reason:

@@ -15,6 +15,7 @@ from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import baselines
 from lmbench.comparing.metrics import numbers
 from lmbench.comparing.pairs import Comparison, is_lines, unlike
+from lmbench.comparing.ranks import across, rankings, standings
 from lmbench.comparing.regret import regret, source_run
 from lmbench.comparing.seeds import mean_run, spread
 from lmbench.comparing.seen import Seen
@@ -62,8 +63,6 @@ def results_of(
     >>> [(row.label, row.groups) for row in results.results], results.comparisons[0].verdict
     ([('bigram', 'a'), ('unigram', 'b')], 'a')
     """
-    from lmbench.comparing.ranks import across, standings
-
     comparisons = compared(runs)
     seen = seen or {name: Seen.of(corpus) for name, corpus in corpora.items()}
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
@@ -86,7 +85,7 @@ def results_of(
     rows, means = best_for(rows, means)
     zipf, charts = zipf_of(corpora, zipf_orders)
     placed = [run for run in runs if run.ranked]
-    ranking = across(placed)
+    ranking = across(next(iter(rankings(placed)), []))
     texts = ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items())
     results = Results(
         suite=suite,
@@ -103,7 +102,7 @@ def results_of(
         results=[*rows, *failures],
         over_seeds=means,
         comparisons=comparisons,
-        across=standings(placed, comparisons, ranking),
+        across=standings(placed, comparisons),
         ranks=None if ranking is None else Ranks(**asdict(ranking)),
         zipf=zipf,
     )
@@ -214,8 +213,12 @@ def corpus_result(
 
 
 def order_on_unseen(corpus: Corpus, seen: Seen, runs: Sequence[Run]) -> str | None:
-    """What a headline has to add where another model is first on what models have not seen; None where none is."""
-    models = {label: mean_run(seeds).scores for (_, label), seeds in by_label(runs).items()}
+    """What a headline has to add where another model is first on what models have not seen; None where none is.
+
+    Of the ranking that it speaks of first: of models that stand still, where there are any.
+    """
+    first = next(iter(rankings(runs)), [])
+    models = {label: mean_run(seeds).scores for (_, label), seeds in by_label(first).items()}
     order = order_outside(corpus.text("test").text, models, seen.covered)
     return None if order is None else order.sentence
 

@@ -14,13 +14,16 @@ COSTS = ("total_fit_seconds", "score_seconds", "parameters")
 def best_for(rows: Sequence[Result], means: Sequence[Result] = ()) -> tuple[list[Result], list[Result]]:
     """The rows, and those that are means over seeds, with ``best_for`` told: the costs at which no other row beats them.
 
-    Of a label of several seeds the mean stands beside the others, not its single seeds; what is not ranked stands beside none.
+    Models that go on learning from the test text stand beside each other alone. Of a label of several seeds the mean stands beside
+    the others, not its single seeds; what is not ranked stands beside none.
     """
     over = {(row.corpus, row.label) for row in means}
     shown = [*(row for row in rows if (row.corpus, row.label) not in over), *means]
     best: dict[int, list[str]] = {}
-    for corpus in {row.corpus for row in shown}:
-        here = [row for row in shown if row.corpus == corpus and row.reason is None]
+    for corpus, adaptive in {(row.corpus, row.adaptive) for row in shown}:
+        here = [
+            row for row in shown if row.corpus == corpus and row.adaptive == adaptive and row.reason is None
+        ]
         for cost in COSTS:
             for row in front(here, cost):
                 best.setdefault(id(row), []).append(cost)

@@ -22,8 +22,8 @@ SHOWN = (
 def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     """Runs as a table, a row a run, of each corpus the best first; its columns are fields of ``results.schema.Result``.
 
-    groups: labels that share a letter cannot be told apart (``compare.groups``). rank: missing where a run is not
-    ranked. Raises InputError where runs of one corpus name different texts.
+    Models that go on learning from the test text (``adaptive``) are a ranking of their own, after the others. groups: labels that
+    share a letter cannot be told apart (``compare.groups``). rank: missing where a run is not ranked. Raises InputError where runs of one corpus name different texts.
 
     >>> import lmbench as lb
     >>> corpus = lb.load_corpus("golden-mean")
@@ -32,16 +32,19 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     [[1, 'bigram', 'a'], [2, 'unigram', 'b']]
     """
     from lmbench.comparing.grouping import groups
+    from lmbench.comparing.ranks import rankings
     from lmbench.comparing.table import ResultTable
 
     rows: list[dict[str, Any]] = []
     for corpus in dict.fromkeys(run.corpus for run in runs):
-        here = [run for run in runs if run.corpus == corpus]
+        here = sorted((run for run in runs if run.corpus == corpus), key=lambda run: run.scores.bits_per_char)
         ranked = [run for run in here if run.ranked]
         letters = groups(ranked)
-        here.sort(key=lambda run: (not run.ranked, run.scores.bits_per_char))
-        for place, run in enumerate(here, 1):
+        placed: list[tuple[Run, int | None]] = [
+            (run, place) for part in rankings(ranked) for place, run in enumerate(part, 1)
+        ]
+        for run, place in [*placed, *((run, None) for run in here if not run.ranked)]:
             result = result_of(run)
-            beside = {"rank": place if run.ranked else None, "groups": letters.get(run.label, "")}
+            beside = {"rank": place, "groups": letters.get(run.label, "")}
             rows.append({name: beside[name] if name in beside else result.value(name) for name in SHOWN})
     return ResultTable(rows, columns=list(SHOWN)).astype({"rank": "Int64"})

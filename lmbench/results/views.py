@@ -10,6 +10,7 @@ import numpy as np
 
 from lmbench.comparing.differences import Difference, differences
 from lmbench.comparing.extracts import Alternatives, Extract, extract
+from lmbench.comparing.ranks import rankings
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts import matched_orders
 from lmbench.scoring.run import Run
@@ -37,16 +38,20 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
             seeds.setdefault(run.label, []).append(run)
         # Ranked by the mean over seeds, and shown by the first: the best would flatter.
         means = {label: np.mean([run.scores.bits_per_char for run in of]) for label, of in seeds.items()}
-        ranked = [seeds[label][0] for label in sorted(means, key=means.__getitem__)]
-        if not ranked:
+        placed = [seeds[label][0] for label in sorted(means, key=means.__getitem__)]
+        if not placed:
             continue
+        still, *adaptive = rankings(placed)
+        ranked = [*still, *(run for part in adaptive for run in part)]
+        # The first of those that learn from the text is set beside the best of the others.
+        first = [*still[: BEST - len(adaptive)], *(part[0] for part in adaptive)]
         text = corpus.text("test").text
         models = {run.label: (run.facts.unit, run.scores) for run in ranked}
         likeliest = _alternatives(corpus, {run.label: run for run in ranked}, scorer_of)
         train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens
         orders = matched_orders(train, test, len(corpus.vocab("word")))
         counts = dict(corpus.vocab("word").token_freqs)
-        best = {run.label: run.scores for run in ranked[:BEST]}
+        best = {run.label: run.scores for run in first}
         here_compared = differences(name, text, best, counts, orders)
         compared += here_compared
         most = TOKENS // len(corpora)

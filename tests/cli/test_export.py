@@ -100,7 +100,9 @@ def test_export_writes_each_format(run_dir, tmp_path, capsys):
     assert main(["export", str(run_dir), "--format", "csv", "--out", str(tmp_path / "x.csv")]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "x.csv").read_text() == (run_dir / "results.csv").read_text()
-    assert (tmp_path / "x.csv").read_text().splitlines()[1].startswith("ferry,bigram,bigram,char,0,ok,1,")
+    assert (
+        (tmp_path / "x.csv").read_text().splitlines()[1].startswith("ferry,bigram,bigram,char,0,ok,static,1,")
+    )
 
 
 def test_export_writes_the_columns_asked_for(run_dir, capsys):

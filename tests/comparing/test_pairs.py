@@ -13,7 +13,7 @@ from scipy import stats
 
 from lmbench.comparing.grouping import groups, letters
 from lmbench.comparing.pairs import COLUMNS, Comparison, align, compare, comparisons, seed_error
-from lmbench.comparing.ranks import Ranking, across, standings
+from lmbench.comparing.ranks import across, standings
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import Scores
@@ -231,6 +231,12 @@ def test_groups_by_hand():
     assert groups([runs[2], runs[0]], table=compare(runs)) == {"best": "a", "bad": "b"}
     assert groups(runs[:1]) == {"best": "a"}
     assert groups([]) == {}
+    learning = [
+        run_of(f"{run.label}, adaptive", run.scores.bits - 1).with_facts(adaptive=True) for run in runs
+    ]
+    apart = {"near, adaptive": "A", "best, adaptive": "A", "bad, adaptive": "B"}
+    assert groups([*learning, *runs]) == expected | apart
+    assert list(groups([*learning, *runs]))[3:] == list(apart)
     with pytest.raises(InputError, match="not one ranking"):
         groups([runs[0], run_of("b", base, corpus="elsewhere")])
 
@@ -281,21 +287,45 @@ def test_standings_over_corpora():
     runs.append(run_of("b", np.full(400, 2.4), corpus="c0"))  # another seed: 2.3 in the mean
     made = [Comparison("c0", "a", "b", verdict="a"), Comparison("c0", "c", "a", verdict="b")]
     made += [Comparison("c1", "a", "b", verdict="open"), Comparison("c0", "a", "learns", verdict="b")]
-    across_both = standings(runs, made, None)
+    across_both = standings(runs, made)
     assert across_both is not None
     assert across_both.corpora == ["c0", "c1"]
     rows = {row.label: row for row in across_both.rows}
     unit = runs[0].scores.bits_per_char / 2.0  # nats a token in bits a character
     np.testing.assert_allclose(rows["b"].bits, [2.3 * unit, 2.0 * unit])
-    assert rows["a"].places == [2, 2]
-    assert rows["a"].places95 == [(2, 2), (1, 3)]  # beyond noise one of four is better, and two are worse
+    assert rows["a"].places == [1, 2]  # of the three that stand still: 2 of 2, 2.3 and 4; 3 of 2 and 3
+    assert rows["a"].places95 == [
+        (1, 1),
+        (1, 2),
+    ]  # beyond noise two of three are worse; of two nothing is known
+    assert (rows["learns"].places, rows["learns"].places95) == (
+        [1, 1],
+        [(1, 1), (1, 1)],
+    )  # alone in its ranking
     # Of the models that stand still the fewest are 2 and 2: a is 0% and 50% above, b 15% and 0%, the learning one -50% and 100%.
     assert rows["a"].gap == pytest.approx(25)
     assert (rows["b"].gap, rows["b"].gap_low, rows["b"].gap_high) == pytest.approx((7.5, 0, 15))
     assert rows["learns"].gap == pytest.approx(25)
     assert (rows["c"].gap, rows["c"].bits[1], rows["c"].places95[1]) == (None, None, None)
     assert [row.label for row in across_both.rows] == ["b", "a", "learns", "c"]
-    assert standings(runs[:1], [], None) is None
-    ranking = Ranking(["b", "a", "learns"], [1.0, 2.0, 4.5], ["c0", "c1"], 0.01, 2.0, [["b", "a"]])
-    ranked = {row.label: row.rank95 for row in standings(runs, made, ranking).rows}
-    assert ranked == {"b": (1, 2), "a": (1, 2), "learns": (3, 3), "c": None}
+    assert standings(runs[:1], []) is None
+
+
+def test_average_ranks_are_of_each_ranking_for_itself():
+    """Six corpora that order all alike; three models stand still, three go on learning, one of these on five corpora only."""
+    bits = {"a": 2.0, "b": 2.1, "c": 2.2, "x": 1.0, "y": 1.5, "z": 2.05, "w": 1.2}
+    runs = [
+        run_of(label, np.full(40, one), corpus=f"c{i}").with_facts(adaptive=label in "xyzw")
+        for label, one in bits.items()
+        for i in range(6 - (label == "w"))
+    ]
+    rows = {row.label: row for row in standings(runs, []).rows}
+    averages = {label: row.average_rank for label, row in rows.items()}
+    assert averages == {"a": 1, "b": 2, "c": 3, "x": 1, "y": 2, "z": 3, "w": None}
+    # Nemenyi's critical difference of 3 models on 6 texts: 3.314 / sqrt 2 * sqrt(3 * 4 / 36) = 1.353
+    assert {label: row.rank95 for label, row in rows.items() if label in "abc"} == {
+        "a": (1, 2),
+        "b": (1, 3),
+        "c": (2, 3),
+    }
+    assert rows["y"].places == [3, 3, 3, 3, 3, 2]  # behind x and w; z is behind it

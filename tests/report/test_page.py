@@ -136,7 +136,7 @@ def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
     ]
 
 
-def standing_out(*told: tuple[str, float, bool], **pairs: Comparison) -> Results:
+def standing_out(*told: tuple[str, float | None, bool], **pairs: Comparison) -> Results:
     """A corpus with one result each: label, bits, adaptive; and comparisons of some of them."""
     rows = [
         Result(corpus="c", label=name, bits_per_char=bits, adaptive=adaptive, unit="char")
@@ -197,9 +197,20 @@ KN, LSTM, CACHE = ("kn", 1.5, False), ("lstm", 1.75, False), ("cache", 1.25, Tru
                 pair("cache", "lstm", -0.5, "a"),
                 pair("kn", "lstm", -0.25, "a"),
             ],
-            "On c, cache, which goes on learning from the unseen text, predicts it best, with 1.250 bits per character, "
-            "0.250 (16.7%) fewer than kn, the next. Of the models that stand still, kn predicts unseen text best, "
-            "with 1.500 bits per character, 0.250 (14.3%) fewer than lstm, the next.",
+            "On c, kn predicts unseen text best, with 1.500 bits per character, 0.250 (14.3%) fewer than lstm, the next. "
+            "cache, which goes on learning from the unseen text, spends 1.250 bits per character on it.",
+        ),
+        (
+            [CACHE, KN, ("dynamic", 1.5, True)],
+            [pair("cache", "dynamic", -0.25, "a"), pair("cache", "kn", -0.25, "a")],
+            "On c, kn spends 1.500 bits per character on unseen text. Of the models that go on learning from the unseen text, "
+            "cache predicts it best, with 1.250 bits per character, 0.250 (16.7%) fewer than dynamic, the next.",
+        ),
+        (
+            [CACHE, ("dynamic", 1.5, True)],
+            [pair("cache", "dynamic", -0.25, "open")],
+            "On c, cache, which goes on learning from the unseen text, spends the fewest bits on it, 1.250 per character; "
+            "the text is too short to tell dynamic from it.",
         ),
         (
             [KN, *((f"m{n}", 1.6, False) for n in range(6))],
@@ -301,17 +312,33 @@ def test_tables_of_pairs_show_verdict_and_size() -> None:
 
 
 def test_a_model_that_learns_from_the_test_text_is_marked_wherever_it_stands() -> None:
-    results = standing_out(("cache", 1.5, True), ("kn", 1.75, False))
+    results = standing_out(("cache", 1.5, True), ("kn", 1.75, False), ("trie", 1.875, False))
     html = page.html(results, [], Views())
     assert re.search(r'cache <span class="adaptive"', html)
     assert not re.search(r'kn <span class="adaptive"', html)
     for text in (report.leaderboard_markdown(results, "c"), terminal(results)):
         assert re.search(r"cache \\?\*", text)
-        assert "goes on learning from the text that it scores" in text
+        assert re.search(rf"1 .*kn.*2 .*trie.*{re.escape(columns.APART)}.*1 .*cache \\?\*", text, re.S)
         assert not re.search(r"kn \\?\*", text)
-    assert r"cache *" in report.leaderboard_latex(results, "c")
+    bodies = re.findall(r"<tbody>.*?</tbody>", html[html.index('<table class="sortable board"') :], re.S)
+    assert [re.findall(r'data-key="(\w+)"><svg', body) for body in bodies[:2]] == [["kn", "trie"], ["cache"]]
+    assert columns.APART in bodies[1]
+    assert re.search(r"trie.*\\midrule\n1 & cache \*", report.leaderboard_latex(results, "c"), re.S)
+    assert re.search(
+        r"trie.*hline\(stroke: 0.5pt\),\n  \[1\], \[cache \\\*\]",
+        report.leaderboard_typst(results, "c"),
+        re.S,
+    )
     lines = list(csv.DictReader(io.StringIO(report.leaderboard_csv(results))))
-    assert [line["adaptive"] for line in lines] == ["True", "False"]
+    assert [(line["label"], line["ranking"], line["rank"]) for line in lines] == [
+        ("kn", "static", "1"),
+        ("trie", "static", "2"),
+        ("cache", "adaptive", "1"),
+    ]
+    alone = standing_out(("cache", 1.5, True), ("kn", None, False))
+    text = report.leaderboard_markdown(alone, "c")
+    assert columns.APART not in text
+    assert "goes on learning from the text that it scores, an easier task" in text
 
 
 def test_the_suite_s_title_and_what_is_seen_in_training_stand_on_the_page() -> None:

@@ -74,6 +74,12 @@ def test_of_several_seeds_the_mean_stands_in_the_front_and_what_has_no_rank_in_n
     assert [row.best_for for row in means] == [["parameters"]]
 
 
+def test_what_learns_from_the_test_text_takes_no_place_from_what_stands_still() -> None:
+    still = Result(corpus="c", label="a", bits_per_char=1.0, parameters=5)
+    learning = Result(corpus="c", label="b", bits_per_char=0.5, parameters=1, adaptive=True)
+    assert [row.best_for for row in best_for([still, learning])[0]] == [["parameters"], ["parameters"]]
+
+
 def test_no_library_for_networks_is_loaded_where_only_counts_run(tmp_path) -> None:
     (tmp_path / "s.toml").write_text('name = "s"\ncorpora = ["golden-mean"]\n[[models]]\nmodel = "bigram"\n')
     code = (

@@ -43,14 +43,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const down = head.getAttribute("aria-sort") === "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const rows = [...table.tBodies[0].rows];
-      const keys = new Map(rows.map((row) => [row, keyOf(row, column)]));
-      rows.sort((p, q) => {
-        const x = keys.get(p), y = keys.get(q);
-        if (x === "" || y === "") return (x === "") - (y === "");
-        return down ? order(y, x) : order(x, y);
-      });
-      table.tBodies[0].append(...rows);
+      for (const body of table.querySelectorAll("tbody:not(.programs)")) { // each ranking for itself
+        const rows = [...body.rows].filter((row) => row.className !== "part");
+        const keys = new Map(rows.map((row) => [row, keyOf(row, column)]));
+        rows.sort((p, q) => {
+          const x = keys.get(p), y = keys.get(q);
+          if (x === "" || y === "") return (x === "") - (y === "");
+          return down ? order(y, x) : order(x, y);
+        });
+        body.append(...rows);
+      }
     });
   });
 }
