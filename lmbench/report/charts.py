@@ -137,12 +137,21 @@ def differences_chart(results: Results, corpus: CorpusResult) -> Chart | None:
 
 
 def quality_chart(results: Results, corpus: CorpusResult) -> Chart | None:
-    """Bits per character against the time to train, that of the models which a model combines included."""
+    """Bits per character against the time to train, that of the models which a model combines included; compressors are there too."""
     caption = (
         f"What each model of {corpus.name} takes to train and how well it predicts; lower and further left is better. "
         "No model is both faster to train and better than one in a ring."
     )
-    return _against(results, corpus, "quality", "total_fit_seconds", "time to train / s", caption)
+    programs = [
+        Series(p.name, [p.seconds], [p.bits_per_char], "points", key="")
+        for p in sorted(corpus.baselines, key=lambda p: p.bits_per_char)
+        if p.seconds
+    ]
+    if programs:
+        caption += (
+            " Compressors (grey), which learn as they code, stand at the time that coding all the text takes."
+        )
+    return _against(results, corpus, "quality", "total_fit_seconds", "time to train / s", caption, programs)
 
 
 def size_chart(results: Results, corpus: CorpusResult) -> Chart | None:
@@ -155,9 +164,15 @@ def size_chart(results: Results, corpus: CorpusResult) -> Chart | None:
 
 
 def _against(
-    results: Results, corpus: CorpusResult, name: str, cost: str, label: str, caption: str
+    results: Results,
+    corpus: CorpusResult,
+    name: str,
+    cost: str,
+    label: str,
+    caption: str,
+    others: Sequence[Series] = (),
 ) -> Chart | None:
-    """A point a ranked model, and a ring and a stair through those that are the best for their cost."""
+    """A point a ranked model, a ring and a stair through those that are the best for their cost, and what else stands there."""
     costs = [
         (paid, row) for row in _ranked(results, corpus) if (paid := getattr(row.result, cost)) and paid > 0
     ]
@@ -178,7 +193,7 @@ def _against(
     title = f"{first.label} predicts best"
     if cheap is not None and cheap[1].label != first.label:
         title += f"; {cheap[1].label} is the cheapest that none beats on both"
-    panel = Panel(title, label, BITS, [*front, *points], "log", "log", horizontal=_truth(corpus))
+    panel = Panel(title, label, BITS, [*front, *points, *others], "log", "log", horizontal=_truth(corpus))
     return Chart(f"{name}-{file_name(corpus.name)}", caption + _mark_said([row for _, row in costs]), [panel])
 
 

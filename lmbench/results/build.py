@@ -202,7 +202,7 @@ def corpus_result(
     return replace(
         msgspec.convert(corpus.describe(), CorpusResult),
         name=name,
-        baselines=baselines(corpus.text("train"), corpus.text("test")),
+        baselines=baselines(corpus.text("train"), corpus.valid, corpus.text("test")),
         contamination=[
             Overlap(unit=s.unit, length=s.length, share=s.share) for s in (seen.words, seen.chars)
         ],

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from lmbench import report
 from lmbench.charts.chart import Chart
+from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.splits import SplitRow, Splits
 from lmbench.errors import InputError
@@ -540,6 +541,21 @@ def test_the_stair_and_the_rings_are_those_marked_as_best() -> None:
     unmarked = selection.quality_chart(results, results.corpora[0])
     assert unmarked is not None
     assert {series.kind for series in unmarked.panels[0].series} == {"points"}
+
+
+def test_compressors_stand_in_the_figure_of_quality_and_time_where_their_seconds_are_known() -> None:
+    results = example.example()
+    timed = [
+        Baseline(name="ppmd (order 6)", bits_per_char=1.862, seconds=0.25),
+        *results.corpora[0].baselines,
+    ]
+    corpus = replace(results.corpora[0], baselines=timed)
+    chart = selection.quality_chart(results, corpus)
+    assert chart is not None
+    shown = {series.label: (*series.x, *series.y) for series in chart.panels[0].series if series.key == ""}
+    assert shown["ppmd (order 6)"] == (0.25, 1.862)
+    assert "xz" not in shown
+    assert "Compressors" in chart.caption
 
 
 def test_a_row_of_several_seeds_tells_their_spread_and_each() -> None:
