@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.comparing.overlap import Filter, cover, holds
+from lmbench.comparing.overlap import Filter, cover, distinct, holds
 from lmbench.comparing.words import LONG_WORDS
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.hashing import hashes_of_windows, hashes_of_words, word_hashes
@@ -178,15 +178,15 @@ def _runs(words: np.ndarray, source: np.ndarray, run: int) -> tuple[np.ndarray, 
     """
     hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_of_windows(words, run)])
     order = np.argsort(hashes, kind="stable")
-    distinct, first, times = np.unique(hashes[order], return_index=True, return_counts=True)
+    each, first, times = distinct(hashes[order])
     seldom = times <= OFTEN
-    distinct, first, times = distinct[seldom], first[seldom], times[seldom]
-    wanted, number, place, begin = Filter(len(distinct)), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
-    wanted.add(distinct)
+    each, first, times = each[seldom], first[seldom], times[seldom]
+    wanted, number, place, begin = Filter(len(each)), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    wanted.add(each)
     for windows in hashes_of_windows(source, run):
         maybe = np.flatnonzero(wanted.may_hold(windows))
-        maybe = maybe[holds(distinct, windows[maybe])]
-        number.append(np.searchsorted(distinct, windows[maybe]))
+        maybe = maybe[holds(each, windows[maybe])]
+        number.append(np.searchsorted(each, windows[maybe]))
         place.append(maybe + begin)
         begin += len(windows)
     which, there = np.concatenate(number), np.concatenate(place)

@@ -39,6 +39,18 @@ EXAMPLES = 5  # places that a kind of text is shown at
 FEW_DOCUMENTS = 10  # fewer have too few beginnings to say anything of
 
 
+def largest(values: np.ndarray, count: int) -> np.ndarray:
+    """(K,) int64: the places of the largest of some values (N,), largest first, of equal ones the first; K = min(count, N).
+
+    >>> largest(np.array([3.0, 9.0, 3.0, 1.0]), 2)
+    array([1, 0])
+    """
+    places = np.arange(len(values))
+    if count < len(values):
+        places = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    return np.asarray(places[np.argsort(-values[places], kind="stable")[:count]])
+
+
 @dataclass(frozen=True)
 class Category:
     """Bits that two models spent on the characters of one kind. places: where pieces of it begin that they differ most on, most first."""
@@ -174,18 +186,16 @@ def _table(title: str, cut: Pieces, kind: np.ndarray, names: Sequence[str]) -> C
     a_bits, b_bits = (np.bincount(kind, bits, len(names)) for bits in (cut.a_bits, cut.b_bits))
     with np.errstate(invalid="ignore"):
         size = np.nan_to_num(np.abs(cut.a_bits - cut.b_bits), nan=0.0, posinf=np.inf)
-    order = np.argsort(-size, kind="stable")
-    kinds = kind[order]
     rows = [
         Category(
             name,
             int(chars[i]),
             float(a_bits[i]),
             float(b_bits[i]),
-            cut.starts[order[np.flatnonzero(kinds == i)[:EXAMPLES]]].tolist(),
+            cut.starts[places[largest(size[places], EXAMPLES)]].tolist(),
         )
         for i, name in enumerate(names)
-        if chars[i]
+        if chars[i] and len(places := np.flatnonzero(kind == i))
     ]
     return CategoryTable(title, rows)
 

@@ -48,14 +48,16 @@ def extract(
     length: int = 1500,
     alternatives: Alternatives | None = None,
     within: int | None = None,
+    ends: np.ndarray | None = None,
 ) -> Extract:
     """A stretch of about ``length`` characters from about ``start``, cut where all models have a boundary.
 
     models: label -> (unit, scores); one with a token longer than the stretch is left out. alternatives: asked once a
-    label for the tokens of the stretch, or of its first ``within`` characters.
+    label for the tokens of the stretch, or of its first ``within`` characters. ends: ``word_ends`` of the text, where the caller has them.
     """
     models = {label: model for label, model in models.items() if _longest(model[1], start, length) <= length}
-    ends, all_scores = word_ends(text), [scores for _, scores in models.values()]
+    ends = word_ends(text) if ends is None else ends
+    all_scores = [scores for _, scores in models.values()]
     first = nearest_cut(ends[: np.searchsorted(ends, start, side="right")][::-1], all_scores) or 0
     last = nearest_cut(ends[np.searchsorted(ends, first + length) :], all_scores)
     if last is None:

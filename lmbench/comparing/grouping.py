@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmbench.comparing.pairs import compare, grouped, unlike
+from lmbench.comparing.pairs import Comparison, comparisons, grouped, unlike
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float = 0.05) -> dict[str, str]:
+def groups(
+    runs: Sequence[Run], compared: Sequence[Comparison] | None = None, level: float = 0.05
+) -> dict[str, str]:
     """Label -> letters, best label first: two labels share a letter exactly if they cannot be told apart.
 
     Models that go on learning from the test text are a ranking of their own, after the others, with capitals. runs: of one corpus;
-    ``a`` stands in the group of the best, and beside a label that is alone. table: ``compare``
+    ``a`` stands in the group of the best, and beside a label that is alone. compared: ``comparisons``
     of these runs or more, where the caller has it; pairs whose p_holm is at most ``level`` differ. Raises InputError
     for runs of several corpora or texts: they are not one ranking.
 
@@ -38,11 +36,12 @@ def groups(runs: Sequence[Run], table: pd.DataFrame | None = None, level: float 
     learning = {run.label for run in runs if run.facts.adaptive}
     different: set[frozenset[str]] = set()
     if len(bits) > 1:
-        rows = compare(runs) if table is None else table[table["corpus"] == runs[0].corpus]
+        rows = comparisons(runs) if compared is None else compared
         different = {
-            frozenset((a, b))
-            for a, b, p in zip(rows["a"], rows["b"], rows["p_holm"], strict=True)
-            if a in bits and b in bits and p <= level
+            frozenset((row.a, row.b))
+            for row in rows
+            if row.corpus == runs[0].corpus and row.a in bits and row.b in bits
+            if row.p_holm is not None and row.p_holm <= level
         }
     letters_of: dict[str, str] = {}
     for adaptive in (False, True):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.hashing import hashes_of_windows, hashes_of_words, word_hashes
+from lmbench.text.hashing import RunHashes, hashes_of_windows, hashes_of_words, word_hashes
 from lmbench.text.units import narrow_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for
-ROOM = 4  # places of the filter a stretch of the test text; of other stretches about a fifth pass
+ROOM = 4  # places of the filter a stretch of the test text; of other stretches about one in nine passes
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,7 @@ def contamination(
     texts = [seen] if isinstance(seen, CanonicalText) else list(seen)
     length = WORDS if unit == "word" else CHARS
     values, spans = word_hashes(test.text) if unit == "word" else (narrow_points(test.text), None)
-    windows = chain.from_iterable(hashes_of_windows(_values(text.text, unit), length) for text in texts)
-    matched = _stand_in(values, length, windows)
+    matched = _stand_in(values, length, (_values(text.text, unit) for text in texts))
     first = np.flatnonzero(matched)
     begins, ends = (
         (first, first + length) if spans is None else (spans[first, 0], spans[first + length - 1, 1])
@@ -90,28 +88,45 @@ def cover(begins: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(np.cumsum(steps[:-1], out=steps[:-1]) > 0)
 
 
-def _stand_in(values: np.ndarray, length: int, windows: Iterable[np.ndarray]) -> np.ndarray:
-    """(N - length + 1,) bool: the runs of ``length`` test values whose hashes are among ``windows``.
+def _stand_in(values: np.ndarray, length: int, texts: Iterable[np.ndarray]) -> np.ndarray:
+    """(N - length + 1,) bool: the runs of ``length`` test values that stand in other texts, whose values are given.
 
-    A filter as large as the test text needs lets few of the training text's runs through; of those that are in it, a
-    second one tells which of the test text's may be meant. So nothing is sorted but what both have.
+    A run of ``length`` holds a shorter one, of ``block``, that begins at a multiple of ``step`` in the other text; so of that
+    text no more than these are looked for in a filter of the test text's, and the long runs around those alone that it
+    lets pass. What has passed a filter of the long runs is sorted, and nothing else.
     """
-    size = max(len(values) - length + 1, 0)
-    wanted, offered = Filter(size), Filter(size)
-    for hashes in hashes_of_windows(values, length):
-        wanted.add(hashes)
+    size, block = max(len(values) - length + 1, 0), length // 2 + 1
+    step = length - block + 1
+    matched = np.zeros(size, dtype=bool)
+    if not size:
+        return matched
+    short, wanted = Filter(len(values)), Filter(size)
+    for of_length, members in ((block, short), (length, wanted)):
+        for hashes in hashes_of_windows(values, of_length):
+            members.add(hashes)
     shared = [np.zeros(0, dtype=np.uint64)]
-    for hashes in windows:
-        hashes = np.unique(hashes[wanted.may_hold(hashes)])
-        offered.add(hashes)
-        shared.append(hashes)
-    of_both, matched = np.unique(np.concatenate(shared)), np.zeros(size, dtype=bool)
+    for text in texts:
+        for runs in RunHashes.pieces(text, length):
+            near = short.may_hold(runs.of(np.arange(0, len(runs) - block + 1, step), block))
+            around = np.flatnonzero(np.repeat(near, step)[step - 1 :][: len(runs) - length + 1])
+            hashes = runs.of(around, length)
+            hashes = hashes[wanted.may_hold(hashes)]
+            shared.append(hashes)
+    of_both = distinct(np.sort(np.concatenate(shared)))[0]
+    offered = Filter(len(of_both))
+    offered.add(of_both)
     begin = 0
-    for hashes in hashes_of_windows(values, length):
+    for hashes in hashes_of_windows(values, length) if len(of_both) else ():
         maybe = np.flatnonzero(offered.may_hold(hashes))
         matched[begin + maybe] = holds(of_both, hashes[maybe])
         begin += len(hashes)
     return matched
+
+
+def distinct(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(K,) each of some ascending values (N,) once, and (K,), (K,) int64 where it stands first and how often."""
+    first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)])
+    return ascending[first], first, np.diff(first, append=len(ascending))
 
 
 def holds(members: np.ndarray, hashes: np.ndarray) -> np.ndarray:
@@ -122,19 +137,23 @@ def holds(members: np.ndarray, hashes: np.ndarray) -> np.ndarray:
 
 
 class Filter:
-    """A set of 64-bit hashes that may take some others for its own (Bloom 1970, with one bit a hash).
+    """A set of 64-bit hashes that may take some others for its own (Bloom 1970, with two bits a hash).
 
     size: how many there will be at most.
     """
 
     def __init__(self, size: int) -> None:
         bits = max(10, (ROOM * size).bit_length())
-        self._shift = np.uint64(64 - bits)
+        self._shift, self._next = np.uint64(64 - bits), np.uint64(min(bits, 64 - bits))
         self._places = np.zeros(1 << bits, dtype=bool)
 
     def add(self, hashes: np.ndarray) -> None:
         self._places[hashes >> self._shift] = True
+        self._places[hashes << self._next >> self._shift] = True
 
     def may_hold(self, hashes: np.ndarray) -> np.ndarray:
         """(N,) bool; true of all that were added, and of few others."""
-        return np.asarray(self._places[hashes >> self._shift])
+        held = self._places[hashes >> self._shift]
+        maybe = np.flatnonzero(held)
+        held[maybe] = self._places[hashes[maybe] << self._next >> self._shift]
+        return np.asarray(held)

@@ -43,14 +43,14 @@ def across(runs: Sequence[Run]) -> Ranking | None:
 
     Ties share the mean rank. Infinite losses rank last.
     """
-    from scipy import stats
-
     table = _bits(runs)
     labels = [label for label, row in table.items() if None not in row.values()]
     corpora = list(next(iter(table.values()), {}))
     n, k = len(corpora), len(labels)
     if n < MIN_CORPORA or k < 3:
         return None
+    from scipy import stats
+
     bits = np.array([[table[label][corpus] for label in labels] for corpus in corpora], dtype=float)
     ranks = stats.rankdata(bits, axis=1).mean(axis=0)
     chi2 = 12 * n / (k * (k + 1)) * (float((ranks**2).sum()) - k * (k + 1) ** 2 / 4)

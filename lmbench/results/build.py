@@ -187,10 +187,8 @@ def compared(runs: Sequence[Run]) -> list[Comparison]:
 def groups_of(corpus: str, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> dict[str, str]:
     """Label -> the letters that it shares with those that cannot be told from it."""
     from lmbench.comparing.grouping import groups
-    from lmbench.comparing.table import ResultTable
 
-    table = ResultTable([asdict(c) for c in comparisons]) if comparisons else None
-    return groups([run for run in runs if run.corpus == corpus and run.ranked], table)
+    return groups([run for run in runs if run.corpus == corpus and run.ranked], comparisons or None)
 
 
 def corpus_result(

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmbench.comparing.differences import Difference, differences
+from lmbench.comparing.differences import Difference, differences, largest
 from lmbench.comparing.extracts import Alternatives, Extract, extract
 from lmbench.comparing.ranks import rankings
+from lmbench.comparing.words import word_ends
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts import matched_orders
 from lmbench.scoring.run import Run
@@ -57,9 +58,10 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         most = TOKENS // len(corpora)
         whole = sum(len(run.scores) for run in ranked) <= most
         stretches = [(0, len(text))] if whole else _stretches(here_compared, len(text), most // len(ranked))
+        ends = word_ends(text)
         for start, stop in stretches:
             asked = likeliest if start == 0 else None
-            extracts.append(extract(name, text, models, start, stop - start, asked, EXTRACT))
+            extracts.append(extract(name, text, models, start, stop - start, asked, EXTRACT, ends))
     return Views(extracts, compared)
 
 
@@ -93,7 +95,7 @@ def _alternatives(
         scorer = scorer_of(runs[label])
         tokens = _beginning(scorer, corpus.text("test"), runs[label].scores, last)
         table = scorer.model.distributions(tokens.head(last))[first:]
-        best = np.argsort(-table, axis=1, kind="stable")[:, :LIKELIEST]
+        best = np.stack([largest(row, LIKELIEST) for row in table])
         names = [[str(name) for name in scorer.vocab.to_tokens(row)] for row in best.tolist()]
         shares = np.exp(np.take_along_axis(table, best, axis=1)).tolist()
         return [list(zip(*row, strict=True)) for row in zip(names, shares, strict=True)]

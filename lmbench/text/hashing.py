@@ -7,6 +7,7 @@ A run's number is a polynomial of its members' numbers modulo 2^64, taken as a d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -30,12 +31,33 @@ def window_hashes(values: np.ndarray, length: int) -> np.ndarray:
 
 def hashes_of_windows(values: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """The same, some ``CHUNK`` runs at a time."""
-    powers, inverse = _powers(CHUNK + length)
-    for begin in range(0, len(values) - length + 1, CHUNK):
-        sums = running_sums(_scattered(values[begin : begin + CHUNK + length - 1]), powers)
-        hashes = sums[length:] - sums[:-length]
-        hashes *= inverse[: len(hashes)]
+    for runs in RunHashes.pieces(values, length):
+        hashes = runs.sums[length:] - runs.sums[:-length]
+        hashes *= runs.inverse[: len(hashes)]
         yield hashes
+
+
+@dataclass(frozen=True)
+class RunHashes:
+    """The same numbers for runs of any length at any place of a piece of text. sums: ``running_sums`` of its values."""
+
+    sums: np.ndarray
+    inverse: np.ndarray
+
+    @classmethod
+    def pieces(cls, values: np.ndarray, length: int) -> Iterator[RunHashes]:
+        """Of some ``CHUNK`` values at a time, so that each run of ``length`` begins in one piece and ends in it."""
+        powers, inverse = _powers(CHUNK + length)
+        for begin in range(0, len(values) - length + 1, CHUNK):
+            yield cls(running_sums(_scattered(values[begin : begin + CHUNK + length - 1]), powers), inverse)
+
+    def __len__(self) -> int:
+        """How many values the piece has."""
+        return len(self.sums) - 1
+
+    def of(self, places: np.ndarray, length: int) -> np.ndarray:
+        """(N,) uint64: of the runs of ``length`` that begin at some places (N,)."""
+        return np.asarray((self.sums[places + length] - self.sums[places]) * self.inverse[places])
 
 
 def word_hashes(text: str, folded: bool = False) -> tuple[np.ndarray, np.ndarray]:

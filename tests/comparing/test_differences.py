@@ -11,7 +11,7 @@ import report_example as example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.comparing.differences import BANDS, LINE_END, PLACES, difference, differences
+from lmbench.comparing.differences import BANDS, LINE_END, PLACES, difference, differences, largest
 from lmbench.comparing.words import pieces
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.text.units import unit_named
@@ -194,3 +194,10 @@ def test_orders_of_another_text_are_refused():
     scores = example.scores("char", 1, "a b")
     with pytest.raises(ValueError, match="orders are of 3 words, the text has 2"):
         difference("c", ("a", "b"), "a b", scores, scores, orders=np.ones(3, dtype=int))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.5, math.inf, -3.0]), max_size=30), st.integers(1, 8))
+def test_the_largest_are_the_first_of_a_stable_sort(values, count):
+    expected = sorted(range(len(values)), key=lambda i: -values[i])[:count]
+    assert largest(np.array(values, dtype=float), count).tolist() == expected

@@ -226,9 +226,9 @@ def test_groups_by_hand():
     runs = [run_of("best", base), run_of("near", base + noisy(2) / 10 - 0.2), run_of("bad", base + 1)]
     expected = {"best": "a", "near": "a", "bad": "b"}
     assert groups(runs) == expected
-    assert groups(runs[::-1], table=compare(runs)) == expected
+    assert groups(runs[::-1], comparisons(runs)) == expected
     assert list(groups(runs[::-1])) == ["near", "best", "bad"]
-    assert groups([runs[2], runs[0]], table=compare(runs)) == {"best": "a", "bad": "b"}
+    assert groups([runs[2], runs[0]], comparisons(runs)) == {"best": "a", "bad": "b"}
     assert groups(runs[:1]) == {"best": "a"}
     assert groups([]) == {}
     learning = [
