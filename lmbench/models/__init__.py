@@ -151,6 +151,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"cell": "lstm"},
         "Long short-term memory in layers, trained well and regularised for small texts.",
     ),
+    "mingru": (
+        "lmbench.models.neural.mingru:MinGru",
+        {},
+        "Minimal gated recurrences, whose gates see the token alone: learnt in parallel (Feng et al. 2024).",
+    ),
     "transformer": (
         "lmbench.models.neural.transformer:Transformer",
         {},

@@ -22,7 +22,7 @@ def worker(pipe: Any, name: str) -> None:
 
     from lmbench.models import make_model
     from lmbench.models.neural.network import multiplies_bfloat16
-    from lmbench.models.neural.training import clip_gradients
+    from lmbench.models.neural.optimizers import clip_gradients
 
     model: Any = make_model(name)
     model.vocab_size = V

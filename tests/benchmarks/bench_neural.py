@@ -15,9 +15,9 @@ import torch
 
 from lmbench.models import make_model
 from lmbench.models.neural.network import matmul_peak, score
+from lmbench.models.neural.optimizers import clip_gradients
 from lmbench.models.neural.recurrent import RecurrentNetwork
 from lmbench.models.neural.scratch import ScratchNetwork, one_hot
-from lmbench.models.neural.training import clip_gradients
 from lmbench.text.tokens import Tokens
 
 V = 28

@@ -25,6 +25,7 @@ SMALL = {
     "rnn": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "gru": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "lstm": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
+    "mingru": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "transformer": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "mlp": {"hidden": 8, "epochs": 2, "batch": 4, "steps": 8},
     "mixture": {"of": "bigram,trigram"},

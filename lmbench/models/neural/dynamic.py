@@ -35,7 +35,7 @@ class DynamicEvaluation:
     """
 
     def __init__(
-        self, network: Network, squares: list[Tensor], rate: float, pull: float = 0.002, segment: int = 20
+        self, network: Network, squares: list[Tensor], rate: float, pull: float, segment: int
     ) -> None:
         self.network, self.segment = network, segment
         self.parameters = list(network.parameters())
@@ -101,7 +101,8 @@ class DynamicEvaluation:
                 for p, g, gain, pull, first in zip(
                     self.parameters, gradients, self.gains, self.pulls, self.trained, strict=True
                 ):
-                    p.addcmul_(g, gain, value=-1).addcmul_(first - p, pull)
+                    back = first - p
+                    p.addcmul_(g, gain, value=-1).addcmul_(back, pull)
         rows = logits[:, 0].detach().double().log_softmax(-1)
         return rows.cpu().numpy(), tuple(s.detach() for s in state)
 
@@ -115,7 +116,7 @@ class DynamicEvaluation:
 
 
 def mean_squares(
-    network: Network, tokens: Tokens, rng: np.random.Generator, segment: int = 20, samples: int = 200
+    network: Network, tokens: Tokens, rng: np.random.Generator, segment: int, samples: int = 200
 ) -> list[Tensor]:
     """The mean of squared gradients of the mean loss of segments drawn from a text, each read after a run-up."""
     inputs, targets = inputs_and_targets(tokens)

@@ -66,11 +66,15 @@ class NeuralModel(LanguageModel):
         "carry", "what scores depend on: carry, reset (every `steps` tokens) or fixed:N tokens"
     )
     dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0005; 0: the weights stay")
+    dynamic_decay: float = option(0.002, "pull of dynamic evaluation back to the trained weights, a segment")
+    dynamic_steps: int = option(
+        20, "tokens of a segment, after each of which dynamic evaluation takes a step"
+    )
     device: Literal["auto", "cpu", "cuda"] = option("auto", "auto: a GPU where there is one")
 
     # How the book trains, where a subclass makes no options of them (Dive into Deep Learning, 8.5).
     bptt: Literal["truncated", "randomised", "full"] = fixed("truncated")
-    optimizer: Literal["sgd", "adamw"] = fixed("sgd")
+    optimizer: Literal["sgd", "adamw", "muon"] = fixed("sgd")
     schedule: Literal["constant", "cosine"] = fixed("constant")
     warmup: float = fixed(0.0)
     weight_decay: float = fixed(0.0)
@@ -81,7 +85,7 @@ class NeuralModel(LanguageModel):
     squares: list[torch.Tensor] = learned()  # mean squared gradients, for dynamic evaluation
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "batch", "steps", "epochs", "max_tokens"):
+        for name in ("hidden", "batch", "steps", "epochs", "max_tokens", "dynamic_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}={value} must be at least 1")
@@ -89,8 +93,9 @@ class NeuralModel(LanguageModel):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"{name}={value:g} must be greater than 0")
-        if self.dynamic < 0:
-            raise InputError(f"dynamic={self.dynamic:g} must be at least 0")
+        for name in ("dynamic", "dynamic_decay"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name):g} must be at least 0")
         kind, _, length = self.context.partition(":")
         if self.context not in ("carry", "reset") and not (
             kind == "fixed" and length.isdecimal() and int(length) > 0
@@ -143,8 +148,8 @@ class NeuralModel(LanguageModel):
         ):
             self.network.double()
         if self.dynamic:
-            self.squares = mean_squares(self.network, train, rng)
-            self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+            self.squares = mean_squares(self.network, train, rng, self.dynamic_steps)
+            self._adapt()
 
     def _device(self) -> torch.device:
         cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
@@ -154,6 +159,12 @@ class NeuralModel(LanguageModel):
         """A fresh network on its device."""
         self._last_read, self.squares = _NOTHING_READ, []
         self.network = self._network(generator).to(self._device())
+
+    def _adapt(self) -> None:
+        """Makes what goes on learning as it scores, of the trained weights and the squares of their gradients."""
+        self._dynamic = DynamicEvaluation(
+            self.network, self.squares, self.dynamic, self.dynamic_decay, self.dynamic_steps
+        )
 
     def with_context(self, context: str, steps: int | None = None) -> Self:
         """This model as fitted, but scoring with another ``context`` (and for ``reset`` other ``steps``).
@@ -248,7 +259,7 @@ class NeuralModel(LanguageModel):
             saved = {name: torch.from_numpy(state[f"squares.{name}"].copy()) for name in named}
             # In the order in memory that the weights have: sums are then the same bits.
             self.squares = [torch.empty_like(p).copy_(saved[name]) for name, p in named.items()]
-            self._dynamic = DynamicEvaluation(self.network, self.squares, self.dynamic)
+            self._adapt()
 
 
 class _Undrawn(TorchFunctionMode):
@@ -274,7 +285,9 @@ class TunedModel(NeuralModel):
         "n-grams of up to so many tokens have weights straight to the output; none: 5, or 0 where V > 1000",
     )
     dropout: float = option(0.5, "share of a layer's outputs dropped")
-    optimizer: Literal["sgd", "adamw"] = option("adamw", "how gradients become steps")
+    optimizer: Literal["sgd", "adamw", "muon"] = option(
+        "adamw", "how gradients become steps; muon: of matrices between layers, adamw of the rest"
+    )
     schedule: Literal["constant", "cosine"] = option("cosine", "the learning rate over the training")
     warmup: float = option(0.02, "share of the training during which the learning rate rises")
     weight_decay: float = option(0.1, "AdamW's, on matrices alone")

@@ -29,6 +29,8 @@ class Network(nn.Module, ABC):
 
     vocab_size: int
     looked_up: Collection[str] = ()  # matrices of which a token reads rows, without a product
+    of_tokens: Collection[str] = ()  # matrices with a row or a column for each token
+    penalty: Tensor | float = 0.0  # what the last pass in training adds to the loss, in nats a token
 
     @property
     def training_flops(self) -> int:
@@ -64,6 +66,11 @@ def dropped(
         return x
     mask = torch.empty(tuple(x.shape if shape is None else shape), dtype=x.dtype)
     return x * (mask.bernoulli_(1 - share, generator=generator) / (1 - share)).to(x.device)
+
+
+def unrounded(x: Tensor) -> Tensor:
+    """bfloat16, which numpy has not and whose sums would be rounded too, as float32."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def rows_of(ids: Tensor, table: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ class RecurrentNetwork(DirectNetwork):
     """Embedding, layers of cells, and a linear output; dropout keeps its mask through a row (Gal & Ghahramani 2016).
 
     embedding: numbers a token is read as; 0: one-hot. weight_drop: share of the recurrent weights dropped in a
-    minibatch (Merity, Keskar & Socher 2018); noise: share of the tokens read in training that are replaced by
+    minibatch; embedding_dropout: share of the tokens of which nothing is read in it; activation and slowness: see
+    ``_penalty`` (Merity, Keskar & Socher 2018, sections 2 and 4); noise: share of the tokens read in training that are replaced by
     others of the minibatch, which smooths as interpolation does (Xie et al. 2017); direct: n-grams of up to so
     many tokens that have weights straight to the output (Mikolov et al. 2011). Weights begin uniform in
     ±1/sqrt(hidden), as torch's cells do, but those that a token is read by in ±input_scale.
@@ -43,6 +44,9 @@ class RecurrentNetwork(DirectNetwork):
         cell, vocab_size, hidden, embedding = model.cell, model.vocab_size, model.hidden, model.width
         self.vocab_size, self.hidden, self.generator = vocab_size, hidden, generator
         self.dropout, self.weight_drop, self.noise = model.dropout, model.weight_drop, model.noise
+        self.embedding_dropout, self.input_dropout = model.embedding_dropout, model.input_dropout
+        self.output_dropout = model.dropout if model.output_dropout is None else model.output_dropout
+        self.activation, self.slowness = model.activation, model.slowness
         self.parts = 2 if cell == "lstm" else 1
         self.embedding = nn.Parameter(torch.empty(vocab_size, embedding)) if embedding else None
         widths = [embedding or vocab_size] + [hidden] * (model.layers - 1)
@@ -53,6 +57,7 @@ class RecurrentNetwork(DirectNetwork):
         self.direct = model.longest
         self.grams = gram_table(vocab_size) if self.direct else None
         first = "cells.0.weight_ih_l0"
+        self.of_tokens = {"grams", "embedding", "output"} | (set() if embedding else {first})
         self.looked_up = {"grams"} | ({"embedding"} if self.output is not None else set())
         if cell != "lstm" and not embedding:
             self.looked_up.add(first)
@@ -78,10 +83,43 @@ class RecurrentNetwork(DirectNetwork):
         replaced = torch.rand(ids.shape, generator=self.generator) < self.noise
         return torch.where(replaced.to(ids.device), others.view_as(ids), ids)
 
+    def _whole_dropped(self, table: Tensor, tokens: int) -> Tensor:
+        """A matrix of which some tokens' numbers are zeros; tokens: the dimension that counts them."""
+        shape = [1, 1]
+        shape[tokens] = table.shape[tokens]
+        return dropped(table, self.embedding_dropout, self.generator, shape)
+
+    def _layer(self, cell: nn.Module, x: Tensor, before: Any) -> tuple[Tensor, Any]:
+        """What a layer of cells gives, in training with weights of which some are dropped."""
+        weights: dict[str, Tensor] = {}
+        if self.training and self.weight_drop:
+            weights["weight_hh_l0"] = dropped(
+                cast(Tensor, cell.weight_hh_l0), self.weight_drop, self.generator
+            )
+        if self.training and self.embedding_dropout and cell is self.cells[0] and self.embedding is None:
+            by_rows = 0 if isinstance(cell, PlainCell) else 1
+            weights["weight_ih_l0"] = self._whole_dropped(cast(Tensor, cell.weight_ih_l0), by_rows)
+        return cast(
+            tuple[Tensor, Any],
+            torch.func.functional_call(cell, weights, (x, before)) if weights else cell(x, before),
+        )
+
+    def _penalty(self, raw: Tensor, x: Tensor) -> Tensor | float:
+        """activation · mean x² + slowness · mean (h_t - h_{t-1})² of the last layer, x what is left of its h by dropout."""
+        found: Tensor | float = 0.0
+        if self.activation:
+            found = found + self.activation * x.float().square().mean()
+        if self.slowness and len(raw) > 1:
+            found = found + self.slowness * raw.float().diff(dim=0).square().mean()
+        return found
+
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         ids = self._noised(ids)
         if self.embedding is not None:
-            x = rows_of(ids, self.embedding)
+            table = self._whole_dropped(self.embedding, 0) if self.training else self.embedding
+            x = rows_of(ids, table)
+            if self.training:
+                x = dropped(x, self.input_dropout, self.generator, x.shape[1:])
         elif self.parts == 2:
             x = one_hot_rows(ids, self.vocab_size, self.bias.dtype)
         else:
@@ -90,16 +128,14 @@ class RecurrentNetwork(DirectNetwork):
         for i, cell in enumerate(self.cells):
             parts = tuple(s[None] for s in state[self.parts * i : self.parts * (i + 1)])
             before = parts if self.parts == 2 else parts[0]
-            if self.training and self.weight_drop:
-                weights = {
-                    "weight_hh_l0": dropped(cast(Tensor, cell.weight_hh_l0), self.weight_drop, self.generator)
-                }
-                x, last = torch.func.functional_call(cell, weights, (x, before))
-            else:
-                x, last = cell(x, before)
+            raw, last = self._layer(cell, x, before)
             after.extend(part[0] for part in (last if self.parts == 2 else (last,)))
+            x = raw
             if self.training:
-                x = dropped(x, self.dropout, self.generator, x.shape[1:])
+                share = self.dropout if cell is not self.cells[-1] else self.output_dropout
+                x = dropped(raw, share, self.generator, x.shape[1:])
+        if self.training:
+            self.penalty = self._penalty(raw, x)
         weight = cast(Tensor, self.embedding).t() if self.output is None else self.output
         logits = affine(x.flatten(0, 1), weight, self.bias).view(*ids.shape, -1)
         if not self.direct:
@@ -121,6 +157,13 @@ class Recurrent(TunedModel):
     tied: bool | None = option(None, "one matrix for input and output; none: where embedding = hidden")
     dropout: float = option(0.5, "share of a layer's outputs dropped")
     weight_drop: float = option(0.2, "share of the recurrent weights dropped")
+    embedding_dropout: float = option(0.0, "share of the tokens whose numbers are dropped in a minibatch")
+    input_dropout: float = option(
+        0.0, "share of the numbers dropped that a token is read as (with embedding)"
+    )
+    output_dropout: float | None = option(None, "that of the last layer; none: as dropout")
+    activation: float = option(0.0, "weight in the loss of the last layer's mean square")
+    slowness: float = option(0.0, "weight in the loss of the mean square of its change from token to token")
     noise: float = option(0.0, "share of the tokens read in training that are replaced by others")
     input_scale: float = option(2.0, "bound of the first weights that a token is read by")
     arithmetic: Literal["auto", "float32", "bfloat16"] = option(
@@ -132,9 +175,12 @@ class Recurrent(TunedModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("weight_drop", "noise"):
-            if not 0 <= getattr(self, name) < 1:
+        for name in ("weight_drop", "noise", "embedding_dropout", "input_dropout", "output_dropout"):
+            if not 0 <= (getattr(self, name) or 0.0) < 1:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0 and less than 1")
+        for name in ("activation", "slowness"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name):g} must be at least 0")
         if self.layers < 1:
             raise InputError(f"layers={self.layers} must be at least 1")
         if self.layers > MOST_LAYERS:

@@ -26,6 +26,7 @@ class ScratchNetwork(Network):
     """
 
     looked_up = ("W_xh",)
+    of_tokens = ("W_xh", "W_hq")
 
     def __init__(
         self, vocab_size: int, hidden: int, scale: float, input_scale: float, generator: torch.Generator

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,7 +25,9 @@ from lmbench.models.neural.network import (
     held_out_bits,
     inputs_and_targets,
     multiplies_bfloat16,
+    unrounded,
 )
+from lmbench.models.neural.optimizers import clip_gradients, kept, optimizers_of, rate, take_up
 from lmbench.text.batches import jittered_batches, random_batches, sequential_batches
 from lmbench.text.tokens import Tokens
 
@@ -37,26 +38,6 @@ CHECKPOINT_SECONDS = 20.0
 REPORT_SECONDS = 0.25
 PADDING = -1
 GAIN = 0.01  # bits a token that an epoch gains on held-out text, from which on further ones promise something
-
-
-def rate(options: NeuralModel, progress: float) -> float:
-    """The learning rate after ``progress`` (0..1) of the training."""
-    if progress < options.warmup:
-        return options.lr * max(progress, 0.01 * options.warmup) / options.warmup
-    if options.schedule == "constant":
-        return options.lr
-    through = min(1.0, (progress - options.warmup) / (1.0 - options.warmup))
-    return options.lr * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * through)))
-
-
-def clip_gradients(parameters: Iterable[nn.Parameter], radius: float) -> float:
-    """Projects the gradient of all parameters onto the ball of ``radius``: g <- min(1, radius/|g|) g. Gives |g|."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients])))
-    if norm > radius:
-        for g in gradients:
-            g *= radius / norm
-    return norm
 
 
 def minibatches(
@@ -133,13 +114,7 @@ class Trainer:
         self.arithmetic = options.arithmetic  # of the network; weights, their steps and the loss are float32
         if self.arithmetic == "auto":
             self.arithmetic = "bfloat16" if multiplies_bfloat16(self.device) else "float32"
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.SGD(self.parameters, lr=options.lr)
-            if options.optimizer == "sgd"
-            else torch.optim.AdamW(
-                _decayed(network, options.weight_decay), lr=options.lr, betas=(0.9, 0.99), fused=True
-            )
-        )
+        self.optimizers = optimizers_of(network, options)
         self.mean = [p.detach().clone() for p in self.parameters] if options.average else None
         self.best = [p.detach().clone() for p in self.parameters]
         self.state: State | None = None
@@ -217,18 +192,20 @@ class Trainer:
         with rounded:
             logits, state = self.network(torch.from_numpy(x.T).long().to(device), state)
         loss = nn.functional.cross_entropy(
-            _unrounded(logits).flatten(0, 1), targets.flatten(), ignore_index=PADDING
+            unrounded(logits).flatten(0, 1), targets.flatten(), ignore_index=PADDING
         )
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        (loss + self.network.penalty).backward()  # type: ignore[no-untyped-call]
         norm = clip_gradients(self.parameters, self.options.clip)
         if not math.isfinite(norm):
             return math.nan
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.options, self._share_done())
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate(self.options, self._share_done())
+            optimizer.step()
         # The value is carried on, the gradient is not.
-        self.state = tuple(_unrounded(s.detach()) for s in state)
+        self.state = tuple(unrounded(s.detach()) for s in state)
         self.done.updates += 1
         if self.mean is not None:
             share = 1 - min(self.options.average, (1 + self.done.updates) / (10 + self.done.updates))
@@ -303,12 +280,11 @@ class Trainer:
         return fingerprint(self.network, self.options.options(), self.arithmetic, self.train, self.valid)
 
     def _tensors(self) -> dict[str, list[Tensor]]:
-        moments = [value for p in self.parameters for value in self.optimizer.state.get(p, {}).values()]
         return {
             "weights": [p.detach() for p in self.parameters],
             "best": self.best,
             "mean": self.mean or [],
-            "moments": [torch.as_tensor(m) for m in moments if m is not None],
+            "moments": kept(self.optimizers),
             "state": list(self.state or ()),
             "generator": [self.generator.get_state()],
         }
@@ -338,24 +314,4 @@ class Trainer:
         self.best = tensors["best"]
         self.mean = tensors.get("mean")
         self.state = tuple(tensors["state"]) if "state" in tensors else None
-        moments = iter(tensors.get("moments", []))
-        if "moments" in tensors and self.options.optimizer == "adamw":
-            for p in self.parameters:
-                with contextlib.suppress(StopIteration):
-                    self.optimizer.state[p] = {
-                        name: next(moments) for name in ("step", "exp_avg", "exp_avg_sq")
-                    }
-
-
-def _unrounded(x: Tensor) -> Tensor:
-    """bfloat16, which numpy has not and whose sums would be rounded too, as float32."""
-    return x.float() if x.dtype == torch.bfloat16 else x
-
-
-def _decayed(network: Network, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, biases do not (Loshchilov & Hutter 2019 leave the choice open; this is the custom)."""
-    parameters = list(network.parameters())
-    return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
+        take_up(self.optimizers, tensors.get("moments", []))

@@ -68,6 +68,7 @@ class TransformerNetwork(DirectNetwork):
     """
 
     looked_up = ("embedding.weight", "grams")
+    of_tokens = ("embedding.weight", "grams", "output.weight")
 
     def __init__(self, model: Transformer, generator: torch.Generator) -> None:
         super().__init__()

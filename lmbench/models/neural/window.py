@@ -22,6 +22,7 @@ class WindowNetwork(DirectNetwork):
     """
 
     looked_up = ("embedding", "grams")
+    of_tokens = ("embedding", "grams", "output")
 
     def __init__(self, model: WindowPerceptron, generator: torch.Generator) -> None:
         super().__init__()

@@ -225,6 +225,53 @@ def test_noise_replaces_tokens_by_others_of_the_minibatch():
     torch.testing.assert_close(net._noised(ids), ids)
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("embedding", [0, 4])
+def test_a_dropped_token_is_read_as_nothing_through_the_minibatch(cell, embedding):
+    net = network(cell, embedding=embedding, embedding_dropout=0.5)
+    ids = torch.arange(V).repeat(2, 1)[:, :V]  # each row reads its token twice
+    net.train()
+    net.generator.manual_seed(3)
+    logits, _ = net(ids, net.start(V))
+    net.eval()
+    nothing, _ = net(torch.full((2, 1), -1), net.start(1))
+    dropped_rows = [torch.allclose(logits[:, i], nothing[:, 0]) for i in range(V)]
+    assert 0 < sum(dropped_rows) < V
+    assert not any(torch.allclose(logits[0, i], nothing[0, 0]) for i in range(V) if not dropped_rows[i])
+
+
+def test_inputs_and_outputs_have_dropouts_of_their_own():
+    ids = torch.randint(V, (9, 3), generator=generator(3))
+    plain = network("lstm", embedding=6, layers=2)
+    expected, _ = plain(ids, plain.start(3))
+    for options, differs in (
+        ({"output_dropout": 0.0, "dropout": 0.0}, False),
+        ({"input_dropout": 0.5}, True),
+    ):
+        net = network("lstm", embedding=6, layers=2, **options).train()
+        assert torch.equal(net(ids, net.start(3))[0], expected) != differs
+    # One layer: what lies between layers is nowhere, what follows the last is the output's.
+    net = network("lstm", dropout=0.9, output_dropout=0.0).train()
+    assert torch.equal(net(ids, net.start(3))[0], net.eval()(ids, net.start(3))[0])
+
+
+def test_the_penalty_is_of_what_is_left_and_of_the_change_of_what_was():
+    net = network("lstm", activation=2.0, slowness=3.0, dropout=0.5).train()
+    kept: dict[str, torch.Tensor] = {}
+    penalty = net._penalty
+    net._penalty = lambda raw, x: kept.update(raw=raw, x=x) or penalty(raw, x)
+    ids = torch.randint(V, (9, 3), generator=generator(3))
+    net(ids, net.start(3))
+    raw, x = kept["raw"], kept["x"]
+    expected = 2 * (x**2).sum() / x.numel() + 3 * ((raw[1:] - raw[:-1]) ** 2).sum() / raw[1:].numel()
+    assert float(net.penalty.detach()) == pytest.approx(float(expected), rel=1e-6)
+    net(ids[:1], net.start(3))  # nothing to change from
+    assert float(net.penalty.detach()) == pytest.approx(float(2 * kept["x"].square().mean()), rel=1e-6)
+    without = network("lstm").train()
+    without(ids, net.start(3))
+    assert without.penalty == 0.0
+
+
 # Models --------------------------------------------------------------------------------------------------
 
 
@@ -306,7 +353,10 @@ def test_averaged_weights_are_what_is_kept():
     assert not np.array_equal(moved.state()["bias"], last.state()["bias"])
 
 
-@pytest.mark.parametrize(("key", "value"), [("dropout", "1"), ("weight_drop", "-0.1"), ("layers", "0")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dropout", "1"), ("weight_drop", "-0.1"), ("layers", "0"), ("output_dropout", "1"), ("slowness", "-1")],
+)
 def test_impossible_options_are_named(key, value):
     with pytest.raises(InputError, match=f"{key}={value} must be"):
         make_model("lstm", **{key: value})

@@ -12,6 +12,7 @@ from cycle import V, small, text
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import check_model
+from lmbench.models.neural.dynamic import DynamicEvaluation
 from lmbench.models.neural.network import held_out_bits, rounding, score
 from lmbench.models.neural.scratch import ScratchNetwork, one_hot
 from lmbench.text.tokens import Tokens
@@ -226,8 +227,55 @@ def test_dynamic_evaluation_learns_a_new_text_and_forgets_it_afterwards():
     np.testing.assert_array_equal(moving.log_probs(other), moving.log_probs(other))
 
 
+def test_a_dynamic_step_is_the_rms_rule_of_krause_and_others():
+    net, tokens = network(), text(11)
+    first = [p.detach().clone() for p in net.parameters()]
+    squares = [
+        torch.rand(p.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) for p in first
+    ]
+    squares[2].zero_()  # what training never touched
+    rate, pull, segment = 0.05, 0.4, 5
+    dynamic = DynamicEvaluation(net, squares, rate, pull, segment)
+    scores = dynamic.score(tokens)
+    assert all(torch.equal(p, w) for p, w in zip(net.parameters(), first, strict=True))
+
+    expected, state = [], net.start(1)
+    inputs = np.append(tokens.bos, tokens.ids[:-1])
+    roots = [m.sqrt() for m in squares]
+    mean = sum(r.sum() for r in roots) / sum((r > 0).sum() for r in roots)
+    for begin in (0, 5, 10):
+        ids = torch.from_numpy(inputs[begin : begin + 5]).long()[:, None]
+        targets = torch.from_numpy(tokens.ids[begin : begin + 5]).long()
+        logits, state = net(ids, tuple(s.detach() for s in state))
+        nats = logits[:, 0].log_softmax(-1)[torch.arange(len(targets)), targets]
+        expected += nats.tolist()
+        gradients = torch.autograd.grad(-nats.mean(), list(net.parameters()))
+        with torch.no_grad():
+            for p, g, r, w in zip(net.parameters(), gradients, roots, first, strict=True):
+                p += (w - p) * (pull * r / mean).clamp(max=1.0) - rate * g / (r + 0.3 * mean)
+    np.testing.assert_allclose(scores, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "mingru", "transformer", "mlp"])
+def test_every_network_goes_on_learning_as_it_scores(name):
+    train, other = text(600), Tokens.of(text(400, seed=1).ids[::-1].copy())
+    options = {"epochs": 3, "lr": 0.02} | ({"layers": 1} if name in ("mingru", "transformer") else {})
+    still = small(name, **options).fit(train, vocab_size=V)
+    moving = small(name, **options, dynamic=0.005, dynamic_steps=10).fit(train, vocab_size=V)
+    assert moving.log_probs(other)[200:].mean() > still.log_probs(other)[200:].mean() + 0.1
+    assert check_model(moving, length=50) == {}
+
+
 @pytest.mark.parametrize(
-    ("key", "value"), [("context", "fixed:0"), ("context", "none"), ("dynamic", "-1"), ("time_limit", "0")]
+    ("key", "value"),
+    [
+        ("context", "fixed:0"),
+        ("context", "none"),
+        ("dynamic", "-1"),
+        ("dynamic_decay", "-1"),
+        ("dynamic_steps", "0"),
+        ("time_limit", "0"),
+    ],
 )
 def test_impossible_ways_of_scoring_are_named(key, value):
     with pytest.raises(InputError, match=f"{key}={value} must be"):

@@ -12,8 +12,10 @@ from cycle import V, small, text
 
 from lmbench.models import Monitor, make_model
 from lmbench.models.laws import check_model
+from lmbench.models.neural.network import Network
+from lmbench.models.neural.optimizers import clip_gradients
 from lmbench.models.neural.scratch import ScratchNetwork
-from lmbench.models.neural.training import Trainer, clip_gradients, minibatches
+from lmbench.models.neural.training import Trainer, minibatches
 from lmbench.text.tokens import Tokens
 
 
@@ -172,6 +174,8 @@ class Killer(Monitor):
         ("lstm", {"direct": 2, "noise": 0.1, "weight_drop": 0.2}),
         ("lstm", {"arithmetic": "bfloat16"}),
         ("transformer", {}),
+        ("gru", {"optimizer": "muon", "embedding_dropout": 0.2, "slowness": 0.5}),
+        ("mingru", {"layers": 1}),
     ],
 )
 def test_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
@@ -214,7 +218,61 @@ def test_products_in_bfloat16_learn_as_much_and_leave_scoring_in_single_precisio
         assert check_model(model, length=80) == {}
         return -model.log_probs(text(500, seed=2)).mean() / math.log(2)
 
-    for name in ("rnn", "gru", "lstm", "transformer", "mlp"):
+    for name in ("rnn", "gru", "lstm", "mingru", "transformer", "mlp"):
         rounded, single = bits(name, "bfloat16"), bits(name, "float32")
         assert rounded != single
         assert rounded == pytest.approx(single, abs=0.05)
+
+
+# Optimisers ------------------------------------------------------------------------------------------
+
+
+def muon(name: str, **options) -> tuple[Trainer, Network]:
+    model = make_model(name, optimizer="muon", hidden=6, batch=2, steps=4, direct=0, **options)
+    model.vocab_size = V
+    net = model._network(torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    return Trainer(net, model, text(40), None, np.random.default_rng(0), generator, Monitor()), net
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "between"),
+    [
+        ("lstm", {"layers": 2}, {"cells.0.weight_hh_l0", "cells.1.weight_ih_l0", "cells.1.weight_hh_l0"}),
+        ("rnn", {"embedding": 3, "tied": False}, {"cells.0.weight_ih_l0", "cells.0.weight_hh_l0"}),
+        ("mlp", {}, {"U"}),
+        ("mingru", {"layers": 1, "widening": 0.0}, {"blocks.0.read.weight", "blocks.0.project.weight"}),
+    ],
+)
+def test_muon_takes_the_matrices_between_layers_and_adamw_the_rest(name, options, between):
+    trainer, net = muon(name, **options)
+    adamw, orthogonal = trainer.optimizers
+    names = {p: name for name, p in net.named_parameters()}
+    groups = [[names[p] for group in o.param_groups for p in group["params"]] for o in (adamw, orthogonal)]
+    assert set(groups[1]) == between
+    assert sorted(groups[0] + groups[1]) == sorted(names.values())
+
+
+def test_a_step_of_muon_turns_and_stretches_alike_in_all_directions():
+    trainer, net = muon("lstm", dropout=0.0, weight_drop=0.0, weight_decay=0.0, lr=0.01, warmup=0.0)
+    matrix = net.cells[0].weight_hh_l0
+    before = matrix.detach().clone()
+    trainer._step(text(8).ids.reshape(2, 4), text(9).ids[1:].reshape(2, 4), False)
+    step = before - matrix.detach()
+    # The size of AdamW's steps: lr · 0.2 · sqrt(longer side), on singular values that Newton-Schulz leaves near 1.
+    sizes = torch.linalg.svdvals(step) / (0.01 * 0.2 * 24**0.5)
+    assert ((sizes > 0.5) & (sizes < 1.4)).all(), sizes
+
+
+def test_a_penalty_is_learnt_from_and_not_told_as_loss():
+    plain, _ = muon("gru", dropout=0.0, weight_drop=0.0)
+    held, net = muon("gru", dropout=0.0, weight_drop=0.0, activation=1e6)
+    x, y = text(8).ids.reshape(2, 4), text(9).ids[1:].reshape(2, 4)
+    assert held._step(x, y, False) == pytest.approx(plain._step(x, y, False), abs=1e-6)
+    sizes = [
+        net(torch.zeros(3, 1, dtype=torch.long), net.start(1))[1][0].norm()
+        for net in (held.network, plain.network)
+    ]
+    for _ in range(20):
+        held._step(x, y, False)
+    assert net.eval()(torch.zeros(3, 1, dtype=torch.long), net.start(1))[1][0].norm() < sizes[0]
