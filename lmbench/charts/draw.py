@@ -34,7 +34,7 @@ from lmbench.charts.ticks import set_ticks
 
 FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Emoji", "Symbola")
 CELL = 5.4, 3.9  # inches, a panel
-LONG = 26  # letters of a name that takes a legend's row alone
+LONG = 27  # letters of a name that takes a legend's row alone
 NAMED = 8.6, 5.2  # the same, of a panel with the names of many points in it
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lmbench.charts.chart import Chart, Kind, Panel, Scale, Series
 from lmbench.report.columns import marked
-from lmbench.report.formats import finite_interval
+from lmbench.report.formats import count_text, finite_interval, seconds_text
 from lmbench.report.ranking import Row, ranked, rows
 from lmbench.report.tables import mark_note
 from lmbench.results.schema import CorpusResult, Result, Results
@@ -220,8 +220,14 @@ def learning_chart(
                 for curve in _curves(label, [r for r in here if (r.label, r.unit) == (label, unit)], name)
             ]
             if series:
-                title = "Held-out text (solid) and training text (dashed)"
-                panels.append(Panel(title, ALONG[name], f"bits per {NAMES.get(unit, unit)}", series))
+                panels.append(
+                    Panel(
+                        _lowest(series, len(labels), name),
+                        ALONG[name],
+                        f"bits per {NAMES.get(unit, unit)}",
+                        series,
+                    )
+                )
     if not panels:
         return None
     caption = (
@@ -230,6 +236,27 @@ def learning_chart(
         "Of several seeds the mean, with a band from the least to the most."
     )
     return Chart(f"learning-{file_name(corpus.name)}", caption, panels)
+
+
+def _lowest(series: Sequence[Series], models: int, along: str) -> str:
+    """What a panel of curves says: whose held-out curve goes lowest, and where."""
+    points = [
+        (bits, float(place), curve.label)
+        for curve in series
+        if curve.kind == "line"
+        for place, bits in zip(curve.x, curve.y, strict=True)
+        if bits is not None
+    ]
+    if not points:
+        return "Training text (dashed)"
+    bits, place, first = min(points)
+    where = {
+        "epoch": f"{place:g} {'pass' if place == 1 else 'passes'}",
+        "tokens": f"{count_text(place)} tokens",
+        "seconds": seconds_text(place),
+    }
+    name = f"{first} is lowest" if models > 1 else first
+    return f"{name} on held-out text (solid), {bits:.2f} after {where[along]}"
 
 
 def _curves(label: str, seeds: Sequence[Result], along: str) -> list[Series]:

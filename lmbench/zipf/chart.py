@@ -75,13 +75,11 @@ def _ranked(label: str, counts: np.ndarray, fit: ZipfFit) -> list[Series]:
     if math.isfinite(ols.alpha):
         heights = np.exp(ols.c - ols.alpha * np.log(ranks))
         series.append(
-            Series(
-                f"least squares: α = {ols.alpha:.2f}", ranks.tolist(), heights.tolist(), "dashed", key=label
-            )
+            Series(f"least squares: α {ols.alpha:.2f}", ranks.tolist(), heights.tolist(), "dashed", key=label)
         )
     if math.isfinite(law.alpha):
         heights = np.exp(law.c - law.alpha * np.log(ranks + law.b))
-        name = f"Zipf–Mandelbrot: α = {law.alpha:.2f}, b = {law.b:.2f}".replace("-", "−")
+        name = f"Mandelbrot: α {law.alpha:.2f}, b {law.b:.2f}".replace("-", "−")
         series.append(Series(name, ranks.tolist(), heights.tolist(), "line", key=label))
     return series
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import report_example as example
+from in_browser import read_text, unfold
+from msgspec.structs import replace as replace_fields
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+from lmbench.report import page as report_page
+
 # The lowest contrast of a text with what lies behind it (WCAG 2.1), over every text that shows; and where.
 CONTRAST = """() => {
   const parse = (c) => { const v = c.match(/[\\d.]+%?/g).map(parseFloat); return [...v.slice(0, 3), v[3] ?? 1]; };
@@ -56,43 +51,6 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as control:
-        started = control.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return example.page_file(tmp_path_factory.mktemp("browser"), example.example(), example.views())
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Any]:
-    """Opens a file; at the end there was no console error and no request but for the file itself."""
-    contexts: list[Any] = []
-    complaints: list[str] = []
-
-    def open_at(file: Path, width: int = 1440, scheme: str = "light") -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"console {message.type}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on(
-            "request", lambda r: complaints.append(r.url) if r.url not in (file.as_uri(), "data:,") else None
-        )
-        page.goto(file.as_uri())
-        return page
-
-    yield open_at
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def test_tables_of_long_labels_are_not_clipped(open_page: Any, tmp_path: Path) -> None:
     found = example.views()
     long = replace(found.differences[0], a="kneser-ney-of-words-5", b="absolute-discounting-of-words")
@@ -100,10 +58,6 @@ def test_tables_of_long_labels_are_not_clipped(open_page: Any, tmp_path: Path) -
     unfold(page)
     clipped = "all => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)"
     assert page.eval_on_selector_all(".columns .scroll", clipped) == []
-
-
-def unfold(page: Any) -> None:
-    page.eval_on_selector_all("details", "all => all.forEach((d) => (d.open = true))")
 
 
 def labels(page: Any) -> list[str]:
@@ -165,13 +119,6 @@ def test_rows_without_a_number_stay_last(open_page: Any, report_file: Path) -> N
         head.click()  # inf is a number and sorts as one; a failed model has none
         names = [t.strip() for t in board.locator("tbody:not(.programs) th").all_inner_texts()]
         assert names[-len(expected) :] == expected
-
-
-def read_text(page: Any) -> Any:
-    """The box of the token view, once its text is unpacked."""
-    page.locator("#view").scroll_into_view_if_needed()
-    page.wait_for_selector("#view-text span")
-    return page.locator("#view-text")
 
 
 def test_token_view_toggles_and_tells_numbers(open_page: Any, report_file: Path) -> None:
@@ -277,6 +224,29 @@ def test_every_passage_kind_and_cell_leads_to_the_text(open_page: Any, long_file
     page.wait_for_url(lambda url: "mode=difference" in url)
     cell = page.locator(".matrix td a").first.get_attribute("href")
     assert cell.startswith("#at=most&a=")
+
+
+def test_the_matrix_is_whole_on_a_telephone_and_at_1440(open_page: Any, tmp_path: Path) -> None:
+    """With 24 models on 360 pixels, where it shows signs, and with 14 on 1440, where it shows numbers."""
+    results = example.example()
+    for count, width, shown in ((24, 360, "−"), (14, 1440, "−0.")):
+        names = [f"model-{i:02}-of-a-long-name" for i in range(count)]
+        rows = [
+            replace_fields(example.result("c", "lstm", 0.01 * i), label=name) for i, name in enumerate(names)
+        ]
+        pairs = example.comparisons("c", rows)
+        made = replace_fields(
+            results, corpora=[example.corpus_entry("c")], results=rows, comparisons=pairs, zipf=[]
+        )
+        file = tmp_path / f"{count}.html"
+        file.write_text(report_page.html(made, [], example.views("c")), "utf-8")
+        page = open_page(file, width)
+        assert page.eval_on_selector(".scroll:has(.matrix)", "e => e.scrollWidth - e.clientWidth") <= 0
+        cell = page.locator(".matrix tr").nth(1).locator("td").nth(count - 1)
+        assert (
+            cell.inner_text() or cell.evaluate("e => getComputedStyle(e, '::before').content.slice(1, -1)")
+        ).startswith(shown)
+        assert cell.bounding_box()["width"] >= 8
 
 
 def test_a_link_from_elsewhere_opens_at_its_place(open_page: Any, long_file: Path) -> None:

@@ -280,6 +280,7 @@ function tokenView() {
   }
 
   pick.extract.append(...stretches.map((s) => make("option", `${s.corpus}, from character ${s.start.toLocaleString("en")}`)));
+  pick.extract.closest("label").hidden = stretches.length < 2;
   pick.extract.addEventListener("change", () => open(pick.extract.selectedIndex));
   for (const [side, other] of [["a", "b"], ["b", "a"]]) {
     pick[side].addEventListener("change", () => {
