@@ -143,6 +143,10 @@ class LanguageModel(ABC):
         """A model of n-grams with backoff weights that says the same, or nearly; this one itself where there is none."""
         return self
 
+    def read_on(self, text: Tokens) -> LanguageModel:
+        """A model that has learnt from this text too, its settings as they are; this one itself where it cannot go on."""
+        return self
+
     def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
         """The models that ``fit`` combines, over this one's vocabulary, made of fitted ones. Raises InputError where they do not suit."""
         for part in parts:

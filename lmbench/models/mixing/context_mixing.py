@@ -6,14 +6,16 @@ beyond what one smoothed n-gram model can use, because the mixture learns how mu
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Traits, learned
-from lmbench.models.mixing.context_table import ContextTable, numbered
+from lmbench.models.mixing.context_table import ContextTable, merged, numbered
 from lmbench.models.mixing.contexts import FAR, Alphabet, Contexts
 from lmbench.models.mixing.counting import Text, count_all
 from lmbench.models.mixing.log_linear import small_enough
@@ -57,6 +59,8 @@ class ContextMixing(LanguageModel):
 
     With ``adaptive`` the counts go on growing while a text is scored, from one document to the next; what stands near
     says more of what comes than what stands far, so that a token read counts as ``times`` tokens of the training text.
+    With ``read_valid`` the held-out text is counted as well, as a compressor that is given all that stands before the test reads it; the
+    model's score on the held-out text then means nothing.
     For characters and bytes: every step costs the whole vocabulary, and each token of the training text some 2 kB of memory.
     """
 
@@ -70,6 +74,9 @@ class ContextMixing(LanguageModel):
     lines: bool = option(True, "contexts of lines too, where a text has any: the column, what stands above")
     adaptive: bool = option(False, "go on learning from the text that is scored")
     times: int = option(2, "where adaptive: how many times a token that was read counts")
+    read_valid: bool = option(
+        False, "count the held-out text too, after the weights were learnt from the training text"
+    )
 
     contexts: Contexts = learned()
     table: ContextTable = learned()  # of the training text
@@ -88,7 +95,7 @@ class ContextMixing(LanguageModel):
     @property
     def traits(self) -> Traits:
         # Drawn are the network's first weights and its dropout.
-        return Traits(seeded=True, adaptive=self.adaptive)
+        return Traits(held_out="needed" if self.read_valid else "no", seeded=True, adaptive=self.adaptive)
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         self._spellings = corpus_vocab.tokens
@@ -123,6 +130,23 @@ class ContextMixing(LanguageModel):
             )
             self._learn(text, nothing, len(train), teaching, rng, monitor, done)
         self.read_tokens = len(train)
+        if self.read_valid and valid is not None:
+            self._read_on(valid)
+            self.notes.append("it has counted the held-out text too")
+
+    def read_on(self, text: Tokens) -> Self:
+        other = copy.copy(self)
+        other._read_on(text)
+        return other
+
+    def _read_on(self, tokens: Tokens) -> None:
+        """Counts more text; the weights stay."""
+        keys, places = self.contexts.keys(tokens)
+        text, here = numbered(keys, places, tokens.ids, self.vocab_size, self.table)
+        orders, size = len(self.orders), len(tokens)
+        count_all(text, self.table.counted, here.counted, orders, 0, size, self.read_tokens)
+        self.table = merged(self.table, here, self.vocab_size)
+        self.read_tokens += size
 
     def _weights_at_rest(self) -> Weights:
         """Weights of the right shapes, all 0."""
@@ -156,7 +180,7 @@ class ContextMixing(LanguageModel):
                 text, nothing, self.table, begin, end, begin, int(self.adaptive), taught, rng, evidence
             )
             if not self.adaptive:
-                count_all(text, nothing.counted, self.table.counted, len(self.orders), begin, end)
+                count_all(text, nothing.counted, self.table.counted, len(self.orders), begin, end, begin)
             kept.append(evidence)
             if teaching:
                 monitor.progress(done * size + end, _PASSES * size, f"tokens, pass {done + 1} of {_PASSES}")

@@ -11,6 +11,8 @@ from lmbench.errors import InputError
 from lmbench.models.mixing.counting import Counted, Text
 from lmbench.models.saved import saved_array
 
+_KINDS = ("i8", "i4", "i4", "i8", "i4", "i4", "i8")  # of the arrays of ``Counted``
+
 
 @dataclass(frozen=True)
 class ContextTable:
@@ -74,8 +76,7 @@ class ContextTable:
         ):
             raise InputError("the counts do not fit together")
         arrays = [first, symbols, numbers, total, last, run, when]
-        kinds = ["i8", "i4", "i4", "i8", "i4", "i4", "i8"]
-        counted = Counted(*[np.ascontiguousarray(a, dtype=k) for a, k in zip(arrays, kinds, strict=True)])
+        counted = Counted(*[np.ascontiguousarray(a, dtype=k) for a, k in zip(arrays, _KINDS, strict=True)])
         return cls(keys, bounds, counted)
 
 
@@ -119,3 +120,33 @@ def _laid_out(
         np.zeros(size, dtype=np.int64),
     )
     return ContextTable(unique, np.array(bounds, dtype=np.int64), counted), contexts, slots
+
+
+def merged(past: ContextTable, here: ContextTable, vocab_size: int) -> ContextTable:
+    """What followed contexts in two texts read one after the other, ``here`` having been counted after ``past``."""
+    found: list[tuple[np.ndarray, ...]] = []
+    for k in range(len(past.bounds) - 1):
+        both = [(table.counted, *table.bounds[k : k + 2].tolist()) for table in (past, here)]
+        own = np.concatenate([past.keys[both[0][1] : both[0][2]], here.keys[both[1][1] : both[1][2]]])
+        unique, rank = np.unique(own, return_inverse=True)
+        ranks = np.split(rank, [both[0][2] - both[0][1]])
+        pairs, numbers = [], []
+        total, last, run, when = (np.zeros(len(unique), dtype=np.int64) for _ in range(4))
+        for (counted, begin, end), of in zip(both, ranks, strict=True):
+            first, stop = counted.first[begin], counted.first[end]
+            sizes = np.diff(counted.first[begin : end + 1])
+            pairs.append(np.repeat(of, sizes) * vocab_size + counted.symbols[first:stop])
+            numbers.append(counted.numbers[first:stop])
+            total[of] += counted.total[begin:end]
+            # What was read later overwrites.
+            last[of], run[of], when[of] = (c[begin:end] for c in (counted.last, counted.run, counted.when))
+        pair, which = np.unique(np.concatenate(pairs), return_inverse=True)
+        number = np.bincount(which, np.concatenate(numbers), len(pair)).astype(np.int32)
+        size = np.bincount(pair // vocab_size, minlength=len(unique))
+        found.append((unique, size, pair % vocab_size, number, total, last, run, when))
+    keys, sizes, symbols, numbers_of_all, *others = (
+        np.concatenate(parts) for parts in zip(*found, strict=True)
+    )
+    bounds = np.append(0, np.cumsum([len(parts[0]) for parts in found]))
+    columns = [np.append(0, np.cumsum(sizes)), symbols, numbers_of_all, *others]
+    return ContextTable(keys, bounds, Counted(*[c.astype(k) for c, k in zip(columns, _KINDS, strict=True)]))

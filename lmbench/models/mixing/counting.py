@@ -68,7 +68,7 @@ def count(text: Text, past: Counted, here: Counted, orders: int, t: int, now: in
 
 
 @compiled()
-def count_all(text: Text, past: Counted, here: Counted, orders: int, begin: int, end: int) -> None:
-    """Counts tokens begin up to end of a training text, each once."""
+def count_all(text: Text, past: Counted, here: Counted, orders: int, begin: int, end: int, now: int) -> None:
+    """Counts tokens begin up to end of a training text, each once; the first of them stands at ``now``."""
     for t in range(begin, end):
-        count(text, past, here, orders, t, t, 1)
+        count(text, past, here, orders, t, now + t - begin, 1)

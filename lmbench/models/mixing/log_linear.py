@@ -25,35 +25,42 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
     return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
 
 
-def newton(features: np.ndarray, ids: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
-    """(K,) the w that minimises Σ_t -ln softmax(w · f_t)[x_t] + strength/2 |w - prior|², which is convex."""
-    observed = np.take_along_axis(features, ids[:, None, None], axis=2)[:, :, 0].sum(axis=0, dtype=np.float64)
-    blocks = np.array_split(features, max(1, features.size // (1 << 22)))
+def newton(
+    features: np.ndarray, ids: np.ndarray, prior: np.ndarray, strength: float, looks: np.ndarray | None = None
+) -> np.ndarray:
+    """(K,) the w that minimises Σ_t -ln softmax(w · f_t)[x_t] + strength/2 |w - prior|², which is convex.
+
+    features: (T, K, V). looks: (T, J), what is known at each token: then the weights there are W · look, and prior and what is returned
+    are (K, J).
+    """
+    looks = np.ones((len(ids), 1)) if looks is None else looks
+    shape, contexts, width = prior.shape, features.shape[1], looks.shape[1]
+    number = max(1, features.size // (1 << 22))
+    blocks = list(zip(*(np.array_split(a, number) for a in (features, ids, looks)), strict=True))
 
     def measure(w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Value, gradient and curvature at w."""
-        value, gradient, curvature = 0.0, -observed, np.zeros((len(w), len(w)))
-        for f in blocks:
-            scores = np.einsum("k,tkv->tv", w.astype(f.dtype), f)
-            top = scores.max(axis=1, keepdims=True)
-            p = np.exp(scores - top)
-            total = p.sum(axis=1, keepdims=True)
-            p /= total
-            value += float(np.log(total).sum() + top.sum())
+        """Value, gradient and curvature at w, (K J,)."""
+        value, gradient = strength / 2 * float(((w - prior.ravel()) ** 2).sum()), np.zeros((contexts, width))
+        curvature = np.zeros((contexts**2, width**2))
+        for f, symbols, look in blocks:
+            places = np.arange(len(f))
+            scores = np.einsum("tk,tkv->tv", (look @ w.reshape(contexts, width).T).astype(f.dtype), f)
+            top = scores.max(axis=1)
+            p = np.exp(scores - top[:, None])
+            total = p.sum(axis=1)
+            p /= total[:, None]
+            value += float((np.log(total) + top - scores[places, symbols]).sum())
             mean = np.einsum("tkv,tv->tk", f, p)
+            gradient += (mean - f[places, :, symbols]).T @ look
             spread = (f - mean[:, :, None]) * np.sqrt(p)[:, None, :]
-            gradient = gradient + mean.sum(axis=0)
-            spread = spread.transpose(1, 0, 2).reshape(len(w), -1)
-            curvature += spread @ spread.T
-        value -= float(w @ observed)
-        value += strength / 2 * float(((w - prior) ** 2).sum())
-        return (
-            value,
-            gradient + strength * (w - prior),
-            curvature + strength * np.eye(len(w)),
-        )
+            squares = (spread @ spread.transpose(0, 2, 1)).reshape(len(f), -1)
+            curvature += squares.T @ (look[:, :, None] * look[:, None, :]).reshape(len(f), -1)
+        curvature = curvature.reshape(contexts, contexts, width, width).transpose(0, 2, 1, 3)
+        flat = curvature.reshape(contexts * width, -1) + strength * np.eye(contexts * width)
+        return value, gradient.ravel() + strength * (w - prior.ravel()), flat
 
-    w, (value, gradient, curvature) = prior, measure(prior)
+    w = prior.ravel().astype(np.float64)
+    value, gradient, curvature = measure(w)
     for _ in range(20):
         step = np.linalg.solve(curvature, gradient)
         if gradient @ step < 1e-4:
@@ -67,4 +74,4 @@ def newton(features: np.ndarray, ids: np.ndarray, prior: np.ndarray, strength: f
             size /= 2
         else:
             break
-    return w
+    return w.reshape(shape)

@@ -10,6 +10,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Traits, learned
+from lmbench.models.mixing.gate import Gate
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
 from lmbench.models.mixing.parts import pack_parts, unpack_parts
 from lmbench.models.mixing.static import static_mixture
@@ -30,7 +31,8 @@ class Mixture(LanguageModel):
 
     Or, with ``pooling=geometric``, p(x | h) ∝ ∏_i p_i(x | h)^w_i (Klakow 1998, log-linear interpolation), where the w
     need not sum to 1: components that know different things add up, and no weight has to be taken from one
-    for another. It costs the whole vocabulary at every token, 8 T V bytes for each component.
+    for another. It costs the whole vocabulary at every token, 8 T V bytes for each component. With ``weights=by-entropy`` the w depend on
+    how sure each component is there (``gate.py``).
 
     The components are count or neural models, adaptive ones too, fitted beforehand, on the same training text or on others: a
     model that lacks words of the common vocabulary spells them in place of its ``<unk>``. Either likelihood is concave in
@@ -43,19 +45,26 @@ class Mixture(LanguageModel):
         "linear", "how: a weighted mean of probabilities, or a weighted product"
     )
 
-    by: Literal["fixed", "per-order", "by-context"] = option(
+    by: Literal["fixed", "per-order", "by-context", "by-entropy"] = option(
         "fixed",
-        "of a linear pool: the same for all tokens, or by the longest context that each model knows, or besides by how "
-        "much it knows of it",
+        "the same for all tokens; or, of a linear pool, by the longest context that each model knows, or besides by how "
+        "much it knows of it; or, of a geometric one, by how sure each model is",
         name="weights",
+    )
+
+    read_valid: bool = option(
+        False,
+        "after the weights were learnt on the held-out text, let the components that can go on learn from it too",
     )
 
     weights: np.ndarray = learned()  # (components,); of a linear pool they sum to 1
     grouped: Weights = learned()  # of a linear pool: those of each group of contexts
+    gate: Gate = learned()  # of a geometric pool by entropy: what makes them
 
     def __post_init__(self) -> None:
-        if self.pooling == "geometric" and self.by != "fixed":
-            raise InputError(f"option weights={self.by} is of pooling=linear; leave one of the two out")
+        of = "geometric" if self.by == "by-entropy" else "linear"
+        if self.by != "fixed" and self.pooling != of:
+            raise InputError(f"option weights={self.by} is of pooling={of}; leave it out or ask for that")
         if not self.of or not all(self.of):
             raise InputError("option of: name the models to mix, for instance of=kneser-ney,cache")
         if len(set(self.of)) < len(self.of):
@@ -110,11 +119,21 @@ class Mixture(LanguageModel):
             self.grouped = Weights.learnt(log_probs, groups(self.by, self.components, valid))
             self.weights = self.grouped.values[0][0]
         else:
-            rows = [np.maximum(c.distributions(valid), _IMPOSSIBLE) for c in self.components]
-            equal = np.full(len(self.of), 1 / len(self.of))
-            self.weights = newton(np.stack(rows, axis=1), valid.ids, equal, 1.0)
+            rows = _between([c.distributions(valid) for c in self.components])
+            self.weights = newton(rows, valid.ids, np.full(len(self.of), 1 / len(self.of)), 1.0)
+            if self.by == "by-entropy":
+                self.gate = Gate.learnt(rows, valid.ids, self.weights)
         shares = ", ".join(f"{label} {w:.4f}" for label, w in zip(self.of, self.weights, strict=True))
         self.notes.append(f"weights {shares}")
+        if self.read_valid:
+            before, self.components = self.components, [c.read_on(valid) for c in self.components]
+            pairs = zip(self.of, before, self.components, strict=True)
+            readers = [label for label, one, other in pairs if other is not one]
+            if not readers:
+                raise InputError(
+                    "option read_valid: no model that is mixed can go on learning; leave it out or mix context-mixing"
+                )
+            self.notes.append(f"then {', '.join(readers)} read the held-out text too")
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         if self.pooling == "linear":
@@ -148,14 +167,17 @@ class Mixture(LanguageModel):
         self, rows: Sequence[np.ndarray], tokens: Tokens, places: np.ndarray | slice = slice(None)
     ) -> np.ndarray:
         """(N, V) nats: the mixture, given (N, V) of each component, at some places of a text."""
-        log_probs = np.stack(rows)
         if self.pooling == "geometric":
-            return log_softmax(np.tensordot(self.weights, np.maximum(log_probs, _IMPOSSIBLE), axes=1))
-        return _mean(log_probs, self._weights_at(tokens, places).T[..., None])
+            between = _between(rows)
+            weights = self.gate.weights(between) if self.by == "by-entropy" else self.weights
+            return log_softmax((weights[..., None, :] @ between)[:, 0])
+        return _mean(np.stack(rows), self._weights_at(tokens, places).T[..., None])
 
     def _state(self) -> dict[str, np.ndarray]:
         """``weights``, those of groups where there are some, and the components."""
         own = self.grouped.state() if self.pooling == "linear" else {"weights": self.weights}
+        if self.by == "by-entropy":
+            own |= self.gate.state()
         return own | pack_parts(self.components)
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -166,7 +188,14 @@ class Mixture(LanguageModel):
             self.weights = saved_array(state, "weights", (len(self.of),))
             if not np.isfinite(self.weights).all():
                 raise InputError("its weights are not those of a mixture; fit the model anew")
+            if self.by == "by-entropy":
+                self.gate = Gate.saved(state, len(self.of))
         self.components = unpack_parts(state, len(self.of))
+
+
+def _between(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """(N, components, V) nats, none of them impossible, of (N, V) of each component."""
+    return np.maximum(np.stack(rows, axis=1), _IMPOSSIBLE)
 
 
 def _mean(log_probs: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -184,6 +184,19 @@ def test_probabilities_are_those_of_slow_counting(train, test, adaptive, bos, or
     )
 
 
+@settings(deadline=None, max_examples=30)
+@given(documents_of, documents_of, documents_of, st.booleans(), st.sampled_from([(0, 1, 2), (2,)]))
+def test_held_out_text_is_counted_as_if_it_had_stood_in_the_training_text(
+    train, valid, test, adaptive, orders
+):
+    model = make_model("context-mixing", orders=orders, adaptive=adaptive, read_valid=True)
+    model.fit(tokens_of(train), tokens_of(valid), vocab_size=V)
+    slow = SlowMixing(model, [*train, *valid], 1)
+    np.testing.assert_allclose(model.log_probs(tokens_of(test)), slow.log_probs(test), rtol=1e-4, atol=1e-5)
+    other = make_model("context-mixing", orders=orders, adaptive=adaptive).restore(model.state(), V)
+    assert other.log_probs(tokens_of(test)).tolist() == model.log_probs(tokens_of(test)).tolist()
+
+
 def test_gradients_are_those_of_small_steps():
     """At rates of 0 the weights stay, and Adam's first running mean is a tenth of the gradient of the mean over a batch."""
     rng = np.random.default_rng(0)

@@ -10,6 +10,8 @@ from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.base import LanguageModel
 from lmbench.models.laws import broken_laws
+from lmbench.models.mixing.gate import STRENGTH, Gate
+from lmbench.models.mixing.log_linear import newton
 from lmbench.models.mixing.weights import learn_weights
 from lmbench.text.canonical import canonical_text
 from lmbench.text.tokens import Tokens, encode
@@ -199,3 +201,64 @@ def test_a_cache_beside_kneser_ney_on_the_penn_treebank(data_folder):
     parts = [make_model(label).fit(train, valid, len(vocab)) for label in model.of]
     model.fit(train, valid, len(vocab), components=parts)
     assert np.exp(-model.log_probs(test).mean()) == pytest.approx(121.0, abs=0.5)
+
+
+def test_components_that_can_read_the_held_out_text_after_the_weights_were_learnt():
+    labels = ["bigram", "context-mixing"]
+    before, model = (mixed(*labels, read_valid=read) for read in (False, True))
+    np.testing.assert_array_equal(model.weights, before.weights)
+    assert model.notes[-1] == "then context-mixing read the held-out text too"
+    own = make_model("context-mixing", read_valid=True).fit(text(0), text(1), V)
+    expected = model.weights @ np.exp([before.components[0].log_probs(text(2)), own.log_probs(text(2))])
+    np.testing.assert_allclose(model.log_probs(text(2)), np.log(expected), atol=1e-9)
+
+
+def test_a_mixture_of_which_none_can_go_on_reading_is_refused():
+    with pytest.raises(InputError, match="no model that is mixed can go on"):
+        mixed("bigram", "unigram", read_valid=True)
+
+
+def test_weights_by_entropy_are_where_the_penalised_likelihood_is_highest():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 2, (400, 2, 5))
+    rows -= np.log(np.exp(rows).sum(axis=2, keepdims=True))
+    ids, weights = rng.integers(0, 5, 400), np.array([0.7, 0.2])
+    gate = Gate.learnt(rows, ids, weights)
+    entropies = -(np.exp(rows) * rows).sum(axis=2)
+    z = ((entropies - entropies.mean(axis=0)) / entropies.std(axis=0)).clip(-4, 4)
+    prior = np.array([[0.7, 0, 0], [0.2, 0, 0]])
+
+    def loss(values):
+        values = values.reshape(2, 3)
+        scores = np.einsum("tk,tkv->tv", values[:, 0] + z @ values[:, 1:].T, rows)
+        log_probs = scores[np.arange(400), ids] - np.log(np.exp(scores).sum(axis=1))
+        return -log_probs.sum() + STRENGTH / 2 * ((values - prior) ** 2).sum()
+
+    expected = minimize(loss, prior.ravel(), tol=1e-10).x.reshape(2, 3)
+    np.testing.assert_allclose(gate.values, expected, atol=1e-3)
+
+
+def test_a_mixture_by_entropy_keeps_the_laws_and_its_bits_when_saved():
+    model = mixed("bigram", "kneser-ney", pooling="geometric", weights="by-entropy")
+    assert broken_laws(model, Tokens.of(text(2, 60).astype(np.int32))) == {}
+    other = make_model("mixture", of="bigram,kneser-ney", pooling="geometric", weights="by-entropy")
+    other.restore(model.state(), V)
+    assert other.log_probs(text(3)).tolist() == model.log_probs(text(3)).tolist()
+
+
+def test_a_gate_takes_back_what_a_model_claims_too_much_where_it_is_sure():
+    """One is right in seven tokens of ten, whether it says 0.97 or 0.7: no fixed weight suits both. The other has nothing to say."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 4, 3000)
+    guess = np.where(rng.random(3000) < 0.7, ids, (ids + rng.integers(1, 4, 3000)) % 4)
+    claim = np.where(rng.random((3000, 1)) < 0.5, 0.97, 0.7)
+    one = np.where(np.arange(4) == guess[:, None], claim, (1 - claim) / 3)
+    rows = np.log(np.stack([one, rng.dirichlet(np.full(4, 9.0), 3000)], axis=1))
+    weights = newton(rows, ids, np.array([0.5, 0.5]), 1.0)
+    gate = Gate.learnt(rows, ids, weights)
+
+    def bits(w):
+        scores = np.einsum("tk,tkv->tv", w, rows)
+        return -(scores[np.arange(3000), ids] - np.log(np.exp(scores).sum(axis=1))).mean() / np.log(2)
+
+    assert bits(gate.weights(rows)) < bits(np.repeat(weights[None], 3000, axis=0)) - 0.05
