@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 import queue
+import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lmbench.bench.workers import Work
-from lmbench.errors import InputError
+from lmbench.errors import InputError, cut, shown
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
-_PATIENCE = 30  # seconds to wait for a scheduler or a first worker
+_PATIENCE = 15  # seconds to wait for a scheduler or a first worker
 _LOOK = 0.5  # seconds after which it is looked again for what workers send
 
 
@@ -31,6 +32,7 @@ class Cluster:
             from distributed import Client
         except ImportError:
             raise InputError("a cluster needs Dask: pip install 'lmbench[cluster]'") from None
+        _check_address(address)
         try:
             self._client: Client = Client(address, timeout=_PATIENCE, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
@@ -104,6 +106,22 @@ class Cluster:
             number, value = self._sent.get()
             if number in tasks:
                 work.progress(tasks[number], value)
+
+
+def _check_address(address: str) -> None:
+    """Raises InputError for what is no place on a network, for which Dask would look for a minute."""
+    from distributed.comm.addressing import get_address_host_port
+
+    try:
+        host, port = get_address_host_port(address)
+        if not 0 < port < 1 << 16:
+            raise ValueError(f"a port is 1 to {(1 << 16) - 1}")
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"--cluster {shown(address)} is no address ({cut(why, 100)}); give one such as tcp://host:8786"
+        ) from None
 
 
 def _call(topic: str, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

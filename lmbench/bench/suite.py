@@ -13,12 +13,15 @@ from msgspec import Meta
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.formats import stem_of
+from lmbench.counts.ngrams import LONGEST
 from lmbench.errors import unknown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields
 from lmbench.text.vocab import Lexicon
 
 MOST_SEEDS = 1000
+# Orders of n-grams whose ranks are fitted.
+Orders = tuple[Annotated[int, Meta(ge=1, le=LONGEST)], ...]
 Seeds = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...], Meta(max_length=MOST_SEEDS)]
 
 
@@ -130,7 +133,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     title: str = ""
     cost: str = ""  # about how long it takes, and on what: what lists of suites say
     seeds: Seeds = (0,)
-    zipf_orders: tuple[int, ...] = (1, 2, 3)
+    zipf_orders: Orders = (1, 2, 3)
     studies: list[str] = []
     splits: int = 0  # further divisions of each text, on which what fits fast is measured again
     verify: int = 0  # tokens of the test text that every model has to code and decode; 0: none

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from lmbench.bench.suite import MOST_SEEDS, Suite
 from lmbench.errors import InputError, shown, unknown
 from lmbench.models import make_model
 from lmbench.models.trust import trusting
-from lmbench.storage.files import read_text
 from lmbench.storage.names import folded, name_fault
+from lmbench.storage.plain import toml_of
 from lmbench.studies import study_function
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
 from lmbench.text.units import check_unit
@@ -43,7 +42,7 @@ def load_suite(name: str, trust_code: bool = False, trust_paths: bool = False) -
         if "." not in name:
             raise unknown("suite", name, built_in())
         raise InputError(f"no such suite: {name}; give a TOML file or one of {', '.join(built_in())}")
-    tables = tables_of(path)
+    tables = toml_of(path)
     own = name in built_in() or is_own(path)
     try:
         suite = msgspec.convert(_counted(tables), Suite)
@@ -58,14 +57,6 @@ def load_suite(name: str, trust_code: bool = False, trust_paths: bool = False) -
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return suite
-
-
-def tables_of(path: str | Path) -> dict[str, Any]:
-    """A TOML file's plain values. Raises InputError where it is none."""
-    try:
-        return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _counted(tables: dict[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,9 @@ def _status(argv: Sequence[str] | None) -> int:
             f"lmbench: {cut(printable(f'{place}{error.strerror or error}'))}; name another file", err=True
         )
         return 2
+    except RecursionError:
+        click.echo("lmbench: an input is nested too deep; nobody writes JSON or TOML so", err=True)
+        return 2
     except MemoryError:
         click.echo("lmbench: not enough memory; a smaller order, hidden size or text needs less", err=True)
         return 2

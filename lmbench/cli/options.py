@@ -206,12 +206,14 @@ def key_values(pairs: Sequence[str]) -> dict[str, str]:
 
 def orders_of(text: str) -> list[int]:
     """The orders of n-grams that ``--orders 1,2,3`` asks for, ascending. Raises InputError where it is no such list."""
+    from lmbench.counts.ngrams import LONGEST
+
     try:
         wanted = sorted({int(k) for k in text.split(",")})
     except ValueError:
         wanted = []
-    if not wanted or wanted[0] < 1:
-        raise InputError(f"--orders {text} is not a list of whole numbers from 1 up, such as 1,2,3")
+    if not wanted or wanted[0] < 1 or wanted[-1] > LONGEST:
+        raise InputError(f"--orders {text} is not a list of whole numbers from 1 to {LONGEST}, such as 1,2,3")
     return wanted
 
 

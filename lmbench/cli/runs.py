@@ -190,8 +190,9 @@ def run(
 
 def _is_suite(places: Sequence[str]) -> bool:
     """Whether the arguments are a suite: none, a name, or a TOML file that is no description of a corpus."""
-    from lmbench.bench.suite_file import built_in, tables_of
+    from lmbench.bench.suite_file import built_in
     from lmbench.corpora.descriptions import registry
+    from lmbench.storage.plain import toml_of
 
     if len(places) > 1:
         if suites := [place for place in places if place in built_in()]:
@@ -200,7 +201,7 @@ def _is_suite(places: Sequence[str]) -> bool:
     if not places or places[0] in built_in():
         return True
     if places[0].endswith(".toml") and Path(places[0]).exists():
-        tables = tables_of(places[0])
+        tables = toml_of(places[0])
         return not tables.keys() & {"files", "source"}
     if places[0].endswith(".toml"):
         return True

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXT_FIELDS = ("corpus", "text", "normalise", "documents")  # of a signature: what must agree
+Verdict = Literal["a", "b", "same", "open"]
 WORTHWHILE = 0.005  # bits per character: a difference that is less is of no practical size
 
 
@@ -56,7 +57,7 @@ class Comparison:
     percent: float | None = None
     bytes: float | None = None
     p_equivalence: float | None = None
-    verdict: str = "open"
+    verdict: Verdict = "open"
     method: str = "none"
     effective_documents: float | None = None
     note: str = ""
@@ -278,7 +279,7 @@ class _Judged:
         rows = []
         for i, (a, b) in enumerate(self.pairs.tolist()):
             difference = float(self.differences[i])
-            verdict = "same" if same[i] <= 0.05 else "open"
+            verdict: Verdict = "same" if same[i] <= 0.05 else "open"
             if adjusted[i] <= 0.05:
                 verdict = "a" if difference < 0 else "b"
             rows.append(

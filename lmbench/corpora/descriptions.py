@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tomllib
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ import msgspec
 
 from lmbench.corpora.download import Progress, check_sum, download
 from lmbench.errors import InputError, shown, unknown
-from lmbench.storage.files import read_bytes, read_text, write_whole
+from lmbench.storage.files import read_bytes, write_whole
 from lmbench.storage.names import name_fault
+from lmbench.storage.plain import toml_of
 from lmbench.storage.unpacking import check_ratio
 
 
@@ -94,8 +94,8 @@ def describe(name: str) -> Description:
     if path is None:
         raise unknown("corpus", name, registry())
     try:
-        return msgspec.convert(tomllib.loads(read_text(path)), Description)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        return msgspec.convert(toml_of(path), Description)
+    except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
 
 

@@ -44,7 +44,7 @@ def _json_rows(file: Path, field: str) -> Iterator[str]:
             where = f"{file} line {number}"
             try:
                 row = msgspec.json.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise InputError(f"{where} is not JSON ({error}); one object a line is expected") from None
             has_rows = True
             yield _text_of(row, field, where)
@@ -57,7 +57,7 @@ def _list_rows(file: Path, field: str) -> Iterator[str]:
 
     try:
         rows = msgspec.json.decode(read_text(file))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{file} is not JSON ({error}); a list of objects is expected") from None
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{file} is not a list of objects with a field {field}; give one, or JSON lines")

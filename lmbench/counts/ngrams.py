@@ -33,6 +33,8 @@ from lmbench.counts.trie import Index, NgramTrie, roots, with_bos, word_type
 from lmbench.errors import InputError
 from lmbench.text.tokens import Tokens
 
+LONGEST = 999  # of n-grams, as the ARPA format writes them
+
 _MAX_RANK = 2**31 - 1
 
 
@@ -137,7 +139,7 @@ def _at(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 
 
 def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
-    """Counts the n-grams of orders 1..order inside each document. Raises InputError where order < 1 or too many.
+    """Counts the n-grams of orders 1..order inside each document. Raises InputError where order is not 1 to ``LONGEST``, or they are too many.
 
     >>> counts = count_ngrams(Tokens.of([1, 2, 1, 2], bos=0), order=2, vocab_size=3)
     >>> counts.counts[1]
@@ -145,8 +147,8 @@ def count_ngrams(tokens: Tokens, order: int, vocab_size: int) -> NgramCounts:
     >>> list(zip(counts.ngrams(2).tolist(), counts.counts[2].tolist(), strict=True))  # 0 stands before the document
     [([0, 1], 1), ([1, 2], 2), ([2, 1], 1)]
     """
-    if order < 1:
-        raise InputError(f"the order of n-grams must be at least 1, not {order}")
+    if not 1 <= order <= LONGEST:
+        raise InputError(f"the order of n-grams must be 1 to {LONGEST}, not {order}")
     symbols, is_bos = with_bos(tokens)
     words, begins = roots(vocab_size)
     kind = count_type(len(tokens))

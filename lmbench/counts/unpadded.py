@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmbench.counts.ngrams import count_ngrams
+from lmbench.errors import InputError
 from lmbench.text.tokens import Tokens
 
 
@@ -19,12 +20,14 @@ def ngram_counts(
     """For each order, the counts of the n-grams that occur: (K,) int64, falling.
 
     ids: (T,) int ≥ 0. starts: (D,) ascending offsets of documents, which n-grams do not cross (default: one document).
-    skip: ids left out before n-grams are formed (line feeds, say, in a count of words).
+    skip: ids left out before n-grams are formed (line feeds, say, in a count of words). Raises InputError for orders that are none.
 
     >>> ngram_counts(np.array([1, 2, 1, 2, 3]), orders=(1, 2))
     {1: array([2, 2, 1]), 2: array([2, 1, 1])}
     """
     ids = np.asarray(ids)
+    if min(orders, default=1) < 1:
+        raise InputError(f"orders of n-grams are 1 and more, not {min(orders)}")
     kept = ~np.isin(ids, skip)
     before = np.append(0, np.cumsum(kept))  # how many ids are kept before each
     begins = np.unique(before[np.append(0, [] if starts is None else starts).astype(np.int64)])

@@ -103,7 +103,7 @@ def write_pdf(folder: Path, results: Results, out: Path) -> list[Path]:
     stored = folder / "figures" / CHARTS
     try:
         charts = msgspec.json.decode(stored.read_bytes(), type=list[Chart]) if stored.is_file() else None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{stored}: {error}; run the suite again, its scores are kept") from None
     order = labels(results)
     written = []

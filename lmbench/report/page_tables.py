@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from lmbench.charts import style
-from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.pairs import Comparison, Verdict
 from lmbench.report.axis import Axis
 from lmbench.report.columns import BEST_FOR, BOARD, COLUMNS, COST, Column
 from lmbench.report.formats import (
@@ -204,7 +204,7 @@ def turned(c: Comparison) -> Comparison:
         ci95=ends,
         percent=percent,
         bytes=None if c.bytes is None else -c.bytes,
-        verdict={"a": "b", "b": "a"}.get(c.verdict, c.verdict),
+        verdict=TURNED[c.verdict],
     )
 
 
@@ -216,6 +216,7 @@ def verdict_text(c: Comparison) -> str:
     return "the same" if c.verdict == "same" else "too short to tell"
 
 
+TURNED: dict[Verdict, Verdict] = {"a": "b", "b": "a", "same": "same", "open": "open"}
 KINDS = {"a": "fewer", "b": "more", "same": "same", "open": "tie"}  # verdict -> style of the cell
 
 

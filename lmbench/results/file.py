@@ -52,7 +52,7 @@ def read_results(folder: Path) -> Results:
     try:
         document = msgspec.json.decode(read_bytes(path))
         version = document["schema_version"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} is not a results.json of lmbench; name a run directory") from None
     if version not in range(1, SCHEMA_VERSION + 1):
         raise InputError(

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from lmbench.errors import InputError
+from lmbench.storage.files import read_text
+
+# Parts of a dotted key: the time that reading one takes grows with the square of their number.
+DEEPEST = 50
+_QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*+(?:"|$)|'[^']*+(?:'|$)""")
+_BETWEEN = re.compile(r"[^\w. \t-]+")
 
 
 def plain(value: Any) -> Any:
@@ -15,3 +26,21 @@ def plain(value: Any) -> Any:
     {'1': [0.5, None], 'rank': 3}
     """
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=lambda numbers: numbers.tolist()))
+
+
+def toml_of(path: str | Path) -> dict[str, Any]:
+    """A TOML file's plain values. Raises InputError where it is none, or where they lie deeper in each other than anyone writes them."""
+    text = read_text(path)
+    try:
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.count(".") > DEEPEST and any(
+                part.count(".") > DEEPEST for part in _BETWEEN.split(_QUOTED.sub("", line))
+            ):
+                raise InputError(
+                    f"{path} line {number}: a key of more than {DEEPEST} parts; nobody writes them so"
+                )
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: its values are nested too deep; nobody writes them so") from None

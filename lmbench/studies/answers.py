@@ -46,7 +46,7 @@ def read_study(path: Path, key: str) -> Study | None:
     try:
         stored = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         return msgspec.convert(stored, Study) if stored.pop("key") == key else None
-    except (OSError, KeyError, msgspec.MsgspecError):
+    except (OSError, KeyError, RecursionError, msgspec.MsgspecError):
         return None
 
 

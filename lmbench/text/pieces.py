@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from lmbench.text.canonical import CanonicalText
 
 UNKNOWN = "\n<unk>"  # no piece is called so: a line feed is always a piece by itself
-# Where no piece goes across: a word with the space before it, digits, marks, blanks at the ends of lines, a line feed.
-PATTERN = r" ?[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|[^\S\n]+(?!\S)|[^\S\n]+|\n"
+# Where no piece goes across: a word with the space before it, digits, marks, blanks at the ends of lines, a line feed. Each is cut
+# after 500 characters: the time that learning pieces takes grows with the square of the longest.
+PATTERN = (
+    r" ?[\p{L}\p{M}]{1,500}(?:['’][\p{L}\p{M}]{1,500}){0,9}| ?\p{N}{1,500}| ?[^\s\p{L}\p{M}\p{N}]{1,500}"
+    r"|[^\S\n]{1,500}(?!\S)|[^\S\n]{1,500}|\n"
+)
 LONGEST = 16  # characters of a piece that unigram training thinks of
 _SHARED = 1e-6  # of scores; what training leaves beyond depends on the order in which it adds up
 
@@ -204,7 +208,7 @@ def read_tokenizer(file: str) -> Any:
         if "unit.tokenizer" in saved:
             return library.Tokenizer.from_str(saved["unit.tokenizer"].all().tobytes().decode())
         return sentence_piece(library, data)
-    except (ValueError, LookupError, struct.error, UnicodeDecodeError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:  # ints for bytes
         raise InputError(
             f"{file} is neither a tokenizer.json nor a model of SentencePiece ({str(error)[:100]}); give one of the two"
         ) from None

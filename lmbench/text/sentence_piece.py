@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # kinds of pieces
+# Characters of a piece; SentencePiece makes none of more than 16 unless it is asked to, and the ways to cut one are tried.
+_LONGEST = 1000
 
 
 def sentence_piece(library: Any, data: bytes) -> Any:
@@ -19,9 +21,11 @@ def sentence_piece(library: Any, data: bytes) -> Any:
         pieces.append((piece[1][0].decode(), score, piece.get(3, [_NORMAL])[0]))
     if not pieces:
         raise ValueError("it has no pieces")
+    if max(len(piece) for piece, *_ in pieces) > _LONGEST:
+        raise ValueError(f"a piece of more than {_LONGEST} characters")
     trainer, normal = (_fields(model[number][0]) if number in model else {} for number in (2, 3))
     in_bytes = any(kind == _BYTE for *_, kind in pieces)
-    unknown_id = next(i for i, (*_, kind) in enumerate(pieces) if kind == _UNKNOWN)
+    unknown_id = [kind for *_, kind in pieces].index(_UNKNOWN)
     kind = trainer.get(3, [1])[0]
     if kind == 1:
         scored = [(piece, score) for piece, score, _ in pieces]
@@ -64,10 +68,13 @@ def _merges(scores: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(left, right) for *_, left, right in sorted(merges)]
 
 
-def _fields(data: bytes) -> dict[int, list[Any]]:
+def _fields(data: Any) -> dict[int, list[Any]]:
     """The fields of a protocol buffer's message by their numbers: integers, or bytes. Raises ValueError where it is none."""
     fields: dict[int, list[Any]] = {}
     place = 0
+
+    if not isinstance(data, bytes):
+        raise ValueError("a number stands for a message")
 
     def number() -> int:
         nonlocal place
@@ -75,6 +82,8 @@ def _fields(data: bytes) -> dict[int, list[Any]]:
         while True:
             if place >= len(data):
                 raise ValueError("it breaks off")
+            if shift > 63:
+                raise ValueError("a number of more than 64 bits")
             byte = data[place]
             place += 1
             value |= (byte & 127) << shift

@@ -68,7 +68,7 @@ _LINES = (
     "score --load model --test - --each line --format jsonl",
     "score --load model --given the --test u.txt",
     "fit --model witten-bell --train t.txt --unit word --save out",
-    "fit --model bigram -o eps=1,1 --train t.txt --save out.arpa --json",
+    "fit --model bigram -o eps=1,1 --unit word --unk <unk> --train t.txt --save out.arpa --json",
     "rank --load model u.txt --json",
     "next --load model --prompt the --top 3",
     "generate --load model --prompt the --length 20 --temperature 0.7 --top-k 3 --top-p 0.9 --seed 1",
@@ -86,11 +86,35 @@ _LINES = (
     "prune m.arpa --entropy 0.01 --save o.arpa",
     "power --difference 0.1 --corpus t.txt",
     "run s.toml --out again --jobs 1 --quiet --model bigram --seeds 2",
+    "run s.toml --out run --jobs 1 --quiet --fail-if-worse run2 --tolerance 0.01",
+    "run s.toml --cluster inproc://x --work w --quiet",
+    "fit --model kneser-ney -o order=2 --unit word --train t.txt --work w --jobs 1 --save out --quiet",
+    "fit --model witten-bell -o order=2 --unit word --counts c.tsv --save out",
+    "fit --model witten-bell --unit word --vocab t.txt --unk the --train t.txt --save out",
+    "fit --model witten-bell -o order=2 --unit subword:size=60,kind=bpe,level=char --train t.txt --save out",
+    "score --scores c.tsv --test t.txt",
+    "surprisal --load model t.txt --punctuation joined --end space --format jsonl",
+    "surprisal --model bigram --train t.txt u.txt --out o.tsv",
+    "rank --load model --pairs pairs.tsv --json",
+    "mix --load model --load words --tune t.txt --save out",
+    "domains --load a=model --load b=words . --per word --reference a --against u.txt",
+    "harness-tasks pairs.tsv --out o --name n --group g",
+    "counts t.txt --orders 1,2 --format google --out o",
+    "counts --counts c.tsv --counts c.tsv --orders 1,2 --out o.gz",
+    "runs .",
+    "history . --out o.svg --tolerance 0.1",
+    "watch run --once",
+    "diff run run2 --html o.html --markdown --tolerance 0.1",
+    "export run --wide --format typst --metric word --errors interval --caption c --label l",
+    "study sequence --csv x.csv --column x --out st --quiet",
+    "study markov --corpus long.txt -o unit=byte --out st --quiet",
+    "study tails --corpus long.txt -o unit=word --seed 1 --out st --quiet",
+    "study words --corpus long.txt --out st --quiet",
+    "study size --corpus long.txt -o unit=char -o order=2 --out st --quiet",
 )
 # What is not tried: what goes to the network, and what takes long because it was asked to.
 _LONG = {
     "fetch",
-    "study",
     "python-docs",
     "default",
     "neural",
@@ -101,6 +125,10 @@ _LONG = {
     "--full",
     "--length=1e9",
 }
+
+
+# The studies that take no training of a network.
+_STUDIES = {"sequence", "markov", "tails", "words", "size"}
 
 
 def command_lines() -> dict[str, bytes]:
@@ -135,7 +163,7 @@ def damaged_line(data: bytes, rng: random.Random) -> bytes:
 
 
 @functools.cache
-def _prepared() -> Path:
+def prepared() -> Path:
     """A folder with all that the command lines name."""
     folder = Path(tempfile.mkdtemp())
     (folder / "t.txt").write_text(TEXT)
@@ -146,6 +174,13 @@ def _prepared() -> Path:
     )
     (folder / "s.toml").write_text(to_toml(suite))
     command(["fit", "--model", "witten-bell", "--train", "t.txt", "--save", "model"], folder)
+    command(
+        ["fit", "--model", "witten-bell", "--train", "t.txt", "--unit", "word", "--save", "words"], folder
+    )
+    command(["counts", "t.txt", "--orders", "1,2", "--out", "c.tsv"], folder)
+    (folder / "pairs.tsv").write_text("the tide waits\ttide the waits\nthe bell rings\trings bell the\n")
+    (folder / "long.txt").write_text(TEXT * 16)
+    (folder / "x.csv").write_text("t,x\n" + "".join(f"{i},{i * 37 % 101}\n" for i in range(200)))
     for out in ("run", "run2"):
         command(["run", "s.toml", "--out", out, "--jobs", "1", "--quiet"], folder)
     return folder
@@ -153,13 +188,18 @@ def _prepared() -> Path:
 
 def check_line(data: bytes, folder: Path) -> object:
     argv = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")] if data else []
+    long = _LONG - _STUDIES if argv[:1] == ["study"] else _LONG
     if (
-        _LONG & {*argv, *(word.split("=")[-1] for word in argv)}
+        long & {*argv, *(word.split("=")[-1] for word in argv)}
         or (argv[:1] == ["run"] and "s.toml" not in argv)
+        or (
+            argv[:1] == ["study"]
+            and not (_STUDIES & {*argv} and {"t.txt", "u.txt", "long.txt", "x.csv"} & {*argv})
+        )
         or _takes_long(argv)
     ):
         return None
-    for path in _prepared().iterdir():
+    for path in prepared().iterdir():
         place = folder / path.name
         shutil.copytree(path, place, dirs_exist_ok=True) if path.is_dir() else shutil.copy(path, place)
     return command(argv, folder, b"the tide\nwaits\n")

@@ -36,7 +36,7 @@ MEMORY = 4 << 30  # bytes of address space beyond what a worker has at its start
 MINIMISING = 10.0  # seconds
 # Of each kind, the inputs in a thousand: what is read fast is read often.
 SHARES = {
-    "arpa": 180,
+    "arpa": 150,
     "count-model": 160,
     "neural-model": 40,
     "suite": 90,
@@ -44,9 +44,11 @@ SHARES = {
     "description": 110,
     "results": 30,
     "stored-run": 40,
-    "scores": 170,
+    "scores": 150,
     "text": 60,
     "command-line": 40,
+    "side-file": 40,
+    "run-folder": 10,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import readers
 from command_kinds import check_line, check_text, command_lines, damaged_line, texts
 from damage import damaged_bytes, damaged_json, damaged_lines, damaged_npz, damaged_toml
+from file_kinds import check_file, check_run_folder, damaged_file, run_files, side_files
 from model_damage import damaged_arpa, damaged_saved
 from promises import Kind
 from result_kinds import check_results, check_scores, check_stored, results, score_files, stored
@@ -22,4 +23,6 @@ KINDS: dict[str, Kind] = {
     "scores": Kind(score_files, damaged_lines, check_scores),
     "text": Kind(texts, damaged_bytes, check_text),
     "command-line": Kind(command_lines, damaged_line, check_line),
+    "side-file": Kind(side_files, damaged_file, check_file),
+    "run-folder": Kind(run_files, damaged_file, check_run_folder),
 }

@@ -4,21 +4,29 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
+from model_damage import parts, sealed
 from paths import GOLDEN, ROOT
 from small_suites import suite_of
 
+from lmbench.bench.cluster import Cluster
 from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite_file import load_suite
 from lmbench.bench.watch import Watch
 from lmbench.cli import main
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError, cut
+from lmbench.models import make_model
+from lmbench.models.smoothing.packing import pack_column
 from lmbench.results.diff import diff_runs
+from lmbench.scoring.combining import mix
 from lmbench.scoring.run import load_run, save_run
+from lmbench.scoring.scorer import Scorer, load_model
 from lmbench.storage.files import sweep, whole_file, write_whole
+from lmbench.storage.plain import toml_of
 
 TEXT = str(GOLDEN / "ferry.train.txt")
 
@@ -55,6 +63,30 @@ def test_a_wrong_command_line_is_one_line(argv, capsys):
     assert said.count("\n") == 1
     assert said[:-1].isprintable()
     assert len(said) < 400
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "x",
+        "tls://a",
+        "http://127.0.0.1:80",
+        "tcp://127.0.0.1:99999",
+        "inproc://x",
+        "tcp://:8786",
+        "\x1b[31m:1",
+        "\ud800:1",
+    ],
+)
+def test_what_is_no_address_of_a_scheduler_is_said_at_once(address):
+    with pytest.raises(InputError, match=r"is no address \(.+\); give one such as tcp://host:8786"):
+        Cluster(address)
+
+
+@pytest.mark.parametrize("orders", ["0", "-1", "1000", "1099511627776", "9223372036854775808", "1,,2", "٣a"])
+def test_orders_that_no_n_gram_has_are_refused(orders, capsys):
+    assert main(["zipf", TEXT, f"--orders={orders}"]) == 2
+    assert "is not a list of whole numbers from 1 to 999" in capsys.readouterr().err
 
 
 def test_half_characters_are_read_and_printed_as_escapes(tmp_path):
@@ -142,6 +174,50 @@ def test_what_is_stored_is_read_as_it_was(measured):
     assert load_run(folder / "nothing.npz") is None
 
 
+# Saved models ----------------------------------------------------------------------------------------------
+
+
+def changed_array(path, name, values):
+    """A saved model with the first entries of an array replaced, and checksums that fit."""
+    header, body = parts(path.read_bytes())
+    begin = header[name]["data_offsets"][0]
+    data = np.asarray(values).tobytes()
+    path.write_bytes(sealed(header, body[:begin] + data + body[begin + len(data) :]))
+
+
+def test_a_saved_model_of_numbers_that_are_none_is_refused(tmp_path):
+    """A signalling NaN in single precision, which warns where it is cast."""
+    corpus = Corpus.of(TEXT)
+    Scorer.fit(make_model("kneser-ney", order=2, bits=8), corpus, "char").save(tmp_path / "m")
+    header, _ = parts((tmp_path / "m").read_bytes())
+    name = next(name for name in header if name.startswith("model.probs.1"))
+    size = {"F32": np.uint32, "F64": np.uint64}[header[name]["dtype"]]
+    changed_array(tmp_path / "m", name, size(0x7F800001 if size is np.uint32 else 0x7FF0000000000001))
+    with pytest.raises(InputError, match="holds what is no finite number"):
+        load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("mark", [63264868270081, -2, 0, 10**6])
+def test_a_saved_mixture_whose_marks_are_no_characters_is_refused(tmp_path, mark):
+    corpus = Corpus.of(TEXT)
+    by_word, by_char = (
+        Scorer.fit(make_model("witten-bell", order=2), corpus, unit) for unit in ("word", "char")
+    )
+    mix([by_word, by_char], corpus.text("valid")).save(tmp_path / "m")
+    load_model(tmp_path / "m")
+    changed_array(tmp_path / "m", "model.marks", np.int64(mark))
+    with pytest.raises(InputError, match="not spelled in its characters"):
+        load_model(tmp_path / "m")
+
+
+def test_weights_beyond_single_precision_are_kept_in_double():
+    """Nor does casting them warn."""
+    values = np.array([0.5, 1e300, 1 / 3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert pack_column("p", values)["p"].tolist() == values.tolist()
+
+
 # Suites and descriptions -----------------------------------------------------------------------------------
 
 
@@ -153,6 +229,8 @@ def test_what_is_stored_is_read_as_it_was(measured):
         ("seeds = [9223372036854775808]", "seeds"),
         ("seeds = inf", "seeds"),
         ("splits = inf", "splits"),
+        ("zipf_orders = [1, 1099511627776]", "zipf_orders"),
+        ("zipf_orders = [-9223372036854775808]", "zipf_orders"),
         ("verify = nan", "verify"),
         (f"corpora = [{{name = 't', train = '{'a' * 600}'}}]", "too long"),
         ('corpora = [{name = "t", train = "a\\u0000.b"}]', "no such file"),
@@ -163,6 +241,29 @@ def test_a_suite_of_absurd_numbers_is_refused_at_once(tmp_path, line, said):
     (tmp_path / "s.toml").write_text(f"name = 's'\n{corpora}{line}\n[[models]]\nmodel = 'uniform'\n")
     with pytest.raises(InputError, match=said):
         load_suite(str(tmp_path / "s.toml"), trust_paths=True).corpus_specs()[0].load()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a = " + "[" * 3000 + "]" * 3000,
+        "a = " + "{a=" * 3000 + "1" + "}" * 3000,
+        "[" + "a." * 100_000 + "a]",
+        '"x=" . ' + "1." * 60 + "a = 1",
+        "a = {" + "a." * 60 + "a = 1}",
+    ],
+)
+def test_toml_that_is_nested_beyond_use_is_refused_at_once(tmp_path, lines):
+    (tmp_path / "d.toml").write_text(lines)
+    for read in (toml_of, Corpus.of, load_suite):
+        with pytest.raises(InputError, match="nobody writes"):
+            read(str(tmp_path / "d.toml"))
+
+
+def test_many_points_in_numbers_and_texts_are_no_deep_keys(tmp_path):
+    numbers, text = [i + 0.5 for i in range(200)], "and so on..." * 50
+    (tmp_path / "d.toml").write_text(f'n = {numbers}\ns = \'{text}\'\nt = "\\"{text}"\na.b.c = 1\n')
+    assert toml_of(tmp_path / "d.toml") == {"n": numbers, "s": text, "t": f'"{text}', "a": {"b": {"c": 1}}}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ INPUTS = {
         "suite-run": 4,
         "description": 200,
     },
-    **{"results": 10, "stored-run": 66, "scores": 500, "text": 30, "command-line": 30},
+    **{
+        "results": 10,
+        "stored-run": 66,
+        "scores": 500,
+        "text": 30,
+        "command-line": 30,
+        "side-file": 40,
+        "run-folder": 10,
+    },
 }
 
 

@@ -10,6 +10,8 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_transformers import TEXT, byte_level, unigram
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from lmbench.corpora.corpus import Corpus, Documents
 from lmbench.errors import InputError
@@ -18,6 +20,7 @@ from lmbench.models.laws import broken_laws
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.verification import verify
 from lmbench.text.canonical import canonical_text
+from lmbench.text.pieces import PATTERN
 from lmbench.text.units import unit_named
 
 KINDS = [
@@ -153,7 +156,14 @@ def test_a_tokenizer_of_one_s_own_from_its_file(tmp_path):
 
 
 def test_a_file_that_is_no_tokenizer_is_named(tmp_path):
-    for data in (b"{}", b"\x0a\xff\xff", b"", b"ferry"):
+    # A message that is a number, a number of 70 bits, no unknown piece, a piece of 1,001 characters.
+    broken = (
+        b"\x08\x01",
+        b"\x08" + b"\xff" * 10 + b"\x01",
+        b"\x0a\x03\x0a\x01a",
+        b"\x0a\xec\x07\x0a\xe9\x07" + b"a" * 1001,
+    )
+    for data in (b"{}", b"\x0a\xff\xff", b"", b"ferry", *broken):
         (tmp_path / "x").write_bytes(data)
         with pytest.raises(
             InputError, match=r"x is (no tokenizer\.json|neither a tokenizer\.json nor a model)"
@@ -201,3 +211,11 @@ def test_a_normalising_tokenizer_is_refused_with_place_and_remedy(tmp_path):
             unit_named(f"subword:file={tmp_path / 'm.model'}")
         )
     assert unit.split("one")
+
+
+def test_a_word_without_end_is_cut_since_time_grows_with_the_square_of_the_longest():
+    """The text stays what it is, and no word that is learnt from or read has more than 500 characters."""
+    text = "a" * 1700 + " " + "'a" * 700 + " " * 700 + "1" * 600
+    words = [word for word, _ in Split(Regex(PATTERN), "isolated").pre_tokenize_str(text)]
+    assert "".join(words) == text
+    assert max(map(len, words)) <= 501

@@ -169,6 +169,8 @@ class SpelledWords:
         sound = sound and bool((np.diff(begins) >= 0).all())
         for ids, size in ((spelled.symbols, characters), (spelled.words, words)):
             sound = sound and (not len(ids) or 0 < ids.min() <= ids.max() < size)
+        for mark, size in zip(spelled.marks.tolist(), (characters, characters, words), strict=True):
+            sound = sound and (mark == NOTHING or 0 < mark < size)
         if not sound or spelled.keys != sorted(spelled.keys):
             raise InputError("its words are not spelled in its characters; fit the model anew")
         return spelled

@@ -74,7 +74,7 @@ def read_checkpoint(path: Path, owner: str) -> tuple[Progress, dict[str, list[Te
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         facts = json.loads(str(arrays.pop("facts")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile):
         raise DamagedCheckpoint(path) from None
     if facts.pop("fingerprint", None) != owner:
         return None

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from lmbench.counts.blocks import Block, Counts, Smooth, Statistic
-from lmbench.counts.ngrams import NgramCounts, count_ngrams
+from lmbench.counts.ngrams import LONGEST, NgramCounts, count_ngrams
 from lmbench.counts.sharded import count_shards, temporary_shards
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, learned
@@ -28,8 +28,6 @@ from lmbench.storage.memory import MEMORY_LIMIT, left_of, limit_of
 from lmbench.storage.tasks import Here, Run
 from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
-
-_LONGEST = 999  # of n-grams, as the ARPA format writes them
 
 
 def build(counts: Counts, smooth: Smooth, kind: type = np.float64, least: Sequence[int] = ()) -> Backoff:
@@ -206,5 +204,5 @@ def check_order(order: int) -> None:
     """Raises InputError where no n-gram is so short, or none is of use that is so long."""
     if order < 1:
         raise InputError(f"option order={order}: an n-gram has at least 1 token")
-    if order > _LONGEST:
-        raise InputError(f"option order={order}: give {_LONGEST} at most")
+    if order > LONGEST:
+        raise InputError(f"option order={order}: give {LONGEST} at most")

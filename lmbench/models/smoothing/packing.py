@@ -120,7 +120,9 @@ def pack_column(name: str, values: np.ndarray) -> dict[str, Any]:
             return {f"{name}.values": distinct, f"{name}.codes": Made(code, len(values), codes)}
     if values.dtype == np.float32:
         return {name: values}
-    lossless = all((piece.astype(np.float32) == piece).all() for piece in pieces_of(values))
+    # What single precision cannot hold becomes infinite, and so is not what it was.
+    with np.errstate(over="ignore"):
+        lossless = all((piece.astype(np.float32) == piece).all() for piece in pieces_of(values))
     return {name: values.astype(np.float32) if lossless else values}
 
 
@@ -168,6 +170,8 @@ def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
 
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """(N,) float32 or float64: what ``pack_column`` packed."""
+    """(N,) float32 or float64: what ``pack_column`` packed. Raises InputError where a number in it is none, or infinite."""
     column = np.array(state[name]) if name in state else state[f"{name}.values"][state[f"{name}.codes"]]
+    if not np.isfinite(column).all():
+        raise InputError(f"the array {name} holds what is no finite number; fit the model anew")
     return column if column.dtype == np.float32 else column.astype(np.float64)
