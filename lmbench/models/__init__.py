@@ -106,6 +106,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "Stupid backoff: scores, not probabilities, and so never ranked.",
     ),
+    "infini-gram": (
+        "lmbench.models.smoothing.infini_gram:InfiniGram",
+        {},
+        "Contexts of any length, down from the longest that the training text has; each gives away what held-out text says.",
+    ),
     "cache": (
         "lmbench.models.cache:Cache",
         {},
