@@ -41,9 +41,19 @@ def cut(text: str, most: int = LONGEST) -> str:
 def unknown(kind: str, name: str, names: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry, with the nearest names suggested."""
     names = sorted(names)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return InputError(f"unknown {kind} {shown(name)}; {hint}known: {', '.join(names) or 'none'}")
+    return InputError(
+        f"unknown {kind} {shown(name)}; {nearest(name, names)}known: {', '.join(names) or 'none'}"
+    )
+
+
+def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
+    """The names nearest to one that is none, as a question with a blank after it; '' where none is near.
+
+    >>> nearest("trigrm", ["bigram", "trigram", "lstm"], 1), nearest("xyz", ["lstm"])
+    ('did you mean trigram? ', '')
+    """
+    near = difflib.get_close_matches(name, list(names), n=most, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}? " if near else ""
 
 
 def shown(text: str, most: int = 60) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from lmbench.bench.strangers import check_code, is_own, within
 from lmbench.bench.suite import MOST_SEEDS, Suite
-from lmbench.errors import InputError, shown, unknown
+from lmbench.errors import InputError, nearest, shown, unknown
 from lmbench.models import make_model
 from lmbench.models.trust import trusting
 from lmbench.storage.names import folded, name_fault
@@ -41,7 +41,9 @@ def load_suite(name: str, trust_code: bool = False, trust_paths: bool = False) -
     if not path.exists():
         if "." not in name:
             raise unknown("suite", name, built_in())
-        raise InputError(f"no such suite: {name}; give a TOML file or one of {', '.join(built_in())}")
+        raise InputError(
+            f"no such suite: {name}; {nearest(name, built_in())}give a TOML file or one of {', '.join(built_in())}"
+        )
     tables = toml_of(path)
     own = name in built_in() or is_own(path)
     try:

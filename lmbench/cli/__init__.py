@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import difflib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -89,7 +91,7 @@ def _status(argv: Sequence[str] | None) -> int:
         error.show()
         return 2
     except click.ClickException as error:
-        message = cut(printable(" ".join(error.format_message().split())))
+        message = cut(printable(f"{' '.join(error.format_message().split())}{_nearest(error)}"))
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lmbench"
         click.echo(f"lmbench: {message} (see `{where} --help`)", err=True)
         return 2
@@ -114,6 +116,16 @@ def _status(argv: Sequence[str] | None) -> int:
     except MemoryError:
         click.echo("lmbench: not enough memory; a smaller order, hidden size or text needs less", err=True)
         return 2
+
+
+def _nearest(error: click.ClickException) -> str:
+    """Which of an option's choices may have been meant; '' where the error is another, or none is near."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param is not None else None
+    if not isinstance(kind, click.Choice):
+        return ""
+    given = re.match(r"'(.*?)' is not one of", error.message)
+    near = given and difflib.get_close_matches(given[1], map(str, kind.choices), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _escape_what_it_cannot_say(stream: TextIO) -> None:

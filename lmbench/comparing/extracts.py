@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lmbench.comparing.words import first_token, nearest_cut, word_ends
 from lmbench.scoring.scores import LN2, Scores
 
-# (first token, one past the last) of a label -> for each token the likeliest tokens there and their probabilities
-Alternatives = Callable[[str, int, int], Sequence[Sequence[tuple[str, float]]]]
+Options = Sequence[tuple[str, float]]  # the likeliest tokens somewhere and their probabilities
+# a label -> by their places in the whole text, some tokens at which it is told what is likeliest
+Alternatives = Callable[[str], Mapping[int, Options]]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Track:
     """What one model said of an extract, token by token.
 
     ends: (K,) strictly ascending character offsets in the extract, the last its length. bits: (K,) ≥ 0, inf where
-    p = 0, spelling included. oov: (K,) bool. alternatives: of the first of these tokens, (token, probability), likeliest first, or ().
+    p = 0, spelling included. oov: (K,) bool. alternatives: of some of these tokens, by their places among them, (token, probability),
+    likeliest first.
     """
 
     label: str
@@ -27,7 +29,7 @@ class Track:
     ends: np.ndarray
     bits: np.ndarray
     oov: np.ndarray
-    alternatives: Sequence[Sequence[tuple[str, float]]] = ()
+    alternatives: Mapping[int, Options] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,12 @@ def extract(
     start: int = 0,
     length: int = 1500,
     alternatives: Alternatives | None = None,
-    within: int | None = None,
     ends: np.ndarray | None = None,
 ) -> Extract:
     """A stretch of about ``length`` characters from about ``start``, cut where all models have a boundary.
 
-    models: label -> (unit, scores); one with a token longer than the stretch is left out. alternatives: asked once a
-    label for the tokens of the stretch, or of its first ``within`` characters. ends: ``word_ends`` of the text, where the caller has them.
+    models: label -> (unit, scores); one with a token longer than the stretch is left out. alternatives: what they hold likeliest.
+    ends: ``word_ends`` of the text, where the caller has them.
     """
     models = {label: model for label, model in models.items() if _longest(model[1], start, length) <= length}
     ends = word_ends(text) if ends is None else ends
@@ -65,10 +66,7 @@ def extract(
     tracks = []
     for label, (unit, scores) in models.items():
         low, high = first_token(scores, np.array([first, last])).tolist()
-        asked = high
-        if within is not None:
-            asked = min(high, int(first_token(scores, np.array(first + within))))
-        options = alternatives(label, low, asked) if alternatives is not None else ()
+        options = {} if alternatives is None else alternatives(label)
         tracks.append(_track(label, unit, scores, first, low, high, options))
     return Extract(corpus, text[first:last], first, tracks)
 
@@ -94,7 +92,7 @@ def _track(
     first: int,
     low: int,
     high: int,
-    options: Sequence[Sequence[tuple[str, float]]],
+    options: Mapping[int, Options],
 ) -> Track:
     ends = scores.ends[low:high] - first
     bits = -(scores.log_probs[low:high] + scores.spelling[low:high]) / LN2
@@ -105,5 +103,5 @@ def _track(
         return Track(label, unit, ends, bits, scores.oov[low:high])
     final = np.append(begin[1:], len(ends)) - 1
     oov = np.logical_or.reduceat(scores.oov[low:high], begin)
-    shown = [options[i] for i in begin.tolist() if i < len(options)]
+    shown = {place: options[low + i] for place, i in enumerate(begin.tolist()) if low + i in options}
     return Track(label, unit, ends[final], np.add.reduceat(bits, begin), oov, shown)

@@ -89,9 +89,10 @@ def extract_data(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
         if not np.array_equal(track.ends, every):
             made["steps"] = np.diff(track.ends, prepend=0).tolist()
         if len(track.alternatives):
-            made["alternatives"] = [
-                [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options] for options in track.alternatives
-            ]
+            made["alternatives"] = {
+                place: [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options]
+                for place, options in track.alternatives.items()
+            }
         tracks.append(made)
     return {"text": shown.text, "tracks": tracks}
 

@@ -8,25 +8,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmbench.comparing.differences import Difference, differences, largest
-from lmbench.comparing.extracts import Alternatives, Extract, extract
+from lmbench.comparing.differences import Difference, differences
+from lmbench.comparing.extracts import Extract, extract
 from lmbench.comparing.ranks import rankings
 from lmbench.comparing.words import word_ends
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts import matched_orders
+from lmbench.results.likeliest import alternatives
 from lmbench.scoring.run import Run
 from lmbench.scoring.scorer import Scorer
-from lmbench.scoring.scores import Scores
-from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import Tokens
 
 EXTRACT = (
     1200  # characters of which the likeliest tokens are shown, and those around a passage of a long text
 )
 TOKENS = 1_500_000  # of all models and corpora together: more are not shown, but the stretches that matter
 BEST = 4  # so many of the best models are compared pair by pair
-LIKELIEST = 5
-MARGIN = 1000  # characters after the last token shown that may decide how it is cut
+SHOWN = 5  # passages on either side of a comparison whose likeliest tokens are told,
+LINKED = 1500  # in so many characters at most
 
 
 def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Callable[[Run], Scorer]) -> Views:
@@ -48,7 +46,6 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         first = [*still[: BEST - len(adaptive)], *(part[0] for part in adaptive)]
         text = corpus.text("test").text
         models = {run.label: (run.facts.unit, run.scores) for run in ranked}
-        likeliest = _alternatives(corpus, {run.label: run for run in ranked}, scorer_of)
         train, test = corpus.encoded("word", "train").tokens, corpus.encoded("word", "test").tokens
         orders = matched_orders(train, test, len(corpus.vocab("word")))
         counts = dict(corpus.vocab("word").token_freqs)
@@ -59,9 +56,11 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         whole = sum(len(run.scores) for run in ranked) <= most
         stretches = [(0, len(text))] if whole else _stretches(here_compared, len(text), most // len(ranked))
         ends = word_ends(text)
-        for start, stop in stretches:
-            asked = likeliest if start == 0 else None
-            extracts.append(extract(name, text, models, start, stop - start, asked, EXTRACT, ends))
+        labelled = {run.label: run for run in ranked}
+        likeliest = alternatives(corpus.text("test"), labelled, scorer_of, _asked(here_compared))
+        extracts += [
+            extract(name, text, models, start, stop - start, likeliest, ends) for start, stop in stretches
+        ]
     return Views(extracts, compared)
 
 
@@ -86,33 +85,16 @@ def _stretches(compared: Sequence[Difference], chars: int, most: int) -> list[tu
     return joined
 
 
-def _alternatives(
-    corpus: Corpus, runs: Mapping[str, Run], scorer_of: Callable[[Run], Scorer]
-) -> Alternatives:
-    def likeliest(label: str, first: int, last: int) -> list[list[tuple[str, float]]]:
-        if label not in runs:
-            return []
-        scorer = scorer_of(runs[label])
-        tokens = _beginning(scorer, corpus.text("test"), runs[label].scores, last)
-        table = scorer.model.distributions(tokens.head(last))[first:]
-        best = np.stack([largest(row, LIKELIEST) for row in table])
-        names = [[str(name) for name in scorer.vocab.to_tokens(row)] for row in best.tolist()]
-        shares = np.exp(np.take_along_axis(table, best, axis=1)).tolist()
-        return [list(zip(*row, strict=True)) for row in zip(names, shares, strict=True)]
-
-    return likeliest
-
-
-def _beginning(scorer: Scorer, text: CanonicalText, scores: Scores, count: int) -> Tokens:
-    """A text's tokens, of which the first ``count`` are needed; no more of a long text is cut than these need.
-
-    What a tokenizer makes of a beginning may differ from what it makes of the whole, which was scored; then all is cut.
-    """
-    chars = int(scores.ends[count - 1]) if count else 0
-    beginning = scorer.encode(text.head(chars + MARGIN))
-    if np.array_equal(beginning.ends[:count], scores.ends[:count]):
-        return beginning.tokens
-    return scorer.encode(text).tokens
+def _asked(compared: Sequence[Difference]) -> list[tuple[int, int]]:
+    """Where likeliest tokens are told: at the text's beginning, and in the passages that stand first in each comparison."""
+    lists = [some[:SHOWN] for d in compared for some in (d.a_better, d.b_better)]
+    pieces, chars = {(0, EXTRACT): None}, 0
+    for passage in (p for turn in itertools.zip_longest(*lists) for p in turn if p is not None):
+        chars += passage.end - passage.start
+        if chars > LINKED:
+            break
+        pieces[passage.start, passage.end] = None
+    return list(pieces)
 
 
 @dataclass(frozen=True)

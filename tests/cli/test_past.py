@@ -152,3 +152,24 @@ def test_every_model_stands_in_one_group():
     assert sorted(name for names in groups.values() for name in names) == sorted(MODELS)
     assert {"lstm", "transformer"} <= set(groups["networks"])
     assert "arpa" in groups["made elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["export", "x", "--format", "latx"], "Did you mean 'latex'?"),
+        (["score", "--normalise", "leters"], "Did you mean 'letters'?"),
+        (["export", "x", "--metric", "zzz"], "'zzz' is not one of"),
+        (["run", "defaultt.toml"], "did you mean default?"),
+    ],
+)
+def test_a_choice_that_is_none_is_told_its_neighbour(words, meant, capsys):
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert meant in told
+    assert ("ou mean" in told) == ("ou mean" in meant)
+
+
+def test_every_suite_that_comes_along_says_what_it_costs(capsys):
+    assert main(["suites", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["suites"] if not row["cost"]] == []

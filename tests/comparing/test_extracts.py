@@ -45,23 +45,19 @@ def test_a_text_without_spaces_is_cut_at_characters() -> None:
     assert [track.label for track in found.tracks] == ["c"]  # the other's one token is the whole text
 
 
-def test_alternatives_are_asked_for_the_tokens_shown() -> None:
-    asked = []
-
-    def options(label: str, first: int, stop: int) -> list[list[tuple[str, float]]]:
-        asked.append((label, first, stop))
-        return [[(f"{label}{t}", 0.5)] for t in range(first, stop)]
+def test_alternatives_are_those_of_the_tokens_shown() -> None:
+    def options(label: str) -> dict[int, list[tuple[str, float]]]:
+        return {t: [(f"{label}{t}", 0.5)] for t in range(20) if t != 3}
 
     text = "ab cé\nab d"
     models = {unit: (unit, example.scores(unit, 1, text)) for unit in ("char", "word", "byte")}
     found = extract("c", text, models, 2, 3, options)
     assert found.text == " cé"
-    # characters 2..4; word 1; bytes 2, 3 and the two of é
-    assert asked == [("char", 2, 5), ("word", 1, 2), ("byte", 2, 6)]
-    assert [[o[0][0] for o in t.alternatives] for t in found.tracks] == [
-        ["char2", "char3", "char4"],
-        ["word1"],
-        ["byte2", "byte3", "byte4"],
+    # characters 2..4, of which nothing is told at 3; word 1; bytes 2, 3 and the two of é, of which the first tells
+    assert [{place: o[0][0] for place, o in t.alternatives.items()} for t in found.tracks] == [
+        {0: "char2", 2: "char4"},
+        {0: "word1"},
+        {0: "byte2", 2: "byte4"},
     ]
 
 

@@ -339,8 +339,8 @@ def scores(unit: str, seed: int, text: str = TEXT) -> Scores:
     )
 
 
-def alternatives(label: str, first: int, stop: int) -> list[list[tuple[str, float]]]:
-    return [[("the", 0.31), (" ", 0.12), ("\n", 0.0004)] for _ in range(first, stop)]
+def alternatives(label: str, places: range = range(5000)) -> dict[int, list[tuple[str, float]]]:
+    return {place: [("the", 0.31), (" ", 0.12), ("\n", 0.0004)] for place in places}
 
 
 def views(corpus: str = "time-machine", text: str = TEXT) -> Views:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import report_example as example
 from in_browser import read_text, unfold
@@ -199,7 +200,9 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "lstm": ("char", example.scores("char", 1, text)),
         "word-kneser-ney-3": ("word", example.scores("word", 2, text)),
     }
-    shown = example.extract("time-machine", text, whole, 0, len(text), example.alternatives, 300)
+    shown = example.extract(
+        "time-machine", text, whole, 0, len(text), lambda label: example.alternatives(label, range(300))
+    )
     return example.page_file(
         tmp_path_factory.mktemp("long"), example.example(), replace(views, extracts=[shown])
     )
@@ -247,6 +250,20 @@ def test_the_matrix_is_whole_on_a_telephone_and_at_1440(open_page: Any, tmp_path
             cell.inner_text() or cell.evaluate("e => getComputedStyle(e, '::before').content.slice(1, -1)")
         ).startswith(shown)
         assert cell.bounding_box()["width"] >= 8
+
+
+def test_a_cell_leads_to_where_two_differ_most_in_all_that_is_shown(
+    open_page: Any, report_file: Path
+) -> None:
+    page = open_page(report_file)
+    page.evaluate("location.hash = '#at=most&a=lstm&b=kneser-ney-5&mode=difference'")
+    page.wait_for_selector("#view-text .chosen")
+    differ = []
+    for shown in example.views().extracts:  # hundredths of a bit, as the page has them
+        of = {t.label: np.round(t.bits, 2) for t in shown.tracks}
+        apart = of["lstm"] - of["kneser-ney-5"]
+        differ += [(abs(apart[k : k + 90].sum()), shown.start + k) for k in range(0, len(apart), 30)]
+    assert f"#at={max(differ)[1]}&" in page.url
 
 
 def test_a_link_from_elsewhere_opens_at_its_place(open_page: Any, long_file: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.models import make_model
-from lmbench.results import views
+from lmbench.results import likeliest, views
 from lmbench.results.views import views_of
 from lmbench.scoring.evaluation import fit_run
 from lmbench.text.canonical import CanonicalText
@@ -25,37 +25,73 @@ def fitted():
     return corpus, runs, {run.label: scorer for scorer, run in pairs}
 
 
-def test_alternatives_are_those_after_the_context(fitted, monkeypatch):
+def test_likeliest_tokens_are_told_at_the_beginning_and_in_passages(fitted, monkeypatch):
     corpus, runs, scorers = fitted
-    asked = []
-
-    def encode(scorer, text):
-        asked.append(text.chars)
-        return type(scorer).encode(scorer, text)
-
     monkeypatch.setattr(views, "EXTRACT", 300)
-    monkeypatch.setattr(views, "MARGIN", 50)
-    for scorer in scorers.values():
-        monkeypatch.setattr(scorer, "encode", lambda text, scorer=scorer: encode(scorer, text), raising=False)
-    shown = views_of({"c": corpus}, runs, lambda run: scorers[run.label])
-    assert max(asked) <= 400 < corpus.test.chars
-    for track in shown.extracts[0].tracks:
-        scorer = scorers[track.label]
-        tokens = type(scorer).encode(scorer, corpus.test).tokens
-        for t, options in enumerate(track.alternatives):
-            start = tokens.starts[tokens.starts <= t][-1]
-            log_probs = scorer.model.next_log_probs(tokens.ids[start:t], tokens.bos)
-            best = np.argsort(-log_probs, kind="stable")[:5]
-            assert [token for token, _ in options] == [scorer.vocab.tokens[i] for i in best]
-            assert [p for _, p in options] == pytest.approx(np.exp(log_probs[best]).tolist())
+    (shown,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).extracts
+    (compared,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).differences
+    passages = [(p.start, p.end) for some in (compared.a_better, compared.b_better) for p in some[:5]]
+    assert max(end for _, end in passages) > 600
+    for track in shown.tracks:
+        begins = np.append(0, track.ends)[:-1]
+        for piece in [(0, 300), *passages]:
+            inside = np.flatnonzero((begins >= piece[0]) & (begins < piece[1]))
+            assert len(inside) > 0
+            assert set(inside.tolist()) <= set(track.alternatives)
+        tokens = scorers[track.label].encode(corpus.test).tokens
+        for place, options in track.alternatives.items():
+            check(scorers[track.label], tokens, place, options)
 
 
-def test_a_tokenizer_that_cuts_a_beginning_otherwise_reads_the_whole(fitted):
+def check(scorer, tokens, place, options):
+    """Whether these are the likeliest after all that stands before a token in its document (an adaptive model: in the text)."""
+    log_probs = scorer.model.next_log_probs(tokens.before(place))
+    np.testing.assert_allclose([p for _, p in options], np.sort(np.exp(log_probs))[::-1][:5], atol=1e-6)
+    assert log_probs[scorer.vocab.index(options[0][0])] == pytest.approx(log_probs.max(), abs=1e-6)
+
+
+@pytest.mark.parametrize("documents", ["line", "stream"])
+@pytest.mark.parametrize(
+    ("name", "unit"), [("trigram", "word"), ("bigram", "char"), ("cache", "word"), ("gru", "char")]
+)
+def test_no_more_is_read_than_is_needed_and_it_is_told_the_same(name, unit, documents, monkeypatch):
+    parts = [line_text(seed, count) for seed, count in ((0, 60), (1, 20), (2, 400))]
+    if documents == "stream":
+        parts = [CanonicalText.of([part.text]) for part in parts]
+    corpus = Corpus("c", *parts, documents=documents)
+    options = {"hidden": 4, "epochs": 1} if name == "gru" else {}
+    scorer, run = fit_run(make_model(name, **options), corpus, unit)
+    tokens = scorer.encode(corpus.test).tokens
+    monkeypatch.setattr(likeliest, "MARGIN", 50)
+    read = []
+    encode = type(scorer).encode
+    monkeypatch.setattr(
+        scorer, "encode", lambda text: (read.append(text.chars), encode(scorer, text))[1], raising=False
+    )
+    pieces = [(0, 60), (3000, 3030), (3020, 3060), (5000, 5040)]
+    told = likeliest.alternatives(corpus.test, {run.label: run}, lambda _: scorer, pieces)(run.label)
+    bounded = name in ("trigram", "bigram") or documents == "line"
+    assert max(read) < (400 if bounded else corpus.test.chars)
+    begins = np.append(0, run.scores.ends)[:-1]
+    inside = [
+        k
+        for k in range(len(begins))
+        if any(a <= begins[k] < b for a, b in pieces[: 1 if name == "cache" else 4])
+    ]
+    assert sorted(told) == inside
+    for place, options in told.items():
+        check(scorer, tokens, place, options)
+
+
+def test_a_tokenizer_that_cuts_a_piece_otherwise_reads_the_whole(fitted):
     corpus, runs, scorers = fitted
     scorer, run = scorers["word"], next(run for run in runs if run.label == "word")
+    tokens = scorer.encode(corpus.test).tokens
     other = type(run.scores)(**{**vars(run.scores), "ends": run.scores.ends + 1})
-    assert len(views._beginning(scorer, corpus.test, other, 10)) == len(run.scores)
-    assert len(views._beginning(scorer, corpus.test, run.scores, 10)) < len(run.scores)
+    for scores in (run.scores, other):
+        some = likeliest._reading(scorer, corpus.test, scores, 30, 40)
+        assert some.ids.tolist() == tokens.ids[30:40].tolist()
+        assert some.starts.tolist() == [0, *(tokens.starts[(tokens.starts > 30) & (tokens.starts < 40)] - 30)]
 
 
 def test_every_two_of_the_best_are_compared(fitted):
@@ -65,39 +101,3 @@ def test_every_two_of_the_best_are_compared(fitted):
     best = min(runs, key=lambda run: run.scores.bits_per_char)
     assert made.a == best.label
     assert made.tables[0].title == "By how often the word occurs in training"
-
-
-@pytest.mark.parametrize("name", ["trigram", "cache"])
-def test_the_likeliest_tokens_are_those_foretold_after_all_that_the_model_has_read(name, ferry):
-    scorer, run = fit_run(make_model(name), ferry)
-    tokens = scorer.encode(ferry.text("test")).tokens
-    first, last = 3, int(tokens.starts[1]) + 9  # into the second document
-    rows = views._alternatives(ferry, {name: run}, lambda _: scorer)(name, first, last)
-    for t, row in zip(range(first, last), rows, strict=True):
-        p = np.exp(scorer.model.next_log_probs(tokens.before(t)))
-        np.testing.assert_allclose([share for _, share in row], np.sort(p)[::-1][:5], atol=1e-9)
-        assert p[scorer.vocab.index(row[0][0])] == pytest.approx(p.max(), abs=1e-9)
-
-
-def test_of_a_long_text_the_stretches_that_matter_are_shown(fitted, monkeypatch):
-    corpus, runs, scorers = fitted
-    monkeypatch.setattr(views, "EXTRACT", 100)
-    (whole,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).extracts
-    assert whole.text == corpus.test.text
-    assert all(0 < len(track.alternatives) < len(track.ends) for track in whole.tracks)
-    monkeypatch.setattr(views, "TOKENS", 1000)  # of two models: 500 characters, 5 stretches of 100
-    made = views_of({"c": corpus}, runs, lambda run: scorers[run.label])
-    assert made.extracts[0].start == 0
-    assert len(made.extracts) > 1
-    assert (
-        sum(len(extract.text) for extract in made.extracts) <= 700
-    )  # each is cut where both models have a boundary
-    starts = [extract.start for extract in made.extracts]
-    ends = [extract.start + len(extract.text) for extract in made.extracts]
-    assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))
-    (difference,) = made.differences
-    place = (difference.a_better or difference.b_better)[0].start
-    assert any(start <= place < end for start, end in zip(starts, ends, strict=True))
-    assert all(
-        extract.text == corpus.test.text[extract.start :][: len(extract.text)] for extract in made.extracts
-    )

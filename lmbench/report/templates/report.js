@@ -236,14 +236,24 @@ function tokenView() {
     const here = stretches.map((s, i) => [s, i]).filter(([s]) => s.corpus === corpus);
     const far = ([s]) => (at === null ? 0 : Math.max(s.start - at, at - s.start - s.length, 0));
     if (!here.length) return false;
-    const [stretch, index] = here.reduce((best, other) => (far(other) < far(best) ? other : best));
+    let [stretch, index] = here.reduce((best, other) => (far(other) < far(best) ? other : best));
+    let most = null; // where the two differ most, in all that is shown of the text
+    if (at === null) {
+      for (const [other, i] of here) {
+        const { tracks } = await unpacked(other);
+        const pair = ["a", "b"].map((side) => tracks.find((t) => t.label === asked.get(side)));
+        if (pair.some((t) => !t)) continue;
+        const found = furthest(pair[0], pair[1], other.characters.length);
+        if (!most || found[0] > most[0]) [most, stretch, index] = [found, other, i];
+      }
+    }
     if (now !== stretch) await open(index);
     for (const side of ["a", "b"]) {
       const wanted = now.tracks.findIndex((t) => t.label === asked.get(side));
       if (wanted >= 0) pick[side].selectedIndex = wanted;
     }
     if (modes.some((button) => button.dataset.mode === asked.get("mode"))) mode = asked.get("mode");
-    go(at === null ? furthest() : at - now.start);
+    go(at === null ? most?.[1] ?? 0 : at - now.start);
     byId("view").scrollIntoView({ block: "start" });
     return true;
   }
@@ -256,14 +266,14 @@ function tokenView() {
     choose(spans.findIndex((span) => span.end > at));
   }
 
-  function furthest() { // where A and B differ most over 90 characters
-    const a = track("a"), b = track("b"), width = 90;
+  function furthest(a, b, length) { // where two tracks differ most over 90 characters: how much, and from which on
+    const width = 90;
     let best = 0, most = -1;
-    for (let start = 0; start < now.characters.length; start += width / 3) {
+    for (let start = 0; start < length; start += width / 3) {
       const d = Math.abs(spent(a, start, start + width) - spent(b, start, start + width));
       if (d > most) [most, best] = [d, start];
     }
-    return best;
+    return [most, best];
   }
 
   function find() {
