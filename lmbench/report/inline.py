@@ -90,7 +90,7 @@ def extract_data(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
             made["steps"] = np.diff(track.ends, prepend=0).tolist()
         if len(track.alternatives):
             made["alternatives"] = {
-                place: [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options]
+                str(place): [[_short(t, WORD), float(f"{p:.2g}")] for t, p in options]
                 for place, options in track.alternatives.items()
             }
         tracks.append(made)

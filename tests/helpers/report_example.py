@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
+from rich.console import Console
 
+from lmbench import report
 from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.differences import difference
@@ -356,3 +359,22 @@ def views(corpus: str = "time-machine", text: str = TEXT) -> Views:
     found = difference(corpus, ("lstm", "word-kneser-ney-3"), text, a, b, counts, orders)
     shown = [extract(corpus, text, models, 0, 900, alternatives), extract(corpus, text, models, 1200, 600)]
     return Views(shown, [found])
+
+
+def terminal(results: Results, **options: Any) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=140, **options).print(report.terminal_table(results))
+    return stream.getvalue()
+
+
+def standing_out(*told: tuple[str, float | None, bool], **pairs: Comparison) -> Results:
+    """A corpus with one result each: label, bits, adaptive; and comparisons of some of them."""
+    rows = [
+        Result(corpus="c", label=name, bits_per_char=bits, adaptive=adaptive, unit="char")
+        for name, bits, adaptive in told
+    ]
+    return Results(corpora=[CorpusResult(name="c")], results=rows, comparisons=list(pairs.values()))
+
+
+def pair(a: str, b: str, difference: float, verdict: str, **more: Any) -> Comparison:
+    return Comparison("c", a, b, difference_bits_per_char=difference, verdict=verdict, **more)
