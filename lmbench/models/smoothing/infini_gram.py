@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -48,10 +49,12 @@ class InfiniGram(LanguageModel):
     predict the held-out text best, read as the test text will be.
 
     With ``adaptive`` the contexts go on growing while a text is scored, from one document to the next, each token in constant time on average.
+    With ``read_valid`` the held-out text is learnt too, as a compressor reads all that stands before the test; the model's score on it then means nothing.
     Words, characters and bytes. It keeps its training text: saved it takes 4 bytes a token, at work some 140.
     """
 
     adaptive: bool = option(False, "go on learning from the text that is scored")
+    read_valid: bool = option(False, "count the held-out text too, after the settings were chosen on it")
 
     ids: np.ndarray = learned()  # (T,) int32, the training text
     starts: np.ndarray = learned()  # (D,) int64
@@ -70,6 +73,20 @@ class InfiniGram(LanguageModel):
         self.settings = np.zeros(SETTINGS)
         self._grow()
         self.settings = _likeliest_settings(self._evidence(valid.head(_HELD_OUT)), self.vocab_size)
+        if self.read_valid:
+            self._read_on(valid)
+            self.notes.append("it has counted the held-out text too")
+
+    def read_on(self, text: Tokens) -> Self:
+        other = copy.copy(self)
+        other._read_on(text)
+        return other
+
+    def _read_on(self, text: Tokens) -> None:
+        """More text behind that of training; the settings stay."""
+        self.starts = np.concatenate([self.starts, text.starts + len(self.ids)])
+        self.ids = np.concatenate([self.ids, text.ids])
+        self._grow()
 
     def _grow(self) -> None:
         """The tree of the training text. A document begins as if one token stood before it; that token is read once."""

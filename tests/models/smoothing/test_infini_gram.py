@@ -201,6 +201,18 @@ def test_learns_what_it_reads_only_where_it_is_adaptive():
         assert (second.mean() > first.mean() + 0.2) == adaptive
 
 
+def test_reads_the_held_out_text_as_more_documents_where_it_is_asked_to():
+    rng = np.random.default_rng(0)
+    train, valid, test = (rng.integers(0, V, n).tolist() for n in (300, 150, 200))
+    alone = fitted([train], [valid])
+    asked = fitted([train], [valid], read_valid=True)
+    both = fitted([train, valid], [valid], alone.settings)
+    tokens = tokens_of([test])
+    for model in (asked, alone.read_on(tokens_of([valid]))):
+        np.testing.assert_array_equal(model.log_probs(tokens), both.log_probs(tokens))
+    assert not np.array_equal(alone.log_probs(tokens), both.log_probs(tokens))
+
+
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_a_text_of_one_letter_is_read_in_reasonable_time_and_keeps_the_laws(adaptive):
     """Its contexts nest as deep as the text is long; a prediction rests on the longest and the empty one."""
