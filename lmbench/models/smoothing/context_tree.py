@@ -69,7 +69,10 @@ class ContextTree(NamedTuple):
         for new, old in zip(made[7:12], self[7:12], strict=True):
             new[:edges] = old[:edges]
         made.sizes[:] = self.sizes
-        index(made)
+        if len(made.slots) == len(self.slots):
+            made.slots[:] = self.slots
+        else:
+            index(made)
         return made
 
 

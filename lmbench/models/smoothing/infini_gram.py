@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -33,6 +33,7 @@ _BLOCK = 4096  # tokens of which the evidence is noted at once
 _PENALTY = (
     0.3  # bits for the square of a setting, so that classes that hardly occur stay where the others are
 )
+_SPARE = 1 << 16  # tokens by which a text may grow before it is read anew
 _NOWHERE = np.zeros(0, dtype=np.int64)
 
 
@@ -62,6 +63,7 @@ class InfiniGram(LanguageModel):
     settings: np.ndarray = learned()  # (SETTINGS,)
     tree: ContextTree = learned()
     first: int = learned()  # the state in which documents begin
+    kept: Reading | None = field(init=False, default=None, repr=False)  # what was read last, which may go on
 
     @property
     def traits(self) -> Traits:
@@ -90,6 +92,7 @@ class InfiniGram(LanguageModel):
 
     def _grow(self) -> None:
         """The tree of the training text. A document begins as if one token stood before it; that token is read once."""
+        self.kept = None
         self.tree, self.first = ContextTree.empty(len(self.ids) + len(self.starts) + 1), 0
         if self.bos >= 0:
             self.first = int(extend(self.tree, 0, self.bos))
@@ -102,10 +105,14 @@ class InfiniGram(LanguageModel):
         learns: bool,
         scored: bool = False,
         wanted: np.ndarray = _NOWHERE,
+        place: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(T,) ln p of the tokens, if they are to be scored, and (R, V) p of all that may stand at the places wanted."""
+        """(T,) ln p of the tokens, if they are to be scored, and (R, V) p of all that may stand at the places wanted.
+
+        place: where the reading goes on (see ``read``); default at the beginning.
+        """
         log_probs, rows = np.empty(len(tokens) if scored else 0), np.empty((len(wanted), self.vocab_size))
-        place = self._place(tokens)
+        place = self._place(tokens) if place is None else place
         nothing = np.empty((0, COLUMNS), dtype=np.int32)
         given = (tree, tokens.ids, tokens.starts, place, learns, self.settings, self.vocab_size)
         read(*given, log_probs, rows, wanted, nothing, _NOWHERE, LENGTHS, RATIOS, PLACES)
@@ -131,16 +138,19 @@ class InfiniGram(LanguageModel):
             offsets.append(ends[1:] + offsets[-1][-1])
         return Evidence(np.concatenate(noted), np.concatenate(offsets))
 
-    def _ready(self, tokens: Tokens) -> ContextTree:
+    def _ready(self, tokens: Tokens, spare: int = 0) -> ContextTree:
         """The tree to read tokens by: one that may learn them, or the one of the training text."""
         if not self.adaptive:
             return self.tree
-        return self.tree.grown(len(self.ids) + len(self.starts) + 1 + len(tokens) + len(tokens.starts))
+        room = len(tokens) + len(tokens.starts) + spare
+        return self.tree.grown(len(self.ids) + len(self.starts) + 1 + room)
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
+        self.kept = None
         return self._read(self._ready(tokens), tokens, self.adaptive, scored=True)[0]
 
     def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
+        self.kept = None
         wanted = np.asarray(places, dtype=np.int64)
         rows = self._read(self._ready(tokens), tokens, self.adaptive, wanted=wanted)[1]
         return np.log(rows, out=rows)
@@ -149,9 +159,27 @@ class InfiniGram(LanguageModel):
         return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
 
     def _next_after(self, tokens: Tokens) -> np.ndarray:
-        asked = Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
-        row: np.ndarray = self._distributions(asked, np.array([len(tokens)]))[0]
-        return row
+        if self.kept is None or not self.kept.goes_on_in(tokens):
+            self.kept = Reading(
+                self._ready(tokens, spare=_SPARE), tokens.head(0), self._place(tokens), _SPARE
+            )
+        kept, size = self.kept, len(tokens)
+        done = len(kept.read)
+        some = Tokens(tokens.ids[done:], tokens.starts[tokens.starts >= done] - done, tokens.bos)
+        # What has begun at the end of the text has no token yet.
+        self._read(
+            kept.tree,
+            Tokens(some.ids, some.starts[some.starts < len(some)], some.bos),
+            self.adaptive,
+            place=kept.place,
+        )
+        self.kept = kept._replace(
+            read=Tokens(tokens.ids, tokens.starts[tokens.starts < size], tokens.bos),
+            room=kept.room - len(some) - len(some.starts),
+        )
+        asked = Tokens(np.zeros(1, dtype=np.int32), tokens.starts[tokens.starts == size] - size, tokens.bos)
+        row = self._read(kept.tree, asked, learns=False, wanted=np.array([0]), place=kept.place.copy())[1][0]
+        return np.log(row, out=row)
 
     def _likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
         ordered = np.unique(places)
@@ -181,6 +209,30 @@ class InfiniGram(LanguageModel):
         if not np.isfinite(self.settings).all():
             raise InputError("the settings are not finite numbers; fit the model anew")
         self._grow()
+
+
+class Reading(NamedTuple):
+    """A text as far as it has been read, so that one that is asked for token by token is read once.
+
+    place: (3,) int64 of ``read``, written in place. room: so many tokens more fit into the tree.
+    """
+
+    tree: ContextTree
+    read: Tokens
+    place: np.ndarray
+    room: int
+
+    def goes_on_in(self, tokens: Tokens) -> bool:
+        """Whether the tokens begin with all that was read, and the rest has room."""
+        done, starts = len(self.read), tokens.starts[tokens.starts < len(self.read)]
+        same = tokens.bos == self.read.bos and np.array_equal(starts, self.read.starts[: len(self.read)])
+        more = len(tokens) - done + len(tokens.starts) - len(starts)
+        return (
+            same
+            and len(tokens) - done >= 0
+            and more <= self.room
+            and np.array_equal(tokens.ids[:done], self.read.ids)
+        )
 
 
 class Evidence(NamedTuple):
