@@ -55,6 +55,7 @@ def suite_for(spec: CorpusSpec, corpus: Corpus) -> tuple[Suite, list[str]]:
         default,
         name=spec.name,
         title=f"{spec.name}: the default models",
+        cost="",
         corpora=[spec],
         models=rows,
         studies=studies,

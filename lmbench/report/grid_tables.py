@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MEAN_GAP, AVERAGE_RANK = "above best", "average rank"
 NAME = "model"
+MARKED = f"{MARK} {ADAPTIVE}."
 
 
 def _heads(grid: Grid) -> list[str]:
@@ -91,7 +92,10 @@ def grid_latex(grid: Grid, caption: str | None = None, label: str | None = None)
     lines += [r"\toprule", " & ".join(map(latex_text, heads)) + r" \\", r"\midrule"]
     parts = _parted(grid, _body(grid, cell, _latex_dashes), [])
     lines += [" & ".join(row) + r" \\" if row else r"\midrule" for row in parts]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+    lines.append(r"\bottomrule")
+    if caption is not None and grid.adaptive:  # a caption of the author's own says nothing of the mark
+        lines.append(rf"\multicolumn{{{len(heads)}}}{{l}}{{\footnotesize {latex_text(MARKED)}}} \\")
+    return "\n".join([*lines, r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
 def _latex_dashes(text: str) -> str:
@@ -120,6 +124,8 @@ def grid_typst(grid: Grid, caption: str | None = None, label: str | None = None)
         [False, *[True] * (len(heads) - 1)],
     )
     shown = typst_text(grid_note(grid)) if caption is None else caption
+    if caption is not None and grid.adaptive:
+        shown += f" #text(size: 0.8em)[{typst_text(MARKED)}]"
     key = re.sub(r"[^A-Za-z0-9_:.-]", "-", label or "tab:lmbench")
     return f"#figure(\n{table.removeprefix('#').rstrip()},\n  caption: [{shown}],\n) <{key}>\n"
 

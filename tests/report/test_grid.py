@@ -89,8 +89,13 @@ def test_every_format_has_a_row_a_model_and_marks_the_best(form: str) -> None:
 
 def test_captions_are_the_author_s_own() -> None:
     results = example.over_corpora()
-    assert r"\caption{Bits of $p$}" in report.wide_table(results, "latex", caption="Bits of $p$")
-    assert "caption: [Bits of $p$]" in report.wide_table(results, "typst", caption="Bits of $p$")
+    latex, typst = (report.wide_table(results, form, caption="Bits of $p$") for form in ("latex", "typst"))
+    assert r"\caption{Bits of $p$}" in latex
+    assert "caption: [Bits of $p$ #text" in typst
+    # The mark beside a model that goes on learning is told of all the same, below the table of eight columns.
+    assert re.search(r"bottomrule\n\\multicolumn\{8\}\{l\}\{\\footnotesize \* goes on learning", latex)
+    assert "goes on learning" in typst.partition("caption:")[2]
+    assert "multicolumn" not in report.wide_table(results, "latex")
 
 
 def test_one_corpus_has_a_wide_table_too() -> None:
