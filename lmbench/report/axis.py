@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lmbench.report.formats import bits_text, finite_interval, interval_text
 from lmbench.report.ranking import Row
 
-WIDTH, HEIGHT, MARGIN = 190, 22, 12
+WIDTH, HEIGHT, MARGIN = 190, 19, 12
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 

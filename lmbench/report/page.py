@@ -46,6 +46,8 @@ from lmbench.scoring.run import Sample
 
 CHIP = Markup(' <span class="adaptive" title="{}">adaptive</span>')  # after the name of a model that learns
 
+STAR = Markup('&nbsp;<abbr class="star" title="{}">*</abbr>')  # the same where there is no room
+
 
 def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     """The whole page as one self-contained text: styles, script, figures and data inside."""
@@ -54,6 +56,7 @@ def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     adaptive = {result.label for result in results.results if result.adaptive}
     environment.filters["swatch"] = lambda label: swatch(str(label), colours)
     environment.filters["chip"] = lambda label: CHIP.format(ADAPTIVE) if label in adaptive else ""
+    environment.filters["star"] = lambda label: STAR.format(ADAPTIVE) if label in adaptive else ""
     page = environment.get_template("report.html").render(
         _context(results, views),
         figures=_inline_figures(charts, colours, _figures_of_studies(results)),
@@ -69,6 +72,7 @@ def page_environment() -> jinja2.Environment:
     environment = _environment(autoescape=True)
     environment.globals["palette"] = list(zip(style.PALETTE, DARK, strict=True))
     environment.globals["adaptive"] = ADAPTIVE
+    environment.globals["star"] = STAR.format(ADAPTIVE)
     environment.globals["grid_note"] = grid_note
     environment.globals["css"] = Markup(template("report.css"))
     return environment

@@ -25,6 +25,8 @@ from lmbench.report.ranking import Row, ranked, rows
 from lmbench.report.tables import tables_of
 from lmbench.results.schema import CorpusResult, Results
 
+ALIKE = 1.005  # bytes a character up to which bits a byte say nothing beside bits a character
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -124,7 +126,7 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
     axis = Axis(places, truth)
     costs = [COLUMNS[name] for name in COST[1:]]
     left_out = {"unseen"} if not any(o.share for o in corpus.contamination) else set()
-    left_out |= {"byte"} if corpus.bytes == corpus.chars else set()
+    left_out |= {"byte"} if (corpus.bytes or 0) <= ALIKE * (corpus.chars or 0) else set()
     columns = [COLUMNS[name] for name in BOARD if name not in left_out]
     line_of = {}
     for row in places:

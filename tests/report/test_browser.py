@@ -230,9 +230,9 @@ def test_every_passage_kind_and_cell_leads_to_the_text(open_page: Any, long_file
 
 
 def test_the_matrix_is_whole_on_a_telephone_and_at_1440(open_page: Any, tmp_path: Path) -> None:
-    """With 24 models on 360 pixels, where it shows signs, and with 14 on 1440, where it shows numbers."""
+    """With 24 models on 360 pixels, where it shows signs, and with 14 and 24 on 1440, where it shows numbers."""
     results = example.example()
-    for count, width, shown in ((24, 360, "−"), (14, 1440, "−0.")):
+    for count, width, shown in ((24, 360, "−"), (14, 1440, "−0."), (24, 1440, "−0.")):
         names = [f"model-{i:02}-of-a-long-name" for i in range(count)]
         rows = [
             replace_fields(example.result("c", "lstm", 0.01 * i), label=name) for i, name in enumerate(names)
@@ -241,7 +241,7 @@ def test_the_matrix_is_whole_on_a_telephone_and_at_1440(open_page: Any, tmp_path
         made = replace_fields(
             results, corpora=[example.corpus_entry("c")], results=rows, comparisons=pairs, zipf=[]
         )
-        file = tmp_path / f"{count}.html"
+        file = tmp_path / f"{count}-{width}.html"
         file.write_text(report_page.html(made, [], example.views("c")), "utf-8")
         page = open_page(file, width)
         assert page.eval_on_selector(".scroll:has(.matrix)", "e => e.scrollWidth - e.clientWidth") <= 0

@@ -34,8 +34,8 @@ def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
 def test_a_model_that_learns_from_the_test_text_is_marked_wherever_it_stands() -> None:
     results = example.standing_out(("cache", 1.5, True), ("kn", 1.75, False), ("trie", 1.875, False))
     html = page.html(results, [], Views())
-    assert re.search(r'cache <span class="adaptive"', html)
-    assert not re.search(r'kn <span class="adaptive"', html)
+    assert re.search(r'cache&nbsp;<abbr class="star"', html)
+    assert not re.search(r'kn&nbsp;<abbr class="star"', html)
     for text in (report.leaderboard_markdown(results, "c"), example.terminal(results)):
         assert re.search(r"cache \\?\*", text)
         assert re.search(rf"1 .*kn.*2 .*trie.*{re.escape(columns.APART)}.*1 .*cache \\?\*", text, re.S)
