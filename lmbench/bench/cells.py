@@ -38,6 +38,11 @@ class Cell:
         return f"{self.label}@{self.seed}" if self.extra else self.label
 
     @property
+    def name(self) -> str:
+        """What a progress bar calls it."""
+        return f"{self.place} {self.stem}"
+
+    @property
     def place(self) -> Path:
         """The folder of its corpus, and in it of its division."""
         return Path(self.corpus.name) / ("" if self.split is None else f"split-{self.split + 1}")

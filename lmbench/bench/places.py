@@ -12,6 +12,7 @@ from typing import Any
 
 from lmbench.bench.workers import Place, Processes, Work
 from lmbench.errors import InputError
+from lmbench.storage.tasks import Here, Run
 
 ADDRESS = "LMBENCH_CLUSTER"  # names a scheduler where --cluster does not
 _TRIES = 3  # of a task whose worker dies
@@ -25,6 +26,12 @@ def place_of(jobs: int, cluster: str | None = None) -> Place:
     from lmbench.bench.cluster import Cluster
 
     return Cluster(address)
+
+
+def calls_of(place: Place, folder: Path) -> Run:
+    """Calls at a place; in this process, where it is one process. folder: one that all workers must see."""
+    alone = isinstance(place, Processes) and place.jobs == 1
+    return Here() if alone else Calls(place, folder.resolve())
 
 
 class Calls:

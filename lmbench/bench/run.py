@@ -9,15 +9,16 @@ from pathlib import Path
 import msgspec
 
 from lmbench import report
-from lmbench.bench.places import place_of
-from lmbench.bench.runner import Outcome, measure_suite
+from lmbench.bench.outcome import Outcome
+from lmbench.bench.places import calls_of, place_of
+from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import load_suite
 from lmbench.bench.watch import Watch
 from lmbench.results.file import write_results
 from lmbench.results.made import made_now
 from lmbench.results.schema import Results, StudyResult
-from lmbench.results.views import views_of
+from lmbench.storage.tasks import Run as Tasks
 from lmbench.studies.answers import answer_all, reported
 
 
@@ -56,22 +57,22 @@ def run_suite(
     suite = load_suite(suite, trust_code, trust_paths) if isinstance(suite, str) else suite
     folder, watch = Path(out or Path("reports") / suite.name), watch or Watch()
     shared = folder if work is None else Path(work) / suite.name
-    outcome = measure_suite(suite, shared, fresh, jobs, watch, place_of(jobs, cluster))
-    if work is not None:
-        shutil.copytree(shared, folder, dirs_exist_ok=True)
-        outcome.folder = folder
-    if outcome.interrupted and not outcome.runs:
-        raise Interrupted(None)
-    results = _report(outcome, fresh, watch, began)
+    with place_of(jobs, cluster) as place:
+        outcome = measure_suite(suite, shared, fresh, jobs, watch, place)
+        if work is not None:
+            shutil.copytree(shared, folder, dirs_exist_ok=True)
+        if outcome.interrupted and not outcome.runs:
+            raise Interrupted(None)
+        results = _report(outcome, folder, fresh, watch, began, calls_of(place, shared))
     if outcome.interrupted:
         raise Interrupted(results)
     return results
 
 
-def _report(outcome: Outcome, fresh: bool, watch: Watch, began: float) -> Results:
-    suite, folder = outcome.suite, outcome.folder
-    with watch.stage("comparing"):
-        results, charts = outcome.results()
+def _report(outcome: Outcome, folder: Path, fresh: bool, watch: Watch, began: float, tasks: Tasks) -> Results:
+    suite = outcome.suite
+    with watch.stage("comparing") as monitor:
+        results, charts = outcome.results(monitor)
         results.splits.extend(outcome.over_splits())
     if suite.studies and not outcome.interrupted:
         with watch.stage("studies") as monitor:
@@ -81,7 +82,8 @@ def _report(outcome: Outcome, fresh: bool, watch: Watch, began: float) -> Result
                 charts += figures
     results = msgspec.structs.replace(results, made=made_now(time.monotonic() - began))
     write_results(results, folder)
-    with watch.stage("writing the report"):
-        views = views_of(outcome.corpora, outcome.runs, outcome.scorer_of)
-        report.write(folder, results, charts, views)
+    with watch.stage("what models say of the text") as monitor:
+        views = outcome.views(tasks, monitor)
+    with watch.stage("writing the report") as monitor:
+        report.write(folder, results, charts, views, tasks, monitor.progress)
     return results

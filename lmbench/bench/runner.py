@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lmbench.bench.cells import Cell, cells_of
+from lmbench.bench.outcome import Answer, Outcome, corpus_of, external_file, load
 from lmbench.bench.places import check_seen
 from lmbench.bench.strangers import write_suite
-from lmbench.bench.suite import CorpusSpec, Suite
+from lmbench.bench.suite import Suite
 from lmbench.bench.suite_file import check_names, to_toml
+from lmbench.bench.texts import TextTask
 from lmbench.bench.watch import SendingMonitor, Watch
 from lmbench.bench.workers import Place, Processes, Work
-from lmbench.charts.chart import Chart
 from lmbench.comparing.seen import Seen
-from lmbench.comparing.splits import Splits, over_splits
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.words import remarks
 from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
-from lmbench.results.build import results_of
-from lmbench.results.schema import Result, Results
+from lmbench.results.texts import TextFacts
 from lmbench.scoring.evaluation import fit_run, training_facts, verified
 from lmbench.scoring.run import Run, Sample, load_run, save_run
 from lmbench.scoring.scorer import Scorer
@@ -36,21 +35,6 @@ from lmbench.storage.files import sweep, write_whole
 from lmbench.storage.names import check_within
 
 # One model on one corpus ---------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=1)
-def _load(spec: CorpusSpec) -> Corpus:
-    return spec.load()
-
-
-@functools.lru_cache(maxsize=1)
-def _load_split(spec: CorpusSpec, number: int, of: int) -> Corpus:
-    return _load(spec).divided_anew(number, of)
-
-
-def corpus_of(cell: Cell, suite: Suite) -> Corpus:
-    """The text of a cell, divided as it asks for."""
-    return _load(cell.corpus) if cell.split is None else _load_split(cell.corpus, cell.split, suite.splits)
 
 
 def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run:
@@ -104,83 +88,6 @@ def _samples(scorer: Scorer, suite: Suite, seed: int) -> Iterator[Sample]:
 # The suite -----------------------------------------------------------------------------------------
 
 
-@dataclass
-class Outcome:
-    """What a run left: the finished runs by corpus, and the cells that failed with their reasons."""
-
-    suite: Suite
-    folder: Path
-    corpora: dict[str, Corpus] = field(default_factory=dict)
-    runs: list[Run] = field(default_factory=list)
-    failures: list[tuple[Cell, str]] = field(default_factory=list)
-    # Of further divisions, by their number: the runs, and how each was made.
-    splits: dict[tuple[str, int], list[Run]] = field(default_factory=dict)
-    divisions: dict[tuple[str, int], str] = field(default_factory=dict)
-    interrupted: bool = False
-
-    @functools.cached_property
-    def seen(self) -> dict[str, Seen]:
-        """By corpus, what of its test text the models have seen."""
-        return {name: Seen.of(corpus) for name, corpus in self.corpora.items()}
-
-    def take(self, cell: Cell, result: Run | str) -> None:
-        """Files a cell's run, or why it failed."""
-        if isinstance(result, str):
-            self.failures.append((cell, result))
-        elif cell.split is None:
-            self.runs.append(result)
-        else:
-            self.splits.setdefault((cell.corpus.name, cell.split), []).append(result)
-
-    def over_splits(self) -> list[Splits]:
-        """What further divisions of the texts say."""
-        every = []
-        for name in self.corpora:
-            numbers = sorted(number for corpus, number in self.splits if corpus == name)
-            divisions = [self.divisions[name, number] for number in numbers]
-            runs = [self.splits[name, number] for number in numbers]
-            if (splits := over_splits(name, divisions, runs)) is not None:
-                every.append(splits)
-        return every
-
-    def failed_rows(self) -> list[Result]:
-        """The rows of results.json for the cells that have no scores."""
-        return [
-            Result(
-                corpus=cell.corpus.name,
-                label=cell.label,
-                model=cell.spec.model,
-                unit=cell.spec.unit,
-                options=cell.spec.options,
-                seed=cell.seed,
-                status=f"failed: {why}",
-            )
-            for cell, why in self.failures
-            if cell.split is None
-        ]
-
-    def results(self) -> tuple[Results, list[Chart]]:
-        """What results.json holds, and the figures that only the texts can give."""
-        suite = self.suite
-        return results_of(
-            self.corpora,
-            self.runs,
-            self.failed_rows(),
-            suite.name,
-            suite.title,
-            suite.zipf_orders,
-            self.seen,
-        )
-
-    def scorer_of(self, run: Run) -> Scorer:
-        """A ranked run's fitted model, read from disk."""
-        for spec in self.suite.corpus_specs():
-            for cell in cells_of(self.suite, spec):
-                if (cell.corpus.name, cell.label, cell.seed) == (run.corpus, run.label, run.seed):
-                    return cell.scorer(self.folder)
-        raise KeyError(run.label)
-
-
 def measure_suite(
     suite: Suite,
     folder: Path,
@@ -193,14 +100,14 @@ def measure_suite(
 
     A cell that fails leaves its reason and the rest goes on; an interrupt keeps what is done. fresh: measure
     all anew. jobs: cells side by side, the processor's threads divided among them. place: where they are measured, in place of
-    processes of this machine; it must see the folder and the texts. Raises InputError where a
+    processes of this machine; it must see the folder and the texts, and is the caller's to end. Raises InputError where a
     corpus cannot be had or the folder cannot be written.
     """
     watch = watch or Watch()
     check_names(suite)
     outcome = Outcome(suite, folder)
     specs = suite.corpus_specs()
-    outcome.corpora = {spec.name: _load(spec) for spec in specs}
+    outcome.corpora = {spec.name: load(spec) for spec in specs}
     external = external_runs(suite, outcome.corpora)
     todo = [
         cell
@@ -208,7 +115,9 @@ def measure_suite(
         for spec in specs
         for cell in cells_of(suite, spec, split)
     ]
-    for path in (path for cell in todo for path in cell.files(folder)):
+    texts = [TextTask(spec, tuple(suite.zipf_orders)) for spec in specs]
+    every: list[Cell | TextTask] = [*todo, *texts]
+    for path in (path for task in every for path in task.files(folder)):
         check_within(folder, path)
     for name in ("figures", "errors"):
         check_within(folder, folder / name / name)
@@ -222,7 +131,7 @@ def measure_suite(
                     f"{name}, {sentence.replace('--normalise whitespace', 'normalise = whitespace')}"
                 )
     watch.begin(len(todo))
-    waiting: list[Cell] = []
+    waiting: list[Cell | TextTask] = []
     for cell in todo:
         corpus = outcome.corpora[cell.corpus.name] if cell.split is None else corpus_of(cell, suite)
         if cell.split is not None:
@@ -234,10 +143,25 @@ def measure_suite(
             watch.done(cell, stored, False)
         else:
             waiting.append(cell)
+    for text in texts:
+        facts = None if fresh else text.stored(outcome.corpora[text.corpus.name], folder)
+        if facts is not None:
+            outcome.texts[text.corpus.name] = facts
+        else:
+            # After the cells of the same text, which a process then reads once.
+            last = max((i for i, cell in enumerate(waiting, 1) if cell.corpus == text.corpus), default=0)
+            waiting.insert(last or len(waiting), text)
     try:
-        for cell, result in _measure_all(waiting, suite, folder, place or Processes(jobs), watch):
-            outcome.take(cell, result)
-            watch.done(cell, result, True)
+        with contextlib.ExitStack() as stack:
+            place = place or stack.enter_context(Processes(jobs))
+            results = stack.enter_context(
+                contextlib.closing(_measure_all(waiting, suite, folder, place, watch))
+            )
+            for task, result in results:
+                outcome.take(task, result)
+                watch.close(task)
+                if isinstance(task, Cell) and not isinstance(result, TextFacts):
+                    watch.done(task, result, True)
     except KeyboardInterrupt:
         outcome.interrupted = True
     order = {
@@ -247,8 +171,13 @@ def measure_suite(
     }
     outcome.runs.sort(key=lambda run: order[run.corpus, run.label, run.seed])
     for run in external:
-        save_run(run, folder / "scores" / run.corpus / f"{run.label}.npz", "external")
-    outcome.runs = without_copied_texts(outcome.runs + external, outcome.seen)
+        save_run(run, external_file(folder, run), "external")
+    outcome.runs += external
+    if outcome.runs or not outcome.interrupted:
+        outcome.complete_texts()
+    outcome.runs = without_copied_texts(
+        outcome.runs, {name: facts.seen for name, facts in outcome.texts.items()}
+    )
     return outcome
 
 
@@ -286,53 +215,54 @@ def external_runs(suite: Suite, corpora: Mapping[str, Corpus]) -> list[Run]:
 
 
 def _measure_all(
-    cells: list[Cell], suite: Suite, folder: Path, place: Place, watch: Watch
-) -> Iterator[tuple[Cell, Run | str]]:
-    """Each cell with its run, or why it failed, as they finish."""
-    if isinstance(place, Processes) and (place.jobs <= 1 or len(cells) <= 1):
-        for cell in cells:
-            yield cell, _try(cell, suite, folder, watch.start(cell))
+    tasks: list[Cell | TextTask], suite: Suite, folder: Path, place: Place, watch: Watch
+) -> Generator[tuple[Cell | TextTask, Answer]]:
+    """Each cell with its run, each text with its facts, or why they failed, as they finish."""
+    if isinstance(place, Processes) and (place.jobs <= 1 or len(tasks) <= 1):
+        for task in tasks:
+            yield task, _try(task, suite, folder, watch.start(task))
         return
-    with place:
-        yield from place.each(cells, _Cells(suite, folder.resolve(), watch))
+    yield from place.each(tasks, _Cells(suite, folder.resolve(), watch))
 
 
 @dataclass(frozen=True)
-class _Cells(Work[Cell, "Run | str"]):
+class _Cells(Work["Cell | TextTask", "Answer"]):
     """Cells measured in workers; one that combines others waits for them."""
 
     suite: Suite
     folder: Path
     watch: Watch
 
-    def order(self, cell: Cell) -> tuple[Callable[..., Run | str], tuple[Any, ...]]:
-        return _measure_apart, (cell.at_home(), self.suite, self.folder)
+    def order(self, task: Cell | TextTask) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
+        return _measure_apart, (task.at_home(), self.suite, self.folder)
 
-    def ready(self, cell: Cell, unfinished: Sequence[Cell]) -> bool:
-        return not any(other in cell.components for other in unfinished)
+    def ready(self, task: Cell | TextTask, unfinished: Sequence[Cell | TextTask]) -> bool:
+        return isinstance(task, TextTask) or not any(other in task.components for other in unfinished)
 
-    def progress(self, cell: Cell, sent: tuple[float, float, str]) -> None:
-        self.watch.start(cell).progress(*sent)
+    def progress(self, task: Cell | TextTask, sent: tuple[float, float, str]) -> None:
+        self.watch.start(task).progress(*sent)
 
     def died(self, status: int) -> str:
         return f"its process ended with status {status} (killed, or out of memory)"
 
 
-def _measure_apart(send: Callable[[Any], None], cell: Cell, suite: Suite, folder: Path) -> Run | str:
+def _measure_apart(send: Callable[[Any], None], task: Cell | TextTask, suite: Suite, folder: Path) -> Answer:
     try:
         check_seen(folder)
     except InputError as error:
         return str(error)
-    return _try(cell, suite, folder, SendingMonitor(send))
+    return _try(task, suite, folder, SendingMonitor(send))
 
 
-def _try(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = None) -> Run | str:
+def _try(task: Cell | TextTask, suite: Suite, folder: Path, monitor: Monitor) -> Answer:
     try:
-        return measure(cell, suite, folder, monitor)
+        if isinstance(task, TextTask):
+            return task.measure(load(task.corpus), folder, monitor)
+        return measure(task, suite, folder, monitor)
     except InputError as error:
         return str(error)
     except MemoryError:
         return "not enough memory; a smaller order, hidden size or batch needs less"
     except Exception as error:  # a model's own bug must not take the other rows with it
-        write_whole(folder / "errors" / f"{cell.corpus.name}-{cell.stem}.txt", traceback.format_exc())
+        write_whole(folder / "errors" / f"{task.corpus.name}-{task.stem}.txt", traceback.format_exc())
         return f"{type(error).__name__}: {error} (the traceback is in errors/)"

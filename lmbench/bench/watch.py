@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lmbench.bench.cells import Cell
+from lmbench.bench.texts import TextTask
 from lmbench.models import Monitor
 from lmbench.scoring.run import Run
 
@@ -19,8 +20,11 @@ class Watch:
 
     def begin(self, cells: int) -> None: ...
 
-    def start(self, cell: Cell) -> Monitor:
+    def start(self, task: Cell | TextTask) -> Monitor:
         return Monitor()
+
+    def close(self, task: Cell | TextTask) -> None:
+        """A task that was begun is done."""
 
     def stage(self, name: str) -> contextlib.AbstractContextManager[Monitor]:
         """What comes after the models: comparing, a study, drawing."""

@@ -75,13 +75,18 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.process.kill()
-        for worker in self._workers:
-            worker.process.join()
+        _end(self._workers)
         self._workers = []
 
     def each(self, tasks: Sequence[Task], work: Work[Task, Answer]) -> Iterator[tuple[Task, Answer]]:
+        try:
+            yield from self._each(tasks, work)
+        finally:  # nobody takes the answers of those that are still at work
+            busy = [worker for worker in self._workers if worker.task is not None]
+            self._workers = [worker for worker in self._workers if worker.task is None]
+            _end(busy)
+
+    def _each(self, tasks: Sequence[Task], work: Work[Task, Answer]) -> Iterator[tuple[Task, Answer]]:
         waiting, workers = list(tasks), self._workers
         while waiting or any(worker.task is not None for worker in workers):
             unfinished = [*waiting, *(w.task for w in workers if w.task is not None)]
@@ -116,6 +121,13 @@ class Processes:
         there.close()
         self._workers.append(_Worker(process, here))
         return self._workers[-1]
+
+
+def _end(workers: Sequence[_Worker[Any]]) -> None:
+    for worker in workers:
+        worker.process.kill()
+    for worker in workers:
+        worker.process.join()
 
 
 def _serve(pipe: Connection, threads: int) -> None:

@@ -15,6 +15,7 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -43,6 +44,24 @@ def draw(chart: Chart, order: Sequence[str] = (), transparent: bool = False) -> 
     with _quietly(chart.name):
         figure = _figure(chart, order)
         return _save(figure, "png", transparent), _save(figure, "svg", transparent).decode("utf-8")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart as PNG bytes and SVG text, and each panel as an SVG of its own."""
+
+    png: bytes
+    svg: str
+    panels: list[str]
+
+
+def draw_all(chart: Chart, order: Sequence[str] = ()) -> Drawn:
+    """A chart for files and for a page; what is the same in both is laid out once."""
+    with _quietly(chart.name):
+        figure = _figure(chart, order)
+        png, svg = _save(figure, "png", False), _save(figure, "svg", False).decode("utf-8")
+        alone = [_save(figure, "svg", True).decode("utf-8")] if len(chart.panels) == 1 else None
+    return Drawn(png, svg, draw_panels(chart, order) if alone is None else alone)
 
 
 def draw_on(chart: Chart, order: Sequence[str] = (), ax: Axes | None = None) -> Axes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -65,7 +66,9 @@ def fit(
     if not Path(place).resolve().parent.is_dir():
         raise InputError(f"cannot write {place}: its folder is not there; make it first")
     check_place(place)
-    lexicon, quiet = Lexicon(unk, vocab), quiet or as_json
+    # Of several processes that torchrun has started, the first speaks and writes.
+    first = os.environ.get("RANK", "0") == "0"
+    lexicon, quiet = Lexicon(unk, vocab), quiet or as_json or not first
     asked = bool((jobs or 1) > 1 or cluster or work)
     if not counts and suits(make_model(needed(name), **key_values(options)), train, valid, unit, asked):
         text = train, valid, unit, normalise, documents, field
@@ -89,6 +92,8 @@ def fit(
         scorer, seconds = fitted_scorer(
             needed(name), options, corpus, unit, seed, quiet, lexicon, counts, checkpoint
         )
+        if not first:
+            return
         scorer.save(place)
         checkpoint.unlink(missing_ok=True)
     model = scorer.model

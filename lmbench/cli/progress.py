@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lmbench.bench.cells import Cell
+from lmbench.bench.texts import TextTask
 from lmbench.bench.watch import Watch
 from lmbench.models import Monitor
 from lmbench.scoring.run import Run
@@ -82,11 +83,15 @@ class RunWatch(Watch):
         if self.bars is not None:
             self.all = self.bars.add_task(f"0 of {cells} models", total=cells)
 
-    def start(self, cell: Cell) -> Monitor:
-        name = f"{cell.place} {cell.stem}"
+    def start(self, task: Cell | TextTask) -> Monitor:
+        name = task.name
         if self.bars is None:
             return Monitor() if self.quiet else self.lines.setdefault(name, LineMonitor(name))
         return self.monitors.setdefault(name, BarMonitor(self.bars, name))
+
+    def close(self, task: Cell | TextTask) -> None:
+        if task.name in self.monitors:
+            self.monitors.pop(task.name).close()
 
     def remark(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
@@ -94,7 +99,7 @@ class RunWatch(Watch):
     @contextmanager
     def stage(self, name: str) -> Iterator[Monitor]:
         monitor = Monitor() if self.bars is None else BarMonitor(self.bars, name)
-        if self.bars is None and name == "studies" and not self.quiet:
+        if self.bars is None and not self.quiet:
             monitor = LineMonitor(name)
         monitor.progress(0, 1)
         yield monitor
@@ -103,12 +108,10 @@ class RunWatch(Watch):
 
     def done(self, cell: Cell, outcome: Run | str, fresh: bool) -> None:
         self.finished += 1
-        name = f"{cell.place} {cell.stem}"
+        self.close(cell)
         if self.bars is not None and self.all is not None:
             said = f"{self.finished} of {self.total} models"
             self.bars.update(self.all, completed=self.finished, description=said)
-            if name in self.monitors:
-                self.monitors.pop(name).close()
         if self.quiet and isinstance(outcome, Run):
             return
         if isinstance(outcome, str):
@@ -117,7 +120,7 @@ class RunWatch(Watch):
             seconds = (outcome.facts.fit_seconds or 0.0) + (outcome.facts.score_seconds or 0.0)
             spent = f"{seconds:.1f} s" if fresh else "kept"
             said = f"{outcome.scores.bits_per_char:.3f} bits/char  ({spent})"
-        line = f"[{self.finished}/{self.total}] {name}: {said}"
+        line = f"[{self.finished}/{self.total}] {cell.name}: {said}"
         if self.bars is not None:
             self.bars.console.print(line, highlight=False, markup=False)
         else:

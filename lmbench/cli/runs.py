@@ -118,6 +118,10 @@ def run(
     """
     from lmbench.bench.suite_file import load_suite
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "torchrun is for `lmbench fit`; a suite's models go side by side (--jobs, --cluster)"
+        )
     own = not _is_suite(places)
     said: list[str] = []
     if own:

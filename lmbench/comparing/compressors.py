@@ -109,7 +109,7 @@ def _size_of_rest(compressor: _Compressor) -> int | None:
 # Name -> (what is read before, test text) -> bytes that the test text adds.
 COMPRESSORS: dict[str, Callable[[bytes, bytes], int]] = {"bz2": _bz2, "xz": _xz, "ppmd": ppmd_added}
 # How many bytes of both texts each is given: a quarter of them for the test text, what that leaves for training.
-READ = {"bz2": 16 << 20, "xz": 4 << 20, "ppmd": 8 << 20}
+READ = {"bz2": 8 << 20, "xz": 2 << 20, "ppmd": 4 << 20}
 
 
 @dataclass(frozen=True, kw_only=True)

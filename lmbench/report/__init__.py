@@ -6,7 +6,7 @@ Nothing here computes a statistic, and importing this loads neither matplotlib n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,7 @@ from lmbench.results.diff import Changes
 from lmbench.results.schema import Results
 from lmbench.results.views import Views
 from lmbench.storage.files import write_whole
+from lmbench.storage.tasks import Here, Run
 
 __all__ = [
     "leaderboard_csv",
@@ -44,12 +45,18 @@ __all__ = [
 ]
 
 CHARTS = "charts.json"
+FEW_FIGURES = 6  # that a process draws in the time in which another one would start to
 # The names of a run's figures, whose files alone are ever removed.
 OURS = re.compile(r"(ranks|(bits|quality|size|learning|zipf|study)-.+)\.(png|svg)")
 
 
 def write(
-    out_dir: str | Path, results: Results, charts: Sequence[Chart] = (), views: Views | None = None
+    out_dir: str | Path,
+    results: Results,
+    charts: Sequence[Chart] = (),
+    views: Views | None = None,
+    run: Run | None = None,
+    progress: Callable[[float, float, str], None] = lambda done, total, note: None,
 ) -> list[Path]:
     """Writes figures/*.png, figures/*.svg, results.csv, report.md and report.html; returns their paths.
 
@@ -57,7 +64,7 @@ def write(
 
     charts: figures beside those that the results themselves hold (one of the same name takes their place); the first
     part of a name says where it stands: ``zipf-``, ``heaps-``, ``learning-``, ``quality-``, ``size-``, else last.
-    Raises InputError where a file cannot be written.
+    run: where many figures are drawn, default here. Raises InputError where a file cannot be written.
     """
     from lmbench.charts import draw as figures
     from lmbench.report import charts as selection
@@ -68,21 +75,27 @@ def write(
     colours = labels(results)
     written: list[Path] = []
     files: dict[str, str] = {}
-    for chart in shown.values():
+    drawn: dict[int, figures.Drawn] = {}
+    tasks = run if run is not None and len(shown) > FEW_FIGURES * run.jobs else Here()
+    for number, one in tasks(figures.draw_all, [(chart, colours) for chart in shown.values()]):
+        drawn[number] = one
+        progress(len(drawn), len(shown) + 1, "figures")
+    for number, chart in enumerate(shown.values()):
         name = selection.file_name(chart.name)
         while f"figures/{name}.png" in files.values():
             name += "-more"
         files[chart.name] = f"figures/{name}.png"
-        png, svg = figures.draw(chart, colours)
-        for path, data in ((out_dir / files[chart.name], png), (out_dir / f"figures/{name}.svg", svg)):
+        png, svg = out_dir / files[chart.name], out_dir / f"figures/{name}.svg"
+        for path, data in ((png, drawn[number].png), (svg, drawn[number].svg)):
             write_whole(path, data)
             written.append(path)
+    panels = [drawn[number].panels for number in range(len(shown))]
     numbers = msgspec.json.encode(list(shown.values()), enc_hook=lambda array: array.tolist()).decode()
     for path, text in (
         (out_dir / "figures" / CHARTS, numbers),
         (out_dir / "report.md", page.markdown(results, files, list(shown.values()), views)),
         (out_dir / "results.csv", leaderboard_csv(results)),
-        (out_dir / "report.html", page.html(results, list(shown.values()), views)),
+        (out_dir / "report.html", page.html(results, list(shown.values()), views, panels)),
     ):
         write_whole(path, text)
         written.append(path)

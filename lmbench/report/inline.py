@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from lmbench.charts import draw as figures
 from lmbench.charts import style
 from lmbench.charts.chart import Chart
 from lmbench.comparing.extracts import Extract
@@ -46,15 +45,16 @@ def _short(text: str, most: int) -> str:
 
 
 def _inline_figures(
-    charts: Sequence[Chart], order: Sequence[str], places: Mapping[str, str]
+    charts: Sequence[Chart], drawn: Sequence[Sequence[str]], places: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Charts by section, each panel an SVG whose colours follow the page's theme. places: sections of single charts."""
+    """Charts by section, each panel an SVG whose colours follow the page's theme. drawn: of each chart its panels' SVGs. places:
+    sections of single charts."""
     themed = {style.INK: "ink", style.MUTED: "muted", style.GRID: "line"}
     themed |= {colour: f"c{i}" for i, colour in enumerate(style.PALETTE)}
     sections: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for chart in charts:
+    for chart, svgs in zip(charts, drawn, strict=True):
         panels = []
-        for svg in figures.draw_panels(chart, order):
+        for svg in svgs:
             svg = svg[svg.index("<svg") :]
             svg = re.sub("|".join(themed), lambda m: f"var(--{themed[m[0]]})", svg)
             svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg, count=1)

@@ -49,9 +49,18 @@ CHIP = Markup(' <span class="adaptive" title="{}">adaptive</span>')  # after the
 STAR = Markup('&nbsp;<abbr class="star" title="{}">*</abbr>')  # the same where there is no room
 
 
-def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
-    """The whole page as one self-contained text: styles, script, figures and data inside."""
+def html(
+    results: Results, charts: Sequence[Chart], views: Views, drawn: Sequence[Sequence[str]] | None = None
+) -> str:
+    """The whole page as one self-contained text: styles, script, figures and data inside.
+
+    drawn: of each chart its panels as SVG, where the caller has them.
+    """
     colours = labels(results)
+    if drawn is None:
+        from lmbench.charts.draw import draw_panels
+
+        drawn = [draw_panels(chart, colours) for chart in charts]
     environment = page_environment()
     adaptive = {result.label for result in results.results if result.adaptive}
     environment.filters["swatch"] = lambda label: swatch(str(label), colours)
@@ -59,7 +68,7 @@ def html(results: Results, charts: Sequence[Chart], views: Views) -> str:
     environment.filters["star"] = lambda label: STAR.format(ADAPTIVE) if label in adaptive else ""
     page = environment.get_template("report.html").render(
         _context(results, views),
-        figures=_inline_figures(charts, colours, _figures_of_studies(results)),
+        figures=_inline_figures(charts, drawn, _figures_of_studies(results)),
         boards=[board(results, corpus, colours) for corpus in results.corpora],
         data=[Markup(packed(extract_data(e, colours))) for e in views.extracts],
         js=Markup(template("page.js") + template("report.js")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart
-from lmbench.comparing.compressors import baselines
 from lmbench.comparing.metrics import numbers
 from lmbench.comparing.pairs import Comparison, is_lines, unlike
 from lmbench.comparing.ranks import across, rankings, standings
@@ -22,7 +21,6 @@ from lmbench.comparing.seen import Seen
 from lmbench.comparing.totals import Totals
 from lmbench.comparing.unseen import bits_outside, order_outside
 from lmbench.corpora.corpus import Corpus
-from lmbench.errors import InputError
 from lmbench.results.costs import best_for
 from lmbench.results.environment import environment
 from lmbench.results.schema import (
@@ -31,15 +29,11 @@ from lmbench.results.schema import (
     Ranks,
     Result,
     Results,
-    ZipfResult,
 )
+from lmbench.results.texts import TextFacts
 from lmbench.scoring.run import Facts, Run, Signature
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.scripts import is_unsegmented
 from lmbench.version import __version__
-from lmbench.zipf.table import zipf_rows
-
-FEW_TYPES = 10  # of a run's n-grams of words, fewer show no law
 
 
 def results_of(
@@ -49,12 +43,13 @@ def results_of(
     suite: str = "run",
     title: str = "",
     zipf_orders: Sequence[int] = (1, 2, 3),
-    seen: Mapping[str, Seen] | None = None,
+    texts: Mapping[str, TextFacts] | None = None,
+    progress: Callable[[float, float, str], None] = lambda done, total, note: None,
 ) -> tuple[Results, list[Chart]]:
     """What results.json holds, and the figures that only the texts can give.
 
-    corpora: by the names that the runs give them. failures: rows of models that have no scores. seen: by corpus what
-    the models have seen of its test text, where the caller has it.
+    corpora: by the names that the runs give them. failures: rows of models that have no scores. texts: by corpus what is said
+    of its text, where the caller has it.
 
     >>> import lmbench as lb
     >>> corpus = lb.load_corpus("golden-mean")
@@ -63,16 +58,19 @@ def results_of(
     >>> [(row.label, row.groups) for row in results.results], results.comparisons[0].verdict
     ([('bigram', 'a'), ('unigram', 'b')], 'a')
     """
+    texts = texts or {name: TextFacts.of(name, corpus, zipf_orders) for name, corpus in corpora.items()}
+    seen = {name: facts.seen for name, facts in texts.items()}
+    progress(0, len(runs) + 2, "pairs")
     comparisons = compared(runs)
-    seen = seen or {name: Seen.of(corpus) for name, corpus in corpora.items()}
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
     tests = {name: corpus.text("test") for name, corpus in corpora.items()}
     sources = {name: source_run(corpus) for name, corpus in corpora.items()}
-    rows = [
-        above(finished(run, letters[run.corpus], seen[run.corpus], tests[run.corpus]), run, sources)
-        for run in runs
-        if run.corpus in corpora
-    ]
+    rows = []
+    for number, run in enumerate(runs, 1):
+        progress(number, len(runs) + 2, run.label)
+        if run.corpus in corpora:
+            row = finished(run, letters[run.corpus], seen[run.corpus], tests[run.corpus])
+            rows.append(above(row, run, sources))
     means = [
         above(
             finished(mean_run(seeds), letters[corpus], seen[corpus], tests[corpus], seeds),
@@ -83,18 +81,18 @@ def results_of(
         if len(seeds) > 1
     ]
     rows, means = best_for(rows, means)
-    zipf, charts = zipf_of(corpora, zipf_orders)
+    progress(len(runs) + 1, len(runs) + 2, "corpora")
     placed = [run for run in runs if run.ranked]
     ranking = across(next(iter(rankings(placed)), []))
-    texts = ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items())
+    named = ",".join(f"{name}:{corpus.sha256[:12]}" for name, corpus in corpora.items())
     results = Results(
         suite=suite,
         title=title,
-        signature=f"lmbench:{__version__}|corpora:{texts}",
+        signature=f"lmbench:{__version__}|corpora:{named}",
         environment=environment(),
         corpora=[
             replace(
-                corpus_result(name, corpus, seen[name], runs, comparisons),
+                corpus_result(name, corpus, texts[name], runs, comparisons),
                 source_bits_per_char=None if source is None else source.scores.bits_per_char,
             )
             for (name, corpus), source in zip(corpora.items(), sources.values(), strict=True)
@@ -104,9 +102,9 @@ def results_of(
         comparisons=comparisons,
         across=standings(placed, comparisons),
         ranks=None if ranking is None else Ranks(**asdict(ranking)),
-        zipf=zipf,
+        zipf=[law for facts in texts.values() for law in facts.zipf],
     )
-    return results, charts
+    return results, [chart for facts in texts.values() for chart in facts.charts]
 
 
 def result_of(run: Run, text: CanonicalText | None = None) -> Result:
@@ -192,15 +190,16 @@ def groups_of(corpus: str, runs: Sequence[Run], comparisons: Sequence[Comparison
 
 
 def corpus_result(
-    name: str, corpus: Corpus, seen: Seen, runs: Sequence[Run], comparisons: Sequence[Comparison]
+    name: str, corpus: Corpus, facts: TextFacts, runs: Sequence[Run], comparisons: Sequence[Comparison]
 ) -> CorpusResult:
     """What the report says of a corpus: its texts, compressors, stretches seen in training, what the test text resolves."""
     resolvable = [c.resolvable_difference for c in comparisons if c.corpus == name]
+    seen = facts.seen
     finite = [x for x in resolvable if x is not None and np.isfinite(x)]
     return replace(
         msgspec.convert(corpus.describe(), CorpusResult),
         name=name,
-        baselines=baselines(corpus.text("train"), corpus.valid, corpus.text("test")),
+        baselines=facts.baselines,
         contamination=[
             Overlap(unit=s.unit, length=s.length, share=s.share) for s in (seen.words, seen.chars)
         ],
@@ -219,20 +218,3 @@ def order_on_unseen(corpus: Corpus, seen: Seen, runs: Sequence[Run]) -> str | No
     models = {label: mean_run(seeds).scores for (_, label), seeds in by_label(first).items()}
     order = order_outside(corpus.text("test").text, models, seen.covered)
     return None if order is None else order.sentence
-
-
-def zipf_of(corpora: Mapping[str, Corpus], orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:
-    """The laws of each corpus's words (characters, where words are not divided by blanks) and a figure a corpus; nothing of texts too
-    short for them."""
-    laws: list[ZipfResult] = []
-    charts: list[Chart] = []
-    for name, corpus in corpora.items():
-        try:
-            whole = corpus.whole()
-            unit = "char" if is_unsegmented(whole.text) else "word"
-            rows, chart = zipf_rows(name, whole, unit, orders, FEW_TYPES)
-        except InputError:
-            continue
-        laws += msgspec.convert(rows, list[ZipfResult])
-        charts.append(chart)
-    return laws, charts

@@ -27,10 +27,18 @@ SHOWN = 5  # passages on either side of a comparison whose likeliest tokens are 
 LINKED = 1500  # in so many characters at most
 
 
-def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Callable[[Run], Scorer]) -> Views:
-    """The extracts and differences of every corpus; scorer_of: a finished run's fitted model."""
+def views_of(
+    corpora: Mapping[str, Corpus],
+    runs: Sequence[Run],
+    scorer_of: Callable[[Run], Scorer],
+    most: int | None = None,
+    progress: Callable[[float, float, str], None] = lambda done, total, note: None,
+) -> Views:
+    """The extracts and differences of every corpus; scorer_of: a finished run's fitted model. most: tokens of all of them that are shown, default ``TOKENS``."""
+    most = TOKENS if most is None else most
     extracts, compared = [], []
-    for name, corpus in corpora.items():
+    for number, (name, corpus) in enumerate(corpora.items()):
+        progress(number, len(corpora), name)
         here = [run for run in runs if run.corpus == name and run.ranked]
         seeds: dict[str, list[Run]] = {}
         for run in here:
@@ -52,9 +60,11 @@ def views_of(corpora: Mapping[str, Corpus], runs: Sequence[Run], scorer_of: Call
         best = {run.label: run.scores for run in first}
         here_compared = differences(name, text, best, counts, orders)
         compared += here_compared
-        most = TOKENS // len(corpora)
-        whole = sum(len(run.scores) for run in ranked) <= most
-        stretches = [(0, len(text))] if whole else _stretches(here_compared, len(text), most // len(ranked))
+        here_most = most // len(corpora)
+        whole = sum(len(run.scores) for run in ranked) <= here_most
+        stretches = (
+            [(0, len(text))] if whole else _stretches(here_compared, len(text), here_most // len(ranked))
+        )
         ends = word_ends(text)
         labelled = {run.label: run for run in ranked}
         likeliest = alternatives(corpus.text("test"), labelled, scorer_of, _asked(here_compared))

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lmbench.models import model_class
@@ -15,18 +16,18 @@ DECIDING = ("storage", "text", "corpora", "counts", "models", "scoring")
 
 
 @functools.cache
-def code_hash() -> str:
-    """Of the source files that decide a score or whether it is ranked."""
+def code_hash(rooms: Sequence[str] = DECIDING) -> str:
+    """Of the source files of some rooms, by default of those that decide a score or whether it is ranked."""
     digest = hashlib.sha256()
-    for file in deciding_files():
+    for file in deciding_files(rooms):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def deciding_files() -> list[Path]:
+def deciding_files(rooms: Sequence[str] = DECIDING) -> list[Path]:
     """The files behind ``code_hash``: whole packages, so that none is forgotten when one is divided."""
     house = Path(__file__).parents[1]
-    return [house / "errors.py", *sorted(file for room in DECIDING for file in (house / room).rglob("*.py"))]
+    return [house / "errors.py", *sorted(file for room in rooms for file in (house / room).rglob("*.py"))]
 
 
 def own_code_hash(model: str) -> str:

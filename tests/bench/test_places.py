@@ -2,20 +2,23 @@
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fatal import Fatal
-from small_suites import suite_of
+from msgspec.structs import replace
+from small_suites import FERRY, suite_of
 
+from lmbench import report
 from lmbench.bench import cluster as clusters
-from lmbench.bench.places import Calls, place_of
+from lmbench.bench.places import Calls, calls_of, place_of
 from lmbench.bench.runner import measure_suite
 from lmbench.bench.workers import Processes, Work
 from lmbench.cli import main
 from lmbench.corpora.shards import Reading, read_shards
 from lmbench.errors import InputError
-from lmbench.models import make_model
+from lmbench.models import Monitor, make_model
 from lmbench.scoring.scorer import Scorer
 from lmbench.storage.tasks import Here
 
@@ -70,13 +73,41 @@ def test_a_cluster_gives_the_same_bytes_and_loses_a_worker(text, tmp_path, clust
     assert (tmp_path / "merge").exists()
 
 
-def test_a_suite_is_measured_on_a_cluster(tmp_path, cluster):
+def test_a_suite_is_measured_and_reported_on_a_cluster(tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(report, "FEW_FIGURES", 0)
+    monkeypatch.chdir(tmp_path)
     suite = suite_of(("uniform",), ("bigram",))
-    here = measure_suite(suite, tmp_path / "here")
-    there = measure_suite(suite, tmp_path / "there", place=place_of(1, cluster))
+    suite.corpora = [FERRY, replace(FERRY, name="again")]
+    here = measure_suite(suite, Path("here"))
+    results, charts = here.results()
+    plain = here.views(Here(), Monitor())
+    report.write("here", results, charts, plain)
+    with place_of(1, cluster) as place:
+        there = measure_suite(suite, Path("there"), place=place)
+        run = Counting(calls_of(place, Path("there")))
+        views = there.views(run, Monitor())
+        report.write("there", results, charts, views, run)
+    assert run.functions == ["_views_of_one"] * 2 + ["draw_all"] * len(
+        list(Path("here/figures").glob("*.png"))
+    )
     assert [run.label for run in there.runs] == [run.label for run in here.runs]
     for one, other in zip(here.runs, there.runs, strict=True):
         assert np.array_equal(one.scores.log_probs, other.scores.log_probs)
+    assert there.texts.keys() == {"ferry", "again"}
+    assert [d.tables for d in views.differences] == [d.tables for d in plain.differences]
+    for name in ("report.html", "figures/charts.json", "figures/bits-again.svg"):
+        assert (Path("here") / name).read_bytes() == (Path("there") / name).read_bytes()
+
+
+class Counting:
+    """Calls that are written down."""
+
+    def __init__(self, calls):
+        self.calls, self.jobs, self.functions = calls, calls.jobs, []
+
+    def __call__(self, function, arguments):
+        self.functions += [function.__name__] * len(arguments)
+        return self.calls(function, arguments)
 
 
 class Doubling(Work):

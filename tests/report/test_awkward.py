@@ -37,8 +37,7 @@ MINIMAL = {
 @pytest.mark.parametrize("case", MINIMAL)
 def test_no_results_break_the_report(case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     results = MINIMAL[case](example.example())
-    monkeypatch.setattr("lmbench.charts.draw.draw", lambda *a, **k: (b"", "<svg/>"))
-    monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda chart, *a: ["<svg/>"] * len(chart.panels))
+    monkeypatch.setattr("lmbench.charts.draw.draw_all", example.undrawn)
     report.write(tmp_path, results)
     example.terminal(results)
     report.leaderboard_csv(results)

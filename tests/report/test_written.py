@@ -42,8 +42,7 @@ def test_write_returns_every_file_it_made(tmp_path: Path) -> None:
 def test_figures_of_an_earlier_report_go_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lmbench.charts.draw.draw", lambda *a: (b"", "<svg/>"))
-    monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda *a: ["<svg/>"])
+    monkeypatch.setattr("lmbench.charts.draw.draw_all", example.undrawn)
     report.write(tmp_path, example.example(), [example.zipf_chart()])
     for name in ("mine.png", "zipf-notes.txt"):
         (tmp_path / "figures" / name).touch()
@@ -59,9 +58,8 @@ def test_figures_of_an_earlier_report_go_and_nothing_else(
 def test_a_chart_given_takes_the_place_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Chart] = []
     monkeypatch.setattr(
-        "lmbench.charts.draw.draw", lambda chart, *a: (drawn.append(chart), (b"", "<svg/>"))[1]
+        "lmbench.charts.draw.draw_all", lambda chart, *a: drawn.append(chart) or example.undrawn(chart)
     )
-    monkeypatch.setattr("lmbench.charts.draw.draw_panels", lambda *a: ["<svg/>"])
     mine = Chart("quality-time-machine", "mine", [])
     report.write(tmp_path, example.example(), [mine])
     assert [c for c in drawn if c.name == mine.name] == [mine]

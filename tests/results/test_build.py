@@ -8,7 +8,7 @@ from lmbench.corpora import make_source
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.inputs import Documents
 from lmbench.results import results_of
-from lmbench.results.build import zipf_of
+from lmbench.results.texts import TextFacts
 
 
 def test_what_models_spend_above_the_source_is_paired_with_it():
@@ -56,6 +56,7 @@ def test_zipf_s_law_is_of_characters_where_blanks_do_not_divide_words():
     lines = "\n".join("  " + chinese[i : i + 40] for i in range(0, len(chinese), 40))
     texts = {"chinese": lines, "words": " ".join(f"w{i % 97}" for i in rng.zipf(1.6, 20_000))}
     corpora = {name: Corpus.of(Documents([text]), name=name) for name, text in texts.items()}
-    laws, charts = zipf_of(corpora, [1, 2])
+    facts = [TextFacts.of(name, corpus, [1, 2]) for name, corpus in corpora.items()]
+    laws, charts = ([x for one in facts for x in getattr(one, kind)] for kind in ("zipf", "charts"))
     assert {(law.corpus, law.unit) for law in laws} == {("chinese", "char"), ("words", "word")}
     assert charts[0].caption.startswith("Char n-grams of chinese")

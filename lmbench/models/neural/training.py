@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmbench.errors import InputError
 from lmbench.models.monitor import Monitor
 from lmbench.models.neural.checkpoint import (
     DamagedCheckpoint,
@@ -28,6 +29,7 @@ from lmbench.models.neural.network import (
     unrounded,
 )
 from lmbench.models.neural.optimizers import clip_gradients, kept, optimizers_of, rate, take_up
+from lmbench.models.neural.ranks import Ranks
 from lmbench.text.batches import jittered_batches, random_batches, sequential_batches
 from lmbench.text.tokens import Tokens
 
@@ -93,7 +95,8 @@ class Trainer:
 
     patience: epochs without a better held-out figure before training stops, the best weights being kept; None
     trains to the end and keeps the last. time_limit: seconds; the schedule ends with the limit or the
-    epochs, whichever comes first (what is learnt then depends on the machine's speed).
+    epochs, whichever comes first (what is learnt then depends on the machine's speed). Where ``torchrun`` has started several processes,
+    each learns from some rows of every minibatch; checkpoints are then written between epochs alone.
     """
 
     def __init__(
@@ -119,6 +122,12 @@ class Trainer:
         self.best = [p.detach().clone() for p in self.parameters]
         self.state: State | None = None
         self.done = Progress(rng.bit_generator.state)
+        self.ranks = Ranks()
+        if self.ranks.number:
+            # Dropout masks of its own: the first weights are drawn already.
+            generator.manual_seed(generator.initial_seed() + self.ranks.number)
+        if self.ranks.count > 1 and options.time_limit is not None:
+            raise InputError("time_limit is of one process, whose clock decides; leave it out under torchrun")
 
     def run(self) -> None:
         """Trains to the end and leaves the chosen weights in the network."""
@@ -185,6 +194,30 @@ class Trainer:
 
     def _step(self, x: np.ndarray, y: np.ndarray, continues: bool) -> float:
         """One update; gives the minibatch's mean loss in nats a token."""
+        count = int((y != PADDING).sum())
+        x, y = self.ranks.own(x), self.ranks.own(y)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        nats = self.ranks.add_up(self.parameters, self._learn(x, y, continues, count) if len(x) else 0.0)
+        norm = clip_gradients(self.parameters, self.options.clip)
+        if not math.isfinite(norm):
+            return math.nan
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate(self.options, self._share_done())
+            optimizer.step()
+        self.done.updates += 1
+        if self.mean is not None:
+            share = 1 - min(self.options.average, (1 + self.done.updates) / (10 + self.done.updates))
+            torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], share)
+        self.done.minibatch += 1
+        self.done.tokens += count
+        self.done.nats += nats * count
+        self.done.counted += count
+        return nats
+
+    def _learn(self, x: np.ndarray, y: np.ndarray, continues: bool, count: int) -> float:
+        """Gradients of the loss of some rows, and the loss: nats over the ``count`` tokens of all rows of the minibatch."""
         device = self.device
         targets = torch.from_numpy(y.T).long().to(device)
         state = self.state if continues and self.state is not None else self.network.start(len(x))
@@ -194,28 +227,11 @@ class Trainer:
         loss = nn.functional.cross_entropy(
             unrounded(logits).flatten(0, 1), targets.flatten(), ignore_index=PADDING
         )
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        (loss + self.network.penalty).backward()  # type: ignore[no-untyped-call]
-        norm = clip_gradients(self.parameters, self.options.clip)
-        if not math.isfinite(norm):
-            return math.nan
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate(self.options, self._share_done())
-            optimizer.step()
+        share = 1.0 if self.ranks.count == 1 else float((y != PADDING).sum()) / count
+        ((loss + self.network.penalty) * share).backward()  # type: ignore[no-untyped-call]
         # The value is carried on, the gradient is not.
         self.state = tuple(unrounded(s.detach()) for s in state)
-        self.done.updates += 1
-        if self.mean is not None:
-            share = 1 - min(self.options.average, (1 + self.done.updates) / (10 + self.done.updates))
-            torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], share)
-        count = int((y != PADDING).sum())
-        self.done.minibatch += 1
-        self.done.tokens += count
-        self.done.nats += float(loss.detach()) * count
-        self.done.counted += count
-        return float(loss.detach())
+        return float(loss.detach()) * share
 
     def _evaluate(self) -> None:
         weights = self._weights()
@@ -228,7 +244,7 @@ class Trainer:
         if self.valid is not None:
             present = [p.detach().clone() for p in self.parameters]
             self._load(weights)
-            bits = held_out_bits(self.network, self.valid)
+            bits = self.ranks.agreed(held_out_bits(self.network, self.valid), self.device)
             self._load(present)
             record["valid_bits"] = bits
             self.done.since_best += 1
@@ -271,7 +287,7 @@ class Trainer:
             held_out = f", held out {self.done.best_bits:.3f}" if math.isfinite(self.done.best_bits) else ""
             note = f"epoch {self.done.epoch + 1}, {bits:.3f} bits a token{held_out}, {rate:,.0f} tokens/s"
             self.monitor.progress(self._share_done(), 1.0, note)
-        if now - self.saved > CHECKPOINT_SECONDS:
+        if now - self.saved > CHECKPOINT_SECONDS and self.ranks.count == 1:
             self._save()
 
     # Checkpoints ------------------------------------------------------------------------------------
@@ -292,7 +308,7 @@ class Trainer:
     def _save(self) -> None:
         """Writes the checkpoint; where no place was named, does nothing."""
         self.saved = time.monotonic()
-        if self.monitor.checkpoint is not None:
+        if self.monitor.checkpoint is not None and not self.ranks.number:
             write_checkpoint(self.monitor.checkpoint, self.done, self._tensors(), self._fingerprint())
 
     def _resume(self) -> None:
