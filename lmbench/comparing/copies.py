@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.comparing.overlap import Filter, cover, distinct, holds
+from lmbench.comparing.overlap import cover
 from lmbench.comparing.words import LONG_WORDS
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.hashing import hashes_of_windows, hashes_of_words, word_hashes
+from lmbench.text.searching import Filter, distinct, holds
 from lmbench.text.units import narrow_points
 
 RUN = 5  # words alike that propose a passage

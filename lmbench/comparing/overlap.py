@@ -10,10 +10,10 @@ import numpy as np
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.hashing import RunHashes, hashes_of_windows, hashes_of_words, word_hashes
+from lmbench.text.searching import Filter, distinct, holds
 from lmbench.text.units import narrow_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for
-ROOM = 4  # places of the filter a stretch of the test text; of other stretches about one in nine passes
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def cover(begins: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
     """(size,) bool: what lies between some begins (N,) and ends (N,), the end exclusive."""
     steps = np.zeros(size + 1, dtype=np.int32)
     for edges, step in ((begins, 1), (ends, -1)):
-        places, times = np.unique(edges, return_counts=True)
+        places, _, times = distinct(np.sort(edges))
         steps[places] += step * times.astype(np.int32)
     return np.asarray(np.cumsum(steps[:-1], out=steps[:-1]) > 0)
 
@@ -121,39 +121,3 @@ def _stand_in(values: np.ndarray, length: int, texts: Iterable[np.ndarray]) -> n
         matched[begin + maybe] = holds(of_both, hashes[maybe])
         begin += len(hashes)
     return matched
-
-
-def distinct(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(K,) each of some ascending values (N,) once, and (K,), (K,) int64 where it stands first and how often."""
-    first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)])
-    return ascending[first], first, np.diff(first, append=len(ascending))
-
-
-def holds(members: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """(N,) bool: which of some hashes are among the members (K,), which are sorted."""
-    if not len(members):
-        return np.zeros(len(hashes), dtype=bool)
-    return np.asarray(members.take(np.searchsorted(members, hashes), mode="clip") == hashes)
-
-
-class Filter:
-    """A set of 64-bit hashes that may take some others for its own (Bloom 1970, with two bits a hash).
-
-    size: how many there will be at most.
-    """
-
-    def __init__(self, size: int) -> None:
-        bits = max(10, (ROOM * size).bit_length())
-        self._shift, self._next = np.uint64(64 - bits), np.uint64(min(bits, 64 - bits))
-        self._places = np.zeros(1 << bits, dtype=bool)
-
-    def add(self, hashes: np.ndarray) -> None:
-        self._places[hashes >> self._shift] = True
-        self._places[hashes << self._next >> self._shift] = True
-
-    def may_hold(self, hashes: np.ndarray) -> np.ndarray:
-        """(N,) bool; true of all that were added, and of few others."""
-        held = self._places[hashes >> self._shift]
-        maybe = np.flatnonzero(held)
-        held[maybe] = self._places[hashes[maybe] << self._next >> self._shift]
-        return np.asarray(held)

@@ -17,6 +17,7 @@ from lmbench.comparing.overlap import tokens_inside
 from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.comparing.words import Charges, Pieces, word_ends
 from lmbench.scoring.scores import Scores
+from lmbench.text.searching import distinct
 
 
 def bits_outside(covered: np.ndarray, scores: Scores, level: float = 0.95) -> Interval | None:
@@ -35,7 +36,7 @@ def bits_outside(covered: np.ndarray, scores: Scores, level: float = 0.95) -> In
 def _documents(keep: np.ndarray, starts: np.ndarray) -> np.ndarray | None:
     """(D',) where documents begin once only some pieces are kept; None of one document. keep: (T,) bool, starts: (D,)."""
     before = np.append(0, np.cumsum(keep))
-    begins = np.unique(before[starts])
+    begins = distinct(before[starts])[0]
     begins = begins[begins < before[-1]]
     return begins if len(begins) > 1 else None
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
+from lmbench.text.hashing import hashes_of_windows, window_hashes
+from lmbench.text.searching import distinct, occurring
 from lmbench.text.tokens import Tokens
 
 
@@ -30,10 +32,12 @@ def ngram_counts(
         raise InputError(f"orders of n-grams are 1 and more, not {min(orders)}")
     kept = ~np.isin(ids, skip)
     before = np.append(0, np.cumsum(kept))  # how many ids are kept before each
-    begins = np.unique(before[np.append(0, [] if starts is None else starts).astype(np.int64)])
-    counts = count_ngrams(
-        Tokens(ids[kept], begins), max(orders, default=1), int(ids.max(initial=0)) + 1
-    ).counts
+    highest, vocab_size = max(orders, default=1), int(ids.max(initial=0)) + 1
+    if highest == 1:
+        counts: Sequence[np.ndarray] = [ids[:0], np.bincount(ids[kept], minlength=vocab_size)]
+    else:
+        begins = before[np.append(0, [] if starts is None else starts).astype(np.int64)]
+        counts = count_ngrams(Tokens(ids[kept], distinct(begins)[0]), highest, vocab_size).counts
     return {k: np.sort(counts[k][counts[k] > 0])[::-1].astype(np.int64) for k in sorted(orders)}
 
 
@@ -45,10 +49,18 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
     >>> matched_orders(Tokens.of([1, 2, 3]), Tokens.of([2, 3, 1, 0]), vocab_size=4)
     array([1, 2, 1, 0])
     """
-    counts = count_ngrams(Tokens(train.ids, train.starts), highest, vocab_size)
-    walk = counts.walk(Tokens(test.ids, test.starts))
+    # A mark before each document of the training text, so that no run of the test text goes from one into the next.
+    learnt = np.insert(train.ids, train.starts, vocab_size)
     matched = np.zeros(len(test), dtype=np.int64)
-    for k in range(1, highest + 1):
-        seen = walk.grams(k) >= 0 if k > 1 else counts.counts[1][test.ids] > 0
-        matched[seen & (test.ids != 0)] = k
+    known = np.zeros(vocab_size + 1, dtype=bool)
+    known[learnt] = True
+    matched[known[test.ids] & (test.ids != 0)] = 1
+    position = test.positions()
+    for k in range(2, highest + 1):
+        ends = np.flatnonzero((matched == k - 1) & (position >= k - 1))
+        hashes = window_hashes(test.ids, k)[ends - (k - 1)]
+        runs, which = np.unique(hashes, return_inverse=True)
+        if not len(runs):
+            break
+        matched[ends[occurring(runs, hashes_of_windows(learnt, k))[which]]] = k
     return matched

@@ -238,7 +238,12 @@ def save_run(run: Run, path: Path, key: str) -> None:
     about = _Stored(key, run.corpus, run.label, run.signature, run.facts, scalars)
     arrays: dict[str, Any] = {n: np.asarray(getattr(run.scores, n), kind) for n, kind in _ARRAYS.items()}
     stream = io.BytesIO()
-    np.savez_compressed(stream, about=np.frombuffer(msgspec.json.encode(about), dtype=np.uint8), **arrays)
+    arrays["about"] = np.frombuffer(msgspec.json.encode(about), dtype=np.uint8)
+    # As numpy's savez_compressed has it; but logarithms hardly get smaller, however long one tries.
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array)
     write_whole(path, stream.getvalue())
 
 

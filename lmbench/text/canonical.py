@@ -18,9 +18,11 @@ import numpy as np
 from lmbench.charts.card import Card
 from lmbench.errors import unknown
 from lmbench.text.cut import Cut
+from lmbench.text.hashing import is_blank
 from lmbench.text.units import Unit, narrow_points
 
 DOCUMENTS = ("stream", "line")
+PIECE = 1 << 16  # characters of which words are counted at a time
 BLANKS = [point for point in range(0x3001) if chr(point).isspace()]  # the highest is the ideographic space
 
 
@@ -114,12 +116,17 @@ class CanonicalText(Card):
     @cached_property
     def bytes(self) -> int:
         """Length in UTF-8 bytes."""
-        return len(self.text.encode("utf-8", "surrogatepass"))
+        return self.chars if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
 
     @cached_property
     def words(self) -> int:
         """Number of maximal runs of non-blank characters."""
-        return len(self.text.split())
+        count, ended = 0, True
+        for begin in range(0, self.chars, PIECE):
+            inside = ~is_blank(narrow_points(self.text[begin : begin + PIECE]))
+            count += int(ended and inside[0]) + int(np.count_nonzero(inside[1:] > inside[:-1]))
+            ended = not inside[-1]
+        return count
 
     @cached_property
     def word_starts(self) -> np.ndarray:

@@ -76,7 +76,7 @@ def hashes_of_words(text: str, folded: bool = False) -> Iterator[tuple[np.ndarra
     """The same, some ``CHUNK`` characters at a time."""
     for begin, end in _pieces(text):
         points = narrow_points(text[begin:end])
-        inside, points = _folded(points) if folded else (~_is_blank(points), points)
+        inside, points = _folded(points) if folded else (~is_blank(points), points)
         edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2)
         powers, inverse = _powers(len(points))
         sums = running_sums(_scattered(points), powers)
@@ -142,7 +142,7 @@ _OF_BYTE = scramble(np.arange(256))
 _BLANKS = np.array([chr(point).isspace() for point in range(0x3002)])  # the last blank of Unicode is U+3000
 
 
-def _is_blank(points: np.ndarray) -> np.ndarray:
+def is_blank(points: np.ndarray) -> np.ndarray:
     """(N,) bool: what ``str.split`` cuts at."""
     return _BLANKS.take(points, mode="clip")
 
@@ -158,4 +158,6 @@ def _folded(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         small = chr(point).lower()
         table[point] = ord(small) if len(small) == 1 else point
         letters[point] = chr(point).isalnum()
+    if table.max(initial=0) < 256:
+        table = table.astype(np.uint8)  # which is scattered by a table
     return letters[points], table[points]

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
+from lmbench.text.searching import distinct
 from lmbench.text.tokens import encode
 from lmbench.text.units import unit_named
 from lmbench.text.vocab import build_vocab
@@ -22,7 +23,7 @@ def token_ids(text: CanonicalText, unit: str = "word") -> tuple[np.ndarray, np.n
     blanks = [vocab.index(t) for t in ("\n", "") if t in vocab] if unit == "word" else []
     keep = ~np.isin(tokens.ids, blanks)
     before = np.append(0, np.cumsum(keep))
-    starts = np.unique(before[tokens.starts])
+    starts = distinct(before[tokens.starts])[0]
     return tokens.ids[keep], starts[starts < before[-1]]
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmbench.errors import InputError
+from lmbench.text import canonical as module
 from lmbench.text.canonical import NORMALISERS, CanonicalText, canonical_text
 from lmbench.text.tokens import encode
 from lmbench.text.units import UNITS
@@ -189,3 +190,6 @@ def test_words_begin_where_split_finds_them(text):
     starts = canonical.word_starts.tolist()
     assert [text[at:].split()[0] for at in starts] == text.split()
     assert len(starts) == canonical.words
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PIECE", 3)
+        assert CanonicalText.of([text]).words == len(starts)
