@@ -51,8 +51,8 @@ class _Desk(NamedTuple):
 
     p, f: (K+1, W) the contexts' distributions and their logarithms, in whole vectors, the last one uniform; numbers, symbols:
     (V,) int64, the counts of one context, and the symbols that have any. last, kind: (K,) int64, the symbol that followed a context
-    latest, -1 for none, and its kind of run. evidence, scaled: (E,) what the weights look at. hidden, kept: (HIDDEN,). w: (K,).
-    scores: (W,) unnormalised logarithms. by_w, by_hidden: the loss's gradients by w and hidden.
+    latest, -1 for none, and its kind of run. facts: (K, 8) int64, what is kept of each context. evidence, scaled: (E,) what the weights look at. hidden, kept: (HIDDEN,). w: (K,).
+    scores: (W,) unnormalised logarithms; shares: (V,) float64, the symbols' probabilities. by_w, by_hidden: the loss's gradients by w and hidden.
     """
 
     p: np.ndarray
@@ -61,12 +61,14 @@ class _Desk(NamedTuple):
     symbols: np.ndarray
     last: np.ndarray
     kind: np.ndarray
+    facts: np.ndarray
     evidence: np.ndarray
     scaled: np.ndarray
     hidden: np.ndarray
     kept: np.ndarray
     w: np.ndarray
     scores: np.ndarray
+    shares: np.ndarray
     by_w: np.ndarray
     by_hidden: np.ndarray
 
@@ -85,12 +87,14 @@ def _desk(contexts: int, width: int, vocab_size: int) -> _Desk:
         np.zeros(vocab_size, dtype=np.int64),
         np.zeros(contexts, dtype=np.int64),
         np.zeros(contexts, dtype=np.int64),
+        np.zeros((contexts, 8), dtype=np.int64),
         np.zeros(width, dtype=f32),
         np.zeros(width, dtype=f32),
         np.zeros(HIDDEN, dtype=f32),
         np.zeros(HIDDEN, dtype=f32),
         np.zeros(contexts, dtype=f32),
         np.zeros(wide, dtype=f32),
+        np.zeros(vocab_size),
         np.zeros(contexts, dtype=f32),
         np.zeros(HIDDEN, dtype=f32),
     )
@@ -132,16 +136,29 @@ def _consider(
     """Works out the distribution of each context of token t, and what is known of it; returns the longest order that has
     been seen. (One call for all: each costs a count of references for every array.)"""
     f32 = np.float32
-    p, f, e, numbers, symbols = desk.p, desk.f, desk.evidence, desk.numbers, desk.symbols
+    p, f, e, numbers, symbols, facts = desk.p, desk.f, desk.evidence, desk.numbers, desk.symbols, desk.facts
     contexts, wide, depth = len(p) - 1, p.shape[1], 0
+    # First all that lies far apart in memory, so that the processor fetches it at the same time.
+    for k in range(contexts):
+        c = text.contexts[k, t]
+        before = text.past[c]
+        facts[k, 0], facts[k, 1], facts[k, 2] = before, here.first[c], here.first[c + 1]
+        facts[k, 3] = here.total[c]
+        facts[k, 4], facts[k, 5], facts[k, 6] = here.last[c], here.run[c], here.when[c]
+        if before >= 0:
+            facts[k, 3] += past.total[before]
+            if facts[k, 4] < 0:
+                facts[k, 4], facts[k, 5], facts[k, 6] = past.last[before], past.run[before], past.when[before]
+    near = 0
+    for k in range(contexts):
+        near += here.symbols[facts[k, 1]] + here.numbers[facts[k, 1]]
+        if facts[k, 0] >= 0:
+            near += past.symbols[past.first[facts[k, 0]]]
+    facts[0, 7] = near  # what is not kept is not fetched
     for k in range(contexts):
         base = bases[k] if bases[k] >= 0 else contexts
         o = NUMBERS * k
-        c = text.contexts[k, t]
-        before = text.past[c]
-        total = here.total[c]
-        if before >= 0:
-            total += past.total[before]
+        before, total = facts[k, 0], facts[k, 3]
         desk.last[k] = -1
         if total == 0:
             for x in range(wide):
@@ -160,7 +177,7 @@ def _consider(
                 numbers[symbol] = past.numbers[j]
                 symbols[kinds] = symbol
                 kinds += 1
-        for j in range(here.first[c], here.first[c + 1]):
+        for j in range(facts[k, 1], facts[k, 2]):
             if here.numbers[j]:
                 symbol = here.symbols[j]
                 if numbers[symbol] == 0:
@@ -187,10 +204,7 @@ def _consider(
         for x in range(wide):
             entropy -= p[k, x] * f[k, x]
 
-        if here.last[c] >= 0:
-            last, run, when = here.last[c], here.run[c], here.when[c]
-        else:
-            last, run, when = past.last[before], past.run[before], past.when[before]
+        last, run, when = facts[k, 4], facts[k, 5], facts[k, 6]
         age = max(now - when, 1) if counting else 1  # unknown where nothing is counted
         desk.last[k] = last
         desk.kind[k] = kind_of_run(run, age)
@@ -248,20 +262,21 @@ def _mix(weights: Weights, vocab_size: int, desk: _Desk) -> float:
         top = max(top, scores[x])
     total = 0.0
     for x in range(vocab_size):
-        total += np.exp(np.float64(scores[x]) - np.float64(top))
+        desk.shares[x] = np.exp(np.float64(scores[x]) - np.float64(top))
+        total += desk.shares[x]
+    for x in range(vocab_size):
+        desk.shares[x] /= total
     return np.float64(top) + np.log(total)
 
 
 @compiled(fastmath=True, inline="always")
-def _learn(
-    symbol: int, norm: float, rate: float, vocab_size: int, weights: Weights, sums: Weights, desk: _Desk
-) -> None:
+def _learn(symbol: int, rate: float, vocab_size: int, weights: Weights, sums: Weights, desk: _Desk) -> None:
     """Adds the gradients of -ln p(symbol) to ``sums``; the gains of runs learn at once, at that rate."""
     f32 = np.float32
     error = desk.scores  # from here on: by how much each symbol's share is too large
     f, by_w, by_hidden, B, sum_A, sum_B = desk.f, desk.by_w, desk.by_hidden, weights.B, sums.A, sums.B
     for x in range(vocab_size):
-        error[x] = np.exp(error[x] - f32(norm))
+        error[x] = f32(desk.shares[x])
     error[symbol] -= f32(1)
     for x in range(vocab_size, len(error)):
         error[x] = 0
@@ -366,7 +381,7 @@ def read(
         if teach:
             part = t / len(text.ids)
             rate = teaching.run_rates[0] + (teaching.run_rates[1] - teaching.run_rates[0]) * part
-            _learn(symbol, norm, rate, vocab_size, weights, sums, desk)
+            _learn(symbol, rate, vocab_size, weights, sums, desk)
             if (t + 1) % BATCH == 0:
                 teaching.steps[0] += 1
                 rate = teaching.rates[0] + (teaching.rates[1] - teaching.rates[0]) * part
