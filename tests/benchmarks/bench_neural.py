@@ -203,6 +203,7 @@ def test_ratios_side_by_side(benchmark, cell, arithmetic):
     }
     ids = torch.randint(V, (36, 32), generator=generator())
     times: dict[str, list[float]] = {name: [] for name in networks}
+
     def once() -> None:
         for name, network in networks.items():
             begin = clock()

@@ -160,7 +160,7 @@ class MinGruNetwork(DirectNetwork):
 class MinGru(TunedModel):
     """Blocks of minimal gated recurrences, whose gates do not see the state."""
 
-    hidden: int = option(192, "width of a layer")
+    hidden: int = option(256, "width of a layer")
     layers: int = option(2, "layers")
     expansion: float = option(1.5, "units of a recurrence, as a multiple of the width")
     convolution: int = option(4, "tokens that a layer's convolution reads; 1: the present one alone")
@@ -172,7 +172,7 @@ class MinGru(TunedModel):
         "auto", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
     )
     lr: float = option(0.004, "learning rate at its highest")
-    epochs: int = option(14, "passes over the training text at most")
+    epochs: int = option(12, "passes over the training text at most")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -229,6 +229,7 @@ class Trainer:
         )
         share = 1.0 if self.ranks.count == 1 else float((y != PADDING).sum()) / count
         ((loss + self.network.penalty) * share).backward()  # type: ignore[no-untyped-call]
+        self.network.penalty = 0.0  # a network that holds what is yet to be differentiated cannot be copied
         # The value is carried on, the gradient is not.
         self.state = tuple(unrounded(s.detach()) for s in state)
         return float(loss.detach()) * share

@@ -52,7 +52,7 @@ def test_the_gradient_of_the_scan_agrees_with_numerical_differences():
 
 
 def network(**options) -> MinGruNetwork:
-    model = make_model("mingru", **({"hidden": 8, "dropout": 0.0, "direct": 0} | options))
+    model = make_model("mingru", **({"hidden": 8, "widening": 2.0, "dropout": 0.0, "direct": 0} | options))
     model.vocab_size = V
     net = model._network(torch.Generator().manual_seed(0)).double()
     for block in net.blocks:
@@ -96,7 +96,7 @@ def test_cost_of_learning_from_a_token():
 
 def test_keeps_the_laws_and_learns_the_cycle():
     # 90% "plus one", 10% "the same": 0.469 bits a token; the untrained network spends log2 7 = 2.8.
-    model = small("mingru", epochs=10, batch=8, lr=0.02, layers=1)
+    model = small("mingru", epochs=10, batch=8, lr=0.02, layers=1, widening=2.0)
     model.fit(text(1600), text(500, seed=1), vocab_size=V)
     assert -model.log_probs(text(500, seed=2)).mean() / math.log(2) < 0.75
     assert check_model(model, length=80) == {}

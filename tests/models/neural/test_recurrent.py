@@ -289,7 +289,13 @@ def test_learns_the_cycle(name):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"layers": 2, "weight_drop": 0.2, "direct": 2}, {"tied": True}, {"bptt": "full"}]
+    "options",
+    [
+        {"activation": 2.0, "slowness": 1.0},
+        {"layers": 2, "weight_drop": 0.2, "direct": 2},
+        {"tied": True, "embedding_dropout": 0.1, "input_dropout": 0.1},
+        {"bptt": "full", "optimizer": "muon"},
+    ],
 )
 def test_saved_and_restored_scores_are_the_same_bits(options):
     model = small("lstm", **options).fit(text(300), text(50), vocab_size=V)
