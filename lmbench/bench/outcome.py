@@ -125,6 +125,7 @@ class Outcome:
             suite.zipf_orders,
             self.texts,
             (monitor or Monitor()).progress,
+            suite.worthwhile,
         )
 
     def scorer_of(self, run: Run) -> Scorer:

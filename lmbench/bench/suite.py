@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.formats import stem_of
@@ -136,6 +137,9 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     zipf_orders: Orders = (1, 2, 3)
     studies: list[str] = []
     splits: int = 0  # further divisions of each text, on which what fits fast is measured again
+    worthwhile: Annotated[float, msgspec.Meta(gt=0)] = (
+        WORTHWHILE  # bits per character: differences that are less hardly matter
+    )
     verify: int = 0  # tokens of the test text that every model has to code and decode; 0: none
     samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
 

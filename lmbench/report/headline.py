@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lmbench.comparing.pairs import WORTHWHILE, Comparison
+from lmbench.comparing.pairs import Comparison
 from lmbench.comparing.ranks import Standing
 from lmbench.report.formats import bits_text, percent_text
 from lmbench.report.ranking import Row, rankings, rows
@@ -29,14 +29,14 @@ def sentences(results: Results, corpus: CorpusResult) -> list[str]:
     if not parts:
         return [f"No model has a ranked result on {corpus.name}."]
     pairs = {frozenset((c.a, c.b)): c for c in results.comparisons if c.corpus == corpus.name}
-    said = [f"On {corpus.name}, {_first(parts[0], pairs)}."]
+    said = [f"On {corpus.name}, {_first(parts[0], pairs, results.worthwhile)}."]
     if corpus.order_on_unseen:
         said.append(corpus.order_on_unseen)
     if len(parts) > 1:
         adaptive = parts[1]
         alone = len({row.label for row in adaptive}) == 1
         before = "" if alone else "Of the models that go on learning from the unseen text, "
-        said.append(f"{before}{_first(adaptive, pairs, introduced=not alone)}.")
+        said.append(f"{before}{_first(adaptive, pairs, results.worthwhile, introduced=not alone)}.")
     return said
 
 
@@ -61,7 +61,7 @@ def overall(results: Results) -> list[str]:
     if not whole:
         return [f"No model has a rank on all of {corpora}."]
     first, *others = still or whole
-    level = [first, *(row for row in others if _apart(row, first) < WORTHWHILE)]
+    level = [first, *(row for row in others if _apart(row, first) < results.worthwhile)]
     if len(level) > 1:
         names = _few([row.label for row in level])
         said = f"Over {corpora}, {names} are the same for any practical purpose"
@@ -138,7 +138,7 @@ class _Peers:
     why: str
 
     @classmethod
-    def of(cls, best: Row, others: Sequence[Row], pairs: Pairs) -> _Peers:
+    def of(cls, best: Row, others: Sequence[Row], pairs: Pairs, least: float) -> _Peers:
         kinds: dict[str, list[Row]] = {k: [] for k in ("same", "slight", "short", "unknown", "behind")}
         why = ""
         for row in others:
@@ -151,20 +151,21 @@ class _Peers:
             elif pair.verdict in ("same", "open"):
                 kinds["same" if pair.verdict == "same" else "short"].append(row)
             else:
-                kinds["behind" if worthwhile(pair) else "slight"].append(row)
+                kinds["behind" if worthwhile(pair, least) else "slight"].append(row)
         return cls(**kinds, why=why)
 
 
-def worthwhile(pair: Comparison) -> bool:
-    """Whether a difference is of a size that matters in practice."""
+def worthwhile(pair: Comparison, least: float) -> bool:
+    """Whether a difference is of a size that matters in practice: ``least`` bits per character."""
     difference = pair.difference_bits_per_char
-    return difference is not None and abs(difference) >= WORTHWHILE
+    return difference is not None and abs(difference) >= least
 
 
-def _first(places: Sequence[Row], pairs: Pairs, introduced: bool = False) -> str:
-    """What is to be said of the first of some rows and of those behind it. introduced: that they go on learning has been said."""
+def _first(places: Sequence[Row], pairs: Pairs, least: float, introduced: bool = False) -> str:
+    """What is to be said of the first of some rows and of those behind it. least: bits per character that matter. introduced: that they
+    go on learning has been said."""
     best, others = places[0], [row for row in places if row.label != places[0].label]
-    peers = _Peers.of(best, others, pairs)
+    peers = _Peers.of(best, others, pairs, least)
     adaptive = best.adaptive and not introduced
     name = f"{best.label}, which goes on learning from the unseen text," if adaptive else best.label
     object_ = "it" if best.adaptive else "unseen text"
@@ -181,7 +182,7 @@ def _first(places: Sequence[Row], pairs: Pairs, introduced: bool = False) -> str
     else:
         said = f"{name} predicts {object_} best, with {bits}"
     if peers.slight:
-        said += f"; beyond noise that is fewer than {_names(peers.slight)}, but by less than {WORTHWHILE}, "
+        said += f"; beyond noise that is fewer than {_names(peers.slight)}, but by less than {least:g}, "
         said += "which hardly matters"
     if peers.short:
         said += f"; the text is too short to tell {_names(peers.short)} from it"

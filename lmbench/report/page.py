@@ -17,7 +17,6 @@ from lmbench.charts import style
 from lmbench.charts.chart import Chart
 from lmbench.comparing.compressors import Baseline
 from lmbench.comparing.differences import Difference
-from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.comparing.splits import Splits
 from lmbench.report.columns import ADAPTIVE, COST
 from lmbench.report.formats import (
@@ -63,6 +62,7 @@ def html(
         drawn = [draw_panels(chart, colours) for chart in charts]
     environment = page_environment()
     adaptive = {result.label for result in results.results if result.adaptive}
+    environment.filters["verdict"] = lambda pair: verdict_text(pair, results.worthwhile)
     environment.filters["swatch"] = lambda label: swatch(str(label), colours)
     environment.filters["chip"] = lambda label: CHIP.format(ADAPTIVE) if label in adaptive else ""
     environment.filters["star"] = lambda label: STAR.format(ADAPTIVE) if label in adaptive else ""
@@ -99,6 +99,7 @@ def legal(page: str) -> str:
 def markdown(results: Results, files: Mapping[str, str], charts: Sequence[Chart], views: Views) -> str:
     """The same tables for a terminal or a code-review page. files: chart name -> the figure's relative path."""
     environment = _environment(autoescape=False)
+    environment.filters["verdict"] = lambda pair: verdict_text(pair, results.worthwhile)
     environment.filters["md"] = lambda text: markdown_text(str(text))
     environment.globals["leaderboard"] = lambda corpus: leaderboard_markdown(results, corpus)
     environment.globals["grid_table"] = lambda: grid_markdown(grid(results))
@@ -133,7 +134,6 @@ def _environment(autoescape: bool) -> jinja2.Environment:
         "share": share_text,
         "interval": signed_interval,
         "percent": signed_percent,
-        "verdict": verdict_text,
         "short": lambda text: _short(text, PASSAGE),
     }
     return environment
@@ -157,7 +157,7 @@ def _context(results: Results, views: Views) -> dict[str, Any]:
         "answers": [answer(results, corpus) for corpus in results.corpora],
         "comparisons": [c for c in results.comparisons if c.difference_bits_per_char is not None],
         "incomparable": _incomparable(results),
-        "worthwhile": WORTHWHILE,
+        "worthwhile": f"{results.worthwhile:g}",
         "notes": [(corpus, label, note) for corpus, label, r in named for note in r.notes],
         "verified": [(corpus, label, r.verified) for corpus, label, r in named if r.verified is not None],
         "made": _made(results),

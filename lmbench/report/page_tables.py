@@ -143,7 +143,7 @@ def board(results: Results, corpus: CorpusResult, order: Sequence[str]) -> Board
         [Program(p.name, p.bits_per_char, axis.mark(p.bits_per_char)) for p in programs],
         truth,
         any(row.groups for row in places),
-        matrix(results.comparisons, corpus.name, places),
+        matrix(results, corpus.name, places),
         costs,
         [Line(row, cells(row, costs)) for row in places if costs_known(row)],
     )
@@ -175,13 +175,13 @@ def sort_key(value: float | str | None) -> str:
     return "" if value is None else value if isinstance(value, str) else repr(float(value))
 
 
-def matrix(comparisons: Sequence[Comparison], corpus: str, places: Sequence[Row]) -> list[MatrixLine]:
+def matrix(results: Results, corpus: str, places: Sequence[Row]) -> list[MatrixLine]:
     """A line a model, a cell an opponent: the difference in bits per character, line minus column, and its verdict."""
     pairs: dict[tuple[str, str], Cell] = {}
-    for c in comparisons:
+    for c in results.comparisons:
         if c.corpus == corpus and c.difference_bits_per_char is not None:
-            pairs[c.a, c.b] = _difference(c)
-            pairs[c.b, c.a] = _difference(turned(c))
+            pairs[c.a, c.b] = _difference(c, results.worthwhile)
+            pairs[c.b, c.a] = _difference(turned(c), results.worthwhile)
     adaptive = {row.label: row.adaptive for row in ranked(places)}
     names = [a for a in adaptive if any(a in pair for pair in pairs)]
     apart = next((a for before, a in itertools.pairwise(names) if adaptive[a] > adaptive[before]), None)
@@ -210,11 +210,11 @@ def turned(c: Comparison) -> Comparison:
     )
 
 
-def verdict_text(c: Comparison) -> str:
-    """What the test says of a pair, in words."""
+def verdict_text(c: Comparison, least: float) -> str:
+    """What the test says of a pair, in words. least: bits per character that matter."""
     if c.verdict in ("a", "b"):
         said = f"{c.a if c.verdict == 'a' else c.b} is better"
-        return said if worthwhile(c) else f"{said}, by hardly anything"
+        return said if worthwhile(c, least) else f"{said}, by hardly anything"
     return "the same" if c.verdict == "same" else "too short to tell"
 
 
@@ -222,11 +222,11 @@ TURNED: dict[Verdict, Verdict] = {"a": "b", "b": "a", "same": "same", "open": "o
 KINDS = {"a": "fewer", "b": "more", "same": "same", "open": "tie"}  # verdict -> style of the cell
 
 
-def _difference(c: Comparison) -> Cell:
+def _difference(c: Comparison, least: float) -> Cell:
     interval = signed_interval(c.ci95) or "not known"
     size = "" if c.bytes is None else f", {c.bytes:+,.0f} bytes over the text".replace("-", "−")
     difference = signed_bits(c.difference_bits_per_char)
     title = f"{c.a} minus {c.b}: {difference} bits per character, 95% interval {interval}{size}"
-    title += f"; {verdict_text(c)} (corrected p = {number_text(c.p_holm, 2)})"
+    title += f"; {verdict_text(c, least)} (corrected p = {number_text(c.p_holm, 2)})"
     below = "" if c.percent is None else signed_percent(c.percent)
     return Cell(difference, kind=KINDS[c.verdict], title=title, below=below)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from lmbench.charts.chart import Chart
 from lmbench.comparing.metrics import numbers
-from lmbench.comparing.pairs import Comparison, is_lines, unlike
+from lmbench.comparing.pairs import WORTHWHILE, Comparison, is_lines, unlike
 from lmbench.comparing.ranks import across, rankings, standings
 from lmbench.comparing.regret import regret, source_run
 from lmbench.comparing.seeds import mean_run, spread
@@ -45,11 +45,12 @@ def results_of(
     zipf_orders: Sequence[int] = (1, 2, 3),
     texts: Mapping[str, TextFacts] | None = None,
     progress: Callable[[float, float, str], None] = lambda done, total, note: None,
+    worthwhile: float = WORTHWHILE,
 ) -> tuple[Results, list[Chart]]:
     """What results.json holds, and the figures that only the texts can give.
 
     corpora: by the names that the runs give them. failures: rows of models that have no scores. texts: by corpus what is said
-    of its text, where the caller has it.
+    of its text, where the caller has it. worthwhile: bits per character, the least difference of practical size.
 
     >>> import lmbench as lb
     >>> corpus = lb.load_corpus("golden-mean")
@@ -61,7 +62,7 @@ def results_of(
     texts = texts or {name: TextFacts.of(name, corpus, zipf_orders) for name, corpus in corpora.items()}
     seen = {name: facts.seen for name, facts in texts.items()}
     progress(0, len(runs) + 2, "pairs")
-    comparisons = compared(runs)
+    comparisons = compared(runs, worthwhile)
     letters = {name: groups_of(name, runs, comparisons) for name in corpora}
     tests = {name: corpus.text("test") for name, corpus in corpora.items()}
     sources = {name: source_run(corpus) for name, corpus in corpora.items()}
@@ -88,6 +89,7 @@ def results_of(
     results = Results(
         suite=suite,
         title=title,
+        worthwhile=worthwhile,
         signature=f"lmbench:{__version__}|corpora:{named}",
         environment=environment(),
         corpora=[
@@ -166,8 +168,8 @@ def by_label(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
     return groups
 
 
-def compared(runs: Sequence[Run]) -> list[Comparison]:
-    """Every pair of labels on every corpus that has two on the same text."""
+def compared(runs: Sequence[Run], worthwhile: float = WORTHWHILE) -> list[Comparison]:
+    """Every pair of labels on every corpus that has two on the same text. worthwhile: bits per character that matter."""
     from lmbench.comparing.pairs import comparisons
 
     here: dict[str, list[Run]] = {}
@@ -179,7 +181,7 @@ def compared(runs: Sequence[Run]) -> list[Comparison]:
         if any(a.label != b.label and not unlike(a, b) for a, b in itertools.combinations(of_corpus, 2))
         for run in of_corpus
     ]
-    return comparisons(several) if several else []
+    return comparisons(several, worthwhile=worthwhile) if several else []
 
 
 def groups_of(corpus: str, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from lmbench.comparing.compressors import Baseline
-from lmbench.comparing.pairs import Comparison
+from lmbench.comparing.pairs import WORTHWHILE, Comparison
 from lmbench.comparing.ranks import Across
 from lmbench.comparing.splits import Splits
 from lmbench.results.made import Made
@@ -236,7 +236,8 @@ class StudyResult(Struct, frozen=True, kw_only=True):
 class Results(Struct, frozen=True, kw_only=True):
     """What a run found.
 
-    schema_version: of this document. suite, title: what was run. signature: the program and the texts. environment: versions, processor
+    schema_version: of this document. suite, title: what was run. worthwhile: bits per character, the least difference of practical size.
+    signature: the program and the texts. environment: versions, processor
     and threads. made: when, where, of which state of the code. corpora: the texts. results: a row a model, corpus and seed. over_seeds: a row a model that was trained with several
     seeds. comparisons: a row a pair of models. across: the models over all texts, where there are two or more. ranks: over corpora, where there are five or more. zipf: a row a corpus and order. studies:
     a row a question and corpus. splits: a row a corpus that was divided further times.
@@ -245,6 +246,7 @@ class Results(Struct, frozen=True, kw_only=True):
     schema_version: int = SCHEMA_VERSION
     suite: str = "run"
     title: str = ""
+    worthwhile: Annotated[float, Meta(gt=0)] = WORTHWHILE
     signature: str = ""
     environment: dict[str, Any] = {}
     made: Made = Made()

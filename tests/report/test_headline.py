@@ -7,9 +7,24 @@ import report_example as example
 from msgspec.structs import replace
 
 from lmbench.comparing.pairs import Comparison
+from lmbench.report import page
 from lmbench.report.headline import answer
+from lmbench.results.views import Views
 
 KN, LSTM, CACHE = ("kn", 1.5, False), ("lstm", 1.75, False), ("cache", 1.25, True)
+
+
+def test_what_is_worth_telling_is_the_suite_s() -> None:
+    """0.004 bits beyond noise: hardly worth it by the default of 0.005, and a difference where 0.001 matter."""
+    results = example.standing_out(KN, ("lstm", 1.504, False))
+    results = replace(results, comparisons=[example.pair("kn", "lstm", -0.004, "a")])
+    assert "hardly matters" in answer(results, results.corpora[0])
+    assert answer(replace(results, worthwhile=0.001), results.corpora[0]) == (
+        "On c, kn predicts unseen text best, with 1.500 bits per character, 0.004 (0.3%) fewer than lstm, the next."
+    )
+    html = page.html(replace(results, worthwhile=0.25), [], Views())
+    assert "within 0.25 bits" in html
+    assert "kn is better, by hardly anything" in html
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_infinity_is_shown_however_json_spells_it(spelling: dict[str, Any]) -> N
 
 def test_matrix_is_antisymmetric() -> None:
     results = example.example()
-    matrix = board.matrix(results.comparisons, "time-machine", lines.rows(results, "time-machine"))
+    matrix = board.matrix(results, "time-machine", lines.rows(results, "time-machine"))
     cells = [[cell.text.replace("−", "-") for cell in line.cells] for line in matrix]
     for i in range(9):
         assert cells[i][i] == ""
