@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lmbench.bench.strangers import check_code, is_own, within
-from lmbench.bench.suite import MOST_SEEDS, Suite
+from lmbench.bench.suite import MOST_SEEDS, CorpusSpec, ExternalSpec, ModelSpec, SampleSpec, Suite
 from lmbench.errors import InputError, nearest, shown, unknown
 from lmbench.models import make_model
 from lmbench.models.trust import trusting
@@ -55,10 +55,26 @@ def load_suite(name: str, trust_code: bool = False, trust_paths: bool = False) -
                 suite = within(suite, path.parent)
             check(suite)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {str(error).replace('$.', '')}") from None
+        raise InputError(f"{path}: {_explained(str(error))}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return suite
+
+
+def _explained(message: str) -> str:
+    """What msgspec says of a suite, its places named as a suite names them, with the keys nearest to one that is none.
+
+    >>> _explained("Object contains unknown field `optons` - at `$.models[0]`")
+    'unknown key optons at models[0]; did you mean options?'
+    """
+    unknown_key = re.fullmatch(r"Object contains unknown field `(.*?)`(?: - at `\$\.(.*)`)?", message, re.S)
+    if unknown_key is None:
+        return message.replace("$.", "")
+    key, place = unknown_key.groups()
+    kinds = {"models": ModelSpec, "external": ExternalSpec, "corpora": CorpusSpec, "samples": SampleSpec}
+    fields = kinds.get(re.sub(r"\W.*", "", place or "", flags=re.S), Suite).__struct_fields__
+    known = nearest(key, fields, 1).rstrip() or f"known: {', '.join(fields)}"
+    return f"unknown key {key}{f' at {place}' if place else ''}; {known}"
 
 
 def _counted(tables: dict[str, Any]) -> dict[str, Any]:

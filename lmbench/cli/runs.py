@@ -123,6 +123,10 @@ def run(
             "torchrun is for `lmbench fit`; a suite's models go side by side (--jobs, --cluster)"
         )
     own = not _is_suite(places)
+    if own and corpora:
+        raise InputError(
+            f"--corpus takes the place of a suite's corpora; give {', '.join(corpora)} beside {places[0]}, without it"
+        )
     said: list[str] = []
     if own:
         chosen, said = own_text(places, out, normalise, documents, field)

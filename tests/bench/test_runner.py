@@ -36,10 +36,18 @@ from lmbench.scoring.run import load_run
     [
         ("name = 'x'\ncorpora = ['ptb']", "models"),
         ("name = 'x'\ncorpora = ['ptb']\nmodels = []", "models is empty"),
+        (
+            "name = 'x'\ncorpora = ['ptb']\nmodels = []\nstudys = []",
+            r"unknown key studys; did you mean studies\?$",
+        ),
+        (
+            "name = 'x'\ncorpora = [{name = 'c', trian = 'a'}]\nmodels = []",
+            r"trian at corpora\[0\]; did you mean train\?$",
+        ),
         ("name = 'x'\ncorpora = []\n[[models]]\nmodel = 'uniform'", "corpora is empty"),
         (
             "name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodle = 'uniform'",
-            r"unknown field `modle` - at `models\[0\]`|models",
+            r"unknown key modle at models\[0\]; did you mean model|missing required field `model`",
         ),
         ("name = 'x'\ncorpora = ['ptb']\n[[models]]\nmodel = 'uniforn'", r"models\[0\].*uniform"),
         (

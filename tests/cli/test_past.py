@@ -161,6 +161,7 @@ def test_every_model_stands_in_one_group():
         (["score", "--normalise", "leters"], "Did you mean 'letters'?"),
         (["export", "x", "--metric", "zzz"], "'zzz' is not one of"),
         (["run", "defaultt.toml"], "did you mean default?"),
+        (["run", TRAIN, "--corpus", "grammar"], "give grammar beside"),
     ],
 )
 def test_a_choice_that_is_none_is_told_its_neighbour(words, meant, capsys):

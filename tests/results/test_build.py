@@ -64,7 +64,9 @@ def test_zipf_s_law_is_of_characters_where_blanks_do_not_divide_words():
 
 def test_what_is_worth_telling_is_what_is_asked():
     corpus = lb.load_corpus("golden-mean")
-    runs = [lb.evaluate(lb.make_model(name), corpus) for name in ("bigram", "unigram")]  # a quarter of a bit apart
+    runs = [
+        lb.evaluate(lb.make_model(name), corpus) for name in ("bigram", "unigram")
+    ]  # a quarter of a bit apart
     usual, generous = (results_of({"golden-mean": corpus}, runs, worthwhile=w)[0] for w in (0.005, 2.0))
     assert (usual.worthwhile, generous.worthwhile) == (0.005, 2.0)
     assert usual.comparisons[0].p_equivalence > 0.5
