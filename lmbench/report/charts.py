@@ -60,7 +60,7 @@ def ranks_chart(results: Results) -> Chart | None:
         title = f"{first} ranks first, ahead of {behind} of {behind + len(peers) - 1} others beyond chance"
     caption = (
         f"Average rank over {len(ranks.corpora)} corpora, 1 is best. A bar joins models that the corpora cannot tell apart: their average "
-        f"ranks are within Nemenyi's critical difference, {ranks.critical_difference:.2f} (at 5%). Friedman p = {ranks.p_value:.2g}."
+        f"ranks are within Nemenyi's critical difference, {ranks.critical_difference:.2f} (at 5%). Friedman’s test: p {'< 0.001' if ranks.p_value < 0.001 else f'= {ranks.p_value:.2g}'}."
     )
     return Chart("ranks", caption, [Panel(title, "model", "average rank", [*marks, *bars])])
 
