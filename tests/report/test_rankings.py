@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from lmbench import report
 from lmbench.report import columns, formats, page
 from lmbench.report import page_tables as board
 from lmbench.report import ranking as lines
+from lmbench.report.history import history_chart
+from lmbench.results.past import Past
 from lmbench.results.schema import Result
 from lmbench.results.views import Views
 
@@ -59,6 +62,15 @@ def test_a_model_that_learns_from_the_test_text_is_marked_wherever_it_stands() -
     text = report.leaderboard_markdown(alone, "c")
     assert columns.APART not in text
     assert "goes on learning from the text that it scores, an easier task" in text
+
+
+def test_a_history_marks_what_learns_from_the_test_text() -> None:
+    results = example.standing_out(("cache", 1.5, True), ("kn", 1.75, False))
+    runs = [Past(Path(name), results) for name in ("first", "second")]
+    chart = history_chart(runs, [])
+    lines = [(series.label, series.key) for series in chart.panels[0].series if series.kind == "line"]
+    assert lines == [("kn", "kn"), ("cache *", "cache")]
+    assert "* goes on learning" in chart.caption
 
 
 def test_what_has_no_key_sorts_last_and_perplexities_by_unit() -> None:
