@@ -47,13 +47,13 @@ class Splits(msgspec.Struct, frozen=True):
 
 def over_splits(corpus: str, divisions: Sequence[str], runs: Sequence[Sequence[Run]]) -> Splits | None:
     """runs: those of each division, at least two; of the labels that every division has. None where there are none."""
-    from scipy.stats import rankdata
-
     by_label = [{run.label: run.scores.bits_per_char for run in split} for split in runs]
     labels = [label for label in by_label[0] if all(label in split for split in by_label)] if by_label else []
     labels = [label for label in labels if all(np.isfinite(split[label]) for split in by_label)]
     if len(by_label) < 2 or not labels:
         return None
+    from scipy.stats import rankdata
+
     learning = {run.label for split in runs for run in split if run.facts.adaptive}
     rows: list[SplitRow] = []
     orders: list[np.ndarray] = []
