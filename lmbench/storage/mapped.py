@@ -20,9 +20,10 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.storage.files import whole_file
-from lmbench.storage.pieces import Made, pieces_of
+from lmbench.storage.pieces import Made, pieces_of, release
 
 _BLOCK = 1 << 16
+_MANY = 1 << 7  # blocks
 _TYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -85,6 +86,15 @@ class MappedArray:
             f"{self._file.path} has arrays that do not belong together; copy it again or fit it anew"
         )
 
+    def stretch(self, begin: int, end: int) -> np.ndarray:
+        """Entries ``begin`` to before ``end``, checked, in their place in the file: to be read, and released (``storage.pieces``)."""
+        if not 0 <= begin <= end <= len(self):
+            raise self._misfit()
+        size = self.nbytes // max(len(self), 1)
+        first, beyond = self._begin + begin * size, self._begin + end * size
+        self._file.check(np.arange(first // _BLOCK, -(-beyond // _BLOCK)))
+        return self._bounded(self._values[begin:end])
+
     def all(self) -> np.ndarray:
         """The whole array, checked."""
         self._file.check(np.arange(self._blocks.start, self._blocks.stop))
@@ -109,7 +119,9 @@ class _Blocks:
         """Raises InputError where one of the blocks is not what was written."""
         touched = np.zeros(len(self._seen), dtype=bool)
         touched[blocks] = True
-        for block in np.flatnonzero(touched & ~self._seen).tolist():
+        for number, block in enumerate(np.flatnonzero(touched & ~self._seen).tolist(), 1):
+            if number % _MANY == 0:  # of a file that is checked from end to end no more need be in memory
+                release(self._data)
             if zlib.crc32(self._data[block * _BLOCK : (block + 1) * _BLOCK].data) != self._crc32[block]:
                 raise _damaged(self.path)
             self._seen[block] = True

@@ -15,9 +15,12 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.counts.trie import NgramTrie
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.models.smoothing import packing, table
 from lmbench.scoring.scorer import Scorer, load_model
+from lmbench.storage import pieces
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.text.canonical import canonical_text
+from lmbench.text.tokens import Tokens
 
 RNG = np.random.default_rng(5)
 WORDS = [" ".join(f"w{x}" for x in RNG.zipf(1.4, size=12) % 400) for _ in range(700)]
@@ -59,6 +62,39 @@ def test_short_and_long_texts_score_alike_from_the_file(scorer, saved):
         size = len(tokens) if long else 200
         assert (size * 16 >= grams) is long
         assert model.log_probs(tokens[:size]).tolist() == expected[:size].tolist()
+
+
+@pytest.mark.parametrize("options", [{"order": 1}, {"order": 2}, {"order": 4}, {"order": 3, "bits": 8}])
+@pytest.mark.parametrize("stretch", [1, 40, 1 << 19])
+@pytest.mark.parametrize("documents", ["line", "stream"])
+def test_a_long_text_is_scored_from_end_to_end_of_the_file(
+    options, stretch, documents, tmp_path, monkeypatch
+):
+    train = canonical_text(["\n".join(WORDS[:300])], "none", documents)
+    scorer = Scorer.fit(
+        make_model("kneser-ney", **options), Corpus("words", train, None, TEST, "none", documents), "word"
+    )
+    scorer.save(tmp_path / "model")
+    monkeypatch.setattr(packing, "_STRETCH", stretch)
+    for name in ("_LONG", "_REST"):
+        monkeypatch.setattr(table, name, 1)
+    monkeypatch.setattr(table, "_LARGE", 0)
+    monkeypatch.setattr(table.MappedBackoff, "descend", None)  # nothing is looked up in another way
+    loaded = load_model(tmp_path / "model").model
+    for text in ("\n".join(WORDS[250:400]) + "\n", WORDS[3] + "\n", "never before\n"):
+        tokens = scorer.encode(canonical_text([text], "none", documents)).tokens
+        assert loaded.log_probs(tokens).tolist() == scorer.model.log_probs(tokens).tolist()
+        bare = Tokens(tokens.ids, tokens.starts)  # documents that begin after nothing
+        assert loaded.log_probs(bare).tolist() == scorer.model.log_probs(bare).tolist()
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1000])
+@pytest.mark.parametrize("step", [1, 7, 32])
+def test_every_so_many_of_a_column_are_taken_piece_by_piece(size, step, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE", 10)
+    monkeypatch.setattr(packing, "PIECE", 10)
+    values = np.arange(size)
+    assert packing._every(values, step).tolist() == values[::step].tolist()
 
 
 def test_lookups_in_the_file_are_those_in_memory(scorer, saved):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from lmbench.counts.ngrams import first_of_runs
 from lmbench.counts.trie import NgramTrie, roots
 from lmbench.errors import InputError
 from lmbench.models.saved import saved_array
 from lmbench.storage.mapped import MappedArray
-from lmbench.storage.pieces import Made, pieces_of, release
+from lmbench.storage.pieces import PIECE, Made, pieces_of, release
 
 _SAMPLE = 1 << 16
 _GROUP = 32  # contexts whose continuations are counted from one place
+_STRETCH = 1 << 19  # n-grams that are looked at together
 
 
 def pack_trie(trie: NgramTrie) -> dict[str, Any]:
@@ -29,8 +32,17 @@ def pack_trie(trie: NgramTrie) -> dict[str, Any]:
         begins = trie.begins[k - 1]
         state[f"words.{k}"] = trie.words[k]
         state[f"children.{k}"] = _children(begins)
-        state[f"begins.{k}"] = begins[:-1:_GROUP]
+        state[f"begins.{k}"] = _every(begins[:-1], _GROUP)
     return state
+
+
+def _every(values: np.ndarray, step: int) -> np.ndarray:
+    """``values[::step]``, of which no more than a piece is in memory meanwhile."""
+    begins = range(0, len(values), PIECE)
+    some = [
+        piece[-begin % step :: step].copy() for begin, piece in zip(begins, pieces_of(values), strict=True)
+    ]
+    return np.concatenate([values[:0], *some])
 
 
 def _children(begins: np.ndarray) -> Made:
@@ -79,6 +91,46 @@ class PackedTrie:
         first = begins[group].astype(np.int64) + before
         return first[which], (first + children[contexts])[which]
 
+    def release(self) -> None:
+        """What has been read of the file need not stay in memory."""
+        for column in self._columns.values():
+            return release(column.stretch(0, 0))
+
+    def stretches(self, k: int) -> Iterator[tuple[int, int, int, int]]:
+        """All of order k ≥ 2 in turn: contexts of order k-1, from one to before another, and the n-grams that continue them."""
+        contexts, grams = self.sizes[k - 1 : k + 1]
+        begins = self._columns[f"begins.{k}"].all()
+        groups = np.searchsorted(begins, np.arange(_STRETCH, grams, _STRETCH), side="right") - 1
+        groups = np.unique(np.append(0, groups))
+        edges = zip((groups * _GROUP).tolist(), begins[groups].tolist(), strict=True) if contexts else ()
+        for (begin, first), (beyond, last) in pairwise([*edges, (contexts, grams)]):
+            yield begin, first, beyond, last
+
+    def search_sorted(
+        self, k: int, stretch: tuple[int, int, int, int], contexts: np.ndarray, words: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(Q,) int64 ranks in order k, and (Q,) bool whether they are there, of contexts of a stretch continued by words; both ascend together."""
+        begin, first, beyond, last = stretch
+        number = self._columns[f"children.{k}"].stretch(begin, beyond)
+        begins = np.append(0, np.cumsum(number, dtype=np.int64))
+        if begins[-1] != last - first:
+            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
+        starts = first_of_runs(contexts)
+        asked = contexts[starts] - begin
+        # The keys of all n-grams that continue one of the contexts: which of these, and the word.
+        number = number[asked].astype(np.int64)
+        offsets = np.cumsum(number) - number
+        bits = self._vocab_size.bit_length()
+        keys = np.repeat(np.arange(len(asked)) << bits, number)
+        grams = np.arange(len(keys))
+        grams += np.repeat(begins[asked] - offsets, number)
+        keys |= self._columns[f"words.{k}"].stretch(first, last)[grams]
+        wanted = np.repeat(np.arange(len(asked)) << bits, np.diff(starts, append=len(contexts)))
+        wanted |= words
+        places = np.searchsorted(keys, wanted)
+        present = np.append(keys, -1)[places] == wanted
+        return first + np.append(grams, 0)[places], present
+
 
 def unpack_trie(
     state: Mapping[str, np.ndarray], vocab_size: int
@@ -115,7 +167,9 @@ def pack_column(name: str, values: np.ndarray) -> dict[str, Any]:
         if distinct.nbytes + code.itemsize * len(values) < values.nbytes // 2:
 
             def codes(begin: int, end: int) -> np.ndarray:
-                return np.searchsorted(distinct, values[begin:end])
+                number: np.ndarray = np.searchsorted(distinct, values[begin:end])
+                release(values)
+                return number
 
             return {f"{name}.values": distinct, f"{name}.codes": Made(code, len(values), codes)}
     if values.dtype == np.float32:
@@ -128,9 +182,8 @@ def pack_column(name: str, values: np.ndarray) -> dict[str, Any]:
 
 def _distinct(values: np.ndarray) -> np.ndarray | None:
     """The distinct values, ascending, where 2^16, all that codes of two bytes can tell apart, may be all there are."""
-    sample = values[:: -(-len(values) // _SAMPLE) or 1]
+    sample = _every(values, -(-len(values) // _SAMPLE) or 1)
     if len(sample) < len(values) and len(np.unique(sample)) >= 0.8 * len(sample):
-        release(values)
         return None
     distinct = values[:0]
     for piece in pieces_of(values):
@@ -143,7 +196,7 @@ def _distinct(values: np.ndarray) -> np.ndarray | None:
 class Coded:
     """A column of codes into a list of values, decoded where it is read."""
 
-    def __init__(self, values: np.ndarray, codes: MappedArray) -> None:
+    def __init__(self, values: np.ndarray, codes: MappedArray | np.ndarray) -> None:
         self._values, self._codes = values, codes
         self.nbytes = values.nbytes + codes.nbytes
 
@@ -154,8 +207,17 @@ class Coded:
         values: np.ndarray = self._values[self._codes[ranks]]
         return values
 
+    def stretch(self, begin: int, end: int) -> Coded:
+        """Some of it, in its place in the file, as ``MappedArray.stretch`` has it."""
+        codes = (
+            self._codes.stretch(begin, end)
+            if isinstance(self._codes, MappedArray)
+            else self._codes[begin:end]
+        )
+        return Coded(self._values, codes)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self._values[self._codes.all()], dtype=dtype)
+        return np.asarray(self._values[np.asarray(self._codes)], dtype=dtype)
 
 
 def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:

@@ -22,6 +22,7 @@ from typing import Any, final
 import numpy as np
 
 from lmbench.counts.blocks import Columns, kept
+from lmbench.counts.ngrams import sort_keys
 from lmbench.counts.trie import WORTH, Index, NgramTrie, with_bos
 from lmbench.models.smoothing.packing import PackedTrie, open_column
 from lmbench.storage.mapped import MappedArray
@@ -29,6 +30,12 @@ from lmbench.text.tokens import Tokens
 
 _PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays near the processor
 _THREADS = 2  # numpy lets others run while it gathers
+_LONG, _REST = (
+    1 << 18,
+    1 << 10,
+)  # tokens of a text that is worth going through a file for, and of one after such
+_OFTEN = 32  # or a part of its n-grams
+_LARGE = 1 << 22  # n-grams of which fewer are quicker in memory, with an index
 
 
 class Table(NgramTrie):
@@ -149,13 +156,57 @@ class MappedBackoff(Table):
         self.vocab_size, self.probs, self.backoffs = len(unigrams), tuple(probs), tuple(backoffs)
         self.index = Index()
         self._packed, self._columns = packed, columns
+        self._long = _LONG
 
     def score(self, tokens: Tokens) -> np.ndarray:
-        """As any table does it; once texts are a sixteenth as long as the table, all of it is unpacked and kept."""
+        """As any table does it; by a large one a long text while the file is gone through from end to end, none of which stays in memory.
+
+        Once other texts have been a sixteenth as long as the table together, all of it is unpacked and kept.
+        """
+        size = sum(self.sizes)
+        if size >= _LARGE and len(tokens) >= min(self._long, size // _OFTEN):
+            self._long = _REST  # the end of a text that comes in pieces is short
+            return self._score_in_order(tokens)
         self.index.asked += len(tokens)
-        if self.index.asked * WORTH < sum(self.sizes):
+        if self.index.asked * WORTH < size:
             return super().score(tokens)
         return self._unpacked.score(tokens)
+
+    def _score_in_order(self, tokens: Tokens) -> np.ndarray:
+        """``score``: what is looked up is sorted first, so that it lies in the file in the order in which it is asked for."""
+        symbols, is_bos = with_bos(tokens)
+        words = np.where(is_bos, self.vocab_size, symbols)  # bos as a word is none: no n-gram ends in it
+        bits = self.vocab_size.bit_length()
+        p = self.probs[1][symbols].astype(np.float64)
+        ends, contexts = np.arange(1, len(symbols)), symbols[:-1]
+        if contexts.min(initial=0) < 0:
+            ends, contexts = ends[contexts >= 0], contexts[contexts >= 0]
+        for k in range(2, self.order + 1):
+            keys = contexts.astype(np.int64)
+            keys <<= bits
+            keys |= words.take(ends)
+            keys, ends = sort_keys(keys, ends, self.sizes[k - 1] << bits)
+            contexts = keys >> bits
+            keys &= (1 << bits) - 1
+            further = []
+            for stretch in self._packed.stretches(k):
+                begin, first, beyond, last = stretch
+                here = slice(*np.searchsorted(contexts, [begin, beyond]).tolist())
+                if here.start == here.stop:
+                    continue
+                ranks, present = self._packed.search_sorted(k, stretch, contexts[here], keys[here])
+                missed = here.start + np.flatnonzero(~present)
+                p[ends[missed]] *= self.backoffs[k - 1].stretch(begin, beyond)[contexts[missed] - begin]
+                ranks, grams = ranks[present], ends[here][present]
+                p[grams] = self.probs[k].stretch(first, last)[ranks - first]
+                further.append((grams + 1, ranks))
+                self._packed.release()
+            if not further:
+                break
+            ends, contexts = (np.concatenate(column) for column in zip(*further, strict=True))
+            inside = ends < len(symbols)
+            ends, contexts = ends[inside], contexts[inside]
+        return p[~is_bos]
 
     def prepare(self, tokens: int) -> None:
         """Packed n-grams have no index; see ``score``."""
