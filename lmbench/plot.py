@@ -28,7 +28,7 @@ from lmbench.results.schema import CorpusResult, Results
 from lmbench.scoring.run import Run
 from lmbench.text.canonical import CanonicalText
 from lmbench.zipf.chart import zipf_chart
-from lmbench.zipf.counting import falling_counts
+from lmbench.zipf.counting import falling_counts, spectrum
 from lmbench.zipf.fits import fit_zipf
 from lmbench.zipf.table import zipf_rows
 
@@ -92,7 +92,7 @@ def zipf(
     elif isinstance(counts, CanonicalText):
         chart = zipf_rows("text", counts, unit, orders)[1]
     else:
-        chart = zipf_chart("zipf", "types", {"counted": (falling_counts(counts), fit_zipf(counts))})
+        chart = zipf_chart("zipf", "types", {"counted": (spectrum(falling_counts(counts)), fit_zipf(counts))})
     return _drawn(Chart(chart.name, chart.caption, chart.panels[:1]), Results(), ax)
 
 

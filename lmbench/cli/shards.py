@@ -77,27 +77,22 @@ def fit_files(
     save: Callable[[Scorer], None],
 ) -> tuple[Scorer, float]:
     """Fits a model of counts on files and hands it to ``save`` before its own files go; the seconds that the fit took."""
-    from lmbench.bench.places import Calls, place_of
     from lmbench.cli.progress import fit_monitor
-    from lmbench.corpora.formats import files_of, stem_of
+    from lmbench.corpora.formats import stem_of
     from lmbench.corpora.inputs import canonical, check_different
     from lmbench.corpora.shards import Reading, read_shards
     from lmbench.models import make_model
     from lmbench.scoring.scorer import Scorer
-    from lmbench.storage.tasks import Here
 
     model = make_model(name, **key_values(options))
     places = [Path(place) for place in train]
     check_different(places, valid, None)
-    files = [file if str(file) == "-" else file.resolve() for file in files_of(places)]
     reading = Reading(unit, normalise or "none", documents or "stream", field, unit == "word")
-    facts = [(str(f), *(f.stat()[6:9:2] if str(f) != "-" else ())) for f in files]
-    with _folder(work, [facts, repr(reading)]) as folder, contextlib.ExitStack() as stack:
-        run: Run = Here()
-        place = place_of(jobs, cluster)
-        if place.jobs > 1 or cluster:
-            run = Calls(stack.enter_context(place), folder)
-        monitor = stack.enter_context(fit_monitor(name, quiet))
+    files = whole_paths(places)
+    with (
+        work_place(files, repr(reading), jobs, cluster, work) as (folder, run),
+        fit_monitor(name, quiet) as monitor,
+    ):
         began = time.perf_counter()
         watched = Watched(run, monitor)
         text = read_shards(files, reading, folder, watched, tidied=normalise is None)
@@ -111,6 +106,31 @@ def fit_files(
     for note in model.notes:
         click.echo(f"{name}: {note}", err=True)
     return scorer, seconds
+
+
+def whole_paths(places: Sequence[str] | Sequence[Path]) -> list[Path]:
+    """The files that are named, so that any worker finds them."""
+    from lmbench.corpora.formats import files_of
+
+    return [file if str(file) == "-" else file.resolve() for file in files_of(places)]
+
+
+@contextlib.contextmanager
+def work_place(
+    files: Sequence[Path], about: str, jobs: int | None, cluster: str | None, work: str | None
+) -> Iterator[tuple[Path, Run]]:
+    """A folder for what is made of some files, and where its tasks are done. about: what else decides what is made."""
+    from lmbench.bench.places import Calls, place_of
+    from lmbench.storage.tasks import Here
+
+    facts = [(str(f), *(f.stat()[6:9:2] if str(f) != "-" else ())) for f in files]
+    place = place_of(jobs or 1, cluster)
+    with _folder(work, [facts, about]) as folder:
+        if place.jobs == 1 and not cluster:
+            yield folder, Here()
+            return
+        with place:
+            yield folder, Calls(place, folder)
 
 
 @contextlib.contextmanager

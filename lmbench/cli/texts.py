@@ -16,6 +16,8 @@ from lmbench.cli.options import (
     text_options,
     with_options,
 )
+from lmbench.cli.shards import place_options
+from lmbench.cli.zipf_files import is_counted_in_files, zipf_of_files
 from lmbench.storage.files import write_whole
 
 
@@ -25,6 +27,7 @@ from lmbench.storage.files import write_whole
 @click.option("--orders", default="1,2,3", show_default=True, help="The n-grams to count.")
 @with_options(text_options)
 @click.option("--plot", metavar="FILE.png", help="Draws the curves and their fits (.png or .svg).")
+@with_options(place_options)
 @json_option
 def zipf(
     places: tuple[str, ...],
@@ -34,18 +37,28 @@ def zipf(
     documents: str | None,
     field: str | None,
     plot: str | None,
+    jobs: int | None,
+    cluster: str | None,
+    work: str | None,
     as_json: bool,
 ) -> None:
-    """Fits Zipf's law to the n-grams of a text."""
+    """Fits Zipf's law to the n-grams of a text.
+
+    A long text is counted from files to files, in memory that hardly grows with it, and with --jobs or --cluster side by side.
+    """
     from lmbench.cli.tables import print_table
     from lmbench.corpora.words import remarks
     from lmbench.zipf.table import zipf_rows
 
     wanted = orders_of(orders)
-    corpus = text_of(places, normalise, documents, field, divided=False)
-    for note in remarks(corpus) if unit == "word" else ():
-        click.echo(note.removeprefix("train "), err=True)
-    rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
+    asked = bool((jobs or 1) > 1 or cluster or work)
+    if is_counted_in_files(places, unit, asked):
+        rows, chart = zipf_of_files(places, wanted, unit, normalise, documents, field, jobs, cluster, work)
+    else:
+        corpus = text_of(places, normalise, documents, field, divided=False)
+        for note in remarks(corpus) if unit == "word" else ():
+            click.echo(note.removeprefix("train "), err=True)
+        rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
     if plot is not None:
         from lmbench.charts.draw import draw
 

@@ -38,7 +38,6 @@ class ShardedCounts(Counts):
         if plan.order > 1:
             self._stage(shards.count, "run.{}", [(run,) for run in range(plan.runs)])
             self._stage(shards.merge, "part.{}", [(part,) for part in range(plan.parts)])
-            self._stage(shards.link, "link.{}", [(part,) for part in range(plan.parts)])
         for k, size in enumerate(self.sizes):
             check_size(k, size)
 
@@ -55,6 +54,11 @@ class ShardedCounts(Counts):
                 raise InputError(
                     f"{file.path} is not there though a worker has written it; name a work folder that all see (--work)"
                 )
+
+    def _link(self) -> None:
+        """What all that goes from order to order needs."""
+        if self.order > 1:
+            self._stage(shards.link, "link.{}", [(part,) for part in range(self.plan.parts)])
 
     @property
     def order(self) -> int:
@@ -86,13 +90,26 @@ class ShardedCounts(Counts):
     def tally(self, k: int, highest: int, left: bool = False) -> np.ndarray:
         if k == 1:
             return tallied(self._unigrams_left if left else self.unigrams, highest)
+        self._link()
         number = np.zeros(highest + 1, dtype=np.int64)
         tasks = [(self.plan, k, part, highest, left) for part in range(self.plan.parts)]
         for _, of_part in self._run(shards.tally, tasks):
             number += of_part
         return number
 
+    def spectrum(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """(D,), (D,) int64: the distinct counts of the n-grams that occur, ascending, and how many n-grams have each."""
+        if k == 1:
+            return np.unique(self.unigrams[self.unigrams > 0], return_counts=True)
+        tasks = [(self.plan, k, part) for part in range(self.plan.parts)]
+        values, types = zip(*(answer for _, answer in self._run(shards.spectrum, tasks)), strict=True)
+        distinct, which = np.unique(np.concatenate(values), return_inverse=True)
+        number = np.zeros(len(distinct), dtype=np.int64)
+        np.add.at(number, which, np.concatenate(types))
+        return distinct, number
+
     def observed(self, tokens: Tokens, statistic: Statistic) -> list[tuple[np.ndarray, np.ndarray]]:
+        self._link()
         own, share = statistic(self._unigram_block())
         every = [(own[:, tokens.ids], share.repeat(len(tokens), axis=1))]
         for k in range(2, self.order + 1):
@@ -106,6 +123,7 @@ class ShardedCounts(Counts):
         return every
 
     def estimate(self, smooth: Smooth, kind: type, least: Sequence[int] = ()) -> Columns:
+        self._link()
         lower = np.full(self.vocab_size, 1 / self.vocab_size)
         prob: np.ndarray = smooth(self._unigram_block(), lower)[0].astype(kind, copy=False)
         if not self.plan.file("prob.1").whole:

@@ -352,6 +352,12 @@ def tally(plan: Plan, k: int, part: int, highest: int, left: bool) -> np.ndarray
     return tallied(stretch.left() if left else stretch.n, highest)
 
 
+def spectrum(plan: Plan, k: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """(D,), (D,) int64: the distinct counts of a part's n-grams of order k ≥ 2, ascending, and how many have each."""
+    values, types = np.unique(plan.file(f"part.{part}").read(f"counts.{k}"), return_counts=True)
+    return values.astype(np.int64), types
+
+
 def observe(
     plan: Plan, k: int, group: Sequence[int], tokens: Tokens, statistic: Statistic
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from lmbench.scoring.scorer import Scorer
 from lmbench.studies.study import Study, at_least
 from lmbench.text.canonical import CanonicalText
 from lmbench.zipf.chart import thin, zipf_chart
-from lmbench.zipf.counting import token_ids
+from lmbench.zipf.counting import spectrum, token_ids
 from lmbench.zipf.fits import ZipfFit, fit_split_half, fit_zipf, split_half
 from lmbench.zipf.growth import Growth, vocabulary_growth
 from lmbench.zipf.lengths import LengthFit, fit_by_length
@@ -58,7 +58,9 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
     stretches = [_stretches(corpus.name, fit) for fit in lengths if fit.parts > 1]
     charts = [
         zipf_chart(
-            "zipf", f"word n-grams of {corpus.name}", {f"{k}-grams": (counts[k], fits[k]) for k in ORDERS}
+            "zipf",
+            f"word n-grams of {corpus.name}",
+            {f"{k}-grams": (spectrum(counts[k]), fits[k]) for k in ORDERS},
         ),
         _growth_chart(counts[1], growth, lengths, rng),
         _written_chart(texts, written),

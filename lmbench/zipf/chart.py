@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lmbench.charts.chart import Chart, Panel, Series
-from lmbench.zipf.counting import spectrum
+from lmbench.zipf.counting import Spectrum
 from lmbench.zipf.fits import ZipfFit
 from lmbench.zipf.power_law import hurwitz_zeta
 
@@ -24,11 +24,10 @@ def thin(length: int, points: int = 300) -> np.ndarray:
     return np.unique(np.geomspace(1, max(length, 1), points).round().astype(np.int64))[:length] - 1
 
 
-def zipf_chart(name: str, what: str, tables: Mapping[str, tuple[np.ndarray, ZipfFit]]) -> Chart:
+def zipf_chart(name: str, what: str, tables: Mapping[str, tuple[Spectrum, ZipfFit]]) -> Chart:
     """Rank-frequency curves with their lines, and beside them the distribution of counts with its power laws.
 
-    what: whose counts they are, for the caption. tables: label -> counts (K,) as ``falling_counts`` gives them, and
-    their fit; a label's colour is the same in both panels.
+    what: whose counts they are, for the caption. tables: label -> counts and their fit; a label's colour is the same in both panels.
     """
     ranked, spread, ends = [], [], []
     for label, (counts, fit) in tables.items():
@@ -67,10 +66,10 @@ def zipf_chart(name: str, what: str, tables: Mapping[str, tuple[np.ndarray, Zipf
     )
 
 
-def _ranked(label: str, counts: np.ndarray, fit: ZipfFit) -> list[Series]:
+def _ranked(label: str, counts: Spectrum, fit: ZipfFit) -> list[Series]:
     """The curve at some ranks, its least-squares line and Zipf–Mandelbrot's law."""
-    ranks = thin(len(counts)) + 1
-    series = [Series(label, ranks.tolist(), counts[ranks - 1].tolist(), "points")]
+    ranks = thin(counts.kinds) + 1
+    series = [Series(label, ranks.tolist(), counts.at_ranks(ranks).tolist(), "points")]
     ols, law = fit.ols, fit.zipf_mandelbrot
     if math.isfinite(ols.alpha):
         heights = np.exp(ols.c - ols.alpha * np.log(ranks))
@@ -84,10 +83,10 @@ def _ranked(label: str, counts: np.ndarray, fit: ZipfFit) -> list[Series]:
     return series
 
 
-def _spread(label: str, counts: np.ndarray, fit: ZipfFit) -> tuple[list[Series], int | None]:
+def _spread(label: str, counts: Spectrum, fit: ZipfFit) -> tuple[list[Series], int | None]:
     """The distribution of counts and its power law; the count from which on they are apart, if they are."""
-    values, types = spectrum(counts)
-    share = types[::-1].cumsum()[::-1] / len(counts)
+    values, types = counts
+    share = types[::-1].cumsum()[::-1] / counts.kinds
     some = thin(len(values))
     series = [Series(label, values[some].tolist(), share[some].tolist(), "points")]
     law = fit.frequency_mle
@@ -95,7 +94,7 @@ def _spread(label: str, counts: np.ndarray, fit: ZipfFit) -> tuple[list[Series],
         return series, None
     inside = values >= law.xmin
     m, share = values[inside], share[inside]
-    expected = hurwitz_zeta(law.gamma, m) / hurwitz_zeta(law.gamma, law.xmin) * law.n_tail / len(counts)
+    expected = hurwitz_zeta(law.gamma, m) / hurwitz_zeta(law.gamma, law.xmin) * law.n_tail / counts.kinds
     kept = thin(len(m))
     name = f"γ = {law.gamma:.2f} from {law.xmin} up"
     series.append(Series(name, m[kept].tolist(), expected[kept].tolist(), "line", key=label))

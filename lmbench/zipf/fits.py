@@ -17,7 +17,7 @@ import numpy as np
 
 from lmbench.charts.card import Card
 from lmbench.storage.plain import plain
-from lmbench.zipf.counting import falling_counts, spectrum
+from lmbench.zipf.counting import Spectrum, falling_counts, spectrum
 from lmbench.zipf.power_law import PowerLaw, fit_power_law
 from lmbench.zipf.ranks import RankCurve
 
@@ -93,22 +93,26 @@ def fit_zipf(counts: Mapping[Any, int] | Sequence[int] | np.ndarray) -> ZipfFit:
     >>> round(fit.ols.alpha, 6), round(fit.rank_mle.alpha, 6)
     (1.0, 1.0)
     """
-    counts = falling_counts(counts)
+    return fit_spectrum(spectrum(falling_counts(counts)))
+
+
+def fit_spectrum(counts: Spectrum) -> ZipfFit:
+    """``fit_zipf`` of counts of which it is known how many types have each."""
     notes = []
-    types, tokens = len(counts), int(counts.sum())
-    if types < 2 or counts[0] == counts[-1]:
+    types, tokens = counts.kinds, counts.tokens
+    if types < 2 or len(counts.values) < 2:
         notes.append(f"{types} types with one distinct count: too few to fit a slope")
-    power = fit_power_law(*spectrum(counts))
+    power = fit_power_law(*counts)
     if power.xmin is None:
         notes.append("no tail of 50 types with two distinct counts: no power law of frequencies")
-    curve = RankCurve.of(counts)
+    curve = RankCurve.of_runs(counts.values[::-1], counts.types[::-1])
     mandelbrot = fit_ranks(curve, shifted=True)
     if math.isnan(mandelbrot.b_se_given_ranks):
         notes.append("Zipf–Mandelbrot's b is not determined by these counts")
     return ZipfFit(
         tokens,
         types,
-        int((counts == 1).sum()),
+        int(counts.types[counts.values == 1].sum()),
         _least_squares(curve),
         fit_ranks(curve, shifted=False),
         mandelbrot,

@@ -28,35 +28,41 @@ class RankCurve:
 
     @classmethod
     def of(cls, counts: np.ndarray) -> RankCurve:
-        """counts: (K,) by rank, in any order (zeros too): runs of equal ones are what is taken together.
+        """counts: (K,) by rank, in any order (zeros too): runs of equal ones are what is taken together."""
+        begins = np.append(0, np.flatnonzero(np.diff(counts)) + 1)
+        return cls.of_runs(counts[begins], np.diff(begins, append=len(counts)))
+
+    @classmethod
+    def of_runs(cls, counts: np.ndarray, lengths: np.ndarray) -> RankCurve:
+        """counts: (R,) of runs of ranks, from rank 1; lengths: (R,) of the runs.
 
         For f analytic beyond rank 0, as ln r and (r + b)^-α with b > −1 are, the relative error is below 1e-11: a run
         of L ranks is cut so that each piece begins beyond its own length, whence a factor of 9.9 a node (Trefethen,
         Approximation Theory and Approximation Practice, theorem 8.2).
         """
-        begins = np.append(0, np.flatnonzero(np.diff(counts)) + 1)
-        lengths = np.diff(begins, append=len(counts))
+        begins = np.cumsum(lengths) - lengths
         ranks, values, weights = [], [], []
         single = lengths <= LEAST
         inside = np.arange(lengths[single].sum()) - np.repeat(
             np.cumsum(lengths[single]) - lengths[single], lengths[single]
         )
         ranks.append(np.repeat(begins[single], lengths[single]) + inside + 1.0)
-        values.append(np.repeat(counts[begins[single]], lengths[single]))
+        values.append(np.repeat(counts[single], lengths[single]))
         weights.append(np.ones(len(inside)))
-        for begin, length in zip(begins[~single].tolist(), lengths[~single].tolist(), strict=True):
+        long = zip(begins[~single].tolist(), lengths[~single].tolist(), counts[~single].tolist(), strict=True)
+        for begin, length, count in long:
             for start, size in _pieces(begin, length):
                 places, shares = _rule(size)
                 ranks.append(start + 1.0 + places)
                 weights.append(shares)
-                values.append(np.full(len(places), counts[begin]))
+                values.append(np.full(len(places), count))
         place = np.concatenate(ranks)
         order = np.argsort(place)
         return cls(
             place[order],
             np.concatenate(values)[order].astype(float),
             np.concatenate(weights)[order],
-            len(counts),
+            int(lengths.sum()),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmbench.charts.chart import Chart
@@ -10,8 +10,8 @@ from lmbench.counts import ngram_counts
 from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
 from lmbench.zipf.chart import zipf_chart
-from lmbench.zipf.counting import token_ids
-from lmbench.zipf.fits import fit_zipf
+from lmbench.zipf.counting import Spectrum, spectrum, token_ids
+from lmbench.zipf.fits import fit_spectrum
 
 
 def zipf_rows(
@@ -27,10 +27,19 @@ def zipf_rows(
     (8, 5, 3)
     """
     ids, starts = token_ids(text, unit)
-    counts = {k: c for k, c in ngram_counts(ids, starts, orders).items() if len(c) >= least}
+    return fitted_rows(
+        corpus, unit, {k: spectrum(c) for k, c in ngram_counts(ids, starts, orders).items()}, least
+    )
+
+
+def fitted_rows(
+    corpus: str, unit: str, counts: Mapping[int, Spectrum], least: int = 1
+) -> tuple[list[dict[str, Any]], Chart]:
+    """``zipf_rows`` of n-grams that have been counted; counts: by order."""
+    counts = {k: c for k, c in counts.items() if c.kinds >= least}
     if not counts:
         raise InputError(f"{corpus} has too few {unit}s to count")
-    fits = {k: fit_zipf(c) for k, c in counts.items()}
+    fits = {k: fit_spectrum(c) for k, c in counts.items()}
     rows = [{"corpus": corpus, "unit": unit, "order": k, **fit.to_dict()} for k, fit in fits.items()]
     curves = {f"{k}-grams": (counts[k], fit) for k, fit in fits.items()}
     return rows, zipf_chart(f"zipf-{corpus}", f"{unit} n-grams of {corpus}", curves)
