@@ -7,7 +7,7 @@ their shares of it, so that models of any units are cut alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from lmbench.comparing.dependence import (
     of_documents,
     of_stream,
 )
+
+_BLOCK = 1 << 20  # pieces whose places are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,23 @@ def cells_of_documents(losses: np.ndarray, lengths: np.ndarray, starts: np.ndarr
     return Cells(losses[lengths > 0], lengths[lengths > 0], True)
 
 
-def cells_of_stream(columns: Sequence[tuple[np.ndarray, np.ndarray]], edges: np.ndarray) -> Cells:
+def cells_of_stream(columns: Iterable[tuple[np.ndarray, np.ndarray]], edges: np.ndarray) -> Cells:
     """Cells between the edges (K + 1,) of a stream; columns: of each model losses (T,) and where its pieces end (T,)."""
     return Cells(np.stack([cut(*column, edges) for column in columns], axis=1), np.diff(edges), False)
+
+
+def cells_of_lengths(columns: Sequence[np.ndarray], lengths: np.ndarray) -> Cells:
+    """Cells of a stream, which is gone through some pieces at a time. columns: of each model losses (T,); lengths: (T,) of the pieces."""
+    blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(lengths), _BLOCK)]
+    sizes = [float(np.cumsum(lengths[block])[-1]) for block in blocks]
+    edges = stream_edges(math.fsum(sizes), stream_cells(len(lengths)))
+    losses, offset = np.zeros((len(edges) - 1, len(columns))), 0.0
+    for block, size in zip(blocks, sizes, strict=True):
+        ends = np.cumsum(lengths[block])
+        for number, column in enumerate(columns):
+            losses[:, number] += cut(column[block], ends, edges - offset)
+        offset += size
+    return Cells(losses, np.diff(edges), False)
 
 
 def stream_cells(tokens: int) -> int:
@@ -115,9 +131,10 @@ def stream_edges(total: float, count: int) -> np.ndarray:
 
 
 def cut(losses: np.ndarray, ends: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """(K,): losses (T,) between the edges (K + 1,); ends: (T,) where each piece ends, never falling, the last at the last edge.
+    """(K,): losses (T,) between the edges (K + 1,); ends: (T,) where each piece ends, never falling.
 
-    Within a piece its loss is spread evenly.
+    Within a piece its loss is spread evenly; one of no length is before the edge at which it lies, and after the first. Pieces may be
+    a stretch of a longer text, from place 0 on, edges those of all of it: outside the stretch there is nothing.
     """
     totals = np.append(0.0, np.cumsum(losses))
     whole = np.searchsorted(ends, edges, side="right")
@@ -125,4 +142,7 @@ def cut(losses: np.ndarray, ends: np.ndarray, edges: np.ndarray) -> np.ndarray:
     begin = np.where(inside > 0, ends[inside - 1], 0)
     share = np.clip((edges - begin) / np.maximum(ends[inside] - begin, 1e-300), 0, 1)
     sums = totals[whole] + np.where(whole < len(ends), losses[inside] * share, 0.0)
+    sums[edges < 0] = 0.0
+    if edges[0] <= 0:
+        sums[0] = 0.0
     return np.diff(sums)

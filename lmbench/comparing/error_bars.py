@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_stream, stream_cells, stream_edges
+from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_lengths
 from lmbench.comparing.dependence import Errors, effective_documents
 from lmbench.errors import InputError
 
@@ -194,15 +194,14 @@ def _cells(
     if sizes.ndim != 1 or any(column.shape != sizes.shape for column in columns):
         shapes = ", ".join(str(column.shape) for column in columns)
         raise InputError(f"losses {shapes} and lengths {sizes.shape} are to be rows of one length")
-    if not len(sizes) or not np.isfinite(sizes).all() or (sizes < 0).any() or not sizes.any():
+    if not len(sizes) or not math.isfinite(sizes.sum()) or sizes.min() < 0 or not sizes.max():
         raise InputError("lengths are to be finite, at least 0, and not all 0")
     for column in columns:
-        if not np.isfinite(column).all():
+        if not math.isfinite(column.sum()) and not np.isfinite(column).all():
             place = int(np.flatnonzero(~np.isfinite(column))[0])
             raise InputError(
                 f"loss {column[place]} at {place}: an infinite loss has no error bar; leave it out or mend it"
             )
-    table = np.stack(columns, axis=1)
     if documents is not None:
         starts = np.asarray(documents)
         wrong = starts.ndim != 1 or not len(starts) or starts[0] != 0 or starts[-1] >= len(sizes)
@@ -210,18 +209,17 @@ def _cells(
             raise InputError(
                 f"documents are the places where documents begin: 0 first, rising, below {len(sizes)}"
             )
-        if len(starts) > 1 and clusters is None:
-            return cells_of_documents(table, sizes, starts)
-    if clusters is not None:
-        starts = np.arange(len(sizes)) if documents is None else np.asarray(documents)
-        labels = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
-        if len(labels) != len(starts):
-            raise InputError(f"clusters are a label a document: {len(starts)} of them, not {len(labels)}")
-        number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-        member = np.array([number[label] for label in labels])
-        summed = np.zeros((len(number), table.shape[1] + 1))
-        np.add.at(summed, member, np.add.reduceat(np.column_stack([table, sizes]), starts))
-        return Cells(summed[:, :-1], summed[:, -1], True)
-    ends = np.cumsum(sizes)
-    edges = stream_edges(float(ends[-1]), stream_cells(len(sizes)))
-    return cells_of_stream([(column, ends) for column in columns], edges)
+    if clusters is None and (documents is None or len(starts) == 1):
+        return cells_of_lengths(columns, sizes)
+    if documents is None:
+        starts = np.arange(len(sizes))
+    summed = np.stack([np.add.reduceat(column, starts) for column in (*columns, sizes)], axis=1)
+    if clusters is None:
+        return cells_of_documents(summed[:, :-1], summed[:, -1], np.arange(len(starts)))
+    labels = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
+    if len(labels) != len(starts):
+        raise InputError(f"clusters are a label a document: {len(starts)} of them, not {len(labels)}")
+    number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    together = np.zeros((len(number), summed.shape[1]))
+    np.add.at(together, np.array([number[label] for label in labels]), summed)
+    return Cells(together[:, :-1], together[:, -1], True)

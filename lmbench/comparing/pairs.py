@@ -181,13 +181,12 @@ def align(runs: Sequence[Run], count: int | None = None) -> Cells:
     count: cells of a stream, a power of 2; default as many as the run of the fewest tokens allows.
     """
     first = runs[0].scores
-    bits = [finite_bits(run.scores) for run in runs]
     if len(first.starts) > 1 and not is_lines(runs[0]):
-        columns = [np.add.reduceat(b, run.scores.starts) for b, run in zip(bits, runs, strict=True)]
+        columns = [np.add.reduceat(finite_bits(run.scores), run.scores.starts) for run in runs]
         lengths = np.diff(np.append(first.starts_of_tokens[first.starts], first.chars))
         return cells_of_documents(np.stack(columns, axis=1), lengths, np.arange(len(lengths)))
     edges = stream_edges(first.chars, count or min(stream_cells(len(run.scores)) for run in runs))
-    return cells_of_stream([(b, run.scores.ends) for b, run in zip(bits, runs, strict=True)], edges)
+    return cells_of_stream(((finite_bits(run.scores), run.scores.ends) for run in runs), edges)
 
 
 def finite_bits(scores: Scores) -> np.ndarray:

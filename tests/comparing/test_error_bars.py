@@ -1,11 +1,13 @@
 """Error bars for any program's losses: what they hold, what they refuse, how they scale."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import lmbench as lb
+from lmbench.comparing import cells
 from lmbench.comparing.cells import Cells, cut, stream_cells, stream_edges
 from lmbench.errors import InputError
 
@@ -117,20 +119,60 @@ def test_cutting_loses_nothing():
     ends, losses = np.cumsum(lengths), rng.exponential(1, 300)
     for count in (1, 8, 64):
         edges = stream_edges(ends[-1], count)
-        cells = cut(losses, ends, edges)
-        assert cells.sum() == pytest.approx(losses.sum())
+        found = cut(losses, ends, edges)
+        assert found.sum() == pytest.approx(losses.sum())
         for i in range(count):  # each piece by its share, the obvious way
             begin = np.append(0, ends[:-1])
             share = np.clip(np.minimum(ends, edges[i + 1]) - np.maximum(begin, edges[i]), 0, None)
             spread = np.where(lengths > 0, share / np.maximum(lengths, 1), 0)
             inside = lengths > 0
-            assert cells[i] == pytest.approx((losses * spread)[inside].sum(), abs=losses[~inside].sum())
+            assert found[i] == pytest.approx((losses * spread)[inside].sum(), abs=losses[~inside].sum())
+
+
+@pytest.mark.parametrize("block", [1, 7, 300])
+def test_a_stream_in_blocks_has_the_numbers_of_the_whole(block, monkeypatch):
+    rng = np.random.default_rng(5)
+    lengths = np.append([0, 0], rng.integers(0, 6, 1998))
+    lengths[-1] += -lengths.sum() % 256  # the places of cuts are whole numbers
+    a, b = (rng.integers(1, 100, 2000) / 4.0 for _ in range(2))  # sums are exact in any order
+    whole = lb.interval(a, lengths), lb.paired(a, b, lengths)
+    ends = np.cumsum(lengths)
+    edges = stream_edges(ends[-1], 128)
+    monkeypatch.setattr(cells, "_BLOCK", block)
+    np.testing.assert_allclose(
+        cells.cells_of_lengths([a], lengths.astype(float)).losses[:, 0], cut(a, ends, edges), rtol=1e-12
+    )
+    for found, expected in zip((lb.interval(a, lengths), lb.paired(a, b, lengths)), whole, strict=True):
+        for name, value in vars(found).items():
+            assert value == (
+                getattr(expected, name)
+                if isinstance(value, str)
+                else pytest.approx(getattr(expected, name), rel=1e-9, nan_ok=True)
+            ), name
+    assert whole[0].estimate == pytest.approx(a.sum() / lengths.sum(), rel=1e-15)
+
+
+def test_a_piece_of_no_length_at_the_beginning_counts():
+    found = lb.interval(np.append(640.0, np.ones(640)), np.append(0, np.ones(640)))
+    assert found.estimate == pytest.approx(2.0, rel=1e-12)
+
+
+def test_a_comparison_of_many_tokens_takes_little_beside_them(monkeypatch):
+    monkeypatch.setattr(cells, "_BLOCK", 1 << 12)
+    a, b, lengths = noise(400_000), noise(400_000, 1), np.ones(400_000)
+    lb.paired(a[:5000], b[:5000], lengths[:5000])  # what is imported on the way stays out
+    tracemalloc.start()
+    lb.paired(a, b, lengths)
+    lb.paired(a, b, lengths, documents=np.arange(0, 400_000, 10_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < a.nbytes / 4
 
 
 def test_cells_of_a_stream():
     assert [stream_cells(n) for n in (1, 15, 16, 63, 64, 2000, 10**7)] == [1, 1, 2, 4, 8, 128, 256]
-    cells = Cells(np.arange(16.0)[:, None], np.ones(16), False).coarser(8)
-    assert cells.losses[:, 0].tolist() == [1, 5, 9, 13, 17, 21, 25, 29]
+    joined = Cells(np.arange(16.0)[:, None], np.ones(16), False).coarser(8)
+    assert joined.losses[:, 0].tolist() == [1, 5, 9, 13, 17, 21, 25, 29]
 
 
 def test_documents_of_one_author_are_one_unit():
