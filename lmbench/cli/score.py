@@ -10,6 +10,7 @@ import click
 from lmbench.cli.fitting import corpus_for, fitted_scorer, in_words, needed
 from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
 from lmbench.cli.options import json_option, model_options, quiet_option, trust_code_option, with_options
+from lmbench.cli.shards import place_options
 from lmbench.cli.stream import is_long, score_long
 from lmbench.errors import InputError
 from lmbench.text.vocab import Lexicon
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--given", metavar="CONTEXT", help="Scores each line of the text as what follows this context.")
 @click.option("--each", type=click.Choice(EACH), help="Prints a row for each line or document, as it comes.")
 @click.option("--format", "table", type=click.Choice(FORMATS), help="Of --each. Default: tsv.")
+@with_options(place_options)
 @json_option
 @quiet_option
 def score(
@@ -68,10 +70,16 @@ def score(
     given: str | None,
     each: str | None,
     table: str | None,
+    jobs: int | None,
+    cluster: str | None,
+    work: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Scores a text with one model, trained on the spot or loaded."""
+    """Scores a text with one model, trained on the spot or loaded.
+
+    A long text in files is scored by a loaded model with --jobs or --cluster in stretches side by side.
+    """
     import msgspec
 
     from lmbench.cli.continuations import score_given
@@ -83,6 +91,11 @@ def score(
     from lmbench.scoring.token_file import write_tokens
     from lmbench.scoring.verification import certify
 
+    asked = bool((jobs or 1) > 1 or cluster or work)
+    if asked and (saved is None or each is not None or given is not None or verify is not None):
+        raise InputError(
+            "--jobs, --cluster and --work are of a text that a saved model scores: --load MODEL --test FILE, without --each, --given, --verify"
+        )
     if table is not None and each is None:
         raise InputError("--format is of --each line|document; give both")
     if each is not None and (as_json or tokens_file is not None or verify is not None or given is not None):
@@ -105,8 +118,9 @@ def score(
             return score_given(scorer, given, test, field, as_json)
         if each is not None:
             return score_each(scorer, each, test, table or "tsv", field, scorer.normalise)
-        if verify is None and is_long(scorer, test):
-            return _print(score_long(scorer, test, field, tokens_file), as_json)
+        if verify is None and is_long(scorer, test, asked):
+            places = saved, unk, jobs, cluster, work
+            return _print(score_long(scorer, test, field, tokens_file, *places), as_json)
         text = canonical(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
         in_words(corpus, scorer.unit.name, scorer.normalise)

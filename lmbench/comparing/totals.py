@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -15,6 +16,8 @@ from lmbench.text.units import narrow_points
 
 Column = Literal["bits", "chars", "nats", "tokens", "bytes", "words"]
 _COLUMNS: tuple[Column, ...] = ("bits", "chars", "nats", "tokens", "bytes", "words")
+
+_SUMS = ("tokens", "oov", "chars", "bytes", "words", "log_prob", "known", "spelling", "infinite")
 
 
 @dataclass
@@ -67,25 +70,64 @@ class Totals:
         if not len(scores):
             return
         bits = scores.bits
-        bits = np.where(np.isfinite(bits), bits, 0.0)
+        bits[~np.isfinite(bits)] = 0.0
         widths = np.diff(scores.ends, prepend=0)
         self.squares += [np.dot(x, y) for x, y in ((bits, bits), (bits, widths), (widths, widths))]
-        nats = np.where(np.isfinite(scores.log_probs), -scores.log_probs, 0.0)
-        columns = [bits, widths, nats, np.ones(len(scores))]
-        if self.units and text is not None:
-            columns += [_units_a_token(scores, text, unit) for unit in ("byte", "word")]
+
+        def columns() -> Iterator[np.ndarray]:
+            """As ``_COLUMNS`` has them, each made when the one before has gone."""
+            yield bits
+            yield widths
+            yield np.where(np.isfinite(scores.log_probs), -scores.log_probs, 0.0)
+            yield np.ones(len(scores))
+            if self.units and text is not None:
+                yield _units_a_token(scores, text, "byte")
+                yield _units_a_token(scores, text, "word")
+
         if self.edges is None:
             rows = np.stack(
-                [np.add.reduceat(column.astype(np.float64), scores.starts) for column in columns], axis=1
+                [np.add.reduceat(column.astype(np.float64), scores.starts) for column in columns()], axis=1
             )
             if goes_on and self._cells:
                 self._cells[-1][-1] += rows[0]
                 rows = rows[1:]
             self._cells.append(rows)
         else:
-            edges = np.clip(self.edges - offset, 0, scores.chars)
-            sums = np.stack([cut(column, scores.ends, edges) for column in columns], axis=1)
+            edges = self.edges - offset
+            sums = np.stack([cut(column, scores.ends, edges) for column in columns()], axis=1)
             self._cells = [self._cells[0] + sums] if self._cells else [sums]
+
+    def join(self, other: Totals, goes_on: bool = False) -> None:
+        """Adds what there is of the next stretch of the text. goes_on: its first document has begun in the stretch before."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.squares += other.squares
+        cells = [rows.copy() for rows in other._cells]
+        if self.edges is not None and self._cells and cells:
+            self._cells[0] += cells.pop()
+        elif goes_on and self._cells and cells:
+            self._cells[-1][-1] += cells[0][0]
+            cells[0] = cells[0][1:]
+        self._cells += cells
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """All sums, as ``storage.columns`` keeps them; see ``restored``."""
+        sums = np.array([getattr(self, name) for name in _SUMS], dtype=np.float64)
+        cells = np.concatenate([np.zeros(0), *(rows.ravel() for rows in self._cells)])
+        width = np.array([self._cells[0].shape[1] if self._cells else 0])
+        return {"sums": sums, "squares": self.squares, "cells": cells, "width": width}
+
+    @classmethod
+    def restored(
+        cls, vocab_size: int, edges: np.ndarray | None, columns: Callable[[str], np.ndarray]
+    ) -> Self:
+        """What ``columns`` wrote. Sums are exact below 2^53."""
+        totals = cls(vocab_size, edges, squares=columns("squares"))
+        for name, value in zip(_SUMS, columns("sums").tolist(), strict=True):
+            setattr(totals, name, value if isinstance(getattr(totals, name), float) else int(value))
+        if width := int(columns("width")[0]):
+            totals._cells = [columns("cells").reshape(-1, width)]
+        return totals
 
     def cells(self, losses: Column, lengths: Column) -> Cells:
         """One of the sums of each cell over another."""
@@ -118,6 +160,8 @@ def _units_a_token(scores: Scores, text: CanonicalText, unit: str) -> np.ndarray
     """(T,) int64: how many words, or bytes, of the text begin in each token."""
     if unit == "word":
         before = np.searchsorted(text.word_starts, scores.ends)
+    elif text.text.isascii():
+        before = scores.ends
     else:
         before = np.append(0, np.cumsum(bytes_a_character(text.text)))[scores.ends]
     return np.diff(before, prepend=0)

@@ -186,21 +186,70 @@ def _lines_between(piece: Piece) -> Iterator[str]:
         yield decode_utf8(begun, str(piece.file), place)
 
 
-def canonical_pieces(
-    files: Sequence[Path], normalise: str, documents: str, field: str | None = None
-) -> Iterator[tuple[CanonicalText, bool]]:
-    """``canonical`` of files, some lines or documents at a time, none empty; and whether a document begins with the piece."""
-    reading = Reading("char", normalise, documents, field)
-    ended, number = True, 0
-    feed = CanonicalText("\n", np.zeros(1, dtype=np.int64))
-    for file in files:
-        for text, begins in canonical_batches(Piece(file), reading):
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a text that is read by itself. offset: characters of the text before it; begins: whether a document begins with it.
+
+    feed: whether it lacks the line feed that parts it from the document after it.
+    """
+
+    piece: Piece
+    offset: int
+    begins: bool
+    feed: bool = False
+
+    def batches(self, reading: Reading) -> Iterator[tuple[CanonicalText, bool]]:
+        """Its canonical text, a batch at a time, none empty; and whether a document begins with the batch."""
+        yield from canonical_batches(self.piece, reading)
+        if self.feed:
+            yield CanonicalText("\n", np.zeros(1, dtype=np.int64)), False
+
+    def before(self, reading: Reading, chars: int) -> CanonicalText:
+        """The end of the text before it in its document, ``chars`` characters of the file or a few more; all where there are no more."""
+        end = self.piece.begin
+        begin = max(0, end - chars)
+        if begin:
+            begin = min(_after_line_feed(self.piece.file, begin), end)
+        if self.begins or begin == end:
+            return CanonicalText("", np.zeros(0, dtype=np.int64))
+        texts = [text.text for text, _ in canonical_batches(Piece(self.piece.file, begin, end), reading)]
+        return CanonicalText("".join(texts), np.zeros(1, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to know of a text before it is scored stretch by stretch."""
+
+    stretches: list[Stretch]
+    chars: int
+    documents: int
+    fingerprint: str
+    oddities: list[Oddity]
+
+
+def surveyed(files: Sequence[Path], reading: Reading, size: int) -> Survey:
+    """Reads files through, in stretches of about so many bytes; all together they are ``canonical`` of the files."""
+    stretches: list[Stretch] = []
+    chars = documents = 0
+    ended, digest, odd = True, hashlib.sha256(), list[Oddity]()
+    for piece in pieces_of(files, reading, size):
+        stretch: Stretch | None = None
+        for text, begins in canonical_batches(piece, reading):
             if begins and not ended:
-                yield feed, False
-            yield text, begins
-            ended, number = text.text.endswith("\n"), number + (len(text.starts) if begins else 0)
-    if not ended and number > 1:
-        yield feed, False
+                stretches[-1], chars = replace(stretches[-1], feed=True), chars + 1
+                digest.update(b"\n")
+            if stretch is None:
+                stretch = Stretch(piece, chars, begins)
+                stretches.append(stretch)
+            chars += text.chars
+            documents += len(text.starts) - (not begins)
+            ended = text.text.endswith("\n")
+            digest.update(text.text.encode("utf-8", "surrogatepass"))
+            odd += oddities(text.text) if reading.check else []
+    if not ended and documents > 1:
+        stretches[-1], chars = replace(stretches[-1], feed=True), chars + 1
+        digest.update(b"\n")
+    return Survey(stretches, chars, documents, digest.hexdigest()[:16], together(odd))
 
 
 # All of them ---------------------------------------------------------------------------------------

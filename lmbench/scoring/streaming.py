@@ -37,10 +37,12 @@ def can_stream(scorer: Scorer) -> bool:
     return model.reach is not None and scorer.normalise != "letters"
 
 
-def score_pieces(scorer: Scorer, pieces: Iterable[tuple[CanonicalText, bool]]) -> Iterator[ScoredPiece]:
+def score_pieces(
+    scorer: Scorer, pieces: Iterable[tuple[CanonicalText, bool]], before: np.ndarray | None = None
+) -> Iterator[ScoredPiece]:
     """The scores of each piece of a text, and so all together those of the whole; pieces: texts and whether a document begins with each.
 
-    For a scorer of which ``can_stream`` holds. Raises InputError as ``Scorer.score`` does.
+    before: the last tokens (of a document) before the first. For a scorer of which ``can_stream`` holds. Raises InputError as ``Scorer.score`` does.
 
     >>> from lmbench.corpora.corpus import Corpus, Documents
     >>> from lmbench.models import make_model
@@ -51,16 +53,19 @@ def score_pieces(scorer: Scorer, pieces: Iterable[tuple[CanonicalText, bool]]) -
     >>> np.array_equal(np.concatenate([piece.scores.log_probs for piece in score_pieces(scorer, parts)]), whole)
     True
     """
-    reach = scorer.model.reach or 0
-    before = np.zeros(0, dtype=np.int32)  # the last tokens of a document that may go on
+    before = np.zeros(0, dtype=np.int32) if before is None else before  # of a document that may go on
     for text, begins in pieces:
-        encoded = scorer.encode(text)
-        tokens = encoded.tokens
-        if begins:
-            before = before[:0]
-        ids = np.concatenate([before, tokens.ids])
-        starts = np.append(0, tokens.starts[1:] + len(before))
-        log_probs = scorer.model.log_probs(Tokens(ids, starts, tokens.bos))[len(before) :]
-        yield ScoredPiece(text, scorer.charged(encoded, log_probs), begins)
-        last = int(starts[-1])
-        before = ids[max(last, len(ids) - reach) :]
+        scores, before = _scored(scorer, text, before[:0] if begins else before)
+        yield ScoredPiece(text, scores, begins)
+        del text, scores  # else they would stay until the next ones have been made
+
+
+def _scored(scorer: Scorer, text: CanonicalText, before: np.ndarray) -> tuple[Scores, np.ndarray]:
+    """The scores of a text that goes on after some tokens, and the tokens after which the next one does."""
+    encoded = scorer.encode(text)
+    tokens = encoded.tokens
+    ids = np.concatenate([before, tokens.ids])
+    starts = np.append(0, tokens.starts[1:] + len(before))
+    log_probs = scorer.model.log_probs(Tokens(ids, starts, tokens.bos))[len(before) :]
+    last = max(int(starts[-1]), len(ids) - (scorer.model.reach or 0))
+    return scorer.charged(encoded, log_probs), ids[last:].copy()

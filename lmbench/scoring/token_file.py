@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -42,8 +43,9 @@ def write_tokens(path: str | Path, run: Run, text: CanonicalText, unit: Unit) ->
 class TokenWriter:
     """``write_tokens`` of a text that comes in pieces, in a ``with`` statement; the file appears whole at its end, or not at all."""
 
-    def __init__(self, path: str | Path, unit: Unit) -> None:
-        self._path, self._unit, self._offset = path, unit, 0
+    def __init__(self, path: str | Path, unit: Unit, offset: int = 0) -> None:
+        """offset: characters of the text before the first piece."""
+        self._path, self._unit, self._offset = path, unit, offset
         self._in_parquet = str(path).endswith(".parquet")
         self._open = contextlib.ExitStack()
         self._table: Any = None
@@ -77,11 +79,29 @@ class TokenWriter:
         rows = zip(*(c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values()), strict=True)
         self._stream.writelines("\t".join(map(str, row)) + "\n" for row in rows)
 
+    @property
+    def ending(self) -> str:
+        """Of a file that ``join`` takes."""
+        return ".parquet" if self._in_parquet else ".tsv"
+
+    def join(self, path: str | Path) -> None:
+        """The rows of a file that another writer has made of the next stretch of the text."""
+        if self._in_parquet:
+            written = _parquet(path)[1].ParquetFile(path)
+            for group in range(written.num_row_groups):
+                self._write(written.read_row_group(group))
+            return
+        with open(path) as stream:
+            stream.readline()
+            shutil.copyfileobj(stream, self._stream)
+
     def _add_to_table(self, columns: dict[str, Any]) -> None:
-        pyarrow, parquet = _parquet(self._path)
         # A lone surrogate has no place in UTF-8, nor in Parquet.
         columns["token"] = [t.encode("utf-8", "replace").decode() for t in columns["token"]]
-        table = pyarrow.table(columns)
+        self._write(_parquet(self._path)[0].table(columns))
+
+    def _write(self, table: Any) -> None:
+        parquet = _parquet(self._path)[1]
         if self._table is None:
             # A stored schema would hide what is added to the metadata at the end; the types are Parquet's own.
             self._table = parquet.ParquetWriter(

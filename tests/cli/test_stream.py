@@ -8,6 +8,7 @@ import random
 import pytest
 
 from lmbench.cli import main, stream
+from lmbench.comparing import stretches
 from lmbench.corpora import shards
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.streaming import batches_of_documents
@@ -70,6 +71,88 @@ def test_pieces_give_the_numbers_of_the_whole(texts, tmp_path, monkeypatch, caps
             key.startswith(("ci95_", "ci95", "prediction")) and isinstance(whole[key], list)
         )
         assert pieces[key] == (pytest.approx(whole[key], rel=1e-9) if rounded else whole[key]), key
+
+
+@pytest.mark.parametrize("name", ["plain.txt", "packed.txt.gz", "rows.jsonl"])
+@pytest.mark.parametrize(("documents", "unit"), [("line", "word"), ("stream", "word"), ("stream", "char")])
+@pytest.mark.parametrize("ending", ["tsv", "parquet"])
+def test_stretches_anywhere_give_the_bits_of_stretches_in_turn(
+    texts, tmp_path, monkeypatch, capsys, unit, documents, name, ending
+):
+    fit = f"fit --model kneser-ney -o order=4 --unit {unit} --documents {documents} --normalise whitespace --quiet --save"
+    assert main([*fit.split(), str(tmp_path / "model"), "--train", str(texts / "train.txt")]) == 0
+    capsys.readouterr()
+    asked = "--load", tmp_path / "model", "--test", texts / name, "--tokens"
+    whole, said = scored(capsys, *asked, tmp_path / f"whole.{ending}")
+    monkeypatch.setattr(stream, "BRIEF", 0)
+    monkeypatch.setattr(stream, "STRETCH", 2000)
+    monkeypatch.setattr(shards, "_BATCH", 700)
+    monkeypatch.setattr(stretches, "_LEAD", 2)
+    monkeypatch.setattr(
+        shards, "batches_of_documents", lambda files, field: batches_of_documents(files, field, 3000)
+    )
+    here, heard = scored(capsys, *asked, tmp_path / f"here.{ending}")
+    apart, _ = scored(capsys, *asked, tmp_path / f"apart.{ending}", "--work", tmp_path / "work")
+    assert heard == said
+    assert {k: v for k, v in apart.items() if k not in TIMES} == {
+        k: v for k, v in here.items() if k not in TIMES
+    }
+    assert {k for k in here if type(here[k]) is int and here[k] != whole[k]} == set()
+    assert apart["bits_per_char"] == pytest.approx(whole["bits_per_char"], rel=1e-12)
+    assert apart["ci95"] == pytest.approx(whole["ci95"], rel=1e-9)
+    if ending == "tsv":
+        assert (tmp_path / "apart.tsv").read_bytes() == (tmp_path / "here.tsv").read_bytes()
+        assert (tmp_path / "apart.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+        return
+    from pyarrow import parquet
+
+    one, other = (parquet.read_table(tmp_path / f"{way}.parquet") for way in ("apart", "whole"))
+    assert one.equals(other)
+
+
+def test_stretches_that_are_done_are_not_done_again(texts, tmp_path, monkeypatch, capsys):
+    fit = "fit --model bigram -o eps=1 --quiet --save"
+    assert main([*fit.split(), str(tmp_path / "model"), "--train", str(texts / "train.txt")]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(stream, "STRETCH", 2000)
+    asked = "--load", tmp_path / "model", "--test", texts / "plain.txt", "--work", tmp_path / "work"
+    score, done = stretches.score_stretch, []
+
+    def counted(*arguments):
+        done.append(arguments[2])
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        score(*arguments)
+
+    monkeypatch.setattr(stretches, "score_stretch", counted)
+    assert main(["score", *map(str, asked)]) == 130
+    capsys.readouterr()
+    scored(capsys, *asked)
+    assert len(done) == len(set(map(repr, done))) + 1
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_processes_score_as_this_one_does(texts, tmp_path, monkeypatch, capsys):
+    fit = "fit --model witten-bell -o order=3 --unit word --quiet --save"
+    assert main([*fit.split(), str(tmp_path / "model"), "--train", str(texts / "train.txt")]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(stream, "BRIEF", 0)
+    monkeypatch.setattr(stream, "STRETCH", 4000)
+    asked = "--load", tmp_path / "model", "--test", texts / "plain.txt"
+    here, apart = scored(capsys, *asked)[0], scored(capsys, *asked, "--jobs", "2")[0]
+    assert {k: v for k, v in apart.items() if k not in TIMES} == {
+        k: v for k, v in here.items() if k not in TIMES
+    }
+
+
+def test_what_is_not_divided_is_refused(texts, tmp_path, capsys):
+    fit = "fit --model cache --unit word --quiet --save"
+    assert main([*fit.split(), str(tmp_path / "model"), "--train", str(texts / "train.txt")]) == 0
+    asked = ["score", "--load", str(tmp_path / "model"), "--test", str(texts / "plain.txt"), "--jobs", "2"]
+    assert main(asked) == 2
+    assert "is not divided" in capsys.readouterr().err
+    assert main([*asked, "--each", "line"]) == 2
+    assert "without --each" in capsys.readouterr().err
 
 
 def test_parquet_of_pieces_is_that_of_the_whole(texts, tmp_path, monkeypatch, capsys):
