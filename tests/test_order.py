@@ -75,6 +75,22 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("statement", "needless"),
+    [
+        (
+            "import lmbench.cli",
+            ("lmbench.comparing", "lmbench.results", "lmbench.report", "lmbench.bench", "rich"),
+        ),
+        ("import lmbench.cli.progress", ("lmbench.results", "lmbench.report", "lmbench.bench")),
+    ],
+)
+def test_a_command_waits_for_nothing_that_it_does_not_use(statement, needless):
+    code = f"{statement}\nimport sys; print([name for name in {needless} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_no_public_name_is_hidden_by_a_module_of_that_name():
     """An imported submodule becomes an attribute of the package, and would stand where the function was."""
     import lmbench

@@ -156,7 +156,8 @@ def run(
     from lmbench import report
     from lmbench.bench.run import Interrupted, run_suite
     from lmbench.cli.past import show_report
-    from lmbench.cli.progress import RunWatch, progress_bars
+    from lmbench.cli.progress import progress_bars
+    from lmbench.cli.run_progress import RunWatch
     from lmbench.cli.tables import print_splits
 
     interrupted = False

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from lmbench.errors import printable
 
 if TYPE_CHECKING:
@@ -16,6 +13,9 @@ if TYPE_CHECKING:
 
 def print_table(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """A table without lines on stdout, whole where that is no terminal; columns: (head, whether it is numbers)."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for head, numeric in columns:
         table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric)

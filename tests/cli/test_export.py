@@ -12,10 +12,12 @@ from paths import GOLDEN
 
 import lmbench as lb
 from lmbench.cli import main
+from lmbench.cli.finished import METRICS
 from lmbench.comparing.grouping import groups
 from lmbench.comparing.table import ResultTable
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.report.grid import METRICS as SHOWN
 from lmbench.scoring.run import Facts
 
 TRAIN, TEST = str(GOLDEN / "ferry.train.txt"), str(GOLDEN / "ferry.test.txt")
@@ -230,3 +232,7 @@ def test_a_wide_table_and_figures_as_pdf(run_dir, tmp_path, capsys):
 def test_what_does_not_go_together_is_said(run_dir, more, said, capsys):
     assert main(["export", str(run_dir), *more]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_the_wide_table_shows_is_what_the_option_offers():
+    assert tuple(SHOWN) == METRICS
