@@ -18,7 +18,7 @@ from lmbench.comparing.overlap import cover
 from lmbench.comparing.words import LONG_WORDS
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.hashing import hashes_of_windows, hashes_of_words, word_hashes
-from lmbench.text.searching import Filter, distinct, holds
+from lmbench.text.searching import Filter, distinct
 from lmbench.text.units import narrow_points
 
 RUN = 5  # words alike that propose a passage
@@ -186,9 +186,10 @@ def _runs(words: np.ndarray, source: np.ndarray, run: int) -> tuple[np.ndarray, 
     wanted.add(each)
     for windows in hashes_of_windows(source, run):
         maybe = np.flatnonzero(wanted.may_hold(windows))
-        maybe = maybe[holds(each, windows[maybe])]
-        number.append(np.searchsorted(each, windows[maybe]))
-        place.append(maybe + begin)
+        of_each = np.searchsorted(each, windows[maybe])
+        same = each.take(of_each, mode="clip") == windows[maybe] if len(each) else of_each > 0
+        number.append(of_each[same])
+        place.append(maybe[same] + begin)
         begin += len(windows)
     which, there = np.concatenate(number), np.concatenate(place)
     by_run = np.argsort(which, kind="stable")
