@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 LONGEST = 299  # characters of a message
+NO_MEMORY = "not enough memory; a smaller order, hidden size or text needs less"
+# What is said where memory lacks and no MemoryError is raised: of libraries that do not load, of threads that do not start.
+_OF_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread", "out of memory")
 
 
 class InputError(ValueError):
@@ -17,6 +21,18 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(cut(printable(message)))
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it was raised in place of, says that memory does not suffice.
+
+    >>> lacks_memory(ImportError("libx.so: failed to map segment from shared object")), lacks_memory(ImportError("no x"))
+    (True, False)
+    """
+    said = f"{error}"
+    here = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    before = error.__cause__ or error.__context__
+    return here or any(words in said for words in _OF_MEMORY) or (before is not None and lacks_memory(before))
 
 
 def printable(text: str) -> str:

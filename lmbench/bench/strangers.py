@@ -23,6 +23,7 @@ from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields
 from lmbench.models.trust import check_trust
 from lmbench.storage.files import read_bytes, write_whole
+from lmbench.text.units import LEARNT, unit_sources
 
 MARK = "# Written at this place by lmbench: "
 
@@ -111,7 +112,10 @@ def within(suite: Suite, folder: Path) -> Suite:
             if key in fields and fields[key].metadata.get("kind") == "path"
         }
         vocab = settle(f"models[{i}].vocab", row.vocab)
-        models.append(msgspec.structs.replace(row, options={**row.options, **paths}, vocab=vocab))
+        unit = row.unit
+        for file in unit_sources(unit):
+            unit = f"{LEARNT}:file={settle(f'models[{i}].unit', str(file))}"
+        models.append(msgspec.structs.replace(row, options={**row.options, **paths}, vocab=vocab, unit=unit))
     external = [
         msgspec.structs.replace(row, file=settle(f"external[{i}].file", row.file))
         for i, row in enumerate(suite.external)

@@ -15,7 +15,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.formats import stem_of
 from lmbench.counts.ngrams import LONGEST
-from lmbench.errors import unknown
+from lmbench.errors import InputError, unknown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields
 from lmbench.text.vocab import Lexicon
@@ -181,7 +181,10 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
         name = re.sub(r"[^\w.-]+", "-", name)
         chosen_seeds = self.seeds
         if seed is not None or seeds is not None:
-            chosen_seeds = tuple(range(seed or 0, (seed or 0) + (seeds or 1)))
+            first, number = seed or 0, 1 if seeds is None else seeds
+            if not (1 <= number <= MOST_SEEDS and 0 <= first <= 2**63 - MOST_SEEDS):
+                raise InputError(f"{number} seeds from {first} on: give 1 to {MOST_SEEDS}, from 0 or more on")
+            chosen_seeds = tuple(range(first, first + number))
             chosen = [msgspec.structs.replace(spec, seeds=()) for spec in chosen]
         rows = {"models": chosen, "external": external}
         return msgspec.structs.replace(self, name=name, corpora=specs, seeds=chosen_seeds, **rows)

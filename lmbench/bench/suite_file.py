@@ -179,9 +179,11 @@ def check_names(suite: Suite) -> None:
 
 def _each_once(where: str, values: Sequence[Any], remedy: str) -> None:
     """Raises InputError for a value that stands twice; ``{}`` in where: the number of its second place."""
+    seen = set()
     for i, value in enumerate(values):
-        if value in values[:i]:
+        if value in seen:
             raise InputError(f"{where.format(i)}: {value!r} stands twice; {remedy}")
+        seen.add(value)
 
 
 def to_toml(suite: Suite) -> str:

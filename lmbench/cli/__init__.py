@@ -41,7 +41,7 @@ from lmbench.cli.score import score
 from lmbench.cli.study import study
 from lmbench.cli.texts import corpora, zipf
 from lmbench.cli.words import surprisal
-from lmbench.errors import InputError, cut, printable, unknown
+from lmbench.errors import NO_MEMORY, InputError, cut, lacks_memory, printable, shown, unknown
 from lmbench.version import __version__
 
 COMPLETION = """\b
@@ -104,18 +104,26 @@ def _status(argv: Sequence[str] | None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a name too long, a folder that may not be looked into, a disk that fails
+    except Exception as error:
+        if (trouble := _trouble(error)) is None:
+            raise
+        click.echo(f"lmbench: {trouble}", err=True)
+        return 2
+
+
+def _trouble(error: Exception) -> str | None:
+    """What is wrong with the machine or the command line, where an error that no reader raised is of that; else None."""
+    if lacks_memory(error):
+        return NO_MEMORY
+    if isinstance(error, RecursionError):
+        return "an input is nested too deep; nobody writes JSON or TOML so"
+    if isinstance(error, UnicodeEncodeError):
+        half = shown(error.object[error.start : error.end])
+        return f"the command line holds {half}, which is no UTF-8 and stands in no file; leave it out"
+    if isinstance(error, OSError):  # a name too long, a folder that may not be looked into, a disk that fails
         place = f"{error.filename}: " if error.filename is not None else ""
-        click.echo(
-            f"lmbench: {cut(printable(f'{place}{error.strerror or error}'))}; name another file", err=True
-        )
-        return 2
-    except RecursionError:
-        click.echo("lmbench: an input is nested too deep; nobody writes JSON or TOML so", err=True)
-        return 2
-    except MemoryError:
-        click.echo("lmbench: not enough memory; a smaller order, hidden size or text needs less", err=True)
-        return 2
+        return f"{cut(printable(f'{place}{error.strerror or error}'))}; name another file"
+    return None
 
 
 def _nearest(error: click.ClickException) -> str:

@@ -10,6 +10,9 @@ from lmbench.storage.files import decode_utf8
 from lmbench.storage.unpacking import unpacked
 
 BATCH = 1 << 20  # bytes of lines, or characters of documents, that are handed on together
+LINES = (
+    1 << 16
+)  # that are handed on together at most: a row of what is said of each takes more than a short line does
 
 
 def batches_of_lines(
@@ -54,9 +57,18 @@ def _whole_lines(file: Path, size: int) -> Iterator[str]:
             if not feed:
                 begun.append(rest)
                 continue
-            piece = b"".join([*begun, whole, feed])
-            yield decode_utf8(piece, str(file), offset)
-            offset, begun = offset + len(piece), [rest]
+            for piece in _of_few_lines(b"".join([*begun, whole, feed])):
+                yield decode_utf8(piece, str(file), offset)
+                offset += len(piece)
+            begun = [rest]
     last = b"".join(begun)
     if last or not offset:
         yield decode_utf8(last, str(file), offset)
+
+
+def _of_few_lines(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, divided into pieces of at most ``LINES``."""
+    while lines.count(b"\n") > LINES:
+        *first, lines = lines.split(b"\n", LINES)
+        yield b"\n".join([*first, b""])
+    yield lines

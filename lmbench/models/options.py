@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,10 @@ import msgspec
 from lmbench.errors import InputError, unknown
 
 _LARGEST = 2**63 - 1
+
+
+# Types of a class's fields; working them out takes longer than checking values against them.
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(typing.get_type_hints)
 
 
 def option(default: Any, help: str, name: str = "", kind: Literal["", "path", "code", "host"] = "") -> Any:
@@ -37,7 +42,7 @@ def option_fields(model: type[Any]) -> dict[str, dataclasses.Field]:
 
 def describe_options(model: type[Any]) -> list[dict[str, Any]]:
     """Each option's name, type in words, default and help, as plain values."""
-    hints = typing.get_type_hints(model)
+    hints = _hints(model)
     return [
         {
             "name": name,
@@ -54,7 +59,7 @@ def typed_options(model: type[Any], name: str, given: Mapping[str, Any]) -> dict
 
     Raises InputError that names the key, the value and what is known.
     """
-    hints, fields = typing.get_type_hints(model), option_fields(model)
+    hints, fields = _hints(model), option_fields(model)
     kinds = {key: hints[f.name] for key, f in fields.items()}
     return {key: typed(f"option of {name}", key, value, kinds) for key, value in given.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -272,7 +273,8 @@ def load_run(path: Path, key: str | None = None) -> Run | None:
 
 def _member(archive: zipfile.ZipFile, name: str, kind: str) -> np.ndarray:
     """(N,) an array of a stored run; raises ValueError where it has another type or shape."""
-    with archive.open(f"{name}.npy") as stream:
+    with archive.open(f"{name}.npy") as stream, warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy's, of headers that it reads with trouble
         version = np.lib.format.read_magic(stream)
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream) if version == (1, 0) else ((), 0, None)
         if dtype != np.dtype(kind) or len(shape) != 1:

@@ -36,7 +36,7 @@ class _Header(msgspec.Struct):
     documents: str
     about: dict[str, Any]
     unk: str = ""
-    unk_share: float = 0.5
+    unk_share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
 
 
 def save_scorer(scorer: Scorer, path: str | Path) -> None:
@@ -82,6 +82,8 @@ def read_scorer(kind: type[AnyScorer], path: str | Path, check: bool, trust_code
         )
         if header.vocab_size != len(words):
             raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
+        if header.unit == "word" and any("\n" in word != "\n" for word in (*words, *types)):
+            raise ValueError("a word goes on in the next line")
         of_unit = [key for key in columns if key.startswith("unit.")]
         learnt = {key.removeprefix("unit."): columns.pop(key).all() for key in of_unit}
         state = {key.removeprefix("model."): column for key, column in columns.items()}

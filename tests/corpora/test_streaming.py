@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lmbench.corpora.formats import raw_documents
-from lmbench.corpora.streaming import batches_of_documents, batches_of_lines
+from lmbench.corpora.streaming import LINES, batches_of_documents, batches_of_lines
 from lmbench.errors import InputError
 
 TEXT = "\ufeffone\r\n\ntwo — drei\nvier\ufeff\n" + "x" * 50 + "\nlast"
@@ -80,3 +80,12 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 2 * peaks[0]
+
+
+def test_lines_of_nothing_are_handed_on_a_few_at_a_time(tmp_path):
+    text = "\n" * 200_000 + "ab\n" * 70_000 + "end"
+    (tmp_path / "t").write_text(text)
+    pieces = [piece for batch in batches_of_lines([tmp_path / "t"]) for piece in batch]
+    assert "".join(pieces) == text
+    assert max(piece.count("\n") for piece in pieces) == LINES
+    assert len(pieces) == 7

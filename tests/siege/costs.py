@@ -106,7 +106,8 @@ def arpa(size: int) -> bytes:
 
 def scores(size: int) -> bytes:
     """What another program says of a text of very many tokens."""
-    return b"token\tlog_prob\n" + b"a\t-1.0\n" * (size // 7)
+    rows = "".join(f"{i}\t{i + 1}\t-1.0\ta\t0\t0.0\n" for i in range(size // 24))
+    return b"start\tend\tlog_prob\ttoken\toov\tspelling\n" + rows.encode()
 
 
 FILES: dict[str, Callable[[int], bytes]] = {
@@ -216,7 +217,7 @@ def _replaced(argv: list[str], folder: Path, said: int, seconds: int, memory: in
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         paths = {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
-        os.execve(sys.executable, [sys.executable, "-m", "lmbench.cli", *argv], {**os.environ, **paths})
+        os.execve(sys.executable, [sys.executable, "-m", "lmbench", *argv], {**os.environ, **paths})
     finally:
         os._exit(99)
 
@@ -233,7 +234,7 @@ def given(name: str, make: Callable[[int], bytes], size: int, folder: Path) -> t
     else:
         (folder / next(word for word in argv if word.startswith("FILE"))).write_bytes(data)
     if name == "scores":
-        (folder / "scored.txt").write_bytes(b"a" * (size // 7))
+        (folder / "scored.txt").write_bytes(b"a" * (size // 24))
     return argv, len(data)
 
 

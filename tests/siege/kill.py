@@ -1,4 +1,4 @@
-"""The kill campaign: ``python tests/siege/kill.py FOLDER [--kills N] [--seed N]``.
+"""The kill campaign: ``python tests/siege/kill.py FOLDER [--kills N] [--seed N] [--forked]``.
 
 A command is killed at an event of the file system (the n-th file that is opened to be written, linked, renamed, removed) or at a random
 moment, by kill -9, SIGTERM, SIGINT or SIGHUP, it alone or with all of its group; then it is given again. What it leaves is to be what the
@@ -52,6 +52,10 @@ _LINES = {
     "run, two jobs": "run s.toml --jobs 2 --quiet --out out",
     "fit --save": "fit --model kneser-ney --train t.txt --quiet --save out.model",
     "fit, spilling": "fit --model kneser-ney -o memory_limit=1MB --documents line --unit word --train t.txt --quiet --save out.arpa",
+    "fit --work": "fit --model kneser-ney -o order=2 --unit word --documents line --train t.txt --work out.d --jobs 1 --quiet --save out.arpa",
+    "counts": "counts t.txt --orders 1,2 --format google --out out",
+    "score --load": "score --load done.lm --test t.txt --tokens out.tsv --quiet",
+    "surprisal": "surprisal --load done.lm t.txt --out out.jsonl --format jsonl --quiet",
     "score --tokens": "score --model bigram -o eps=1,1 --train t.txt --tokens out.tsv --quiet",
     "export": "export done --format csv --out out.csv",
 }
@@ -80,6 +84,8 @@ def prepared(folder: Path, given: Callable[..., Any]) -> Path:
     (place / "s.toml").write_text(SUITE)
     assert given(COMMANDS["run"], place).wait() == 0
     (place / "out").rename(place / "done")
+    assert given(COMMANDS["fit --save"], place).wait() == 0
+    (place / "out.model").rename(place / "done.lm")
     return place
 
 
@@ -102,7 +108,7 @@ def given(
         "stderr": subprocess.STDOUT,
         "stdin": subprocess.DEVNULL,
     } | more
-    command = [sys.executable, "-m", "lmbench.cli", *argv]
+    command = [sys.executable, "-m", "lmbench", *argv]
     return subprocess.Popen(
         command, cwd=folder, env=space, start_new_session=True, preexec_fn=before, **settings
     )
@@ -405,12 +411,20 @@ def main() -> int:
     parser.add_argument("folder", type=Path, nargs="?", default=Path(tempfile.mkdtemp()))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--forked", action="store_true", help="commands are forks of one process: in a tenth of the time"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
         serve()
         return 0
-    done = campaign(asked.folder, asked.kills, asked.seed)
+    server = Server() if asked.forked else None
+    try:
+        done = campaign(asked.folder, asked.kills, asked.seed, given=server.given if server else given)
+    finally:
+        if server is not None:
+            server.close()
     print(f"{'command':<18} {'kills':>6} {'faults':>7}")
     for name in COMMANDS:
         rows = [kill for kill in done if kill.command == name]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from model_damage import parts, sealed
 from paths import GOLDEN, ROOT
 from small_suites import suite_of
 
+from lmbench.__main__ import main as start
 from lmbench.bench.cluster import Cluster
 from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite_file import load_suite
 from lmbench.bench.watch import Watch
 from lmbench.cli import main
 from lmbench.corpora.corpus import Corpus
-from lmbench.errors import InputError, cut
+from lmbench.errors import NO_MEMORY, InputError, cut
 from lmbench.models import make_model
 from lmbench.models.smoothing.packing import pack_column
 from lmbench.results.diff import diff_runs
@@ -26,6 +28,7 @@ from lmbench.scoring.combining import mix
 from lmbench.scoring.run import load_run, save_run
 from lmbench.scoring.scorer import Scorer, load_model
 from lmbench.storage.files import sweep, whole_file, write_whole
+from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.plain import toml_of
 
 TEXT = str(GOLDEN / "ferry.train.txt")
@@ -87,6 +90,72 @@ def test_what_is_no_address_of_a_scheduler_is_said_at_once(address):
 def test_orders_that_no_n_gram_has_are_refused(orders, capsys):
     assert main(["zipf", TEXT, f"--orders={orders}"]) == 2
     assert "is not a list of whole numbers from 1 to 999" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "asked", ["--seeds=9999999999999999999", "--seeds=1001", "--seed=-1", f"--seed={2**63}"]
+)
+def test_seeds_beyond_measure_are_refused(asked, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text(f"name = 's'\ncorpora = ['{TEXT}']\n[[models]]\nmodel = 'uniform'\n")
+    assert main(["run", "s.toml", "--quiet", "--trust-paths", asked]) == 2
+    assert "give 1 to 1000, from 0 or more on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["fit", "--model", "witten-bell", "--unk", "\udcb9", "--train", TEXT, "--save", "o"],
+        ["harness-tasks", TEXT, "--name", "\udcae", "--out", "o"],
+    ],
+)
+def test_half_characters_are_not_written(argv, tmp_path, capsys, monkeypatch):
+    """Bytes of a command line that are no UTF-8."""
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("lmbench: ")
+    assert said.isprintable()
+
+
+def test_a_command_that_memory_does_not_suffice_to_load_says_so(capsys, monkeypatch):
+    class Lacking:
+        error: Exception = MemoryError()
+
+        def find_spec(self, name, *_):
+            if name == "lmbench.cli":
+                raise self.error
+
+    monkeypatch.delitem(sys.modules, "lmbench.cli")
+    monkeypatch.setattr(sys, "meta_path", [finder := Lacking(), *sys.meta_path])
+    assert start() == 2
+    assert capsys.readouterr().err == f"lmbench: {NO_MEMORY}\n"
+    finder.error = ImportError("no module of this name")
+    with pytest.raises(ImportError):
+        start()
+
+
+def test_where_memory_lacks_one_line_says_so(capsys, monkeypatch):
+    """Also where a library says so: by an error of its own, or in place of another."""
+
+    def lacking(*_, **__):
+        try:
+            raise ImportError("libx.so: failed to map segment from shared object")
+        except ImportError:
+            raise KeyError("x") from None
+
+    errors = [MemoryError(), OSError(12, "Cannot allocate memory"), RuntimeError("can't start new thread")]
+    for raised in errors:
+        monkeypatch.setattr(
+            "lmbench.cli.lmbench.main", lambda *_, raised=raised, **__: (_ for _ in ()).throw(raised)
+        )
+        assert main([]) == 2
+        assert capsys.readouterr().err == f"lmbench: {NO_MEMORY}\n"
+    monkeypatch.setattr("lmbench.cli.lmbench.main", lacking)
+    assert main([]) == 2
+    monkeypatch.setattr("lmbench.cli.lmbench.main", lambda *_, **__: {}["x"])
+    with pytest.raises(KeyError):
+        main([])
 
 
 def test_half_characters_are_read_and_printed_as_escapes(tmp_path):
@@ -156,6 +225,20 @@ def test_a_stored_run_that_does_not_read_is_measured_anew(measured, changed):
     assert np.array_equal(again.scores.log_probs, load_run(other).scores.log_probs)
 
 
+def test_an_array_with_a_header_of_old_is_damage_and_no_warning(measured, recwarn):
+    _, folder = measured
+    path = folder / "scores/ferry/b.npz"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    head = members["ends.npy"].replace(b"(", b"(0L+", 1).replace(b"    ", b"", 1)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**members, "ends.npy": head}.items():
+            archive.writestr(name, data)
+    with pytest.raises(InputError, match="no stored run, or is damaged"):
+        load_run(path)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_cut_run_is_named_by_diff(measured, tmp_path):
     suite, folder = measured
     measure_suite(suite, tmp_path / "other")
@@ -194,6 +277,26 @@ def test_a_saved_model_of_numbers_that_are_none_is_refused(tmp_path):
     size = {"F32": np.uint32, "F64": np.uint64}[header[name]["dtype"]]
     changed_array(tmp_path / "m", name, size(0x7F800001 if size is np.uint32 else 0x7FF0000000000001))
     with pytest.raises(InputError, match="holds what is no finite number"):
+        load_model(tmp_path / "m")
+
+
+def test_a_saved_word_that_goes_on_in_the_next_line_is_refused(tmp_path):
+    scorer = Scorer.fit(make_model("witten-bell", order=2), Corpus.of(TEXT), "word")
+    scorer.save(tmp_path / "m")
+    header, body = parts((tmp_path / "m").read_bytes())
+    begin, end = header["vocab"]["data_offsets"]
+    damaged = body[begin:end].replace(b'"ferry"', b'"f\\nry"', 1)
+    (tmp_path / "m").write_bytes(sealed(header, body[:begin] + damaged + body[end:]))
+    with pytest.raises(InputError, match="a word goes on in the next line"):
+        load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("share", [-1, 0, 1, 1e300])
+def test_a_saved_share_of_the_unknown_token_that_is_none_is_refused(tmp_path, share):
+    Scorer.fit(make_model("witten-bell", order=2), Corpus.of(TEXT), "word").save(tmp_path / "m")
+    facts, arrays = open_arrays(tmp_path / "m")
+    write_arrays(tmp_path / "m", {k: v.all() for k, v in arrays.items()}, {**facts, "unk_share": share})
+    with pytest.raises(InputError, match="unk_share"):
         load_model(tmp_path / "m")
 
 

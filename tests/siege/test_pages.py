@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -70,6 +71,21 @@ def browser():
         started = control.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "hasOwnProperty"])
+def test_a_name_that_javascript_knows_is_a_name(browser, tmp_path, name):
+    """Of a model, with its passages and figures."""
+    made = json.dumps(msgspec.to_builtins(example.example())).replace('"lstm"', f'"{name}"')
+    assert name in made
+    shown = msgspec.convert(json.loads(made), Results)
+    file = example.page_file(tmp_path, shown, example.views())
+    tab, errors = browser.new_context().new_page(), []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(file.as_uri())
+    assert errors == []
+    assert name in tab.inner_text("body")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

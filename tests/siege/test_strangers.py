@@ -199,6 +199,8 @@ def test_a_run_folder_runs_no_code_that_its_suite_does_not_name(here):
         {"model": "arpa", "options": "options = {file = '../mine/a.arpa'}"},
         {"model": "hugging-face", "options": "options = {path = '../mine'}"},
         {"options": "vocab = '../mine/text.txt'"},
+        {"options": "unit = 'subword:file=../mine/text.txt'"},
+        {"options": "unit = 'subword:file=/etc/passwd'"},
         {"more": "[[external]]\nfile = '../mine/text.txt'\nlabel = 'e'"},
     ],
 )
