@@ -137,10 +137,12 @@ def pieces(text: str, a: Scores, b: Scores) -> Pieces:
 
 def nearest_cut(places: np.ndarray, models: Sequence[Scores]) -> int | None:
     """The first of some places (N,), in the order given, at which every model has a token boundary."""
-    for begin in range(0, len(places), BLOCK):
-        block = places[begin : begin + BLOCK]
+    begin, size = 0, 16  # most often one of the first will do
+    while begin < len(places):
+        block = places[begin : begin + size]
         for scores in models:
             block = block[boundaries(scores, block)]
         if len(block):
             return int(block[0])
+        begin, size = begin + size, min(8 * size, BLOCK)
     return None
