@@ -78,7 +78,9 @@ def extract_data(shown: Extract, order: Sequence[str]) -> dict[str, Any]:
     every = np.arange(1, len(shown.text) + 1)
     tracks = []
     for track in shown.tracks:
-        hundredths = np.where(np.isfinite(track.bits), np.round(100 * track.bits), -1).astype(np.int64)
+        hundredths = np.where(
+            np.isfinite(track.bits), np.round(100 * np.minimum(track.bits, 1e15)), -1
+        ).astype(np.int64)
         made: dict[str, Any] = {
             "label": track.label,
             "unit": track.unit,

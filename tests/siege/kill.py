@@ -271,7 +271,7 @@ def contents(place: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    if path.name == "results.json":
+    if path.name == "results.json" or path.parent.name == "texts":
         return _timeless(json.loads(path.read_text("utf-8")))
     if path.suffix == ".npz":
         with zipfile.ZipFile(path) as archive:
