@@ -200,6 +200,7 @@ def rewritten(path, **changed):
     [
         {"log_probs": np.array([1.0])},
         {"log_probs": np.array([np.nan, -1.0])},
+        {"log_probs": np.array([-1e200])},
         {"log_probs": np.array([-1 + 2j])},
         {"log_probs": np.array(["a"])},
         {"ends": None},
