@@ -295,8 +295,9 @@ def _check(scores: Scores) -> None:
         raise ValueError("its arrays differ in length")
     if not ((scores.log_probs <= 0).all() and (scores.spelling <= 0).all()):
         raise ValueError("a score is above 0 or no number")
-    if (np.isfinite(scores.log_probs) & (scores.log_probs < LEAST)).any() or (scores.spelling < LEAST).any():
-        raise ValueError("a score is beyond what a token can cost")
+    for nats in (scores.log_probs, scores.spelling):
+        if (np.isfinite(nats) & (nats < LEAST)).any():
+            raise ValueError("a score is beyond what a token can cost")
     if (np.diff(ends, prepend=0) < 0).any() or (ends[-1] if tokens else 0) != scores.chars:
         raise ValueError("its spans do not divide a text")
     if (np.diff(starts) < 0).any() or (len(starts) and not 0 <= starts[0] <= starts[-1] <= tokens):
