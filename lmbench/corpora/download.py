@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     import urllib.request
 
 Progress = Callable[[int, int], None]  # bytes had, bytes in all (0 where the server does not say)
+LARGEST = 16 << 30  # bytes of a file: texts are read whole
+# The server is waited for so many seconds at a time; and after as many, for fewer than so many bytes a second no longer.
+PATIENCE = 30.0
+SLOWEST = 100.0
 
 
 def check_sum(data: bytes, name: str, sums: dict[str, str]) -> None:
@@ -64,8 +69,9 @@ def _unlinked(path: Path, mode: str) -> IO[bytes]:
 def download(url: str, path: Path, sums: dict[str, str], progress: Progress | None = None) -> None:
     """Fetches ``url`` to ``path``; a part left by an earlier try (``path`` + ``.part``) is gone on with.
 
-    Only by https, or from this machine. Raises InputError where the network or the server fails (the part
-    stays for the next try) and where the digest is not the one expected (the part is deleted).
+    Only by https, or from this machine. Raises InputError where the network or the server fails, or it sends hardly anything (the
+    part stays for the next try), and where there is more than any text has or the digest is not the one expected (the part is
+    deleted).
     """
     import http.client
     import urllib.error
@@ -79,18 +85,27 @@ def download(url: str, path: Path, sums: dict[str, str], progress: Progress | No
         had = part.stat().st_size if part.exists() else 0
         request = urllib.request.Request(url, headers={"Range": f"bytes={had}-"} if had else {})
         try:
-            answer = opener.open(request, timeout=30)
+            answer = opener.open(request, timeout=PATIENCE)
         except urllib.error.HTTPError as error:
             if error.code != 416:
                 raise
             had = 0
-            answer = opener.open(url, timeout=30)
+            answer = opener.open(url, timeout=PATIENCE)
         with answer, _unlinked(part, "ab" if answer.status == 206 else "wb") as stream:
             had = had if answer.status == 206 else 0
             total = had + int(answer.headers.get("Content-Length") or 0)
-            while chunk := answer.read(1 << 16):
+            before, began = had, time.monotonic()
+            while chunk := answer.read1(1 << 16):
                 stream.write(chunk)
                 had += len(chunk)
+                if max(had, total) > LARGEST:
+                    os.unlink(part)
+                    raise InputError(f"{url} goes on beyond {LARGEST:,} bytes, which no text of a corpus has")
+                waited = time.monotonic() - began
+                if waited > PATIENCE and had - before < SLOWEST * waited:
+                    raise InputError(
+                        f"{url} has sent {had - before:,} bytes in {waited:.0f} s; run it again to go on from there"
+                    )
                 if progress:
                     progress(had, max(total, had))
         if had < total:

@@ -19,7 +19,7 @@ from lmbench.errors import InputError, unknown
 from lmbench.storage.files import read_bytes
 from lmbench.storage.mapped import open_arrays
 from lmbench.text.sentence_piece import sentence_piece
-from lmbench.text.subword import SubwordUnit
+from lmbench.text.subword import SubwordUnit, check_whole
 
 if TYPE_CHECKING:
     from lmbench.text.canonical import CanonicalText
@@ -131,6 +131,7 @@ def _library() -> Any:
 
 def _trained(options: Pieces, train: CanonicalText, spec: str) -> Any:
     library = _library()
+    check_whole(train.text, "the training text", "word pieces cannot be learnt from")
     in_bytes = options.level == "byte"
     alphabet = library.pre_tokenizers.ByteLevel.alphabet() if in_bytes else sorted(set(train.text))
     least = len(alphabet) + (not in_bytes)  # and the token for characters never seen

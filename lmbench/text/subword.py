@@ -193,13 +193,7 @@ class SubwordUnit:
 
     def ids(self, text: str) -> list[int]:
         """The network's own ids of a document's tokens, whether or not they hold all of it."""
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"character {error.start + 1} of a document, U+{ord(text[error.start]):04X}, is half of a pair (a "
-                f"surrogate), which the tokenizer of {self.source} cannot read; replace it"
-            ) from None
+        check_whole(text, "a document", f"the tokenizer of {self.source} cannot read")
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = encoding.ids
         if not self._spelled or self._unknown is None or self._unknown not in ids:
@@ -296,6 +290,17 @@ class SubwordUnit:
         else:
             remedy = f"{remedy or 'take a model with another tokenizer'}, or score the text as it reads it: -o as_read=true"
         raise InputError(f"the tokenizer of {self.source} reads {_shown(read, at)} for {where}; {remedy}")
+
+
+def check_whole(text: str, where: str, why: str) -> None:
+    """Raises InputError where a text holds half of a pair of code units, which has no place in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"character {error.start + 1} of {where}, U+{ord(text[error.start]):04X}, is half of a pair (a "
+            f"surrogate), which {why}; replace it"
+        ) from None
 
 
 def _shown(text: str, at: int) -> str:

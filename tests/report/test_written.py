@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import warnings
 import zlib
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -96,3 +97,14 @@ def test_an_extract_is_packed_and_read_back() -> None:
     np.testing.assert_allclose(np.array(word["bits"]) / 100, view.tracks[1].bits, atol=0.00501)
     infinite = replace_fields(view.tracks[0], bits=np.full(len(view.tracks[0].ends), np.inf))
     assert set(extract_data(replace_fields(view, tracks=[infinite]), [])["tracks"][0]["bits"]) == {-1}
+
+
+def test_bits_beyond_any_number_are_drawn_as_many_and_never_below_none() -> None:
+    """100 times 1e99 is no int64; a stored score may be of so many nats."""
+    view = example.views().extracts[0]
+    most = np.tile([1e99, 1e300, 1e17, 1.0], len(view.tracks[0].ends))[: len(view.tracks[0].ends)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = extract_data(replace_fields(view, tracks=[replace_fields(view.tracks[0], bits=most)]), [])
+    assert data["tracks"][0]["bits"][:4] == [10**17, 10**17, 10**17, 100]
+    assert json.loads(zlib.decompress(base64.b64decode(packed(data)))) == data

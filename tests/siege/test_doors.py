@@ -249,6 +249,19 @@ def test_a_cut_run_is_named_by_diff(measured, tmp_path):
         diff_runs(tmp_path / "other", folder)
 
 
+def test_a_cost_of_spelling_without_end_is_no_damage(measured):
+    """A lone surrogate outside the vocabulary has no spelling: -inf."""
+    _, folder = measured
+    path = folder / "scores/ferry/b.npz"
+    spelling = load_run(path).scores.spelling.copy()
+    spelling[1] = -np.inf
+    rewritten(path, spelling=spelling)
+    assert load_run(path).scores.spelling[1] == -np.inf
+    rewritten(path, spelling=np.where(np.isinf(spelling), -1e101, spelling))
+    with pytest.raises(InputError, match="beyond what a token can cost"):
+        load_run(path)
+
+
 def test_what_is_stored_is_read_as_it_was(measured):
     _, folder = measured
     run = load_run(folder / "scores/ferry/b.npz")

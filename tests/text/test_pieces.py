@@ -219,3 +219,11 @@ def test_a_word_without_end_is_cut_since_time_grows_with_the_square_of_the_longe
     words = [word for word, _ in Split(Regex(PATTERN), "isolated").pre_tokenize_str(text)]
     assert "".join(words) == text
     assert max(map(len, words)) <= 501
+
+
+@pytest.mark.parametrize("spec", KINDS)
+def test_half_characters_are_named_and_not_learnt_from(spec):
+    with pytest.raises(
+        InputError, match=r"character 7 of the training text, U\+D800, is half of a pair.*; replace it"
+    ):
+        unit_named(spec, canonical_text([f"a\nbc\nd\ud800{TEXT}"], "none", "stream"))

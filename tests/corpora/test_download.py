@@ -1,0 +1,154 @@
+"""Bad servers: whatever they send, one line says so, and the file is whole, what it was before, or not there."""
+
+import contextlib
+import hashlib
+import itertools
+import socketserver
+import threading
+import time
+import types
+
+import pytest
+
+from lmbench.corpora import download as module
+from lmbench.corpora.download import download
+from lmbench.errors import InputError
+
+BODY = b"the ferry waits for the tide\n" * 9
+SUMS = {"sha256": hashlib.sha256(BODY).hexdigest()}
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@contextlib.contextmanager
+def serving(*answers):
+    """A server that sends to each who asks the next answer (the last again and again), in pieces with a pause after each."""
+    asked = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            asked.append(self.request.recv(65536).decode())
+            answer = answers[min(len(asked), len(answers)) - 1]
+            pieces, pause = ([answer], 0) if isinstance(answer, bytes) else answer
+            with contextlib.suppress(OSError):  # the other side has had enough
+                for piece in pieces:
+                    self.request.sendall(piece)
+                    time.sleep(pause)
+
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/x.txt", asked
+        server.shutdown()
+
+
+def answer(body, *headers, status=b"200 OK"):
+    return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(h + b"\r\n" for h in headers), b"\r\n", body))
+
+
+def lengthy(n):
+    return b"Content-Length: %d" % n
+
+
+WHOLE = answer(BODY, lengthy(len(BODY)))
+
+
+def refused(url, folder, said):
+    """The message of a download that fails over an older file, which stays."""
+    (folder / "x.txt").write_text("old")
+    with pytest.raises(InputError, match=said) as caught:
+        download(url, folder / "x.txt", SUMS)
+    assert str(caught.value).isprintable()
+    assert (folder / "x.txt").read_text() == "old"
+    return sorted(p.name for p in folder.iterdir() if p.name != "x.txt")
+
+
+@pytest.mark.parametrize(
+    ("sent", "said", "left"),
+    [
+        # lengths: too long and too short, of a body cut short, of none
+        (answer(BODY + b"more", lengthy(len(BODY) + 4)), "not the file expected", False),
+        (answer(BODY, lengthy(len(BODY) - 1)), "not the file expected", False),
+        (answer(BODY, lengthy(len(BODY) + 1)), "broke off at 261 of 262 bytes; run it again", True),
+        (answer(BODY[:100], lengthy(len(BODY))), "broke off at 100 of 261 bytes; run it again", True),
+        (answer(BODY[:100]), "not the file expected", False),
+        (answer(b"", lengthy(0)), "not the file expected", False),
+        (answer(BODY[::-1], lengthy(len(BODY))), "not the file expected", False),
+        (answer(BODY, b"Content-Length: many"), "not the file expected|cannot download", None),
+        (answer(BODY, b"Content-Length: -7"), None, False),
+        (answer(BODY, b"Content-Encoding: gzip"), None, False),
+        (answer(b"5\r\nthe f\r\nZZ\r\n", b"Transfer-Encoding: chunked"), "cannot download", True),
+        (answer(BODY, b"Content-Range: bytes 5-9/10", status=b"206 Partial Content"), None, False),
+        (answer(b"gone", lengthy(4), status=b"404 Not Found"), "cannot download .*Not Found", False),
+        (answer(b"", lengthy(0), status=b"404 \x1b[31mred\x07"), r"cannot download .*\\x1b\[31mred", False),
+        (answer(b"no", lengthy(2), status=b"500 Oh"), "cannot download .*Oh", False),
+        (answer(b"", lengthy(0), status=b"416 No such range"), "cannot download .*No such range", False),
+        (answer(b"", b"Location: /x", lengthy(0), status=b"302 Found"), "'http://127.*' is no https", False),
+        (answer(b"", b"Location: file:///etc/passwd", status=b"301 Moved"), "no https|cannot download", False),
+        (answer(b"", lengthy(0), status=b"302 Found"), "cannot download", False),
+        (b"", "cannot download", False),
+        (b"\x00\xff\x1b[2J\r\n\r\n", "cannot download", False),
+        (OK + b"X: " + b"y" * 70_000, "cannot download", False),
+        (OK + b"X: y\r\n" * 200 + b"\r\n", "cannot download", False),
+    ],
+)  # fmt: skip
+def test_what_a_bad_server_sends_is_refused_in_one_line(tmp_path, sent, said, left):
+    with serving(sent) as (url, _):
+        if said is None:  # the bytes are right, whatever stands before them
+            download(url, tmp_path / "x.txt", SUMS)
+            assert (tmp_path / "x.txt").read_bytes() == BODY
+            assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+            return
+        parts = refused(url, tmp_path, said)
+    assert left is None or parts == (["x.txt.part"] if left else [])
+
+
+def test_a_part_that_another_server_left_does_not_stay_in_the_way(tmp_path):
+    """Neither one that is longer than the file, nor one of another file."""
+    for part in (BODY[:50], b"evil" * 20, BODY * 2):
+        (tmp_path / "x.txt.part").write_bytes(part)
+        rest = answer(BODY[len(part) :], lengthy(len(BODY[len(part) :])), status=b"206 Partial Content")
+        beyond = answer(b"", lengthy(0), status=b"416 Range Not Satisfiable")
+        with serving(beyond if len(part) > len(BODY) else rest, WHOLE) as (url, asked):
+            if part.startswith(b"evil"):
+                assert refused(url, tmp_path, "not the file expected") == []
+            download(url, tmp_path / "x.txt", SUMS)
+        assert (tmp_path / "x.txt").read_bytes() == BODY
+        assert f"Range: bytes={len(part)}-" in asked[0]
+        assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_redirections_in_a_ring_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_check_address", lambda *_, **__: None)
+    ring = answer(b"", b"Location: /x.txt", lengthy(0), status=b"302 Found")
+    with serving(ring) as (url, asked):
+        assert refused(url, tmp_path, "cannot download .*infinite loop") == []
+    assert 1 < len(asked) < 20
+
+
+@pytest.mark.parametrize("headers", [(), (lengthy(1 << 40),), (b"Transfer-Encoding: chunked",)])
+def test_a_body_without_end_is_bounded(tmp_path, monkeypatch, headers):
+    monkeypatch.setattr(module, "LARGEST", 1 << 20)
+    chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+    bodies = [answer(b"", *headers), *[chunk] * 400]
+    with serving((bodies, 0)) as (url, _):
+        assert refused(url, tmp_path, "goes on beyond 1,048,576 bytes") == []
+
+
+def test_a_server_that_sends_nothing_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    with serving(([b"", b""], 0.5)) as (url, _):
+        assert refused(url, tmp_path, "cannot download .*timed out") == []
+
+
+def test_a_server_that_sends_hardly_anything_is_left_and_gone_on_with(tmp_path, monkeypatch):
+    """Forty seconds pass whenever the clock is looked at."""
+    clock = itertools.count(0.0, 40.0)
+    with monkeypatch.context() as patch, serving(answer(BODY[:40], lengthy(len(BODY)))) as (url, _):
+        patch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+        said = "has sent 40 bytes in 40 s; run it again to go on from there"
+        assert refused(url, tmp_path, said) == ["x.txt.part"]
+    rest = answer(BODY[40:], lengthy(len(BODY) - 40), status=b"206 Partial Content")
+    with serving(rest) as (url, asked):
+        download(url, tmp_path / "x.txt", SUMS)
+    assert "Range: bytes=40-" in asked[0]
+    assert (tmp_path / "x.txt").read_bytes() == BODY
