@@ -113,7 +113,11 @@ def within(suite: Suite, folder: Path) -> Suite:
         }
         vocab = settle(f"models[{i}].vocab", row.vocab)
         unit = row.unit
-        for file in unit_sources(unit):
+        try:
+            sources = unit_sources(unit)
+        except InputError as error:
+            raise InputError(f"models[{i}].unit: {error}") from None
+        for file in sources:
             unit = f"{LEARNT}:file={settle(f'models[{i}].unit', str(file))}"
         models.append(msgspec.structs.replace(row, options={**row.options, **paths}, vocab=vocab, unit=unit))
     external = [

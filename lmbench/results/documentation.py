@@ -20,7 +20,7 @@ def meanings(kind: type) -> dict[str, str]:
 
     >>> from lmbench.comparing.compressors import Baseline
     >>> meanings(Baseline)["name"]
-    'the program'
+    'the program, with its order where it has one'
     """
     texts: dict[str, str] = {}
     for base in kind.__mro__:
