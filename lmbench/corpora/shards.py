@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,13 +22,14 @@ from lmbench.corpora.formats import is_rows
 from lmbench.corpora.streaming import BATCH, batches_of_documents, batches_of_lines
 from lmbench.corpora.words import TIDIED, remark, remedy_of
 from lmbench.errors import InputError
-from lmbench.storage.columns import ColumnFile, write_columns
+from lmbench.storage.columns import ColumnFile, GrowingColumn, write_columns
 from lmbench.storage.files import decode_utf8
 from lmbench.storage.tasks import Here, Run
 from lmbench.storage.unpacking import MAGIC
 from lmbench.text.canonical import NORMALISERS, CanonicalText, canonical_text
 from lmbench.text.oddities import Oddity, oddities, together
-from lmbench.text.shards import TokenShards
+from lmbench.text.ranking import RankedTypes, rank_types
+from lmbench.text.shards import TokenShards, TypeBooks, books_of
 from lmbench.text.tokens import starts_of_tokens
 from lmbench.text.units import unit_named
 from lmbench.text.vocab import Vocab
@@ -34,6 +37,8 @@ from lmbench.text.vocab import Vocab
 PIECE = {"word": 1 << 25, "char": 1 << 23, "byte": 1 << 23}  # bytes of a file that are read as one
 
 _BATCH = 1 << 22  # bytes that are cut into tokens at once: of more, fewer tokens are met anew
+_BYTES_A_TYPE = 150  # of memory: in a Counter, a Vocab and a list
+_SHARE = 4  # of a memory limit, what counts of types may take
 
 
 @dataclass(frozen=True)
@@ -93,22 +98,24 @@ def _after_line_feed(file: Path, place: int) -> int:
 
 
 def tokenise(folder: Path, shard: int, piece: Piece, reading: Reading) -> None:
-    """Writes the tokens of a piece (see ``TokenShards``), and its distinct ones."""
+    """Writes the tokens of a piece (see ``TokenShards``), and its distinct ones, book after book."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".tokens.{shard}.") as aside:
+        _tokenise(folder / f"tokens.{shard}", piece, reading, Path(aside))
+
+
+def _tokenise(place: Path, piece: Piece, reading: Reading, aside: Path) -> None:
     unit = unit_named(reading.unit)
     letters = reading.normalise == "letters" and reading.documents == "stream"
-    numbers: dict[str, int] = {}
-    shares, which = np.zeros(0, dtype=np.int64), [np.zeros(0, dtype=np.int32)]
+    which = GrowingColumn(aside / "which", np.int32)
+    books = TypeBooks(GrowingColumn(aside / "types", np.uint8), GrowingColumn(aside / "shares", np.int64))
     documents, last, digest, odd = 0, "\n", hashlib.sha256(), list[Oddity]()
     for text, begins in canonical_batches(piece, reading):
         # Lines that were joined by a space; between words it is no token.
         joined = reading.unit == "word" and letters and text.text[0] == " "
         types, of_batch = unit.types(text.text[1:] if joined else text.text)
-        number = np.array([numbers.setdefault(token, len(numbers)) for token in types], dtype=np.int32)
         starts = starts_of_tokens(text, types, of_batch)[0 if begins else 1 :]
         documents += len(starts)
-        shares = np.append(shares, np.zeros(len(numbers) - len(shares), dtype=np.int64))
-        shares[number] += np.bincount(of_batch, minlength=len(types))
-        ids = number.take(of_batch)
+        ids = books.numbers(types, np.bincount(of_batch, minlength=len(types))).take(of_batch)
         ids[starts] ^= -1
         which.append(ids)
         digest.update(text.text.encode("utf-8", "surrogatepass"))
@@ -117,20 +124,19 @@ def tokenise(folder: Path, shard: int, piece: Piece, reading: Reading) -> None:
             odd += oddities(text.text)
     added, digests = last != "\n", [digest.hexdigest()] * 2
     if added:  # to be taken back where this is all there is: one document need not end so
-        which.append(np.array([numbers.setdefault("\n", len(numbers))], dtype=np.int32))
-        shares = np.append(shares, np.zeros(len(numbers) - len(shares), dtype=np.int64))
-        shares[numbers["\n"]] += 1
+        which.append(books.numbers(["\n"], np.ones(1, dtype=np.int64)))
         digest.update(b"\n")
         digests[1] = digest.hexdigest()
-    words = np.frombuffer(msgspec.json.encode(list(numbers)), dtype=np.uint8)
+    books.close()
     facts = {
         "documents": documents,
         "added": added,
         "sha256": digests,
         "odd": msgspec.to_builtins(together(odd)),
+        "books": books.lengths,
     }
-    columns: dict[str, np.ndarray] = {"which": np.concatenate(which), "types": words, "shares": shares}
-    write_columns(folder / f"tokens.{shard}", columns, facts)
+    columns = {"which": which.array(), "types": books.types.array(), "shares": books.shares.array()}
+    write_columns(place, columns, facts)
 
 
 def canonical_batches(piece: Piece, reading: Reading) -> Iterator[tuple[CanonicalText, bool]]:
@@ -259,27 +265,53 @@ def surveyed(files: Sequence[Path], reading: Reading, size: int) -> Survey:
 class ShardedText:
     """A text as tokens in files: what the numbers in them stand for is in each file (``types``).
 
-    sizes: tokens of each shard. counts: how often each distinct token occurs, by first appearance. reading: how the files were
-    read. digest: 16 hexadecimal digits that name the text; those of its canonical text where it is one piece. notes: what in it
-    may be meant otherwise than it is read.
+    sizes: tokens of each shard. surplus: how many line feeds at its end are none of it. reading: how the files were read.
+    digest: 16 hexadecimal digits that name the text; those of its canonical text where it is one piece. notes: what in it may
+    be meant otherwise than it is read.
     """
 
     folder: Path
     sizes: tuple[int, ...]
-    counts: Counter[str]
+    surplus: int
     reading: Reading
     digest: str
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often each distinct token occurs, by first appearance, all in memory."""
+        counts: Counter[str] = Counter()
+        for shard in range(len(self.sizes)):
+            for types, shares in books_of(self.folder, shard):
+                for token, number in zip(types, shares.tolist(), strict=True):
+                    counts[token] += number
+        if self.surplus:
+            counts["\n"] -= self.surplus
+            counts = +counts  # a text without a line feed has no such token
+        return counts
+
+    def ranked(self, first: int, memory: int, asked: str = "") -> RankedTypes | None:
+        """The distinct tokens by falling frequency, counted in a file; None where there is room for them.
+
+        first: how many of them have to be in memory. memory: bytes that the process may take. asked: a token whose number will be asked for.
+        """
+        files = [ColumnFile(self.folder / f"tokens.{shard}") for shard in range(len(self.sizes))]
+        share = memory // _SHARE
+        if sum(file.size("shares") for file in files) * _BYTES_A_TYPE <= share:
+            return None
+        books = (book for shard in range(len(self.sizes)) for book in books_of(self.folder, shard))
+        return rank_types(books, self.surplus, first, self.folder, share, asked)
 
     def numbered(self, vocab: Vocab, folder: Path) -> tuple[TokenShards, np.ndarray]:
         """The tokens by a vocabulary's numbers, which are written to ``folder``, and (V,) int64, how often each occurs."""
         unigrams = np.zeros(len(vocab), dtype=np.int64)
         for shard in range(len(self.sizes)):
-            ids = vocab.encode(_types(self.folder, shard))
-            write_columns(folder / f"numbers.{shard}", {"ids": ids})
-        np.add.at(
-            unigrams, vocab.encode(list(self.counts)), np.fromiter(self.counts.values(), dtype=np.int64)
-        )
+            ids = []
+            for types, shares in books_of(self.folder, shard):
+                ids.append(vocab.encode(types))
+                np.add.at(unigrams, ids[-1], shares)
+            write_columns(folder / f"numbers.{shard}", {"ids": np.concatenate(ids)})
+        unigrams[vocab.index("\n")] -= self.surplus
         return TokenShards(self.folder, self.sizes, vocab.newline, folder), unigrams
 
 
@@ -305,7 +337,6 @@ def read_shards(
     here = any(str(file) == "-" for file in files)  # no other process reads this one's standard input
     for _ in (Here() if run is None or here else run)(tokenise, tasks):
         pass
-    counts: Counter[str] = Counter()
     sizes, documents, digests, odd = [], 0, [], list[Oddity]()
     added: list[int] = []
     for shard in range(len(pieces)):
@@ -314,8 +345,6 @@ def read_shards(
             raise InputError(
                 f"{file.path} is not there though a worker has written it; name a work folder that all see (--work)"
             )
-        for token, number in zip(_types(folder, shard), file.read("shares").tolist(), strict=True):
-            counts[token] += number
         sizes.append(file.size("which"))
         documents += file.facts["documents"]
         digests.append(file.facts["sha256"])
@@ -328,8 +357,6 @@ def read_shards(
     single = documents == 1
     if single and added:
         sizes[added[0]] -= 1
-        counts["\n"] -= 1
-        counts = +counts  # a text without a line feed has no such token
     names = [digest[0 if single else 1] for digest in digests]
     digest = names[0] if len(names) == 1 else hashlib.sha256("".join(names).encode()).hexdigest()
     every = together(odd)
@@ -340,9 +367,4 @@ def read_shards(
         read = read_shards(files, anew, folder / remedy, run, size)
         return replace(read, notes=(*(remark("train", one) for one in every), TIDIED[remedy]))
     notes = tuple(remark("train", one) for one in every)
-    return ShardedText(folder, tuple(sizes), counts, reading, digest[:16], notes)
-
-
-def _types(folder: Path, shard: int) -> list[str]:
-    words = ColumnFile(folder / f"tokens.{shard}").read("types").tobytes()
-    return msgspec.json.decode(words, type=list[str])
+    return ShardedText(folder, tuple(sizes), int(single and bool(added)), reading, digest[:16], notes)

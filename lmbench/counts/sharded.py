@@ -17,7 +17,7 @@ from lmbench.counts.ngrams import NgramCounts, check_size, count_type
 from lmbench.counts.shards import Plan, Stretch
 from lmbench.counts.trie import roots, word_type
 from lmbench.errors import InputError
-from lmbench.storage.columns import ColumnFile, write_columns
+from lmbench.storage.columns import ColumnFile, GrowingColumn, write_columns
 from lmbench.storage.tasks import Here, Run
 from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
@@ -159,7 +159,7 @@ def _table(plan: Plan, least: Sequence[int], unigrams: np.ndarray) -> Columns:
     probs, backoffs = [np.full(1, 1 / plan.vocab_size), unigrams], [np.ones(1)]
     for k in range(2, plan.order + 1):
         columns = [
-            _Growing(plan.folder / f"table.{name}.{k}", kind)
+            GrowingColumn(plan.folder / f"table.{name}.{k}", kind)
             for name, kind in (
                 ("words", word_type(plan.vocab_size)),
                 ("begins", np.uint32),
@@ -189,28 +189,6 @@ def _table(plan: Plan, least: Sequence[int], unigrams: np.ndarray) -> Columns:
         for every, column in zip((words, begins, probs, backoffs), columns, strict=True):
             every.append(column.array())
     return Columns(tuple(words), tuple(begins), tuple(probs), tuple(backoffs))
-
-
-class _Growing:
-    """A column that is written to a file from its beginning to its end, and then mapped."""
-
-    def __init__(self, path: Path, kind: Any) -> None:
-        self._path, self._kind = path, np.dtype(kind)
-        path.write_bytes(b"")
-
-    def append(self, values: np.ndarray) -> None:
-        try:
-            with open(self._path, "ab") as stream:
-                values.astype(self._kind, copy=False).tofile(stream)
-        except OSError:
-            raise InputError(
-                f"cannot write {self._path}: the disk is full; name a work folder with room (--work, TMPDIR)"
-            ) from None
-
-    def array(self) -> np.ndarray:
-        if not self._path.stat().st_size:
-            return np.zeros(0, dtype=self._kind)
-        return np.memmap(self._path, dtype=self._kind, mode="r")
 
 
 # From tokens ---------------------------------------------------------------------------------------

@@ -183,6 +183,9 @@ class LanguageModel(ABC):
         """The unit of a model that brings its own tokens; None of one that works with what is asked for."""
         return None
 
+    # Of the tokens of a corpus ``vocabulary`` keeps so many at most, the most frequent; 0: all.
+    most_tokens = 0
+
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         """The vocabulary that this model works with: the corpus's, unless the model limits or brings its own.
 

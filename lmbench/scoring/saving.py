@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models import make_model, model_class
 from lmbench.models.trust import Trust, trusting
 from lmbench.storage.mapped import open_arrays, write_arrays
+from lmbench.text.ranking import packed
 from lmbench.text.units import unit_restored
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def save_scorer(scorer: Scorer, path: str | Path) -> None:
     arrays = {f"model.{key}": array for key, array in scorer.model.state().items()}
     arrays |= {f"unit.{key}": array for key, array in scorer.unit.state().items()}
     for key, words in (("vocab", scorer.vocab.tokens), ("types", scorer.types)):
-        arrays[key] = np.frombuffer(msgspec.json.encode(words), dtype=np.uint8)
+        arrays[key] = packed(words)
     fixed = model_class(scorer.model.name)[1]
     header = {
         "format": FORMAT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -25,6 +25,7 @@ from lmbench.scoring.generation import generate
 from lmbench.scoring.saving import read_scorer, save_scorer
 from lmbench.scoring.scores import Scores
 from lmbench.scoring.speller import Speller
+from lmbench.storage.memory import limit_of
 from lmbench.storage.tasks import Run
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.interning import WordFinder
@@ -50,7 +51,7 @@ class Scorer:
     vocab: Vocab
     normalise: str
     documents: str
-    types: list[str] = field(repr=False)
+    types: Collection[str] = field(repr=False)
     about: dict[str, Any] = field(default_factory=dict)  # where it was trained, for whoever loads it
     unk: str = ""
     unk_share: float = 0.5
@@ -161,8 +162,13 @@ class Scorer:
         model that does not learn from counts.
         """
         reading = text.reading
-        types, unit = Vocab(text.counts), unit_named(reading.unit)
-        vocab = _vocabulary(model, types, reading.unit, lexicon)
+        unit, limit = unit_named(reading.unit), limit_of(model.options().get("memory_limit", ""))
+        # A vocabulary that is given needs none of the text's tokens; one is the least that a text has.
+        first = 1 if lexicon.file else model.most_tokens
+        # Where the unknown word is left out, one more is needed.
+        ranked = text.ranked(first + 1, limit, lexicon.unk) if first and limit else None
+        seen = Vocab(text.counts) if ranked is None else Vocab.from_list([UNK, *ranked.first])
+        vocab = _vocabulary(model, seen, reading.unit, lexicon)
         held_out = None if valid is None else encode(valid, unit, vocab).tokens
         facts = [model.name, model.options(), vocab.tokens, "" if valid is None else valid.fingerprint]
         key = hashlib.sha256(msgspec.json.encode([*facts, __version__], order="deterministic"))
@@ -174,11 +180,13 @@ class Scorer:
         about |= {"valid": "" if valid is None else valid.fingerprint}
         share = 0.5
         if lexicon:
-            stands, unknown = text.counts[lexicon.unk], int(unigrams[0])
+            stands = text.counts[lexicon.unk] if ranked is None else ranked.number(lexicon.unk)
+            unknown = int(unigrams[0])
             share = (1 + stands) / (2 + unknown)
             model.notes += lexicon.notes(len(vocab), len(tokens), stands, unknown)
         names = reading.normalise, reading.documents
-        return cls(model, unit, vocab, *names, types.tokens[1:], about, lexicon.unk, share)
+        types = seen.tokens[1:] if ranked is None else ranked.types
+        return cls(model, unit, vocab, *names, types, about, lexicon.unk, share)
 
     @cached_property
     def speller(self) -> Speller:

@@ -25,6 +25,7 @@ import msgspec
 import numpy as np
 
 from lmbench.errors import InputError
+from lmbench.storage.pieces import pieces_of
 
 
 def write_columns(
@@ -42,7 +43,8 @@ def write_columns(
         with os.fdopen(handle, "wb") as stream:
             stream.write(len(header).to_bytes(8, "little") + header)
             for column in columns.values():
-                np.ascontiguousarray(column).tofile(stream)
+                for piece in pieces_of(column):
+                    np.ascontiguousarray(piece).tofile(stream)
         os.replace(aside, path)
         aside = None
     except OSError as error:
@@ -55,6 +57,29 @@ def write_columns(
     finally:
         if aside is not None and os.path.exists(aside):
             os.unlink(aside)
+
+
+class GrowingColumn:
+    """A column that is written to a file from its beginning to its end, and then mapped."""
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        self._path, self._kind = path, np.dtype(kind)
+        path.write_bytes(b"")
+
+    def append(self, values: np.ndarray) -> None:
+        """Raises InputError where the disk is full."""
+        try:
+            with open(self._path, "ab") as stream:
+                values.astype(self._kind, copy=False).tofile(stream)
+        except OSError:
+            raise InputError(
+                f"cannot write {self._path}: the disk is full; name a work folder with room (--work, TMPDIR)"
+            ) from None
+
+    def array(self) -> np.ndarray:
+        if not self._path.stat().st_size:
+            return np.zeros(0, dtype=self._kind)
+        return np.memmap(self._path, dtype=self._kind, mode="r")
 
 
 class ColumnFile:

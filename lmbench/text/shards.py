@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from lmbench.storage.columns import ColumnFile, write_columns
+from lmbench.storage.columns import ColumnFile, GrowingColumn, write_columns
 from lmbench.text.tokens import Tokens
+
+# Distinct tokens of a piece that are in memory at once, or twice so many; one met again after that has another number.
+_BOOK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,53 @@ class TokenShards:
             return [self.read(0, len(self))]
         begins: Sequence[int] = np.linspace(0, len(self) - length, stretches).astype(int).tolist()
         return [self.read(begin, begin + length) for begin in begins]
+
+
+# What the numbers stand for -----------------------------------------------------------------------
+
+
+class TypeBooks:
+    """The distinct tokens of a piece and how often each occurs, of which only the last book is in memory.
+
+    lengths: the bytes and the tokens of each book before.
+    """
+
+    def __init__(self, types: GrowingColumn, shares: GrowingColumn) -> None:
+        self.types, self.shares = types, shares
+        self.lengths: list[tuple[int, int]] = []
+        self._begin = 0
+        self._numbers: dict[str, int] = {}
+        self._shares = np.zeros(0, dtype=np.int64)
+
+    def numbers(self, types: Sequence[str], shares: np.ndarray) -> np.ndarray:
+        """(N,) int32: the numbers of distinct tokens that occur so often."""
+        numbers = np.empty(len(types), dtype=np.int32)
+        for begin in range(0, len(types), _BOOK):
+            some = slice(begin, begin + _BOOK)
+            if len(self._numbers) >= _BOOK:
+                self.close()
+            known = self._numbers
+            number = np.array([known.setdefault(token, len(known)) for token in types[some]])
+            self._shares = np.append(self._shares, np.zeros(len(known) - len(self._shares), dtype=np.int64))
+            self._shares[number] += shares[some]
+            numbers[some] = number + self._begin
+        return numbers
+
+    def close(self) -> None:
+        """Ends a book."""
+        words = np.frombuffer(msgspec.json.encode(list(self._numbers)), dtype=np.uint8)
+        self.types.append(words)
+        self.shares.append(self._shares)
+        self.lengths.append((len(words), len(self._numbers)))
+        self._begin += len(self._numbers)
+        self._numbers, self._shares = {}, np.zeros(0, dtype=np.int64)
+
+
+def books_of(folder: Path, shard: int) -> Iterator[tuple[list[str], np.ndarray]]:
+    """The distinct tokens of a shard, by first appearance, and (N,) int64, how often each occurs; some come in several books."""
+    file = ColumnFile(folder / f"tokens.{shard}")
+    place = number = 0
+    for size, tokens in file.facts["books"]:
+        words = file.read("types", place, place + size).tobytes()
+        yield msgspec.json.decode(words, type=list[str]), file.read("shares", number, number + tokens)
+        place, number = place + size, number + tokens

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import random
+import sqlite3
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.shards import Reading, read_shards
 from lmbench.corpora.words import lines_of_words
 from lmbench.errors import InputError
-from lmbench.text.vocab import Vocab
+from lmbench.models import make_model
+from lmbench.scoring.scorer import Scorer
+from lmbench.text import ranking, shards
+from lmbench.text.ranking import PackedWords
+from lmbench.text.vocab import Lexicon, Vocab
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,66 @@ def test_bad_texts_are_told_as_ever(tmp_path, data, message):
     (tmp_path / "bad.txt").write_bytes(data)
     with pytest.raises(InputError, match=message):
         read_shards([tmp_path / "bad.txt"], Reading("char", "letters", "line"), tmp_path, size=2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_types_counted_in_a_file_are_those_counted_in_memory(tmp_path, seed, monkeypatch):
+    """Ties, words that come again in another book, and a line feed that is none: the file of types and the first of them."""
+    monkeypatch.setattr(shards, "_BOOK", 50)
+    chance = random.Random(seed)
+    words = ["".join(chance.choices("abcé<>\0", k=chance.randrange(1, 5))) for _ in range(3000)]
+    lines = [" ".join(words[i : i + 1 + seed * 3]) for i in range(0, len(words), 1 + seed * 3)]
+    (tmp_path / "t.txt").write_text("\n".join(lines) if seed else " ".join(words))
+    reading = Reading("word", "none", "line" if seed > 1 else "stream")
+    text = read_shards([tmp_path / "t.txt"], reading, tmp_path, size=4000)
+    counted = sorted(text.counts.items(), key=lambda pair: -pair[1])
+    for first in (1, 7, 10**6):
+        ranked = text.ranked(first, 1000, words[-1])
+        tokens = [token for token, _ in counted]
+        assert list(ranked.types) == tokens
+        assert len(ranked.types) == len(tokens)
+        assert ranked.first == tokens[:first] + ["\n"] * ("\n" in tokens[first:])
+        assert ranked.number(words[-1]) == text.counts[words[-1]]
+    assert text.ranked(7, 1 << 40) is None
+
+
+@pytest.mark.parametrize("more", [{}, {"file": "words.txt"}, {"unk": "w7"}], ids=str)
+def test_a_small_vocabulary_of_many_types_is_the_same_model(tmp_path, monkeypatch, more):
+    """Within a limit that the types exceed, to the byte the model that is counted in memory, and it scores alike."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shards, "_BOOK", 500)
+    chance = random.Random(7)
+    lines = [" ".join(f"w{int(chance.paretovariate(0.2)) % 9999}" for _ in range(8)) for _ in range(1500)]
+    files = [tmp_path / "a.txt"]
+    files[0].write_text("\n".join(lines) + "\n")
+    (tmp_path / "words.txt").write_text("w1\nw2\nw9\nnever\n")
+    (tmp_path / "work").mkdir()
+    lexicon = Lexicon(**more)
+    whole = Scorer.fit(
+        make_model("kneser-ney", order=3, vocab_size=90, memory_limit="1MB"),
+        Corpus.from_files(files, documents="line"),
+        "word",
+        lexicon=lexicon,
+    )
+    text = read_shards(files, Reading("word", "none", "line"), tmp_path / "work")
+    model = make_model("kneser-ney", order=3, vocab_size=90, memory_limit="1MB")
+    scorer = Scorer.fit_shards(model, text, "a", lexicon=lexicon)
+    assert "counts" not in vars(text)  # else all types were in memory
+    assert isinstance(scorer.types, PackedWords)
+    scorer.about = whole.about  # the text has another digest there
+    whole.save("whole.model")
+    scorer.save("shards.model")
+    assert (tmp_path / "whole.model").read_bytes() == (tmp_path / "shards.model").read_bytes()
+    assert scorer.score("w1 w90 unheard\n").bits_per_char == whole.score("w1 w90 unheard\n").bits_per_char
+    assert len(scorer.vocab) < len(whole.types)
+
+
+def test_types_that_the_disk_has_no_room_for_are_one_line(tmp_path, folder, monkeypatch):
+    text = read_shards([folder / "b.txt"], Reading("word", "none", "line"), tmp_path)
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(ranking, "_database", full)
+    with pytest.raises(InputError, match=r"cannot count types in .*: database or disk is full; name a work"):
+        text.ranked(1, 1)
