@@ -144,7 +144,7 @@ def test_a_model_in_the_working_folder_is_found_as_the_installed_program_runs(tm
     (tmp_path / "my_models.py").write_text(content)
     # -P: Python does not look into the working folder by itself, and no more does a console script
     told = subprocess.run(
-        [sys.executable, "-P", "-m", "lmbench.cli", "models", "my_models:AddOne"],
+        [sys.executable, "-P", "-m", "lmbench", "models", "my_models:AddOne"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

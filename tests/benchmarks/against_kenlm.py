@@ -95,7 +95,7 @@ def whole_processes(ptb: Path, folder: Path, runs: int) -> list[Row]:
             command = [
                 sys.executable,
                 "-m",
-                "lmbench.cli",
+                "lmbench",
                 "score",
                 "--model",
                 "kneser-ney",

@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--megabytes", default="1,10,100")
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    ours: list[str | Path] = [sys.executable, "-m", "lmbench.cli", "score", "--load"]
+    ours: list[str | Path] = [sys.executable, "-m", "lmbench", "score", "--load"]
     with tempfile.TemporaryDirectory() as name:
         folder, sizes = Path(name), [int(size) for size in arguments.megabytes.split(",")]
         apart(draw, arguments.data / "ptb", folder, sorted({*sizes, MODEL}))

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 COMMON, LINE, BLOCK = 50_000, 25, 1_000_000
-OWN = [sys.executable, "-m", "lmbench.cli"]
+OWN = [sys.executable, "-m", "lmbench"]
 LINES = ["--unit", "word", "--documents", "line", "--normalise", "none"]
 
 

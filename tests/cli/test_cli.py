@@ -358,7 +358,7 @@ def test_an_order_beyond_the_text_is_told_once(call, tmp_path):
 
 
 def test_the_module_and_the_script_are_the_same_command():
-    for command in ([sys.executable, "-m", "lmbench.cli", "run"], [sys.executable, "run_bench.py"]):
+    for command in ([sys.executable, "-m", "lmbench", "run"], [sys.executable, "run_bench.py"]):
         found = subprocess.run(
             [*command, "nothing.toml"], cwd=ROOT, capture_output=True, text=True, check=False
         )

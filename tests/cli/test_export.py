@@ -169,7 +169,7 @@ def test_tables_show_themselves_in_a_notebook(runs):
 
 def call(*argv, **environment):
     kept = {**os.environ, **environment}
-    command = [sys.executable, "-m", "lmbench.cli", *map(str, argv)]
+    command = [sys.executable, "-m", "lmbench", *map(str, argv)]
     return subprocess.run(command, capture_output=True, env=kept, check=False)
 
 

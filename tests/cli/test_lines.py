@@ -101,7 +101,7 @@ def test_standard_input_is_answered_line_by_line(model, tmp_path):
     argv = [
         sys.executable,
         "-m",
-        "lmbench.cli",
+        "lmbench",
         "score",
         "--load",
         str(model),

@@ -160,7 +160,7 @@ def test_where_memory_lacks_one_line_says_so(capsys, monkeypatch):
 
 def test_half_characters_are_read_and_printed_as_escapes(tmp_path):
     scored = ["score", "--model", "unigram", "--train", TEXT, "--given", "\udcff", "--test", TEXT, "--json"]
-    command = [sys.executable, "-m", "lmbench.cli", *scored]
+    command = [sys.executable, "-m", "lmbench", *scored]
     done = subprocess.run(command, capture_output=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert b'"given": "\\udcff"' in done.stdout

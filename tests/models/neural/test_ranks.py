@@ -41,7 +41,7 @@ def test_two_processes_learn_what_one_does(tmp_path, text, documents):
     assert main([*command, str(tmp_path / "one"), "--quiet"]) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     made = subprocess.run(
-        [*torchrun, "-m", "lmbench.cli", *command, str(tmp_path / "two")],
+        [*torchrun, "-m", "lmbench", *command, str(tmp_path / "two")],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

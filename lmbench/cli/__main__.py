@@ -1,5 +1,0 @@
-import sys
-
-from lmbench.cli import main
-
-sys.exit(main())
