@@ -47,7 +47,7 @@ def score_stretches(
     tasks = [
         (str(model), unk, stretch, reading, edges, file.path, ending)
         for stretch, file in zip(survey.stretches, files, strict=True)
-        if not file.whole
+        if not file.sound
     ]
     for _ in run(score_stretch, tasks):
         pass

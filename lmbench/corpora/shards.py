@@ -332,7 +332,7 @@ def read_shards(
     tasks = [
         (folder, shard, piece, reading)
         for shard, piece in enumerate(pieces)
-        if not ColumnFile(folder / f"tokens.{shard}").whole
+        if not ColumnFile(folder / f"tokens.{shard}").sound
     ]
     here = any(str(file) == "-" for file in files)  # no other process reads this one's standard input
     for _ in (Here() if run is None or here else run)(tokenise, tasks):

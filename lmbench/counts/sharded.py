@@ -46,7 +46,7 @@ class ShardedCounts(Counts):
     ) -> None:
         """Does the tasks that have not left their file."""
         plan = self.plan
-        waiting = [task for task in tasks if not plan.file(name.format(*_last(task))).whole]
+        waiting = [task for task in tasks if not plan.file(name.format(*_last(task))).sound]
         for _ in self._run(function, [(plan, *task, *more) for task in waiting]):
             pass
         for task in waiting:
@@ -126,7 +126,7 @@ class ShardedCounts(Counts):
         self._link()
         lower = np.full(self.vocab_size, 1 / self.vocab_size)
         prob: np.ndarray = smooth(self._unigram_block(), lower)[0].astype(kind, copy=False)
-        if not self.plan.file("prob.1").whole:
+        if not self.plan.file("prob.1").sound:
             self.plan.write("prob.1", {"prob": prob})
         for k in range(2, self.order + 1):
             tasks = [(k, group) for group in self._stretches(k)]
@@ -216,7 +216,7 @@ def count_shards(
     cuts = (0,) if order == 1 else _cuts(tokens, len(unigrams), min(parts, _MOST))
     folder = tokens.numbers or tokens.folder
     begun = ColumnFile(folder / "plan")
-    if begun.whole:  # how the work was divided when it began is how it goes on
+    if begun.sound:  # how the work was divided when it began is how it goes on
         size, cuts = begun.facts["run"], tuple(begun.facts["cuts"])
     else:
         write_columns(begun.path, {}, {"run": size, "cuts": cuts})

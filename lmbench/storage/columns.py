@@ -1,7 +1,7 @@
 """Files of named columns, whole or not there, of which any stretch is read by itself.
 
-What tasks hand each other in a work folder: no checksum, and no wait for the disk, since a file that a killed machine
-leaves cut short counts as missing and is made anew.
+What tasks hand each other in a work folder: no wait for the disk, since a file that a killed machine leaves cut short, or whose
+checksum does not fit when a later start would go on with it, counts as missing and is made anew.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import tempfile
+import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,21 +29,26 @@ import numpy as np
 from lmbench.errors import InputError
 from lmbench.storage.pieces import pieces_of
 
+# The length of the header and its checksum.
+_START = "<QL"
+_BEGIN = struct.calcsize(_START)
+
 
 def write_columns(
     path: Path, columns: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None
 ) -> None:
     """Writes one-dimensional arrays and facts (plain values). Raises InputError where the folder cannot be written or is full."""
-    places, offset = {}, 0
+    places, offset, check = {}, 0, 0
     for name, column in columns.items():
         places[name] = (column.dtype.str, offset, len(column))
         offset += column.nbytes
-    header = msgspec.json.encode((places, dict(facts or {}), offset))
+        check = zlib.crc32(np.ascontiguousarray(column).view(np.uint8).data, check)
+    header = msgspec.json.encode((places, dict(facts or {}), offset, check))
     aside = None
     try:
         handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as stream:
-            stream.write(len(header).to_bytes(8, "little") + header)
+            stream.write(struct.pack(_START, len(header), _seal(path, header)) + header)
             for column in columns.values():
                 for piece in pieces_of(column):
                     np.ascontiguousarray(piece).tofile(stream)
@@ -82,6 +89,11 @@ class GrowingColumn:
         return np.memmap(self._path, dtype=self._kind, mode="r")
 
 
+def _seal(path: Path, header: bytes) -> int:
+    """The checksum of a header, of its place too: that of another file, or of another fit's, does not fit."""
+    return zlib.crc32(header, zlib.crc32(os.fsencode(f"{path.parent.name}/{path.name}")))
+
+
 class ColumnFile:
     """What ``write_columns`` wrote."""
 
@@ -89,27 +101,44 @@ class ColumnFile:
         self.path = path
 
     @cached_property
-    def _header(self) -> tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int]:
+    def _header(self) -> tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int, int]:
+        """The columns' types, places and lengths; the facts; where the columns begin, their bytes and their checksum."""
         try:
             with open(self.path, "rb") as stream:
-                length = int.from_bytes(stream.read(8), "little")
-                places, facts, size = msgspec.json.decode(
-                    stream.read(length), type=tuple[dict[str, tuple[str, int, int]], dict[str, Any], int]
+                length, check = struct.unpack(_START, stream.read(_BEGIN))
+                header = stream.read(min(length, self.path.stat().st_size))
+                if _seal(self.path, header) != check:
+                    raise ValueError
+                places, facts, size, check = msgspec.json.decode(
+                    header, type=tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int]
                 )
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror}") from None
-        except msgspec.DecodeError:
-            raise InputError(f"{self.path} is cut short; remove it") from None
-        return places, facts, 8 + length, size
+        except (ValueError, struct.error):
+            raise InputError(f"{self.path} is damaged; remove it") from None
+        return places, facts, _BEGIN + length, size, check
 
     @property
     def whole(self) -> bool:
         """Whether the file is there, all of it."""
         try:
-            _, _, begin, size = self._header
+            _, _, begin, size, _ = self._header
             return self.path.stat().st_size == begin + size
         except (OSError, InputError):
             return False
+
+    @property
+    def sound(self) -> bool:
+        """Whether the file is there, all of it, and nothing of it has changed: what is asked of one that an earlier start has left."""
+        if not self.whole:
+            return False
+        _, _, begin, _, expected = self._header
+        check = 0
+        with open(self.path, "rb") as stream:
+            stream.seek(begin)
+            while data := stream.read(1 << 20):
+                check = zlib.crc32(data, check)
+        return check == expected
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -121,7 +150,7 @@ class ColumnFile:
 
     def read(self, name: str, begin: int = 0, end: int | None = None) -> np.ndarray:
         """Entries ``begin`` to ``end`` (all) of a column."""
-        places, _, start, _ = self._header
+        places, _, start, *_ = self._header
         kind, offset, size = places[name]
         end = size if end is None else end
         dtype = np.dtype(kind)

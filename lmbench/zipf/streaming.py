@@ -42,7 +42,7 @@ def _without(tokens: TokenShards, blanks: Sequence[int], folder: Path) -> TokenS
     begin, begins, sizes = 0, False, []
     for shard, size in enumerate(tokens.sizes):
         file = ColumnFile(folder / f"tokens.{shard}")
-        if not file.whole:
+        if not file.sound:
             kept = [np.zeros(0, dtype=np.int32)]
             for first in range(begin, begin + size, _PIECE):
                 piece = tokens.read(first, min(first + _PIECE, begin + size))

@@ -244,6 +244,12 @@ def test_columns_are_there_whole_or_not_at_all(tmp_path):
     for cut in (0, 5, 30, len(file.path.read_bytes()) - 1):
         Path(tmp_path / "cut").write_bytes(file.path.read_bytes()[:cut])
         assert not ColumnFile(tmp_path / "cut").whole
+    assert file.sound
+    data = bytearray(file.path.read_bytes())
+    data[-1] ^= 1
+    file.path.write_bytes(data)
+    assert ColumnFile(file.path).whole
+    assert not ColumnFile(file.path).sound
 
 
 def test_the_command_line_takes_a_limit(tmp_path, capsys):
