@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmbench.cli.options import echo_text
+
 if TYPE_CHECKING:
     from lmbench.scoring.scorer import Scorer
 
@@ -39,7 +41,7 @@ def score_given(scorer: Scorer, context: str, place: str, field: str | None, as_
             int(bool(row["greedy"])),
             apart,
         ]
-        click.echo("\t".join([*map(str, cells), str(row["continuation"]).translate(ESCAPES)]))
+        echo_text("\t".join([*map(str, cells), str(row["continuation"]).translate(ESCAPES)]))
 
 
 def _number(value: object) -> str:

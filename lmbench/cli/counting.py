@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import field_option, json_option, normalise_option, orders_of, text_of
+from lmbench.cli.options import echo_text, field_option, json_option, normalise_option, orders_of, text_of
 from lmbench.counts.files import FORMS
 from lmbench.errors import InputError
 
@@ -63,7 +63,7 @@ def counts(
     if place is None:
         for k in wanted:
             for line in google_lines(sums, k) if form == "google" else lines_of(sums, [k]):
-                click.echo(line)
+                echo_text(line)
         return
     write_counts(place, sums, form, wanted)
     if as_json:

@@ -217,8 +217,8 @@ def orders_of(text: str) -> list[int]:
     return wanted
 
 
-def echo_text(text: str) -> None:
+def echo_text(text: str, nl: bool = True) -> None:
     """Prints what a model wrote or a text says: as it is into a file or pipe; on a terminal, what one would obey is escaped."""
     if sys.stdout.isatty():
         text = "".join(c if c in "\n\t" else printable(c) for c in text)
-    click.echo(text)
+    click.echo(text, nl=nl)

@@ -9,7 +9,14 @@ import click
 
 from lmbench.cli.fitting import corpus_for, fitted_scorer, in_words, needed
 from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
-from lmbench.cli.options import json_option, model_options, quiet_option, trust_code_option, with_options
+from lmbench.cli.options import (
+    echo_text,
+    json_option,
+    model_options,
+    quiet_option,
+    trust_code_option,
+    with_options,
+)
 from lmbench.cli.shards import place_options
 from lmbench.cli.stream import is_long, score_long
 from lmbench.errors import InputError
@@ -170,13 +177,13 @@ def _outside(file: str, test: str, normalise: str, documents: str, field: str | 
     for note in run.facts.notes:
         click.echo(note, err=True)
     result = result_of(run, text)
-    click.echo(row_json(result) if as_json else _score_text(result))
+    echo_text(row_json(result) if as_json else _score_text(result))
 
 
 def _print(result: Result, as_json: bool) -> None:
     from lmbench.results.file import row_json
 
-    click.echo(row_json(result) if as_json else _score_text(result))
+    echo_text(row_json(result) if as_json else _score_text(result))
 
 
 def _score_text(result: Result) -> str:

@@ -9,6 +9,7 @@ import click
 
 from lmbench.cli.options import (
     UnitType,
+    echo_text,
     field_option,
     json_option,
     orders_of,
@@ -127,7 +128,7 @@ def corpora_show(places: tuple[str, ...], field: str | None, as_json: bool) -> N
     split = description.pop("split")
     for key, value in description.items():
         if value is not None and key not in ("chars", "bytes", "words"):
-            click.echo(f"{key:<13} {value}")
+            echo_text(f"{key:<13} {value}")
     for part, sizes in split.items():
         click.echo(f"{part:<13} " + ", ".join(f"{n:,} {what}" for what, n in sizes.items()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from lmbench.cli.fitting import scorer_of
 from lmbench.cli.lines import FORMATS, labelled
-from lmbench.cli.options import model_options, quiet_option, trust_code_option, with_options
+from lmbench.cli.options import echo_text, model_options, quiet_option, trust_code_option, with_options
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place, whole_file, write_whole
 
@@ -95,7 +94,7 @@ def surprisal(
         end=end,
     )
     if out is None:
-        sys.stdout.write(_written(rows, kind))
+        echo_text(_written(rows, kind), nl=False)
     elif kind == "parquet":
         with whole_file(out) as stream:
             try:

@@ -26,6 +26,7 @@ from lmbench.results.views import Views
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
+ORDER = "\x1b]0;x\x07\u202e"
 PAYLOADS = (
     "<script>pwned=1</script>",
     "</script><script>pwned=1</script>",
@@ -185,6 +186,60 @@ def test_what_a_model_writes_gives_a_terminal_no_orders(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout", terminal)
     echo_text(text)
     assert terminal.getvalue() == "a\tb\nc\\x1b[31m\\u202e\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "score --load m --test ORDER.txt",
+        "score --load m --test ORDER.txt --json",
+        "score --load m --test t.txt --each line",
+        "score --load m --given theORDER --test t.txt",
+        "surprisal --load m t.txt",
+        "rank --load m t.txt",
+        "next --load m --prompt the --top 9",
+        "generate --load m --length 30",
+        "counts t.txt --orders 1,2",
+        "zipf ORDER.txt",
+        "corpora show d.toml",
+        "corpora show ORDER.txt",
+        "domains --load m d.jsonl",
+    ],
+)
+def test_no_command_gives_a_terminal_orders_of_a_text_s(folder_of_orders, line, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+    terminal.isatty = lambda: True
+    monkeypatch.chdir(folder_of_orders)
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main([word.replace("ORDER", ORDER) for word in line.split()]) == 0
+    said = terminal.buffer.getvalue().decode()
+    assert said
+    assert not re.search("[\u202e\x07]", said)
+
+
+@pytest.fixture(scope="module")
+def folder_of_orders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("orders")
+    (folder / "t.txt").write_text(f"the {ORDER} waits\nthe {ORDER} rings\nand the tide\n" * 5)
+    (folder / f"{ORDER}.txt").write_text(f"the {ORDER} waits\n" * 9)
+    quoted = json.dumps(ORDER)
+    (folder / "d.toml").write_text(f"title = {quoted}\nhomepage = {quoted}\n[[files]]\nname = 't.txt'\n")
+    rows = [{"text": f"the {ORDER}", "domain": f"{ORDER}{i % 2}"} for i in range(6)]
+    (folder / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fit = [
+        "fit",
+        "--model",
+        "witten-bell",
+        "-o",
+        "order=2",
+        "--unit",
+        "word",
+        "--documents",
+        "line",
+        "--quiet",
+    ]
+    assert main([*fit, "--train", str(folder / "t.txt"), "--save", str(folder / "m")]) == 0
+    return folder
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

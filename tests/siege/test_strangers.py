@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import http.server
+import lzma
 import os
 import shutil
 import socketserver
@@ -12,6 +13,7 @@ import zipfile
 
 import msgspec
 import numpy as np
+import pyarrow
 import pytest
 from model_damage import joined, parts
 from paths import GOLDEN
@@ -151,6 +153,18 @@ def test_a_suite_of_ones_own_needs_no_word(here):
     assert load_suite("s.toml").models[0].model == "evilmod:X"
 
 
+def test_a_suite_in_a_folder_below_is_a_strangers_unless_lmbench_wrote_it_there(here):
+    below = here / "mine" / "below"
+    below.mkdir()
+    (below / "s.toml").write_text(suite("evilmod:X"))
+    assert "--trust-code" in refused("run", "below/s.toml")
+    assert main(["init", "text.txt", "--out", "below/own.toml"]) == 0
+    assert is_own(below / "own.toml")
+    (below / "own.toml").rename(below / "moved.toml")
+    assert not is_own(below / "moved.toml")
+    assert not os.path.exists("ran")
+
+
 def test_a_marked_suite_that_is_changed_is_a_strangers(here):
     path = here / "theirs" / "s.toml"
     write_suite(path, suite())
@@ -278,7 +292,9 @@ def test_two_rows_of_one_file_are_refused(tmp_path, labels):
         measure_suite(Suite("s", texts, models[:1]), tmp_path)
 
 
-@pytest.mark.parametrize("place", ["scores", "models", "checkpoints", "scores/t", "errors", "figures"])
+@pytest.mark.parametrize(
+    "place", ["scores", "models", "checkpoints", "scores/t", "errors", "figures", "texts"]
+)
 def test_nothing_is_written_out_of_the_run_through_a_link(tmp_path, place):
     (tmp_path / "outside").mkdir()
     (tmp_path / "run" / place).parent.mkdir(parents=True)
@@ -300,7 +316,11 @@ def test_a_file_is_not_written_through_a_link(tmp_path):
 # Packed files and downloads ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def zstd(data):
+    return pyarrow.compress(data, "zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
 def test_what_unpacks_out_of_proportion_is_refused(tmp_path, monkeypatch, pack):
     monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
     (tmp_path / "bomb").write_bytes(pack(b"a" * (8 << 20)))

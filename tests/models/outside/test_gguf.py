@@ -129,3 +129,36 @@ def test_without_the_library_it_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "llama_cpp", None)
     with pytest.raises(InputError, match=r"lmbench\[gguf\]"):
         run_of(folder / "llama2.gguf")
+
+
+@pytest.mark.parametrize(
+    ("at", "put"),
+    [
+        # the magic; the version; how many tensors; how many facts; the length of the first fact's name; what kind it is
+        *(
+            (0, b"GGML"),
+            (4, b"\xff\xff\xff\xff"),
+            (8, b"\xff" * 8),
+            (16, b"\xff" * 8),
+            (24, b"\xff" * 7 + b"\x0f"),
+        ),
+        *(
+            (8, bytes(8)),
+            (16, bytes(8)),
+            (24, bytes(8)),
+            (0, b""),
+            (23, None),
+            (300, None),
+            (5000, None),
+            (-1, None),
+        ),
+    ],
+)
+def test_a_damaged_file_is_one_line(folder, tmp_path, at, put):
+    """put: bytes in place of others, the rest lost where None, all of it where empty."""
+    data = (folder / "llama2.gguf").read_bytes()
+    bad = data[:at] if not put else data[:at] + put + data[at + len(put) :]
+    (tmp_path / "bad.gguf").write_bytes(bad)
+    with pytest.raises(InputError, match=r"cannot load .*bad\.gguf as a model in GGUF: .") as caught:
+        LlamaNetwork(str(tmp_path / "bad.gguf"), 0, 1)
+    assert str(caught.value).isprintable()
