@@ -120,5 +120,5 @@ def test_orders_beyond_the_data_are_empty():
 
 
 def test_an_order_below_one_is_refused():
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(InputError, match="must be 1 to 999, not 0"):
         count_ngrams(tokens_of([[1]]), 0, V)

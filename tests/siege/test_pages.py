@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,6 @@ from lmbench.report.tables import latex_text, markdown_text
 from lmbench.results.file import write_results
 from lmbench.results.schema import CorpusResult, Results
 from lmbench.results.views import Views
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 ORDER = "\x1b]0;x\x07\u202e"
 PAYLOADS = (
@@ -65,16 +61,6 @@ def hostile(payload: str) -> Results:
     return msgspec.convert(poisoned(tree, payload, KEEP), Results)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as control:
-        started = control.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "hasOwnProperty"])
 def test_a_name_that_javascript_knows_is_a_name(browser, tmp_path, name):
     """Of a model, with its passages and figures."""
@@ -89,7 +75,6 @@ def test_a_name_that_javascript_knows_is_a_name(browser, tmp_path, name):
     assert name in tab.inner_text("body")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_page_of_payloads_runs_nothing_and_asks_for_nothing(browser, tmp_path):
     """Each payload's page in turn; the elements are those of a harmless page."""
     counted = {}

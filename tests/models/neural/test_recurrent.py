@@ -264,9 +264,11 @@ def test_the_penalty_is_of_what_is_left_and_of_the_change_of_what_was():
     net(ids, net.start(3))
     raw, x = kept["raw"], kept["x"]
     expected = 2 * (x**2).sum() / x.numel() + 3 * ((raw[1:] - raw[:-1]) ** 2).sum() / raw[1:].numel()
-    assert float(net.penalty.detach()) == pytest.approx(float(expected), rel=1e-6)
+    assert float(net.penalty.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
     net(ids[:1], net.start(3))  # nothing to change from
-    assert float(net.penalty.detach()) == pytest.approx(float(2 * kept["x"].square().mean()), rel=1e-6)
+    assert float(net.penalty.detach()) == pytest.approx(
+        float(2 * kept["x"].detach().square().mean()), rel=1e-6
+    )
     without = network("lstm").train()
     without(ids, net.start(3))
     assert without.penalty == 0.0
