@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import random
 import resource
@@ -20,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from forks import Server
+from leavings import contents, difference
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1])]
@@ -61,7 +61,6 @@ _LINES = {
 }
 COMMANDS = {name: line.split() for name, line in _LINES.items()}
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
-TIMES = ("seconds", "flops", "tokens_per_second", "share_of_peak", "environment", "best_for", "finished")
 
 
 @dataclass
@@ -159,158 +158,6 @@ def _wrong(kill: Kill, said: str) -> str:
     )  # before the first line of ours
     allowed = {"SIGKILL": (-9, 0, 137)}.get(kill.signal, (130, 0, *started)) + ((1,) if worker else ())
     return "" if kill.status in allowed else f"status {kill.status}: {said[-300:]!r}"
-
-
-# Many commands of one start ----------------------------------------------------------------------------------
-
-
-class Forked:
-    """A command in a fork of a server that has all imported, with what of Popen is used here."""
-
-    def __init__(self, server: Server, argv: list[str], folder: Path, kill: str) -> None:
-        self._server, self._said, self.returncode = server, folder.with_suffix(".said"), 0
-        self._running = True
-        self.pid = server.ask({"argv": argv, "folder": str(folder), "kill": kill, "said": str(self._said)})
-
-    def poll(self) -> int | None:
-        return None if self._running else self.returncode
-
-    def wait(self, timeout: float = 120) -> int:
-        if self._running:
-            self.returncode, self._running = self._server.answer(), False
-        return self.returncode
-
-    def communicate(self, timeout: float = 120) -> tuple[bytes, None]:
-        self.wait(timeout)
-        return self._said.read_bytes(), None
-
-
-class Server:
-    """Starts commands in a hundredth of the time, one after the other, without a shell, a home or an interpreter of their own."""
-
-    def __init__(self) -> None:
-        paths = [str(HERE / "hook"), str(HERE.parents[1])]
-        space = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, str(HERE / "kill.py"), "--serve"]
-        self._process = subprocess.Popen(
-            command, env=space, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def given(self, argv: list[str], folder: Path, kill: str = "") -> Forked:
-        return Forked(self, argv, folder, kill)
-
-    def ask(self, order: Mapping[str, Any]) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return self.answer()
-
-    def answer(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
-def serve() -> None:
-    """Reads orders, a line of JSON each; answers each with a process's number, then with its status."""
-    import sitecustomize  # that of the hook
-
-    import lmbench.bench.run
-    import lmbench.charts.draw
-    import lmbench.cli
-    import lmbench.report.page  # noqa: F401
-
-    for line in sys.stdin:
-        order = json.loads(line)
-        if not (child := os.fork()):
-            _obey(order, sitecustomize.arm)
-        print(child, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-
-
-def _obey(order: Mapping[str, Any], arm: Callable[[str], None]) -> None:
-    status = 130
-    try:
-        os.setsid()
-        os.chdir(order["folder"])
-        os.environ["XDG_STATE_HOME"] = order["folder"]
-        if order["kill"]:
-            os.environ["LMBENCH_KILL"] = order["kill"]
-        with open(order["said"], "wb") as said:
-            for number in (1, 2):
-                os.dup2(said.fileno(), number)
-        with open(os.devnull, "rb") as nothing:
-            os.dup2(nothing.fileno(), 0)
-        if order["kill"]:
-            arm(order["kill"])
-        from lmbench.cli import main as command
-
-        status = command(order["argv"])
-    except KeyboardInterrupt:
-        pass
-    except BaseException:
-        traceback.print_exc()
-        status = 99
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-# What a command leaves ---------------------------------------------------------------------------------------
-
-
-def contents(place: Path) -> dict[str, Any]:
-    """By name what is in the files that a command has left, times left out; of pages, that they are there."""
-    return {
-        str(path.relative_to(place)): _content(path)
-        for path in sorted(place.rglob("out*/**/*")) + sorted(place.glob("out*"))
-        if path.is_file()
-    }
-
-
-def _content(path: Path) -> Any:
-    if path.name == "results.json" or path.parent.name == "texts":
-        return _timeless(json.loads(path.read_text("utf-8")))
-    if path.suffix == ".npz":
-        with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        about = members.pop("about.npy")
-        return members, _timeless(json.loads(about[about.index(b"\n") + 1 :]))
-    if path.suffix == ".safetensors" or path.name == "out.model":
-        data = path.read_bytes()
-        end = 8 + int.from_bytes(data[:8], "little")
-        header = json.loads(data[8:end])
-        facts = json.loads(header.pop("__metadata__")["lmbench"])
-        return _timeless(facts), dict(header.items()), data[end:]
-    if path.name in ("report.html", "report.md", "results.csv", "charts.json") or path.name.startswith(
-        ("quality", "size", "learning")
-    ):
-        return "there"
-    if path.name == "suite.toml":  # its last line names the place
-        return path.read_text("utf-8").rpartition("# Written")[0]
-    return path.read_bytes()
-
-
-def _timeless(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {
-            key: _timeless(value)
-            for key, value in tree.items()
-            if not any(word in key for word in (*TIMES, "parts"))
-        }
-    return [_timeless(value) for value in tree] if isinstance(tree, list) else tree
-
-
-def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Where two folders differ; '' where they do not."""
-    for name in sorted({*one, *other}):
-        if name not in one or name not in other:
-            return f"{name} is only {'before' if name in one else 'after'}"
-        if one[name] != other[name]:
-            return f"{name} differs"
-    return ""
 
 
 # The campaign --------------------------------------------------------------------------------------------------
@@ -414,11 +261,7 @@ def main() -> int:
     parser.add_argument(
         "--forked", action="store_true", help="commands are forks of one process: in a tenth of the time"
     )
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.serve:
-        serve()
-        return 0
     server = Server() if asked.forked else None
     try:
         done = campaign(asked.folder, asked.kills, asked.seed, given=server.given if server else given)

@@ -6,6 +6,7 @@ import sys
 
 import kill
 import pytest
+from leavings import contents, difference
 from paths import ROOT
 
 HEAD = "name = 's'\ncorpora = [{name = 't', train = 't.txt', documents = 'line'}]\nzipf_orders = []\nseeds = [3]\n"
@@ -44,7 +45,7 @@ def left(folder, rows, jobs, threads, hashes):
     space = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": hashes}
     space["OPENBLAS_NUM_THREADS"] = "1"  # as in the command
     subprocess.run([sys.executable, "go.py", str(jobs)], cwd=folder, env=space, check=True, timeout=100)
-    return {name: content for name, content in kill.contents(folder).items() if name != "out/suite.toml"}
+    return {name: content for name, content in contents(folder).items() if name != "out/suite.toml"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def first(tmp_path_factory):
 def test_models_of_counts_are_the_same_bits_whatever_the_jobs_threads_and_hashes(first, tmp_path):
     again = left(tmp_path / "run", COUNTS, 2, 2, "77")
     assert len(again) == 2 * 5 + 1  # a model and its scores each, and the facts of the text
-    assert kill.difference({name: first[name] for name in again}, again) == ""
+    assert difference({name: first[name] for name in again}, again) == ""
 
 
 def test_a_network_is_the_same_bits_on_as_many_threads(first, tmp_path):

@@ -2,12 +2,14 @@
 
 import kill
 import pytest
+from forks import Server
+from leavings import contents, difference
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kills")
-    server = kill.Server()
+    server = Server()
     names = ["run", "fit --save", "score --tokens", "export", "fit, spilling"]
     try:
         return folder, kill.campaign(folder, 20, 1, names, server.given)
@@ -25,11 +27,11 @@ def test_twenty_kills_leave_what_the_undisturbed_command_leaves(done):
 
 def test_a_difference_is_seen(done):
     folder, _ = done
-    left = kill.contents(folder / "try")
+    left = contents(folder / "try")
     name = next(iter(left))
-    assert kill.difference(left, left) == ""
-    assert kill.difference(left, {**left, name: b""}) == f"{name} differs"
-    assert kill.difference(left, {k: v for k, v in left.items() if k != name}) == f"{name} is only before"
+    assert difference(left, left) == ""
+    assert difference(left, {**left, name: b""}) == f"{name} differs"
+    assert difference(left, {k: v for k, v in left.items() if k != name}) == f"{name} is only before"
 
 
 def test_where_it_cannot_work_it_says_so(done):
