@@ -89,7 +89,7 @@ def bits_chart(results: Results, corpus: CorpusResult) -> Chart | None:
         name = marked(row)
         bits, train = row.bits or 0.0, row.result.train_bits_per_char
         low, high = finite_interval(row.result.ci95) or (bits, bits)
-        series.append(Series(row.label, [name], [bits], "interval", [low], [high], row.label))
+        series.append(Series(name, [name], [bits], "interval", [low], [high], row.label))
         if train is not None:
             trained[name] = train
     if trained:
@@ -121,7 +121,7 @@ def differences_chart(results: Results, corpus: CorpusResult) -> Chart | None:
         difference = sign * pair.difference_bits_per_char
         ends = sorted(sign * end for end in pair.ci95 or (pair.difference_bits_per_char,) * 2)
         series.append(
-            Series(row.label, [marked(row)], [difference], "interval", [ends[0]], [ends[1]], row.label)
+            Series(marked(row), [marked(row)], [difference], "interval", [ends[0]], [ends[1]], row.label)
         )
     if not series:
         return None

@@ -16,6 +16,7 @@ from lmbench import report
 from lmbench.report import columns, formats, page
 from lmbench.report import page_tables as board
 from lmbench.report import ranking as lines
+from lmbench.report.charts import bits_chart
 from lmbench.report.history import history_chart
 from lmbench.results.past import Past
 from lmbench.results.schema import Result
@@ -32,6 +33,14 @@ def test_rows_are_ordered_by_bits_then_without_rank_then_failed() -> None:
         ("bigram", None),
         ("rnn-scratch", None),
     ]
+
+
+def test_what_stands_beside_the_axis_is_not_in_the_legend_too() -> None:
+    results = example.standing_out(("cache", 1.5, True), ("kn", 1.75, False), ("trie", 1.875, False))
+    chart = bits_chart(results, results.corpora[0])
+    assert chart is not None
+    assert chart.panels[0].names == ["kn", "trie", "cache *"]
+    assert {series.label for series in chart.panels[0].series} <= {"kn", "trie", "cache *", "training text"}
 
 
 def test_a_model_that_learns_from_the_test_text_is_marked_wherever_it_stands() -> None:
