@@ -7,6 +7,7 @@ set by ``_fit``. A subclass writes four methods, ``_fit``, ``_log_probs``, ``_ne
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from abc import ABC, abstractmethod
@@ -143,9 +144,14 @@ class LanguageModel(ABC):
         """A model of n-grams with backoff weights that says the same, or nearly; this one itself where there is none."""
         return self
 
-    def read_on(self, text: Tokens) -> LanguageModel:
-        """A model that has learnt from this text too, its settings as they are; this one itself where it cannot go on."""
-        return self
+    def read_on(self, tokens: Tokens) -> Self:
+        """A model that has learnt from more text, its settings as they are; this one itself where it cannot go on."""
+        other = copy.copy(self)
+        return other if other._read_on(tokens) else self
+
+    def _read_on(self, tokens: Tokens) -> bool:
+        """Learns from more text, and says whether it can; what was learnt before is not changed in place."""
+        return False
 
     def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
         """The models that ``fit`` combines, over this one's vocabulary, made of fitted ones. Raises InputError where they do not suit."""

@@ -6,10 +6,8 @@ beyond what one smoothed n-gram model can use, because the mixture learns how mu
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
@@ -134,12 +132,7 @@ class ContextMixing(LanguageModel):
             self._read_on(valid)
             self.notes.append("it has counted the held-out text too")
 
-    def read_on(self, text: Tokens) -> Self:
-        other = copy.copy(self)
-        other._read_on(text)
-        return other
-
-    def _read_on(self, tokens: Tokens) -> None:
+    def _read_on(self, tokens: Tokens) -> bool:
         """Counts more text; the weights stay."""
         keys, places = self.contexts.keys(tokens)
         text, here = numbered(keys, places, tokens.ids, self.vocab_size, self.table)
@@ -147,6 +140,7 @@ class ContextMixing(LanguageModel):
         count_all(text, self.table.counted, here.counted, orders, 0, size, self.read_tokens)
         self.table = merged(self.table, here, self.vocab_size)
         self.read_tokens += size
+        return True
 
     def _weights_at_rest(self) -> Weights:
         """Weights of the right shapes, all 0."""

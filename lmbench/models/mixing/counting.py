@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmbench.models.mixing.compiled import compiled
+from lmbench.models.compiled import compiled
 
 
 class Counted(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmbench.models.mixing.compiled import compiled
+from lmbench.models.compiled import compiled
 
 
 @compiled()

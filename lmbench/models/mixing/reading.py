@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmbench.models.mixing.compiled import compiled
+from lmbench.models.compiled import compiled
 from lmbench.models.mixing.counting import Counted, Text, count
 
 HIDDEN = 64  # units of the network that weighs the contexts

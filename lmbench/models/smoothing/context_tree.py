@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from lmbench.models.mixing.compiled import compiled
+from lmbench.models.compiled import compiled
 
 whole: Any = np.int64  # as compiled functions take numbers: of one width
 DEEPEST = 64  # contexts that a prediction rests on, the longest first; then comes the empty one

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Traits, learned
-from lmbench.models.mixing.compiled import compiled
+from lmbench.models.compiled import compiled
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
@@ -79,16 +78,12 @@ class InfiniGram(LanguageModel):
             self._read_on(valid)
             self.notes.append("it has counted the held-out text too")
 
-    def read_on(self, text: Tokens) -> Self:
-        other = copy.copy(self)
-        other._read_on(text)
-        return other
-
-    def _read_on(self, text: Tokens) -> None:
+    def _read_on(self, tokens: Tokens) -> bool:
         """More text behind that of training; the settings stay."""
-        self.starts = np.concatenate([self.starts, text.starts + len(self.ids)])
-        self.ids = np.concatenate([self.ids, text.ids])
+        self.starts = np.concatenate([self.starts, tokens.starts + len(self.ids)])
+        self.ids = np.concatenate([self.ids, tokens.ids])
         self._grow()
+        return True
 
     def _grow(self) -> None:
         """The tree of the training text. A document begins as if one token stood before it; that token is read once."""
