@@ -16,13 +16,11 @@ from lmbench.corpora.inputs import is_described
 from lmbench.models import make_model
 from lmbench.text.scripts import is_unsegmented
 
-LEAST_FOR_NETWORKS = (
-    20_000  # training characters: below, a network learns less than the count models in more time
-)
+# Training characters: below, a network learns less than the count models in more time.
+LEAST_FOR_NETWORKS = 20_000
 MOST_FOR_NETWORKS = 8_000_000  # above, an epoch alone takes many minutes of two cores
-MOST_FOR_MIXING = (
-    2_000_000  # context-mixing learns from some 20,000 characters a second, with some 2 kB of memory for each
-)
+# Context mixing learns from some 20,000 characters a second, with some 2 kB of memory for each.
+MOST_FOR_MIXING = 2_000_000
 LEARNT = {"lstm": 2_400_000, "rnn-scratch": 1_800_000}  # characters read in all epochs, as in the default run
 BY_WORD = ("tails",)  # studies of the default run that are asked of words
 

@@ -37,9 +37,8 @@ def _xz(before: bytes, after: bytes) -> int:
 
 # Orders of PPMd of which the held-out text chooses: 6 is its usual one, 16 is better where text repeats itself at length.
 ORDERS = (6, 16)
-CHOICE = (
-    1 << 20
-)  # bytes of training text, and a quarter of that of held-out text, on which the order is chosen
+# Bytes of training text, and a quarter of that of held-out text, on which the order is chosen.
+CHOICE = 1 << 20
 
 
 def ppmd_added(before: bytes, after: bytes, order: int = 6) -> int:

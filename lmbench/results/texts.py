@@ -22,16 +22,8 @@ from lmbench.text.scripts import is_unsegmented
 from lmbench.zipf.table import zipf_rows
 
 FEW_TYPES = 10  # of a text's n-grams of words, fewer show no law
-ROOMS = (
-    "charts",
-    "comparing",
-    "corpora",
-    "counts",
-    "results",
-    "storage",
-    "text",
-    "zipf",
-)  # that decide these facts
+# Those whose code decides these facts.
+ROOMS = ("charts", "comparing", "corpora", "counts", "results", "storage", "text", "zipf")
 
 
 class TextFacts(msgspec.Struct, frozen=True):
