@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from cycle import V, small, text
+from streamed import check_state
 
 from lmbench.errors import InputError
 from lmbench.models import make_model
@@ -62,18 +63,7 @@ def network(**options) -> MinGruNetwork:
 
 @pytest.mark.parametrize("options", [{}, {"convolution": 1}, {"widening": 0.0, "layers": 1}, {"direct": 3}])
 def test_the_state_carries_everything(options):
-    net = network(**options)
-    ids = torch.randint(V, (20, 3), generator=torch.Generator().manual_seed(3))
-    whole, last = net(ids, net.start(3))
-    pieces, state = [], net.start(3)
-    for piece in ids.split([2, 1, 7, 10]):
-        logits, state = net(piece, state)
-        pieces.append(logits)
-    torch.testing.assert_close(torch.cat(pieces), whole)
-    for a, b in zip(state, last, strict=True):
-        torch.testing.assert_close(a, b)
-    chosen, _ = net(ids[:, 1:2], tuple(s[..., 1:2, :] for s in net.start(3)))
-    torch.testing.assert_close(chosen, whole[:, 1:2])
+    check_state(network(**options), V)
 
 
 def test_a_convolution_reads_the_last_tokens_alone():

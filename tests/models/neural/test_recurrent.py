@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cycle import V, small, text
+from streamed import check_state
 
 from lmbench.errors import InputError
 from lmbench.models import make_model
@@ -134,18 +135,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_state_carries_everything(name):
-    net: Network = NETWORKS[name]()
-    ids = torch.randint(V, (20, 3), generator=generator(3))
-    whole, last = net(ids, net.start(3))
-    pieces, state = [], net.start(3)
-    for piece in ids.split([2, 1, 7, 10]):
-        logits, state = net(piece, state)
-        pieces.append(logits)
-    torch.testing.assert_close(torch.cat(pieces), whole)
-    for a, b in zip(state, last, strict=True):
-        torch.testing.assert_close(a, b)
-    chosen, _ = net(ids[:, 1:2], tuple(s[..., 1:2, :] for s in net.start(3)))
-    torch.testing.assert_close(chosen, whole[:, 1:2])
+    check_state(NETWORKS[name](), V)
 
 
 @pytest.mark.parametrize(("name", "reach"), [("transformer", 2 * 4 + 1), ("mlp", 4)])
