@@ -36,19 +36,19 @@ MEMORY = 4 << 30  # bytes of address space beyond what a worker has at its start
 MINIMISING = 10.0  # seconds
 # Of each kind, the inputs in a thousand: what is read fast is read often.
 SHARES = {
-    "arpa": 150,
-    "count-model": 160,
+    "arpa": 180,
+    "count-model": 200,
     "neural-model": 40,
-    "suite": 90,
-    "suite-run": 20,
-    "description": 110,
+    "suite": 60,
+    "suite-run": 10,
+    "description": 120,
     "results": 30,
     "stored-run": 40,
-    "scores": 150,
-    "text": 60,
-    "command-line": 40,
-    "side-file": 40,
-    "run-folder": 10,
+    "scores": 220,
+    "text": 40,
+    "command-line": 20,
+    "side-file": 35,
+    "run-folder": 5,
 }
 
 
