@@ -2,7 +2,8 @@
 
 A model is a dataclass: its ``option`` fields are what ``-o KEY=VALUE`` and suites may set; what it learns is
 set by ``_fit``. A subclass writes four methods, ``_fit``, ``_log_probs``, ``_next_log_probs`` and the pair
-``_state``/``_restore`` for saving; the public methods here check, the underscore methods compute.
+``_state``/``_restore`` for saving, and ``_stepper`` where it can go through a text token by token without reading anew what
+stands before each; the public methods here check, the underscore methods compute.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from lmbench.errors import InputError
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option as option
 from lmbench.models.options import option_fields
+from lmbench.models.stepping import Reading, Rereading
+from lmbench.models.stepping import Stepper as Stepper
 from lmbench.models.traits import Traits as Traits
 from lmbench.storage.mapped import MappedArray
 from lmbench.storage.tasks import Run
@@ -67,6 +70,8 @@ class LanguageModel(ABC):
     history: list[dict[str, float]] = dataclasses.field(init=False, default_factory=list, repr=False)
     costs: dict[str, Any] = dataclasses.field(init=False, default_factory=dict, repr=False)
     monitor: Monitor = dataclasses.field(init=False, default_factory=Monitor, repr=False)
+    # What was read to answer the last question about what comes next, which the next question may go on from.
+    reading: Reading | None = dataclasses.field(init=False, default=None, repr=False)
 
     @property
     def traits(self) -> Traits:
@@ -97,7 +102,7 @@ class LanguageModel(ABC):
         Asks for one prefix after another; a model that reads a text in one go overrides it.
         """
         if self.traits.adaptive:
-            return np.stack([self._next_after(tokens.before(t)) for t in places.tolist()])
+            return np.stack([self._after(tokens.before(t)) for t in places.tolist()])
         begins = places - tokens.positions()[places]
         rows = np.empty((len(places), self.vocab_size))
         for part in np.array_split(np.arange(len(places)), -(-len(places) // 256)):
@@ -108,7 +113,7 @@ class LanguageModel(ABC):
     def _next_after(self, tokens: Tokens) -> np.ndarray:
         """(V,) float64, nats: the distribution of the token that comes after these documents, the last of which goes on.
 
-        An adaptive model is asked for each candidate's score, unless it overrides this.
+        For models that have no ``_stepper``. An adaptive one is asked for each candidate's score, unless it overrides this.
         """
         if not self.traits.adaptive:
             return self._next_log_probs([tokens.ids[tokens.starts[-1] :]], tokens.bos)[0]
@@ -118,6 +123,17 @@ class LanguageModel(ABC):
             ids[-1] = candidate
             row[candidate] = self._log_probs(Tokens(ids, tokens.starts, tokens.bos))[-1]
         return row
+
+    def _stepper(self, bos: int) -> Stepper:
+        """A way through a text from its beginning, token by token. Here each token is foretold from all that stands before, read anew."""
+        return Rereading(self, bos)
+
+    def _after(self, tokens: Tokens) -> np.ndarray:
+        """(V,) float64, nats: the distribution after these documents, the last of which goes on; a text of which one token after
+        another is asked for is read once."""
+        if self.reading is None or not self.reading.goes_on_in(tokens):
+            self.reading = Reading(self._stepper(tokens.bos))
+        return self.reading.next(tokens)
 
     def _likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
         """(n,) bool: whether each of the tokens at some places is the likeliest there."""
@@ -147,6 +163,7 @@ class LanguageModel(ABC):
     def read_on(self, tokens: Tokens) -> Self:
         """A model that has learnt from more text, its settings as they are; this one itself where it cannot go on."""
         other = copy.copy(self)
+        other.reading = None
         return other if other._read_on(tokens) else self
 
     def _read_on(self, tokens: Tokens) -> bool:
@@ -164,9 +181,11 @@ class LanguageModel(ABC):
     def scores_candidates(self) -> bool:
         """Whether ``next_log_probs`` reads the text before once for every symbol of the vocabulary.
 
-        So it is where the model is adaptive and has no ``_next_after`` of its own.
+        So it is where the model is adaptive and has neither ``_stepper`` nor ``_next_after`` of its own.
         """
-        return self.traits.adaptive and type(self)._next_after is LanguageModel._next_after
+        kind = type(self)
+        own = kind._stepper is not LanguageModel._stepper or kind._next_after is not LanguageModel._next_after
+        return self.traits.adaptive and not own
 
     @abstractmethod
     def _state(self) -> dict[str, np.ndarray]:
@@ -235,7 +254,7 @@ class LanguageModel(ABC):
             raise InputError(
                 f"{self.name} needs its components fitted first: {', '.join(self.traits.components)}"
             )
-        self.components = list(components)
+        self.components, self.reading = list(components), None
         self.notes, self.history, self.costs = [], [], {}
         rng = np.random.default_rng(0) if rng is None else rng
         untouched = rng.bit_generator.state
@@ -304,7 +323,7 @@ class LanguageModel(ABC):
         self._check(tokens)
         if len(tokens) == 0:
             return np.zeros(0)
-        return self._at_most_one(self._log_probs(tokens))
+        return self.at_most_one(self._log_probs(tokens))
 
     def likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
         """(n,) bool: whether each of the tokens at some places is the likeliest there. Raises InputError as ``log_probs`` does."""
@@ -343,13 +362,21 @@ class LanguageModel(ABC):
         """
         if isinstance(context, Tokens):
             self._check(context)
-            return self._at_most_one(self._next_after(context))
-        many = len(context) > 0 and np.ndim(context[0]) == 1
-        contexts = [np.asarray(c, dtype=np.int32) for c in (context if many else [context])]
+            return self._after(context)
+        if not (len(context) > 0 and np.ndim(context[0]) == 1):
+            return self.next_log_probs(Tokens.of(np.asarray(context, dtype=np.int32), bos))
+        contexts = [np.asarray(c, dtype=np.int32) for c in context]
         for ids in contexts:
             self._check(Tokens.of(ids))
-        rows = self._at_most_one(self._next_log_probs(contexts, bos))
-        return rows if many else rows[0]
+        return self.at_most_one(self._next_log_probs(contexts, bos))
+
+    def stepper(self, bos: int = NOTHING) -> Stepper:
+        """A way through a text from its beginning, a token at a time: what comes next is asked for before it is read.
+
+        bos: the id as if which each document begins, or ``NOTHING``. Raises InputError of a model that is not fitted.
+        """
+        self._check(Tokens.of(()))
+        return self._stepper(bos)
 
     @property
     def name(self) -> str:
@@ -372,6 +399,7 @@ class LanguageModel(ABC):
         Arrays that lie in a file may stay there. Raises InputError where they are not those of such a model.
         """
         self.vocab_size, self.notes, self.history = vocab_size, list(notes), list(history)
+        self.reading = None
         mapped = {name: column for name, column in state.items() if isinstance(column, MappedArray)}
         if mapped:
             self._open(mapped)
@@ -409,7 +437,7 @@ class LanguageModel(ABC):
             worst = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
             raise InputError(f"token id {worst} is outside the vocabulary 0..{self.vocab_size - 1}")
 
-    def _at_most_one(self, log_probs: np.ndarray) -> np.ndarray:
+    def at_most_one(self, log_probs: np.ndarray) -> np.ndarray:
         """Log-probabilities of a sound model, at most 0; raises InputError where it is not."""
         highest = log_probs.max(initial=-math.inf)
         if highest <= 0:

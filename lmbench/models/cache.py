@@ -71,7 +71,7 @@ class Cache(LanguageModel):
         return np.log(rows[asked])
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
+        return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
 
     def _next_after(self, tokens: Tokens) -> np.ndarray:
         # What is remembered, and the contexts of that.

@@ -16,10 +16,12 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel
+from lmbench.models.stepping import Rereading
 from lmbench.text.tokens import Tokens
 
 PLACES = 20  # of a text, one drawn from each of as many parts
 STRETCHES = (400, 400, 400, 200, 100, 50, 25, 10)  # tokens each, the longest first
+STEPS = 8  # tokens at the end of a stretch that are read one by one
 TAIL = 8  # tokens put in place of what comes after a place
 TOGETHER = 6  # beginnings, of about one length, that a model reads side by side
 
@@ -177,6 +179,30 @@ def deterministic(asked: Question) -> str | None:
     return None if same else "the same tokens score differently the second time"
 
 
+def stepwise(asked: Question) -> str | None:
+    """Read token by token, as a decoder does, the text is what it is read at once; of models that have a way of their own to do so."""
+    tokens, stepper = asked.tokens, asked.model.stepper(asked.tokens.bos)
+    if isinstance(stepper, Rereading):  # which asks for what the other laws have asked for
+        return None
+    ends = [*tokens.starts[1:].tolist(), len(tokens)]
+    for begin, end in zip(tokens.starts.tolist(), ends, strict=True):
+        stepper.begin()
+        places = np.arange(max(begin, end - STEPS), end)
+        if places[0] > begin:
+            stepper.read(tokens.ids[begin : places[0]])
+        foretold = np.empty(len(places))
+        for i, place in enumerate(places.tolist()):
+            foretold[i] = stepper.distribution()[tokens.ids[place]]
+            stepper.read(tokens.ids[place : place + 1])
+        wrong = np.flatnonzero(asked.differs(foretold, asked.scored[places]))
+        if len(wrong):
+            place, said = int(places[wrong[0]]), foretold[wrong[0]]
+            return (
+                f"token {place} is scored {asked.scored[place]:.9g} but read token by token {said:.9g} nats"
+            )
+    return None
+
+
 def documents_apart(asked: Question) -> str | None:
     """The documents in another order, and each scores as before."""
     if asked.model.traits.adaptive:
@@ -196,9 +222,11 @@ LAWS: dict[str, Law] = {
     "one distribution": one_distribution,
     "causal": causal,
     "deterministic": deterministic,
+    "stepwise": stepwise,
     "documents apart": documents_apart,
 }
-_OF_STRETCHES = ("deterministic", "documents apart")  # alone: the text is scored again in them
+# Of stretches alone: the text is scored again in them.
+_OF_STRETCHES = ("deterministic", "stepwise", "documents apart")
 
 
 def broken_laws(

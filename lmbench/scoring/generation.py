@@ -70,7 +70,8 @@ def generate(
     end: int | None = None,
     exclude: Sequence[int] = (),
 ) -> np.ndarray:
-    """(length,) int32: the ids that continue ``prompt_ids``, each drawn given all of its document so far.
+    """(length,) int32: the ids that continue ``prompt_ids``, each drawn given all of its document so far; an adaptive model
+    goes on learning from what it draws.
 
     bos: the id as if which a document begins, or ``NOTHING``. end: the id that ends a document, so that the next token
     opens a new one (None: one document runs on). exclude: ids never drawn, ``<unk>`` for instance.
@@ -79,10 +80,15 @@ def generate(
     ids[: len(prompt_ids)] = prompt_ids
     ends = [t for t in range(len(prompt_ids)) if ids[t] == end]
     start = ends[-1] + 1 if ends else 0
+    stepper = model.stepper(bos)
+    stepper.begin()
+    if start < len(prompt_ids):
+        stepper.read(ids[start : len(prompt_ids)])
     for t in range(len(prompt_ids), len(ids)):
-        row = model.next_log_probs(ids[start:t], bos)
+        row = np.array(stepper.distribution())
         row[list(exclude)] = -np.inf
         ids[t] = draw_index(shape_distribution(row, temperature, top_k, top_p), rng)
+        stepper.read(ids[t : t + 1])
         if ids[t] == end:
-            start = t + 1
+            stepper.begin()
     return ids[len(prompt_ids) :]

@@ -21,12 +21,9 @@ from lmbench.scoring.range_coder import Coder, Decoder, Encoder, cumulative_freq
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.scores import LN2, Scores
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.tokens import EncodedText, Tokens, encode
+from lmbench.text.tokens import EncodedText, encode
 from lmbench.text.tokens import ends as ends_in
 from lmbench.text.units import Unit
-
-LANES = 64  # documents that are coded side by side, one token of each in turn
-
 
 # What is coded: tokens, then the spelling of the unknown ones ------------------------------------------
 
@@ -36,27 +33,18 @@ def code_tokens(
 ) -> np.ndarray:
     """Codes documents of the given lengths in tokens and returns their ids, laid end to end.
 
-    ids: those of an encoder; None for a decoder. Both ask the model the same questions in the same batches, so that
-    rounding cannot part them.
+    ids: those of an encoder; None for a decoder. Both go through the text by the same steps, so that rounding cannot part
+    them.
     """
     given = ids is not None
     ids = np.array(ids, dtype=np.int32) if ids is not None else np.zeros(sum(lengths), dtype=np.int32)
-    starts = np.cumsum(lengths) - lengths
-    if model.traits.adaptive:  # it learns from the documents before, one after another
-        text = Tokens(ids, starts, bos)
-        for t in range(len(ids)):
-            cumulative = cumulative_frequencies(np.exp(model.next_log_probs(text.before(t))))
+    stepper = model.stepper(bos)
+    for begin, end in itertools.pairwise([0, *itertools.accumulate(lengths)]):
+        stepper.begin()
+        for t in range(begin, end):
+            cumulative = cumulative_frequencies(np.exp(stepper.distribution()))
             ids[t] = coder.code(cumulative, int(ids[t]) if given else None)
-        return ids
-    for first in range(0, len(lengths), LANES):
-        lanes = range(first, min(first + LANES, len(lengths)))
-        for t in range(max(lengths[lane] for lane in lanes)):
-            open_lanes = [lane for lane in lanes if t < lengths[lane]]
-            contexts = [ids[starts[lane] : starts[lane] + t] for lane in open_lanes]
-            table = cumulative_frequencies(np.exp(model.next_log_probs(contexts, bos)))
-            for lane, cumulative in zip(open_lanes, table, strict=True):
-                place = starts[lane] + t
-                ids[place] = coder.code(cumulative, int(ids[place]) if given else None)
+            stepper.read(ids[t : t + 1])
     return ids
 
 

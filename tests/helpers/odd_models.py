@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.models.base import Traits
+from lmbench.models.base import Stepper, Traits
 from lmbench.models.options import option
 from lmbench.models.uniform import Uniform
 
@@ -71,6 +71,23 @@ class LateCheat(Uniform):
         if self.how == "sums to one":
             rows[[len(context) > 300 for context in contexts]] += 0.1
         return rows
+
+    def _stepper(self, bos):
+        return Tiring(self, bos) if self.how == "stepwise" else super()._stepper(bos)
+
+
+class Tiring(Stepper):
+    """Uniform over the first 300 tokens of a document; of those after it makes the first one surer."""
+
+    def begin(self):
+        self.done = 0
+
+    def read(self, ids):
+        self.done += len(ids)
+
+    def _distribution(self):
+        row = np.full(self.model.vocab_size, -np.log(self.model.vocab_size))
+        return row if self.done < 300 else np.log(np.exp(row) / 2 + 0.5 * (np.arange(len(row)) == 0))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -44,6 +44,17 @@ def fitted(name, ferry, unit="char"):
     return Scorer.fit(model, ferry, unit, components=parts)
 
 
+def stepwise(model, tokens):
+    """(T, V) nats: what is said of each token before it is read, one after the other, as a decoder does."""
+    stepper, rows = model.stepper(tokens.bos), []
+    for document in tokens.documents():
+        stepper.begin()
+        for t in range(len(document)):
+            rows.append(stepper.distribution())
+            stepper.read(document[t : t + 1])
+    return np.stack(rows)
+
+
 OUTSIDE = {"hugging-face", "gguf", "server"}  # their own tests ask the laws
 KINDS = sorted(set(MODELS) - PRESETS - OUTSIDE)
 
@@ -65,6 +76,9 @@ def test_every_model_keeps_the_laws_and_comes_back_bit_for_bit(name, ferry, tmp_
     assert rows.shape == (len(both), len(scorer.vocab))
     taken = rows[np.arange(len(both)), both.ids]
     np.testing.assert_allclose(np.exp(taken), np.exp(scored), rtol=0, atol=scorer.model.traits.precision)
+    np.testing.assert_allclose(
+        np.exp(stepwise(scorer.model, both)), np.exp(rows), rtol=0, atol=10 * scorer.model.traits.precision
+    )
     scorer.save(tmp_path / "model")
     again = load_model(tmp_path / "model")
     before, after = scorer.score(ferry.test), again.score(ferry.test)
@@ -219,6 +233,48 @@ def test_a_late_cheat_is_not_certified(how, flow):
     scorer = Scorer.fit(LateCheat(how=how), flow)
     assert certify(scorer, flow)
     assert certify(Scorer.fit(Uniform(), flow), flow) is None
+
+
+MIXED = {"of": "kneser-ney,cache"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("kneser-ney", {"order": 1}),
+        ("kneser-ney", {"order": 8}),
+        ("infini-gram", {"adaptive": True}),
+        ("context-mixing", {"adaptive": True}),
+        ("context-mixing", {"lines": False, "orders": "0,2,6"}),
+        ("rnn", SMALL["rnn"] | {"context": "reset"}),
+        ("rnn", SMALL["rnn"] | {"context": "fixed:3"}),
+        ("lstm", SMALL["lstm"] | {"dynamic": 0.05, "dynamic_steps": 7}),
+        ("mixture", MIXED),
+        ("mixture", MIXED | {"weights": "by-context"}),
+        ("mixture", MIXED | {"pooling": "geometric"}),
+        ("mixture", MIXED | {"pooling": "geometric", "weights": "by-entropy"}),
+        ("mixture", {"of": "context-mixing,bigram", "read_valid": True, "weights": "per-order"}),
+    ],
+)
+def test_token_by_token_is_what_it_is_at_once(name, options, ferry):
+    model = make_model(name, **options)
+    labels = model.traits.components
+    scorer = Scorer.fit(model, ferry, components=[Scorer.fit(make_model(label), ferry) for label in labels])
+    tokens = scorer.encode(ferry.test).tokens.head(240)
+    assert len(tokens.starts) > 3
+    rows, again = (stepwise(scorer.model, tokens) for _ in range(2))
+    assert np.array_equal(rows, again)
+    atol = 10 * scorer.model.traits.precision
+    np.testing.assert_allclose(np.exp(rows), np.exp(scorer.model.distributions(tokens)), rtol=0, atol=atol)
+    # What is read at once leaves the same behind as what is read token by token.
+    stepper = scorer.model.stepper(tokens.bos)
+    for document in tokens.documents()[:3]:
+        stepper.begin()
+        stepper.read(document)
+    stepper.begin()
+    np.testing.assert_allclose(
+        np.exp(stepper.distribution()), np.exp(rows[tokens.starts[3]]), rtol=0, atol=atol
+    )
 
 
 @pytest.mark.parametrize(

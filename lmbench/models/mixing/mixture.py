@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Part, Traits, learned
+from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.gate import Gate
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
 from lmbench.models.mixing.parts import pack_parts, unpack_parts
@@ -153,10 +153,8 @@ class Mixture(LanguageModel):
         following = Tokens(ids, np.cumsum(lengths) - lengths, bos)
         return self._mix(rows, following, np.cumsum(lengths) - 1)
 
-    def _next_after(self, tokens: Tokens) -> np.ndarray:
-        rows = [c.next_log_probs(tokens)[None] for c in self.components]
-        following = Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
-        return self._mix(rows, following, np.array([len(tokens)]))[0]
+    def _stepper(self, bos: int) -> Stepper:
+        return MixtureStepper(self, bos)
 
     def _weights_at(self, tokens: Tokens, places: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(N, components): the weights of some tokens."""
@@ -191,6 +189,36 @@ class Mixture(LanguageModel):
             if self.by == "by-entropy":
                 self.gate = Gate.saved(state, len(self.of))
         self.components = unpack_parts(state, len(self.of))
+
+
+class MixtureStepper(Stepper):
+    """Those of the components, side by side, and the last tokens, which may decide the weights."""
+
+    model: Mixture
+
+    def __init__(self, model: Mixture, bos: int) -> None:
+        super().__init__(model, bos)
+        self.steppers = [component.stepper(bos) for component in model.components]
+        reaches = [component.reach for component in model.components]
+        self.most = max((reach for reach in reaches if reach is not None), default=0)
+        self.last = np.zeros(0, dtype=np.int32)
+
+    def begin(self) -> None:
+        self.last = self.last[:0]
+        for stepper in self.steppers:
+            stepper.begin()
+
+    def read(self, ids: np.ndarray) -> None:
+        both = np.append(self.last, ids)
+        self.last = both[max(0, len(both) - self.most) :]
+        for stepper in self.steppers:
+            stepper.read(ids)
+
+    def _distribution(self) -> np.ndarray:
+        rows = [stepper.distribution()[None] for stepper in self.steppers]
+        # What stands before decides the weights: any token after it will do.
+        following = Tokens.of(np.append(self.last, np.int32(0)), self.bos)
+        return self.model._mix(rows, following, np.array([len(self.last)]))[0]
 
 
 def _between(rows: Sequence[np.ndarray]) -> np.ndarray:

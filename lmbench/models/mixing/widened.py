@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Part, Traits, learned
+from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.parts import pack_parts, unpack_parts
 from lmbench.models.monitor import Monitor
 from lmbench.models.saved import saved_array
@@ -84,9 +84,8 @@ class Widened(LanguageModel):
         rows = self.components[0].next_log_probs([self.own[context] for context in contexts], self._bos(bos))
         return rows[:, self.own] + self.shares
 
-    def _next_after(self, tokens: Tokens) -> np.ndarray:
-        row: np.ndarray = self.components[0].next_log_probs(self._own(tokens))[self.own] + self.shares
-        return row
+    def _stepper(self, bos: int) -> Stepper:
+        return WidenedStepper(self, bos)
 
     def _state(self) -> dict[str, np.ndarray]:
         return {"own": self.own, "shares": self.shares, **pack_parts(self.components)}
@@ -97,3 +96,23 @@ class Widened(LanguageModel):
         self.components = unpack_parts(state, 1)
         if len(self.own) and not 0 <= self.own.min() <= self.own.max() < self.components[0].vocab_size:
             raise InputError("its tokens are not those of the model inside; fit it anew")
+
+
+class WidenedStepper(Stepper):
+    """That of the model inside, whose tokens are its own."""
+
+    model: Widened
+
+    def __init__(self, model: Widened, bos: int) -> None:
+        super().__init__(model, bos)
+        self.inside = model.components[0].stepper(model._bos(bos))
+
+    def begin(self) -> None:
+        self.inside.begin()
+
+    def read(self, ids: np.ndarray) -> None:
+        self.inside.read(self.model.own[ids])
+
+    def _distribution(self) -> np.ndarray:
+        row: np.ndarray = self.inside.distribution()[self.model.own] + self.model.shares
+        return row

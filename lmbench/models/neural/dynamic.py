@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
+from typing import Self
 
 import numpy as np
 import torch
@@ -10,20 +11,6 @@ from torch import Tensor, nn
 
 from lmbench.models.neural.network import Network, State, inputs_and_targets
 from lmbench.text.tokens import Tokens
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """How far a text has been read, to a whole segment: the weights learnt from it, and the state after it."""
-
-    tokens: Tokens
-    weights: list[Tensor]
-    state: State
-
-    def is_before(self, tokens: Tokens) -> bool:
-        """Whether the text goes on as this one began."""
-        same = tokens.before(len(self.tokens))
-        return np.array_equal(same.ids, self.tokens.ids) and np.array_equal(same.starts, self.tokens.starts)
 
 
 class DynamicEvaluation:
@@ -44,7 +31,6 @@ class DynamicEvaluation:
         mean = float(sum(r.sum() for r in roots)) / max(1, sum(int((r > 0).sum()) for r in roots))
         self.gains = [rate / (r + 0.3 * mean) for r in roots]
         self.pulls = [(pull * r / mean).clamp(max=1.0) for r in roots]
-        self.place: Place | None = None
 
     def score(self, tokens: Tokens, whole: bool = False) -> np.ndarray:
         """(T,) float64, nats: each token under the weights learnt from the whole segments before it.
@@ -57,41 +43,20 @@ class DynamicEvaluation:
             state = self.network.start(1)
             for offset in range(begin, end, self.segment):
                 piece = slice(offset, min(end, offset + self.segment))
-                rows, state = self._read(inputs[piece], targets[piece], state)
+                rows, state = self.read(inputs[piece], targets[piece], state)
                 result[piece] = rows if whole else rows[np.arange(len(rows)), targets[piece]]
         self._load(self.trained)
         return np.minimum(result, 0.0)
 
-    def next(self, tokens: Tokens) -> np.ndarray:
-        """(V,) float64, nats: the distribution of the token after these documents, of which the last goes on."""
-        inputs, targets = inputs_and_targets(
-            Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
-        )
-        place = self.place
-        if place is None or not place.is_before(tokens):
-            place = Place(tokens.before(0), self.trained, self.network.start(1))
-        self._load(place.weights)
-        state, adapted = place.state, len(place.tokens)
-        for end in [*tokens.starts[tokens.starts > adapted], len(tokens)]:
-            whole = adapted + (end - adapted) // self.segment * self.segment
-            for begin in range(adapted, whole, self.segment):
-                piece = slice(begin, begin + self.segment)
-                _, state = self._read(inputs[piece], targets[piece], state)
-            if end < len(tokens) or end == tokens.starts[-1]:  # what is left of a document teaches nothing
-                adapted, state = end, self.network.start(1)
-            else:
-                adapted = whole
-        weights = [p.detach().clone() for p in self.parameters]
-        self.place = Place(
-            Tokens(tokens.ids[:adapted].copy(), tokens.before(adapted).starts, tokens.bos), weights, state
-        )
-        with torch.no_grad():
-            logits, _ = self.network(self._tensor(inputs[adapted:]), state)
-        self._load(self.trained)
-        row: np.ndarray = torch.log_softmax(logits[-1, 0].double(), dim=-1).cpu().numpy()
-        return row
+    def apart(self) -> Self:
+        """A copy that learns by itself, from the trained weights on."""
+        other = copy.copy(self)
+        other.network = copy.deepcopy(self.network)
+        other.parameters = list(other.network.parameters())
+        other._load(other.trained)
+        return other
 
-    def _read(self, inputs: np.ndarray, targets: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+    def read(self, inputs: np.ndarray, targets: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """(n, V) nats of up to a segment's n tokens, and the state after; learns from them where the segment is whole."""
         logits, state = self.network(self._tensor(inputs), state)
         if len(inputs) == self.segment:

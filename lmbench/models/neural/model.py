@@ -13,25 +13,24 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Traits, learned
+from lmbench.models.base import LanguageModel, Stepper, Traits, learned
 from lmbench.models.monitor import Monitor
 from lmbench.models.neural.dynamic import DynamicEvaluation, mean_squares
 from lmbench.models.neural.network import (
     Network,
-    State,
     generator_of,
     machine_peak,
     read,
     rounding,
     score,
 )
+from lmbench.models.neural.stepping import AdaptingStepper, StateStepper
 from lmbench.models.neural.training import Trainer
 from lmbench.models.options import fixed, option
 from lmbench.text.tokens import Tokens
 
 MOST_LAYERS = 1000  # more would only take time to be made
 MOST_REMEMBERED = 1 << 16  # tokens that a network may look back on
-_NOTHING_READ: tuple[np.ndarray, State | None, np.ndarray] = (np.zeros(0, dtype=np.int64), None, np.zeros(0))
 
 MOST_DIRECT = 64  # tokens of n-grams with weights of their own
 
@@ -105,7 +104,6 @@ class NeuralModel(LanguageModel):
             raise InputError(f"dynamic evaluation needs context=carry, not {self.context}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InputError("device=cuda, but torch finds no GPU here; use device=cpu")
-        self._last_read: tuple[np.ndarray, State | None, np.ndarray] = _NOTHING_READ
 
     @property
     def traits(self) -> Traits:
@@ -157,7 +155,7 @@ class NeuralModel(LanguageModel):
 
     def _begin(self, generator: torch.Generator) -> None:
         """A fresh network on its device."""
-        self._last_read, self.squares = _NOTHING_READ, []
+        self.squares = []
         self.network = self._network(generator).to(self._device())
 
     def _adapt(self) -> None:
@@ -173,6 +171,7 @@ class NeuralModel(LanguageModel):
         """
         other = copy.copy(self)
         other.context, other.steps = context, self.steps if steps is None else steps
+        other.reading = None
         other.__post_init__()
         return other
 
@@ -210,24 +209,24 @@ class NeuralModel(LanguageModel):
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         if self.dynamic:
-            return np.stack([self._dynamic.next(Tokens.of(context, bos)) for context in contexts])
+            return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
         texts = [np.append(bos, context) for context in contexts]
         if self.context == "reset":
             texts = [text[(len(text) - 1) // self.steps * self.steps :] for text in texts]
         elif self.context != "carry":
             texts = [text[-self._span :] for text in texts]
-        if len(texts) != 1:
-            return read(self.network, texts)[0]
-        text, (before, state, rows) = texts[0], self._last_read
-        if state is None or len(text) < len(before) or not np.array_equal(text[: len(before)], before):
-            before, state = text[:0], None
-        if len(text) > len(before):
-            rows, state = read(self.network, [text[len(before) :]], state)
-        self._last_read = (text, state, rows)  # generation token by token then costs one step a token
-        return np.array(rows)
+        return read(self.network, texts)[0]
 
-    def _next_after(self, tokens: Tokens) -> np.ndarray:
-        return self._dynamic.next(tokens) if self.dynamic else super()._next_after(tokens)
+    def _stepper(self, bos: int) -> Stepper:
+        if self.dynamic:
+            return AdaptingStepper(self, bos, self._dynamic.apart())
+        if self.context in ("carry", "reset"):
+            return StateStepper(self, bos, self.network, self.steps if self.context == "reset" else None)
+        return super()._stepper(bos)
+
+    @property
+    def reach(self) -> int | None:
+        return None if self.context in ("carry", "reset") else self._span
 
     def _state(self) -> dict[str, np.ndarray]:
         named = list(self.network.named_parameters())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Traits, learned
+from lmbench.models.base import LanguageModel, Stepper, Traits, learned
 from lmbench.models.compiled import compiled
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
@@ -62,7 +62,6 @@ class InfiniGram(LanguageModel):
     settings: np.ndarray = learned()  # (SETTINGS,)
     tree: ContextTree = learned()
     first: int = learned()  # the state in which documents begin
-    kept: Reading | None = field(init=False, default=None, repr=False)  # what was read last, which may go on
 
     @property
     def traits(self) -> Traits:
@@ -87,7 +86,6 @@ class InfiniGram(LanguageModel):
 
     def _grow(self) -> None:
         """The tree of the training text. A document begins as if one token stood before it; that token is read once."""
-        self.kept = None
         self.tree, self.first = ContextTree.empty(len(self.ids) + len(self.starts) + 1), 0
         if self.bos >= 0:
             self.first = int(extend(self.tree, 0, self.bos))
@@ -141,40 +139,18 @@ class InfiniGram(LanguageModel):
         return self.tree.grown(len(self.ids) + len(self.starts) + 1 + room)
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        self.kept = None
         return self._read(self._ready(tokens), tokens, self.adaptive, scored=True)[0]
 
     def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
-        self.kept = None
         wanted = np.asarray(places, dtype=np.int64)
         rows = self._read(self._ready(tokens), tokens, self.adaptive, wanted=wanted)[1]
         return np.log(rows, out=rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
+        return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
 
-    def _next_after(self, tokens: Tokens) -> np.ndarray:
-        if self.kept is None or not self.kept.goes_on_in(tokens):
-            self.kept = Reading(
-                self._ready(tokens, spare=_SPARE), tokens.head(0), self._place(tokens), _SPARE
-            )
-        kept, size = self.kept, len(tokens)
-        done = len(kept.read)
-        some = Tokens(tokens.ids[done:], tokens.starts[tokens.starts >= done] - done, tokens.bos)
-        # What has begun at the end of the text has no token yet.
-        self._read(
-            kept.tree,
-            Tokens(some.ids, some.starts[some.starts < len(some)], some.bos),
-            self.adaptive,
-            place=kept.place,
-        )
-        self.kept = kept._replace(
-            read=Tokens(tokens.ids, tokens.starts[tokens.starts < size], tokens.bos),
-            room=kept.room - len(some) - len(some.starts),
-        )
-        asked = Tokens(np.zeros(1, dtype=np.int32), tokens.starts[tokens.starts == size] - size, tokens.bos)
-        row = self._read(kept.tree, asked, learns=False, wanted=np.array([0]), place=kept.place.copy())[1][0]
-        return np.log(row, out=row)
+    def _stepper(self, bos: int) -> Stepper:
+        return Walk(self, bos)
 
     def _likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
         ordered = np.unique(places)
@@ -206,28 +182,34 @@ class InfiniGram(LanguageModel):
         self._grow()
 
 
-class Reading(NamedTuple):
-    """A text as far as it has been read, so that one that is asked for token by token is read once.
+class Walk(Stepper):
+    """The tree as far as it has grown in a text, and the place in it."""
 
-    place: (3,) int64 of ``read``, written in place. room: so many tokens more fit into the tree.
-    """
+    model: InfiniGram
 
-    tree: ContextTree
-    read: Tokens
-    place: np.ndarray
-    room: int
+    def __init__(self, model: InfiniGram, bos: int) -> None:
+        super().__init__(model, bos)
+        nothing = Tokens.of((), bos)
+        self.tree, self.place = model._ready(nothing, spare=_SPARE), model._place(nothing)
+        self.room, self.begins = _SPARE, _NOWHERE
 
-    def goes_on_in(self, tokens: Tokens) -> bool:
-        """Whether the tokens begin with all that was read, and the rest has room."""
-        done, starts = len(self.read), tokens.starts[tokens.starts < len(self.read)]
-        same = tokens.bos == self.read.bos and np.array_equal(starts, self.read.starts[: len(self.read)])
-        more = len(tokens) - done + len(tokens.starts) - len(starts)
-        return (
-            same
-            and len(tokens) - done >= 0
-            and more <= self.room
-            and np.array_equal(tokens.ids[:done], self.read.ids)
-        )
+    def begin(self) -> None:
+        self.begins = np.zeros(1, dtype=np.int64)  # the next token begins a document
+
+    def read(self, ids: np.ndarray) -> None:
+        if self.model.adaptive and len(ids) > self.room:
+            self.room = len(ids) + max(_SPARE, int(self.tree.sizes[0]))
+            self.tree = self.tree.grown(int(self.tree.sizes[0]) + self.room)
+        self.room -= len(ids)
+        self.model._read(self.tree, Tokens(ids, self.begins, self.bos), self.model.adaptive, place=self.place)
+        self.begins = _NOWHERE
+
+    def _distribution(self) -> np.ndarray:
+        anything = Tokens(np.zeros(1, dtype=np.int32), self.begins, self.bos)
+        row = self.model._read(
+            self.tree, anything, learns=False, wanted=np.zeros(1, dtype=np.int64), place=self.place.copy()
+        )[1][0]
+        return np.log(row, out=row)
 
 
 class Evidence(NamedTuple):

@@ -13,7 +13,6 @@ from streamed import check_state
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import check_model
-from lmbench.models.neural.model import _NOTHING_READ
 from lmbench.models.neural.network import Network, dropped, score
 from lmbench.models.neural.plain_cell import PlainRecurrence
 from lmbench.models.neural.scratch import ScratchNetwork
@@ -320,7 +319,6 @@ def test_nothing_is_read_as_a_token_whose_numbers_are_zeros(name, options, param
     after_nothing = model.next_log_probs(contexts)
     with torch.no_grad():
         dict(model.network.named_parameters())[parameter][row] = 0
-    model._last_read = _NOTHING_READ
     np.testing.assert_allclose(model.next_log_probs(contexts, bos=0), after_nothing, atol=1e-6)
 
 

@@ -138,9 +138,9 @@ def test_is_what_dictionaries_of_all_substrings_say(train, test, adaptive, bos, 
     np.testing.assert_allclose(np.exp(model.distributions(tokens)), expected, atol=1e-12)
     # Token by token, as a decoder asks, and from another text in between.
     for t in range(len(tokens)):
-        np.testing.assert_allclose(np.exp(model._next_after(tokens.before(t))), expected[t], atol=1e-12)
+        np.testing.assert_allclose(np.exp(model._after(tokens.before(t))), expected[t], atol=1e-12)
         if t == 3:
-            model._next_after(tokens_of([[2, 2, 1]], bos))
+            model._after(tokens_of([[2, 2, 1]], bos))
     picked = expected[np.arange(len(tokens)), tokens.ids]
     np.testing.assert_allclose(np.exp(model.log_probs(tokens)), picked, atol=1e-12)
 
