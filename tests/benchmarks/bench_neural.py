@@ -29,9 +29,9 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def recurrent(cell: str, hidden: int) -> RecurrentNetwork:
+def recurrent(cell: str, hidden: int, kernel: str = "auto") -> RecurrentNetwork:
     options = {"dropout": 0.0, "weight_drop": 0.0, "direct": 0, "input_scale": 0.5, "tied": False}
-    model = make_model(cell, hidden=hidden, embedding=0, **options)
+    model = make_model(cell, hidden=hidden, embedding=0, kernel=kernel, **options)
     model.vocab_size = V
     return model._network(generator())
 
@@ -95,7 +95,7 @@ class LibraryNetwork(torch.nn.Module):
         self.rnn, self.linear = kind(V, hidden), torch.nn.Linear(hidden, V)
 
     def start(self, batch: int):
-        return tuple(torch.zeros(batch, self.hidden) for _ in range(1 + self.lstm))
+        return tuple(self.linear.weight.new_zeros(batch, self.hidden) for _ in range(1 + self.lstm))
 
     def forward(self, ids, state):
         before = tuple(s[None] for s in state)

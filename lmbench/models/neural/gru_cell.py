@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lmbench.models.neural.network import one_hot_rows
-from lmbench.models.neural.products import affine, looked_up, product, product_with
+from lmbench.models.neural.persistent import Kernel, Persistent, chosen
+from lmbench.models.neural.products import from_input, product, product_with
 
 
 class GruRecurrence(torch.autograd.Function):
@@ -64,8 +65,9 @@ class GruRecurrence(torch.autograd.Function):
 
 
 class GruCell(nn.GRU):
-    """torch's layer of gated units, which it leaves to cuDNN on a GPU and does by ``GruRecurrence`` elsewhere."""
+    """torch's layer of gated units, which on a GPU ``Persistent`` or cuDNN does, and ``GruRecurrence`` elsewhere."""
 
+    kernel: Kernel = "auto"
     weight_ih_l0: Tensor
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
@@ -74,15 +76,17 @@ class GruCell(nn.GRU):
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """x: (steps, batch) ids, which stand for one-hot rows (-1: for zeros) and look theirs up, or (steps, batch, inputs)."""
         W, U, size = self.weight_ih_l0, self.weight_hh_l0, self.hidden_size
-        if U.is_cuda:
+        plan = chosen(self.kernel, U, *x.shape[:2])
+        if U.is_cuda and plan is None:
             rows = one_hot_rows(x, self.input_size, U.dtype) if x.dim() == 2 else x
             return super().forward(rows, state)
         bias, of_new = self.bias_hh_l0[: 2 * size], self.bias_hh_l0[2 * size :]
         bias = self.bias_ih_l0 + torch.cat([bias, torch.zeros_like(of_new)])
-        if x.dim() == 2:
-            Z = looked_up(x, W.t(), bias)
+        Z = from_input(x, W.t(), bias)
+        first, U, of_new = (part.to(Z.dtype) for part in (state[0], U, of_new))
+        H: Tensor
+        if plan is None:
+            H = GruRecurrence.apply(Z, first, U, of_new)  # type: ignore[no-untyped-call]
         else:
-            Z = affine(x.flatten(0, 1), W.t(), bias).view(*x.shape[:2], -1)
-        given = (Z, *(part.to(Z.dtype) for part in (state[0], U, of_new)))
-        H: Tensor = GruRecurrence.apply(*given)  # type: ignore[no-untyped-call]
+            (H,) = Persistent.apply(plan, Z, first, None, U, of_new)  # type: ignore[no-untyped-call]
         return H, H[-1:]

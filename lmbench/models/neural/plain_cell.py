@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmbench.models.neural.products import affine, looked_up, product, product_with
+from lmbench.models.neural.persistent import Kernel, Persistent, chosen
+from lmbench.models.neural.products import from_input, product, product_with
 
 
 class PlainRecurrence(torch.autograd.Function):
@@ -45,6 +46,8 @@ class PlainRecurrence(torch.autograd.Function):
 class PlainCell(nn.Module):
     """A layer of the plain recurrence, with the parameters' names of torch's own cells."""
 
+    kernel: Kernel = "auto"
+
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.weight_ih_l0 = nn.Parameter(torch.empty(inputs, hidden))
@@ -53,10 +56,12 @@ class PlainCell(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """x: (steps, batch) ids, which stand for one-hot rows (-1: for zeros) and look theirs up, or (steps, batch, inputs)."""
-        if x.dim() == 2:
-            Z = looked_up(x, self.weight_ih_l0, self.bias_ih_l0)
+        plan = chosen(self.kernel, self.weight_hh_l0, *x.shape[:2])
+        Z = from_input(x, self.weight_ih_l0, self.bias_ih_l0)
+        first, W = state[0].to(Z.dtype), self.weight_hh_l0.to(Z.dtype)
+        H: Tensor
+        if plan is None:
+            H = PlainRecurrence.apply(Z, first, W)  # type: ignore[no-untyped-call]
         else:
-            Z = affine(x.flatten(0, 1), self.weight_ih_l0, self.bias_ih_l0).view(*x.shape[:2], -1)
-        given = (Z, state[0].to(Z.dtype), self.weight_hh_l0.to(Z.dtype))
-        H: Tensor = PlainRecurrence.apply(*given)  # type: ignore[no-untyped-call]
+            (H,) = Persistent.apply(plan, Z, first, None, W.t(), None)  # type: ignore[no-untyped-call]
         return H, H[-1:]

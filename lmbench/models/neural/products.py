@@ -87,17 +87,22 @@ class _Selected(torch.autograd.Function):
         return None, torch.zeros_like(ctx.like).index_add_(0, ids, gradients[0].to(ctx.like.dtype)), None
 
 
-def looked_up(ids: Tensor, W: Tensor, b: Tensor) -> Tensor:
-    """(steps, batch, outputs): x W + b for one-hot rows x that ids (steps, batch) stand for, -1 for zeros.
+def kind_of(W: Tensor) -> torch.dtype:
+    """The kind of number that products with W are to be in: that which autocast asks for, or W's own."""
+    device = W.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else W.dtype
 
-    In the kind of number that autocast asks for.
+
+def from_input(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
+    """(steps, batch, outputs): x W + b of rows x (steps, batch, inputs), or of ids (steps, batch).
+
+    Ids stand for one-hot rows, -1 for zeros, and look theirs up.
     """
-    kind = W.dtype
-    if torch.is_autocast_enabled(W.device.type):
-        kind = torch.get_autocast_dtype(W.device.type)
+    if x.dim() > 2:
+        return affine(x.flatten(0, 1), W, b).view(*x.shape[:2], -1)
     table = torch.cat([W + b, b[None]])
-    chosen: Tensor = _Selected.apply(ids.flatten() % len(table), table, kind)  # type: ignore[no-untyped-call]
-    return chosen.view(*ids.shape, -1)
+    chosen: Tensor = _Selected.apply(x.flatten() % len(table), table, kind_of(W))  # type: ignore[no-untyped-call]
+    return chosen.view(*x.shape, -1)
 
 
 class Linear(nn.Linear):

@@ -10,22 +10,15 @@ from torch import Tensor, nn
 
 from lmbench.errors import InputError
 from lmbench.models.neural.gru_cell import GruCell
+from lmbench.models.neural.lstm_cell import LstmCell
 from lmbench.models.neural.model import MOST_LAYERS, TunedModel
-from lmbench.models.neural.network import (
-    DirectNetwork,
-    Network,
-    State,
-    dropped,
-    gram_table,
-    one_hot_rows,
-    rows_of,
-)
+from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
+from lmbench.models.neural.persistent import Kernel, check_kernel
 from lmbench.models.neural.plain_cell import PlainCell
 from lmbench.models.neural.products import affine
 from lmbench.models.options import option
 
-# torch's own LSTM is oneDNN's on a processor, whose products and gates are one program: one written out reaches 0.7 of it.
-CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": GruCell, "lstm": nn.LSTM}
+CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": GruCell, "lstm": LstmCell}
 
 
 class RecurrentNetwork(DirectNetwork):
@@ -51,6 +44,8 @@ class RecurrentNetwork(DirectNetwork):
         self.embedding = nn.Parameter(torch.empty(vocab_size, embedding)) if embedding else None
         widths = [embedding or vocab_size] + [hidden] * (model.layers - 1)
         self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
+        for layer in self.cells:
+            cast(Any, layer).kernel = model.kernel
         by_columns = torch.empty(vocab_size, hidden).t()  # its gradient then takes half the time
         self.output = nn.Parameter(by_columns) if not model.ties or not embedding else None
         self.bias = nn.Parameter(torch.zeros(vocab_size))
@@ -120,8 +115,6 @@ class RecurrentNetwork(DirectNetwork):
             x = rows_of(ids, table)
             if self.training:
                 x = dropped(x, self.input_dropout, self.generator, x.shape[1:])
-        elif self.parts == 2:
-            x = one_hot_rows(ids, self.vocab_size, self.bias.dtype)
         else:
             x = ids
         after: list[Tensor] = []
@@ -169,6 +162,10 @@ class Recurrent(TunedModel):
     arithmetic: Literal["auto", "float32", "bfloat16"] = option(
         "auto", "of the network in training, never in scoring; auto: bfloat16 where the processor has it"
     )
+    kernel: Kernel = option(
+        "auto",
+        "what does the steps on a GPU; auto: in bfloat16 kernels in Triton, where they fit, else cuDNN",
+    )
     lr: float = option(0.008, "learning rate at its highest")
     epochs: int = option(20, "passes over the training text at most")
     weight_decay: float = option(0.2, "AdamW's, on matrices alone")
@@ -181,6 +178,7 @@ class Recurrent(TunedModel):
         for name in ("activation", "slowness"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0")
+        check_kernel(self.kernel, self._device().type == "cuda")
         if self.layers < 1:
             raise InputError(f"layers={self.layers} must be at least 1")
         if self.layers > MOST_LAYERS:

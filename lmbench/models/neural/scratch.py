@@ -15,7 +15,7 @@ from lmbench.models.options import option
 
 def one_hot(ids: Tensor, vocab_size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """(steps, batch) ids as (steps, batch, V) rows of the unit matrix."""
-    return torch.eye(vocab_size, dtype=dtype)[ids]
+    return torch.eye(vocab_size, dtype=dtype, device=ids.device)[ids]
 
 
 class ScratchNetwork(Network):

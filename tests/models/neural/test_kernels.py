@@ -1,0 +1,156 @@
+"""Triton's kernels: by the interpreter, compiled for GPUs that need not be here, and on one where there is one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lmbench import InputError
+from lmbench.models import make_model
+from lmbench.models.neural import persistent
+from lmbench.models.neural.persistent import (
+    Persistent,
+    Plan,
+    chosen,
+    composed,
+    drawn,
+    outcome,
+    plan_for,
+    shape_of,
+)
+
+HOPPER, AMPERE = (132, 232_448), (108, 166_912)  # multiprocessors, bytes of memory that a block may have
+
+
+def run_apart(*command: str, **variables: str) -> str:
+    """What a process of its own prints: whether to interpret is asked once, when triton is imported."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TRITON_")}
+    ended = subprocess.run(
+        [sys.executable, *command], env=clean | variables, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.timeout(300)
+def test_by_the_interpreter():
+    pytest.importorskip("triton")
+    tests = Path(__file__).with_name("interpreted.py")
+    assert " passed" in run_apart(
+        "-m", "pytest", str(tests), "-x", "-p", "no:cacheprovider", TRITON_INTERPRET="1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "gates", "rows"),
+    [("forward", 1, 16), ("forward", 4, 16), ("backward", 4, 16), ("backward", 3, 32)],
+)
+def test_compiled_for_a_gpu_weights_stay_on_chip(way, gates, rows, tmp_path, monkeypatch):
+    """For compute capability 9.0, 1,024 units: the memory planned for is enough, the matrix units multiply, nothing is spilled."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+
+    from lmbench.models.neural import kernels
+
+    kernel, plan = getattr(kernels, way), Plan(1024, rows)
+    known = shape_of(plan, gates) | {"along" if way == "forward" else "across": 1}
+    special = {"C": "*fp32", "carried": "*fp32", "counts": "*i32"}
+    kinds = {
+        name: "constexpr" if name in known else special.get(name, "*bf16" if len(name) == 1 else "i32")
+        for name in kernel.arg_names
+    }
+    aligned = {
+        (i,): [["tt.divisibility", 16]]
+        for i, (name, kind) in enumerate(kinds.items())
+        if kind[0] == "*" or name == "size"
+    }
+    source = triton.compiler.ASTSource(kernel, kinds, known, aligned)
+    options = {"num_warps": known["PARTS"], "num_stages": 1, "enable_fp_fusion": True}
+    made = triton.compile(source, GPUTarget("cuda", 90, 32), options)
+    before, _, within = made.asm["ttgir"].partition("scf.for")
+    of_weights = re.compile(r"tt\.load .*tensor<8x128x16x!tt\.ptr<bf16>")
+    assert len(of_weights.findall(before)) == gates
+    assert not of_weights.findall(within)
+    assert "mma.sync" in made.asm["ptx"]
+    assert plan_for(gates, 1024, 2 * rows, 128, made.metadata.shared) == plan
+    (tmp_path / "code").write_bytes(made.asm["cubin"])
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    usage = subprocess.run(
+        [tool, "-res-usage", tmp_path / "code"], capture_output=True, text=True, check=True
+    )
+    assert "STACK:0" in usage.stdout
+
+
+@pytest.mark.parametrize(
+    ("gates", "size", "batch", "gpu", "rows"),
+    [
+        (1, 16, 1, HOPPER, 16),
+        (4, 1024, 32, HOPPER, 16),
+        (4, 1000, 33, HOPPER, 32),  # three times 63 programs would be too many
+        (4, 1025, 32, HOPPER, None),
+        (1, 512, 128, HOPPER, 32),
+        (1, 512, 129, HOPPER, None),
+        (3, 1024, 32, AMPERE, 32),
+        (4, 1024, 32, AMPERE, None),
+        (4, 512, 32, AMPERE, 16),
+        (4, 512, 32, (60, 101_376), 32),
+    ],
+)
+def test_plans_fit_what_a_gpu_has(gates, size, batch, gpu, rows):
+    plan = plan_for(gates, size, batch, *gpu)
+    assert plan == (None if rows is None else Plan(size, rows))
+    if plan is not None:
+        over_rows, over_units = plan.grid(batch)
+        assert over_rows * plan.rows >= batch
+        assert over_units * plan.columns >= size
+        assert over_rows * over_units <= gpu[0]
+
+
+@pytest.mark.parametrize(("size", "padded"), [(1, 16), (16, 16), (17, 32), (384, 512), (1024, 1024)])
+def test_sums_run_over_a_power_of_two(size, padded):
+    assert Plan(size).padded == padded
+
+
+def test_on_a_processor_no_kernel_is_chosen():
+    weights = torch.zeros(3 * 16, 16)
+    assert chosen("auto", weights, 5, 2) is None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert chosen("auto", weights, 5, 2) is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_kernel_that_cannot_be_had_is_refused(monkeypatch):
+    with pytest.raises(InputError, match=r"^kernel=triton needs a GPU; use kernel=auto$"):
+        make_model("lstm", kernel="triton")
+    monkeypatch.setattr(persistent, "has_triton", lambda: False)
+    with pytest.raises(InputError, match=r"needs the package triton \(pip install triton\)"):
+        make_model("rnn", kernel="triton")
+    with pytest.raises(InputError, match="kernel=cudnn"):
+        make_model("gru", kernel="cudnn")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("size", [48, 256, 512, 1024])
+@pytest.mark.parametrize("gates", [1, 3, 4])
+def test_on_a_gpu_the_kernels_are_the_formulas(gates, size):
+    device = torch.device("cuda")
+    properties = torch.cuda.get_device_properties(device)
+    plan = plan_for(
+        gates, size, 33, properties.multi_processor_count, properties.shared_memory_per_block_optin
+    ) or Plan(16)
+    given = drawn(gates, 9, 33, plan.size, device)
+    rounded = [x if x is None or i == 2 else x.bfloat16() for i, x in enumerate(given)]
+    exact = outcome(composed, given)
+    for steps in (0, 1):
+        way = Plan(plan.size, plan.rows, steps=steps)
+        mine = outcome(lambda *inputs, way=way: Persistent.apply(way, *inputs), rounded)
+        for a, b in zip(mine, exact, strict=True):
+            assert float((a.float() - b).abs().max() / b.abs().max()) < 0.1
