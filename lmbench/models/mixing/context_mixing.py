@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Traits, learned
+from lmbench.models.base import LanguageModel, Stepper, Traits, learned
+from lmbench.models.mixing.context_stepper import ContextStepper
 from lmbench.models.mixing.context_table import ContextTable, merged, numbered
-from lmbench.models.mixing.contexts import FAR, Alphabet, Contexts
-from lmbench.models.mixing.counting import Text, count_all
+from lmbench.models.mixing.contexts import Alphabet, Contexts
+from lmbench.models.mixing.counting import Counted, Text, count_all
+from lmbench.models.mixing.history import FAR
 from lmbench.models.mixing.log_linear import small_enough
 from lmbench.models.mixing.reading import (
     HIDDEN,
@@ -170,11 +172,10 @@ class ContextMixing(LanguageModel):
             end = min(begin + block, size)
             evidence = np.empty((0 if teaching else end - begin, len(self.weights.mean)), dtype=np.float32)
             taught = teaching if self.adaptive or begin else None  # before the first block nothing is known
-            self._read(
-                text, nothing, self.table, begin, end, begin, int(self.adaptive), taught, rng, evidence
-            )
+            tables = nothing.counted, self.table.counted
+            self._read(text, *tables, begin, end, begin, int(self.adaptive), taught, rng, evidence)
             if not self.adaptive:
-                count_all(text, nothing.counted, self.table.counted, len(self.orders), begin, end, begin)
+                count_all(text, *tables, len(self.orders), begin, end, begin)
             kept.append(evidence)
             if teaching:
                 monitor.progress(done * size + end, _PASSES * size, f"tokens, pass {done + 1} of {_PASSES}")
@@ -183,8 +184,8 @@ class ContextMixing(LanguageModel):
     def _read(
         self,
         text: Text,
-        past: ContextTable,
-        here: ContextTable,
+        past: Counted,
+        here: Counted,
         begin: int,
         end: int,
         now: int,
@@ -203,13 +204,14 @@ class ContextMixing(LanguageModel):
         with np.errstate(all="ignore"):  # a damaged file's weights; what comes of them is refused
             read(
                 text,
-                past.counted,
-                here.counted,
+                past,
+                here,
                 self.contexts.bases,
                 len(self.orders),
                 begin,
                 end,
                 now,
+                self.adaptive,
                 times,
                 self.weights,
                 teaching is not None,
@@ -226,35 +228,32 @@ class ContextMixing(LanguageModel):
     # Scoring ---------------------------------------------------------------------------------------
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        return self._score(tokens, 0, np.zeros(0, dtype=np.int64))[0]
+        return self._score(tokens, np.zeros(0, dtype=np.int64))[0]
 
     def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
-        return self._score(tokens, 0, places)[1]
+        return self._score(tokens, places)[1]
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        return np.stack([self._next_after(Tokens.of(context, bos)) for context in contexts])
+        return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
 
-    def _next_after(self, tokens: Tokens) -> np.ndarray:
-        size = len(tokens)
-        asked = Tokens(np.append(tokens.ids, np.int32(0)), tokens.starts, tokens.bos)
-        row: np.ndarray = self._score(asked, 0 if self.adaptive else size, np.array([size]))[1][0]
+    def _stepper(self, bos: int) -> Stepper:
+        return ContextStepper(self, bos)
+
+    def _foretell(self, text: Text, here: Counted, done: int) -> np.ndarray:
+        """(V,) nats: the distribution of the one token of a text, after so many of it that were read before and counted in ``here``."""
+        now = self.read_tokens + done * self.adaptive
+        row: np.ndarray = self._read(
+            text, self.table.counted, here, 0, 1, now, 0, wanted=np.zeros(1, dtype=np.int64)
+        )[1][0]
         return row
 
-    def _score(self, tokens: Tokens, begin: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ln p of the tokens from ``begin`` on, and the distributions of those (R,) wanted."""
-        keys, places = self.contexts.keys(tokens)
-        keys, places, ids = [k[begin:] for k in keys], places[begin:], tokens.ids[begin:]
-        text, here = numbered(keys, places, ids, self.vocab_size, self.table)
+    def _score(self, tokens: Tokens, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """ln p of the tokens, and the distributions of those (R,) wanted."""
+        text, here = numbered(*self.contexts.keys(tokens), tokens.ids, self.vocab_size, self.table)
         times = self.times if self.adaptive else 0
+        tables = self.table.counted, here.counted
         return self._read(
-            text,
-            self.table,
-            here,
-            0,
-            len(ids),
-            self.read_tokens,
-            times,
-            wanted=wanted.astype(np.int64) - begin,
+            text, *tables, 0, len(tokens), self.read_tokens, times, wanted=wanted.astype(np.int64)
         )
 
     # Saving ----------------------------------------------------------------------------------------

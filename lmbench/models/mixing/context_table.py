@@ -11,7 +11,7 @@ from lmbench.errors import InputError
 from lmbench.models.mixing.counting import Counted, Text
 from lmbench.models.saved import saved_array
 
-_KINDS = ("i8", "i4", "i4", "i8", "i4", "i4", "i8")  # of the arrays of ``Counted``
+_KINDS = ("i8", "i8", "i4", "i4", "i8", "i4", "i4", "i8")  # of the arrays of ``Counted``
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ class ContextTable:
         return np.where(own[place] == keys, begin + place, -1).astype(np.int32)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {"keys": self.keys, "bounds": self.bounds, **self.counted._asdict()}
+        """The entries lie side by side, so that it is enough where those of each context begin, and the last ones end."""
+        counted = self.counted._asdict()
+        first = np.append(counted.pop("first"), len(self.counted.symbols))
+        counted.pop("beyond")
+        return {"keys": self.keys, "bounds": self.bounds, "first": first, **counted}
 
     @classmethod
     def saved(cls, state: Mapping[str, np.ndarray], sorts: int, vocab_size: int) -> ContextTable:
@@ -75,15 +79,19 @@ class ContextTable:
             and (when >= 0).all()
         ):
             raise InputError("the counts do not fit together")
-        arrays = [first, symbols, numbers, total, last, run, when]
+        arrays = [first[:-1], first[1:], symbols, numbers, total, last, run, when]
         counted = Counted(*[np.ascontiguousarray(a, dtype=k) for a, k in zip(arrays, _KINDS, strict=True)])
         return cls(keys, bounds, counted)
 
 
 def numbered(
-    keys: Sequence[np.ndarray], places: np.ndarray, ids: np.ndarray, vocab_size: int, past: ContextTable
+    keys: np.ndarray | Sequence[np.ndarray],
+    places: np.ndarray,
+    ids: np.ndarray,
+    vocab_size: int,
+    past: ContextTable,
 ) -> tuple[Text, ContextTable]:
-    """A text of which context each token has, by K sequences of (T,) hashes; and a table for what follows there, still empty.
+    """A text of which context each token has, by (K, T) hashes; and a table for what follows there, still empty.
 
     places: (T,) int64, positions in words. past: what was learnt before, whose contexts are known again.
     """
@@ -94,7 +102,7 @@ def numbered(
 
 
 def _laid_out(
-    keys: Sequence[np.ndarray], ids: np.ndarray, vocab_size: int
+    keys: np.ndarray | Sequence[np.ndarray], ids: np.ndarray, vocab_size: int
 ) -> tuple[ContextTable, np.ndarray, np.ndarray]:
     """A table with an entry for every pair of context and symbol, none counted; (K, T) contexts and (K, T) entries."""
     contexts, slots = (np.empty((len(keys), len(ids)), dtype=np.int32) for _ in range(2))
@@ -110,8 +118,10 @@ def _laid_out(
         entries += len(pairs)
     unique, first, symbols = (np.concatenate(parts) for parts in zip(*found, strict=True))
     size = len(unique)
+    first = np.append(first, entries).astype(np.int64)
     counted = Counted(
-        np.append(first, entries).astype(np.int64),
+        first[:-1],
+        first[1:],
         symbols,
         np.zeros(entries, dtype=np.int32),
         np.zeros(size, dtype=np.int64),
@@ -133,10 +143,10 @@ def merged(past: ContextTable, here: ContextTable, vocab_size: int) -> ContextTa
         pairs, numbers = [], []
         total, last, run, when = (np.zeros(len(unique), dtype=np.int64) for _ in range(4))
         for (counted, begin, end), of in zip(both, ranks, strict=True):
-            first, stop = counted.first[begin], counted.first[end]
-            sizes = np.diff(counted.first[begin : end + 1])
-            pairs.append(np.repeat(of, sizes) * vocab_size + counted.symbols[first:stop])
-            numbers.append(counted.numbers[first:stop])
+            first, beyond = counted.first[begin:end], counted.beyond[begin:end]
+            entries = slice(int(first[0]), int(beyond[-1])) if end > begin else slice(0)
+            pairs.append(np.repeat(of, beyond - first) * vocab_size + counted.symbols[entries])
+            numbers.append(counted.numbers[entries])
             total[of] += counted.total[begin:end]
             # What was read later overwrites.
             last[of], run[of], when[of] = (c[begin:end] for c in (counted.last, counted.run, counted.when))
@@ -148,5 +158,6 @@ def merged(past: ContextTable, here: ContextTable, vocab_size: int) -> ContextTa
         np.concatenate(parts) for parts in zip(*found, strict=True)
     )
     bounds = np.append(0, np.cumsum([len(parts[0]) for parts in found]))
-    columns = [np.append(0, np.cumsum(sizes)), symbols, numbers_of_all, *others]
+    first = np.append(0, np.cumsum(sizes))
+    columns = [first[:-1], first[1:], symbols, numbers_of_all, *others]
     return ContextTable(keys, bounds, Counted(*[c.astype(k) for c, k in zip(columns, _KINDS, strict=True)]))

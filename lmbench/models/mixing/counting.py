@@ -10,13 +10,14 @@ from lmbench.models.compiled import compiled
 
 
 class Counted(NamedTuple):
-    """What followed each of C contexts, in N entries: those of context c are first[c] up to first[c + 1].
+    """What followed each of C contexts, in N entries: those of context c are first[c] up to beyond[c], by ascending symbols.
 
-    first: (C+1,) int64. symbols, numbers: (N,) int32. total: (C,) int64. last: (C,) int32, the symbol that followed
+    first, beyond: (C,) int64. symbols, numbers: (N,) int32. total: (C,) int64. last: (C,) int32, the symbol that followed
     latest, -1 for none. run: (C,) int32, how often it has followed in a row. when: (C,) int64, at which token.
     """
 
     first: np.ndarray
+    beyond: np.ndarray
     symbols: np.ndarray
     numbers: np.ndarray
     total: np.ndarray
@@ -53,7 +54,7 @@ def count(text: Text, past: Counted, here: Counted, orders: int, t: int, now: in
             new = here.numbers[text.slots[k + 1, t]] == 0
             longer = text.past[text.contexts[k + 1, t]]
             if new and longer >= 0:
-                for j in range(past.first[longer], past.first[longer + 1]):
+                for j in range(past.first[longer], past.beyond[longer]):
                     if past.symbols[j] == symbol:
                         new = False
                         break

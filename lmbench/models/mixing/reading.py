@@ -142,7 +142,7 @@ def _consider(
     for k in range(contexts):
         c = text.contexts[k, t]
         before = text.past[c]
-        facts[k, 0], facts[k, 1], facts[k, 2] = before, here.first[c], here.first[c + 1]
+        facts[k, 0], facts[k, 1], facts[k, 2] = before, here.first[c], here.beyond[c]
         facts[k, 3] = here.total[c]
         facts[k, 4], facts[k, 5], facts[k, 6] = here.last[c], here.run[c], here.when[c]
         if before >= 0:
@@ -172,7 +172,7 @@ def _consider(
 
         kinds = 0
         if before >= 0:
-            for j in range(past.first[before], past.first[before + 1]):
+            for j in range(past.first[before], past.beyond[before]):
                 symbol = past.symbols[j]
                 numbers[symbol] = past.numbers[j]
                 symbols[kinds] = symbol
@@ -333,6 +333,7 @@ def read(
     begin: int,
     end: int,
     now: int,
+    counting: bool,
     times: int,
     weights: Weights,
     teach: bool,
@@ -346,7 +347,8 @@ def read(
 ) -> None:
     """Predicts tokens begin up to end, and writes log_probs[t - begin], (end - begin,) float64, in nats.
 
-    now: where token ``begin`` stands; times: so many times each token is counted as soon as it has been predicted (0: none is).
+    now: where token ``begin`` stands. counting: whether all tokens up to it have been counted, so that their ages are known. times: so
+    many times each token is counted here as soon as it has been predicted (0: none is).
     teach: whether the weights learn; rng draws which hidden units are left out. rows: (R, V) float64 gets the distributions of
     the tokens (R,) wanted, ascending; evidence: (end - begin, E) float32, or of no rows, gets what the weights look at.
     """
@@ -363,8 +365,8 @@ def read(
     )
     marks, row = NUMBERS * contexts, 0
     for t in range(begin, end):
-        here_now = now + (t - begin) if times else now
-        depth = _consider(t, here_now, times > 0, bases, orders, text, past, here, desk)
+        here_now = now + (t - begin) if counting else now
+        depth = _consider(t, here_now, counting, bases, orders, text, past, here, desk)
         desk.evidence[marks:] = 0
         desk.evidence[marks + depth] = 1
         desk.evidence[marks + orders + text.places[t]] = 1
