@@ -70,6 +70,8 @@ def test_only_the_drawing_draws_and_only_networks_load_torch():
         "import lmbench.cli",
         "import lmbench as lb; lb.make_model('kneser-ney'); lb.load_corpus",
         "import lmbench.bench, lmbench.results",
+        "import lmbench as lb; from lmbench.comparing import summary\n"
+        "summary(lb.evaluate(lb.make_model('bigram'), lb.Corpus.of(lb.Documents(['a bc ' * 999]))).scores)",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(statement):

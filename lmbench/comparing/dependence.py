@@ -23,6 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmbench.comparing.student import density, tail
+
 SCALES = 8  # octaves of a stream at most: 2^8 cells
 DETAILS = 32  # of one octave that count: finer ones say much of the fine scales and little of the text's own
 TOKENS_A_CELL = 8  # at least
@@ -48,45 +50,38 @@ class Errors:
 
     def p_value(self, estimate: np.ndarray) -> np.ndarray:
         """(P,): the probability of an error as large as ``estimate`` (P,) in either direction; 1 where both are 0."""
-        from scipy.special import stdtr
-
         ratio = np.divide(
             np.abs(estimate)[:, None], self.scales, out=np.zeros_like(self.scales), where=self.scales > 0
         )
-        tails = 2 * stdtr(self.freedom, -ratio)
+        tails = tail(self.freedom, ratio)
         tails = np.where((self.scales == 0) & (np.abs(estimate)[:, None] > 0), 0.0, tails)
         return np.minimum((self.weights * tails).sum(axis=1), 1.0)
 
     def half_width(self, level: float | np.ndarray = 0.95) -> np.ndarray:
         """(P,): of the symmetric interval that holds an error with probability ``level`` (scalar or (P,))."""
-        from scipy.special import stdtrit
-
         alpha = np.broadcast_to(1 - np.asarray(level, dtype=np.float64), len(self.weights))
-        each = self.scales * stdtrit(self.freedom, 1 - alpha[:, None] / 2)
-        likely = self.weights > 1e-6
-        low = np.where(likely, each, np.inf).min(axis=1)
-        high = np.where(likely, each, 0.0).max(axis=1)
-        half = (self.weights * each).sum(axis=1)
-        # Newton's method on the logarithm of the tail, kept between what the narrowest and the widest component say.
-        for _ in range(60):
-            tail = np.maximum(self.p_value(half), 1e-300)
-            excess = np.where(high > 0, np.log(tail / alpha), 0.0)
-            if (np.abs(excess) < 1e-9).all():
+        half = 2 * (self.weights * self.scales).sum(axis=1)
+        some = half > 0
+        low, high = half * 1e-30, half * 1e30
+        # Newton's method on the logarithms of the tail and of the half width, in which tails are nearly straight lines.
+        for tried in range(100):
+            probability = np.maximum(self.p_value(half), 1e-300)
+            excess = np.where(some, np.log(probability / alpha), 0.0)
+            if (np.abs(excess) < 1e-12).all():
                 break
             low, high = np.where(excess > 0, half, low), np.where(excess > 0, high, half)
-            step = half + excess * tail / np.maximum(self._density(half), 1e-300)
-            half = np.where((step > low) & (step < high), step, (low + high) / 2)
-        return np.where(high > 0, half, 0.0)
+            slope = np.where(some, self._density(half) * half / probability, 1.0)
+            step = half * np.exp(np.clip(excess / np.maximum(slope, 1e-300), -60, 60))
+            # Where components of very different scales take turns, halving the interval is what gets on.
+            newton = (step > low) & (step < high) & (tried < 20 or tried % 2 > 0)
+            half = np.where(newton, step, np.sqrt(low * high))
+        return np.where(some, half, 0.0)
 
     def _density(self, x: np.ndarray) -> np.ndarray:
         """(P,): twice the density at x > 0 (P,)."""
-        from scipy.special import gammaln
-
         safe = np.where(self.scales > 0, self.scales, 1.0)
-        ratio, nu = x[:, None] / safe, self.freedom
-        logs = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * math.pi)
-        density = 2 * np.exp(logs - (nu + 1) / 2 * np.log1p(ratio**2 / nu)) / safe
-        return (self.weights * np.where(self.scales > 0, density, 0.0)).sum(axis=1)
+        each = np.where(self.scales > 0, density(self.freedom, x[:, None] / safe) / safe, 0.0)
+        return (self.weights * each).sum(axis=1)
 
     def standard_error(self) -> np.ndarray:
         """(P,): half of the 95% interval over 1.96, finite whatever the degrees of freedom."""

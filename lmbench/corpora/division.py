@@ -140,17 +140,23 @@ def divide(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalTex
 
     Documents are counted where each is a line, and weighed by length otherwise. fractions sum to 1.
     """
-    documents = text.documents()
-    lines = all(d.count("\n") <= 1 for d in documents)
-    if len(documents) < (len(fractions) if lines else 3 * len(fractions)):
+    number = len(text.starts)
+    # Every document but the last ends in a line feed.
+    in_last = text.text.count("\n", int(text.starts[-1])) if number else 0
+    lines = in_last <= 1 and text.text.count("\n") - in_last == max(number - 1, 0)
+    if number < (len(fractions) if lines else 3 * len(fractions)):
         return _cut(text, fractions)
     cuts = np.cumsum(fractions)[:-1]
-    ends = np.arange(1, len(documents) + 1) if lines else np.cumsum([len(d) for d in documents])
+    ends = np.arange(1, number + 1) if lines else np.append(text.starts[1:], text.chars)
     places = [int(np.searchsorted(ends, int(cut * ends[-1]), side="right")) for cut in cuts]
-    bounds = [0, *places, len(documents)]
+    bounds = [0, *places, number]
     if len(set(bounds)) < len(bounds):  # too few lines for a part of its own
         return _cut(text, fractions)
-    return [CanonicalText.of(documents[a:b]) for a, b in itertools.pairwise(bounds)]
+    begins = [*text.starts[bounds[:-1]].tolist(), text.chars]
+    return [
+        CanonicalText(text.text[a:b], text.starts[i:j] - a)
+        for (a, b), (i, j) in zip(itertools.pairwise(begins), itertools.pairwise(bounds), strict=True)
+    ]
 
 
 def _cut(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]:
@@ -158,9 +164,7 @@ def _cut(text: CanonicalText, fractions: Sequence[float]) -> list[CanonicalText]
     places = [_word_start(text.text, int(cut * text.chars)) for cut in np.cumsum(fractions)[:-1]]
     bounds = [0, *places, text.chars]
     return [
-        CanonicalText(
-            text.text[a:b], np.unique(np.append(0, text.starts[(text.starts > a) & (text.starts < b)] - a))
-        )
+        CanonicalText(text.text[a:b], np.append(0, text.starts[(text.starts > a) & (text.starts < b)] - a))
         for a, b in itertools.pairwise(bounds)
     ]
 

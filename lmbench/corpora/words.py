@@ -46,11 +46,11 @@ def remedy_of(present: Sequence[Oddity]) -> str:
 
 def remarks(corpus: Corpus) -> list[str]:
     """What in the texts may be meant otherwise than a model by word reads it: a sentence each, with count and example."""
-    said = []
+    said, tidied = [], corpus.normalise != "none"
     # A text that is scored by a loaded model stands in two places, and is told of once.
     parts = {id(part): (s, part) for s in SPLITS if (part := getattr(corpus, s)) is not None}
     for split, part in parts.values():
-        said += [remark(split, oddity) for oddity in oddities(part.text)]
+        said += [remark(split, oddity) for oddity in oddities(part.text, tidied)]
     return said
 
 

@@ -15,7 +15,6 @@ All sums over n-grams are made in one task, in the order of the n-grams, or are 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,6 +81,8 @@ class Plan:
 
     def write(self, name: str, columns: dict[str, np.ndarray], facts: dict[str, Any] | None = None) -> None:
         if not self.folder.is_dir():
+            import socket
+
             raise InputError(
                 f"the work folder {self.folder} is not there on {socket.gethostname()}; name one that all workers see (--work)"
             )

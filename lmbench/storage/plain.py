@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,8 @@ def plain(value: Any) -> Any:
 
 def toml_of(path: str | Path) -> dict[str, Any]:
     """A TOML file's plain values. Raises InputError where it is none, or where they lie deeper in each other than anyone writes them."""
+    import tomllib
+
     text = read_text(path)
     try:
         for number, line in enumerate(text.split("\n"), 1):

@@ -1,8 +1,8 @@
 r"""The distinct words of a text, and which of them each word is, many words at a time.
 
-A word's bytes are taken as numbers: the first eight are its key, into which those that follow in a longer word are mixed.
-Words met before are found by their keys and compared byte for byte; the others, which soon are few, one by one. Beside its bytes
-a word takes some 30 bytes here, whatever the words.
+A word's bytes are taken as a number, its key: up to seven are their own, with their length; those of a longer word are mixed.
+Words met before are found by their keys, longer ones compared byte for byte; the others, which soon are few, one by one. Beside
+its bytes a word takes some 30 to 40 bytes here, whatever the words.
 """
 
 from __future__ import annotations
@@ -13,14 +13,21 @@ from itertools import count
 
 import numpy as np
 
-from lmbench.storage.lookup import TwoPlaces
-
 _SPACE, _NEWLINE = 32, 10
-_FIRST, _LARGEST = 1 << 12, 1 << 17  # bytes of a piece, at first and at most
+_FIRST, _LARGEST = 1 << 14, 1 << 18  # bytes of a piece, at first and at most
 _GROWTH = 1.25  # words are indexed anew when there are so many times more of them
 BEYOND = 8  # zero bytes after the words, so that eight can be read from any place
 MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n of eight bytes
 _MULTIPLIER, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(29)
+_SHORT, _LONG = (
+    7,
+    np.uint64(1 << 63),
+)  # bytes of a word that is its key; what the keys of longer ones have and theirs have not
+_PLACES = 0x9E3779B97F4A7C15  # odd: keys times its powers are scattered over the tables
+_ROOM, _TABLES = (
+    1.5,
+    6,
+)  # places a word in the first table, at least; tables, each a quarter of the one before
 
 
 def distinct_words(text: str) -> tuple[list[str], np.ndarray]:
@@ -67,19 +74,25 @@ def _tokens(piece: bytes, line_begins: bool, last: bool) -> tuple[np.ndarray, np
     newline = newline[separators]
     begins = np.append(0, separators + 1)
     lengths = np.append(separators, len(text)) - begins
-    # Between two separators is a word, an empty one too, unless they enclose an empty line.
-    is_word = lengths > 0
-    is_word |= ~(np.append(line_begins, newline) & np.append(newline, True))
-    if not last:
-        is_word[-1] = False
-    number = is_word.astype(np.int64)
-    number[:-1] += newline
+    if not last:  # the piece ends with a separator
+        begins, lengths = begins[:-1], lengths[:-1]
+    own = np.ones(len(begins), dtype=np.int64)
+    if len(lengths) and not lengths.min():
+        # Between two separators is a word, an empty one too, unless they enclose an empty line.
+        own -= (
+            (lengths == 0)
+            & np.append(line_begins, newline)[: len(own)]
+            & np.append(newline, True)[: len(own)]
+        )
+    number = own.copy()
+    number[: len(newline)] += newline
     place = np.cumsum(number) - number
-    of_word, of_newline = place[is_word], place[:-1][newline] + is_word[:-1][newline]
     token_begins = np.empty(number.sum(), dtype=np.int64)
     token_lengths = np.ones(len(token_begins), dtype=np.int64)
-    token_begins[of_word], token_begins[of_newline] = begins[is_word], separators[newline]
-    token_lengths[of_word] = lengths[is_word]
+    words = slice(None) if own.all() else np.flatnonzero(own)
+    token_begins[place[words]], token_lengths[place[words]] = begins[words], lengths[words]
+    feeds = np.flatnonzero(newline)
+    token_begins[place.take(feeds) + own.take(feeds)] = separators.take(feeds)
     return token_begins, token_lengths
 
 
@@ -121,11 +134,11 @@ class WordNumbers:
         self._lengths = np.zeros(0, dtype=np.int32)
         self._begins = np.zeros(0, dtype=np.int64)
         self._keys = np.zeros(0, dtype=np.uint64)
-        self._alike = np.zeros(0, dtype=np.int64)  # whose key another has: their numbers, sorted
-        self._places = TwoPlaces(self._keys, self._begins)
+        self._crowded = 0  # how many of those apart are indexed ones that no table has a place for
+        self._tables: list[np.ndarray] = []
 
     def __len__(self) -> int:
-        return len(self._keys) + len(self._apart) - len(self._alike)
+        return len(self._keys) + len(self._apart) - self._crowded
 
     def words(self) -> list[str]:
         self.index()
@@ -135,69 +148,99 @@ class WordNumbers:
 
     def number(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(T,) int32: the number of each word of some bytes."""
-        windows = windows_of(data + bytes(BEYOND))
-        ids, present = self._find(windows, begins, lengths)
-        absent = np.flatnonzero(~present)
-        ends = begins + lengths
-        words = [data[a:b] for a, b in zip(begins[absent].tolist(), ends[absent].tolist(), strict=True)]
+        ids, absent = self._find(windows_of(data + bytes(BEYOND)), begins, lengths)
+        first, size = begins.take(absent), lengths.take(absent)
+        words = [data[a:b] for a, b in zip(first.tolist(), (first + size).tolist(), strict=True)]
         ids[absent] = np.fromiter(map(self._apart.__getitem__, words), dtype=np.int32, count=len(words))
-        if len(self._apart) - len(self._alike) >= len(self._keys) * (_GROWTH - 1):
+        if len(self._apart) - self._crowded >= len(self._keys) * (_GROWTH - 1):
             self.index()
         return ids
 
     def find(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(T,) int32: the number of each word of some bytes among those that are indexed, -1 of others."""
-        ids, present = self._find(windows_of(data + bytes(BEYOND)), begins, lengths)
-        ids[~present] = -1
-        for i in np.flatnonzero(~present).tolist() if len(self._alike) else ():
+        ids, absent = self._find(windows_of(data + bytes(BEYOND)), begins, lengths)
+        ids[absent] = -1
+        for i in absent.tolist() if self._crowded else ():
             ids[i] = self._apart.get(data[begins[i] : begins[i] + lengths[i]], -1)
         return ids
 
     def _find(
         self, windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(T,) int32 numbers of words and (T,) bool: whether the word is an indexed one."""
-        if not len(self._keys):
-            return np.zeros(len(begins), dtype=np.int32), np.zeros(len(begins), dtype=bool)
-        keys = _keys(windows, begins, lengths)
-        one, two = self._places.candidates(keys)
-        ids = np.where(self._keys.take(one) == keys, one, two).astype(np.int32)
-        present = self._keys.take(ids) == keys
-        present &= self._lengths.take(ids) == lengths
-        deep, depth = np.flatnonzero(present & (lengths > 8)), 0
-        indexed = windows_of(self._data)
-        while len(deep):
-            same = _eight(windows, begins[deep], lengths[deep], depth) == _eight(
-                indexed, self._begins[ids[deep]], lengths[deep], depth
-            )
-            present[deep[~same]] = False
+        """(T,) int32: the number of each word; and which of these are none, ascending: of words in no table."""
+        if not self._tables:
+            return np.zeros(len(begins), dtype=np.int32), np.arange(len(begins))
+        keys, deep = _keys(windows, begins, lengths)
+        ids = self._tables[0].take(_homes(keys, 0, self._tables[0]))
+        absent = np.flatnonzero(self._keys.take(ids) != keys)
+        for i, table in enumerate(self._tables[1:], 1):
+            wanted = keys.take(absent)
+            one = table.take(_homes(wanted, i, table))
+            ids[absent] = one
+            absent = absent[self._keys.take(one) != wanted]
+        if len(deep):
+            present = np.ones(len(ids), dtype=bool)
+            present[absent] = False
+            deep = deep[present.take(deep)]
+            others = self._differing(windows, begins.take(deep), lengths.take(deep), ids.take(deep))
+            if len(others):
+                absent = np.sort(np.append(absent, deep.take(others)))
+        return ids, absent
+
+    def _differing(
+        self, windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, ids: np.ndarray
+    ) -> np.ndarray:
+        """Which of some words are other ones than the indexed ones of these numbers, whose keys they have."""
+        indexed, at = windows_of(self._data), self._begins.take(ids)
+        same = self._lengths.take(ids) == lengths
+        left, depth = np.flatnonzero(same), 0
+        while len(left):
+            own, length = begins.take(left), lengths.take(left)
+            alike = _eight(windows, own, length, depth) == _eight(indexed, at.take(left), length, depth)
+            same[left[~alike]] = False
             depth += 8
-            deep = deep[same & (lengths[deep] > depth)]
-        return ids, present
+            left = left[alike & (length > depth)]
+        return np.flatnonzero(~same)
 
     def index(self) -> None:
-        """Takes the words that are not indexed yet into the index, apart from those whose key another word has."""
-        old = len(self._keys)
-        words = list(self._apart)[len(self._alike) :]
+        """Takes the words that are not indexed yet into the index, apart from those for which no table has a place."""
+        words = list(self._apart)[self._crowded :]
+        if not words:
+            return
         lengths = np.fromiter(map(len, words), dtype=np.int32, count=len(words))
-        ends = len(self._data) - BEYOND + np.cumsum(lengths, dtype=np.int64)
+        begins = len(self._data) - BEYOND + np.cumsum(lengths, dtype=np.int64) - lengths
         self._data = b"".join([self._data[:-BEYOND], *words, bytes(BEYOND)])
-        self._lengths = np.append(self._lengths, lengths)
-        self._begins = np.append(self._begins, ends - lengths)
-        keys = _keys(windows_of(self._data), self._begins[old:], lengths)
-        alike = np.ones(len(keys), dtype=bool)
-        alike[np.unique(keys, return_index=True)[1]] = False
-        if old:
-            alike |= (self._keys.take(np.stack(self._places.candidates(keys))) == keys).any(axis=0)
-        self._keys = np.append(self._keys, keys)
-        apart = [(words[i], old + i) for i in np.flatnonzero(alike).tolist()]
-        kept = list(zip(self._apart, self._alike.tolist(), strict=False))
-        self._apart = defaultdict(self._next.__next__, [*kept, *apart])
-        self._alike = np.append(self._alike, old + np.flatnonzero(alike))
-        numbers = np.arange(len(self._keys), dtype=np.uint32)
-        if len(self._alike):
-            numbers = np.delete(numbers, self._alike)
-        self._places = TwoPlaces(self._keys.take(numbers), numbers)
+        self._lengths, self._begins = np.append(self._lengths, lengths), np.append(self._begins, begins)
+        self._keys = np.append(self._keys, _keys(windows_of(self._data), begins, lengths)[0])
+        self._place()
+
+    def _place(self) -> None:
+        """Makes the tables anew. Of the words for one place of a table the first has it, which most often is the most frequent."""
+        self._tables, crowded = [], [np.zeros(0, dtype=np.int32)]
+        left, bits = np.arange(len(self._keys), dtype=np.int32), int(len(self._keys) * _ROOM).bit_length()
+        while len(left) and len(self._tables) < _TABLES:
+            table, keys = np.zeros(1 << bits, dtype=np.int32), self._keys.take(left)
+            homes = _homes(keys, len(self._tables), table)
+            table[homes[::-1]] = left[::-1]  # of several for one place the last stays
+            stays = table.take(homes)
+            out = np.flatnonzero(stays != left)
+            # A second word of one key would not be looked for in the next table.
+            twin = self._keys.take(stays.take(out)) == keys.take(out)
+            crowded.append(left.take(out[twin]))
+            left = left.take(out[~twin])
+            self._tables.append(table)
+            bits = max(bits - 2, 4)
+        apart = np.sort(np.concatenate([*crowded, left])).tolist()
+        spans = ((self._begins[i], self._begins[i] + self._lengths[i], i) for i in apart)
+        self._crowded = len(apart)
+        self._apart = defaultdict(self._next.__next__, {self._data[a:b]: i for a, b, i in spans})
+
+
+def _homes(keys: np.ndarray, number: int, table: np.ndarray) -> np.ndarray:
+    """(Q,) int64: the place of each key in the ``number``-th table."""
+    homes = keys * np.uint64(pow(_PLACES, number + 1, 1 << 64))
+    homes >>= np.uint64(65 - len(table).bit_length())
+    return homes.view(np.int64)
 
 
 def windows_of(data: bytes) -> np.ndarray:
@@ -212,18 +255,21 @@ def _eight(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, depth: 
     return eight
 
 
-def _keys(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """(Q,) uint64: a key for each word; words that share one are few, unless somebody has looked for such."""
+def _keys(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(Q,) uint64: a key for each word; and which words are so long that others may have theirs: few, unless somebody has looked for such."""
     keys = _eight(windows, begins, lengths, 0)
     # Else zero bytes at the end were none.
     keys ^= np.left_shift(lengths, 56, dtype=np.uint64, casting="unsafe")
-    deep, depth = np.flatnonzero(lengths > 8), 8
+    long = np.flatnonzero(lengths > _SHORT)
+    mixed, deep, depth = keys.take(long), np.flatnonzero(lengths.take(long) > 8), 8
     while len(deep):
-        mixed = keys[deep]
-        mixed ^= mixed >> _SHIFT
-        mixed *= _MULTIPLIER
-        mixed += _eight(windows, begins[deep], lengths[deep], depth)
-        keys[deep] = mixed
+        words = long.take(deep)
+        sums = mixed.take(deep)
+        sums ^= sums >> _SHIFT
+        sums *= _MULTIPLIER
+        sums += _eight(windows, begins.take(words), lengths.take(words), depth)
+        mixed[deep] = sums
         depth += 8
-        deep = deep[lengths[deep] > depth]
-    return keys
+        deep = deep[lengths.take(words) > depth]
+    keys[long] = mixed | _LONG
+    return keys, long

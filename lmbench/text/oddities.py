@@ -62,14 +62,16 @@ class Oddity:
         return f"{self.count:,} {self.what}, such as {shown(self.example)}"
 
 
-def oddities(text: str) -> list[Oddity]:
+def oddities(text: str, tidied: bool = False) -> list[Oddity]:
     """What a text of lines of words has that may be meant otherwise than it is read under the normaliser ``none``.
+
+    tidied: whether another normaliser has read it, which leaves single spaces between words.
 
     >>> [str(oddity) for oddity in oddities("the ferry leaves  at nine")]
     ["1 runs of spaces, such as 'the ferry leaves  at nine'"]
     """
     present = []
-    blanks, marks = _odd_blanks(text), "s>" in text
+    blanks, marks = not tidied and _odd_blanks(text), "s>" in text
     for kind, (what, pattern) in {**BLANKS, **WORDS}.items():
         if not (blanks if kind in BLANKS else not text.isascii() if kind == "wide" else marks):
             continue

@@ -144,7 +144,7 @@ def encode(canonical: CanonicalText, unit: Unit, vocab: Vocab) -> EncodedText:
         ids = vocab.encode(cut.types)[cut.which]
         return EncodedText(cut.text, unit, vocab, Tokens(ids, cut.starts, vocab.newline))
     types, which = canonical.types(unit)
-    ids = vocab.encode(types)[which]
+    ids = vocab.encode(types).take(which)
     starts = starts_of_tokens(canonical, types, which)
     return EncodedText(canonical, unit, vocab, Tokens(ids, starts, vocab.newline))
 
@@ -155,6 +155,8 @@ def starts_of_tokens(canonical: CanonicalText, types: Sequence[str], which: np.n
     if len(starts) > 1:
         # Every document but the first follows a line feed, which is a token in every unit.
         line_feeds = np.flatnonzero(which == types.index("\n"))
+        if len(starts) == len(line_feeds) + (canonical.text[-1] != "\n"):  # every line is a document
+            return np.append(0, line_feeds + 1)[: len(starts)]
         before = np.searchsorted(np.flatnonzero(narrow_points(canonical.text) == 10), starts[1:] - 1)
         starts = np.append(0, line_feeds[before] + 1)
     return np.asarray(starts, dtype=np.int64)

@@ -45,10 +45,19 @@ def test_forty_bytes_a_word_beside_its_own(kind):
 
 
 def test_words_that_share_a_key_are_told_apart(monkeypatch):
-    """As if every key of a longer word were one of three: what the index cannot hold is found one by one."""
-    keys = interning._keys
-    monkeypatch.setattr(interning, "_keys", lambda *words: keys(*words) % np.uint64(3))
-    text = " ".join(f"number_{i}_" for i in np.random.default_rng(1).integers(100, 600, 30_000).tolist())
+    """As if only the last eight bytes of a longer word made its key: what the index cannot hold is found one by one."""
+    monkeypatch.setattr(interning, "_MULTIPLIER", np.uint64(0))
+    text = " ".join(f"{i}_the_number" for i in np.random.default_rng(1).integers(100, 600, 30_000).tolist())
     types, which = distinct_words(text)
     assert types == list(dict.fromkeys(text.split(" ")))
     assert [types[i] for i in which.tolist()] == text.split(" ")
+
+
+def test_words_for_which_no_table_has_a_place(monkeypatch):
+    """As if all words were to have the same place: each table takes one."""
+    monkeypatch.setattr(interning, "_PLACES", 0)
+    text = " ".join(map(str, np.random.default_rng(2).integers(0, 300, 20_000).tolist()))
+    types, which = distinct_words(text)
+    assert types == list(dict.fromkeys(text.split(" ")))
+    assert [types[i] for i in which.tolist()] == text.split(" ")
+    assert interning.WordFinder(types).numbers(text).tolist() == which.tolist()

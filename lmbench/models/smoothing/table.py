@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, final
@@ -63,6 +62,8 @@ class Table(NgramTrie):
         if len(pieces) == 1:
             scored = [score(pieces[0])]
         else:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(min(_THREADS, len(pieces))) as pool:
                 scored = list(pool.map(score, pieces))
         scored = [p[cut - piece.start :] for p, cut, piece in zip(scored, cuts, pieces, strict=True)]
