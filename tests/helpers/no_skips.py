@@ -1,4 +1,4 @@
-"""A pytest plugin for CI: a test that is skipped has failed, and says why it was skipped."""
+"""A pytest plugin for CI: a test that is skipped has failed, and says why it was skipped; tests left out are counted."""
 
 import os
 
@@ -23,3 +23,21 @@ def pytest_runtest_makereport():
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report():
     return _failed((yield))
+
+
+# pytest-xdist tells nothing of what was left out: each of its workers leaves out the same, and hands the number over.
+
+
+def pytest_deselected(items):
+    if items and hasattr(items[0].config, "workeroutput"):
+        items[0].config.workeroutput["left_out"] = len(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.left_out = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if left_out := getattr(config, "left_out", 0):
+        terminalreporter.write_line(f"{left_out} left out (-m '{config.option.markexpr}')")
