@@ -40,14 +40,10 @@ def _tiles(
     G: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Those of all gates."""
-    first = _tile(U, unit, size, along, across, K, PARTS, COLUMNS)
-    if G == 1:
-        return (first,)
-    second = _tile(U + apart, unit, size, along, across, K, PARTS, COLUMNS)
-    third = _tile(U + 2 * apart, unit, size, along, across, K, PARTS, COLUMNS)
-    if G == 3:
-        return (first, second, third)
-    return (first, second, third, _tile(U + 3 * apart, unit, size, along, across, K, PARTS, COLUMNS))
+    tiles = (_tile(U, unit, size, along, across, K, PARTS, COLUMNS),)
+    for gate in tl.static_range(1, G):
+        tiles += (_tile(U + gate * apart, unit, size, along, across, K, PARTS, COLUMNS),)
+    return tiles
 
 
 @triton.jit

@@ -126,12 +126,14 @@ def test_in_half_precision_little_is_lost(gates):
 def test_kernels_that_are_wrong_are_not_used(monkeypatch):
     with pytest.warns(UserWarning, match="not used on this GPU, torch's are .*range must be a power of 2"):
         assert not agrees(Plan(17, columns=24), 1, CPU, torch.float16)
-    monkeypatch.setattr(
-        "lmbench.models.neural.persistent.composed",
-        lambda *arguments: tuple(x * 1.5 for x in composed(*arguments)),
-    )
-    with pytest.warns(UserWarning, match="not used on this GPU, torch's are .results differ by 0"):
-        assert not agrees(Plan(16), 1, CPU, torch.float16)
+    for factor in (1.5, float("nan")):
+        agrees.cache_clear()
+        monkeypatch.setattr(
+            "lmbench.models.neural.persistent.composed",
+            lambda *arguments, factor=factor: tuple(x * factor for x in composed(*arguments)),
+        )
+        with pytest.warns(UserWarning, match="not used on this GPU, torch's are .results differ by"):
+            assert not agrees(Plan(16), 1, CPU, torch.float16)
 
 
 def test_a_model_learns_the_same():
