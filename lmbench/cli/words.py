@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from lmbench.cli.fitting import scorer_of
 from lmbench.cli.lines import FORMATS, labelled
 from lmbench.cli.options import echo_text, model_options, quiet_option, trust_code_option, with_options
 from lmbench.errors import InputError
-from lmbench.storage.files import check_place, whole_file, write_whole
+from lmbench.storage.files import check_place, whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ROWS = 1 << 14  # that are written at a time
 ENDINGS = {".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
@@ -94,7 +96,8 @@ def surprisal(
         end=end,
     )
     if out is None:
-        echo_text(_written(rows, kind), nl=False)
+        for part in _written(rows, kind):
+            echo_text(part, nl=False)
     elif kind == "parquet":
         with whole_file(out) as stream:
             try:
@@ -104,24 +107,32 @@ def surprisal(
                     f"{out} needs pyarrow; install it (pip install 'lmbench[parquet]') or name a .tsv file"
                 ) from None
     else:
-        write_whole(out, _written(rows, kind))
+        with whole_file(out, "w") as stream:
+            stream.writelines(_written(rows, kind))
 
 
-def _written(rows: pd.DataFrame, kind: str) -> str:
-    """As lines of TSV, with a head, or of JSON; what is not known is empty, or null."""
+def _written(rows: pd.DataFrame, kind: str) -> Iterator[str]:
+    """As lines of TSV, with a head, or of JSON, some thousand at a time; what is not known is empty, or null."""
     import msgspec
 
     from lmbench.scoring.token_file import ESCAPES
 
-    plain = rows.astype(object).where(rows.notna(), None)
-    if kind == "jsonl":
-        return msgspec.json.Encoder().encode_lines(plain.to_dict(orient="records")).decode()
-    columns = [*plain.columns]
-    lines = ["\t".join(columns)]
-    for row in plain.itertuples(index=False):
-        cells = dict(zip(columns, row, strict=True))
-        cells["text"] = cells["text"].translate(ESCAPES)
-        lines.append(
-            "\t".join("" if c is None else str(int(c) if isinstance(c, bool) else c) for c in cells.values())
-        )
-    return "\n".join(lines) + "\n"
+    columns = [*rows.columns]
+    if kind == "tsv":
+        yield "\t".join(columns) + "\n"
+    for begin in range(0, len(rows), ROWS):
+        some = rows.iloc[begin : begin + ROWS]
+        plain = some.astype(object).where(some.notna(), None)
+        if kind == "jsonl":
+            yield msgspec.json.Encoder().encode_lines(plain.to_dict(orient="records")).decode()
+            continue
+        lines = []
+        for row in plain.itertuples(index=False):
+            cells = dict(zip(columns, row, strict=True))
+            cells["text"] = cells["text"].translate(ESCAPES)
+            lines.append(
+                "\t".join(
+                    "" if c is None else str(int(c) if isinstance(c, bool) else c) for c in cells.values()
+                )
+            )
+        yield "\n".join(lines) + "\n"

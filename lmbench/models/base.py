@@ -32,6 +32,8 @@ from lmbench.text.tokens import Tokens
 from lmbench.text.units import Unit
 from lmbench.text.vocab import NOTHING, Vocab
 
+CELLS = 1 << 20  # probabilities that are asked of ``_next_log_probs`` at once
+
 
 class Part(NamedTuple):
     """A fitted model that another combines, with its unit and vocabulary.
@@ -105,7 +107,8 @@ class LanguageModel(ABC):
             return np.stack([self._after(tokens.before(t)) for t in places.tolist()])
         begins = places - tokens.positions()[places]
         rows = np.empty((len(places), self.vocab_size))
-        for part in np.array_split(np.arange(len(places)), -(-len(places) // 256)):
+        size = min(256, max(1, CELLS // self.vocab_size))
+        for part in np.array_split(np.arange(len(places)), -(-len(places) // size)):
             prefixes = [tokens.ids[begins[i] : places[i]] for i in part]
             rows[part] = self._next_log_probs(prefixes, tokens.bos)
         return rows

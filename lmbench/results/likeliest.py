@@ -19,6 +19,9 @@ from lmbench.text.tokens import Tokens
 LIKELIEST = 5
 MARGIN = 1000  # characters after the last token asked for that may decide how it is cut
 READ = 100_000  # tokens that a model reads for them at most
+CELLS = (
+    1 << 20
+)  # probabilities held at once, where a model reads no more for many small parts than for all in one
 
 
 def alternatives(
@@ -81,6 +84,9 @@ def _readings(model: LanguageModel, scores: Scores, places: np.ndarray) -> Itera
     elif model.reach is not None:
         begins = np.maximum(begins, places - model.reach)
     cuts = np.flatnonzero(begins[1:] > places[:-1]) + 1
+    if model.reach is not None and not model.traits.adaptive:
+        rows = max(1, CELLS // model.vocab_size)
+        cuts = np.union1d(cuts, np.arange(rows, len(places), rows))
     yield from (
         (int(begins[cut]), part) for cut, part in zip([0, *cuts], np.split(places, cuts), strict=True)
     )

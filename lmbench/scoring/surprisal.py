@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BATCH = 1 << 16  # characters of documents that are read together
+ROWS = 1 << 14  # rows of a table that are objects at once
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -115,7 +117,6 @@ def surprisal(
     0    a       2.05       1.12
     1    b       2.02       1.08
     """
-    import pandas as pd
 
     labelled = _labelled(models)
     if (
@@ -129,9 +130,7 @@ def surprisal(
     texts = [texts] if isinstance(texts, str) else list(texts)
     table: pd.DataFrame | None = None
     for label, scorer in labelled.items():
-        rows = list(words_of(scorer, texts, documents=documents, punctuation=punctuation, end=end))
-        one = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in Word.__struct_fields__})
-        one = one.astype(dict.fromkeys(("token_entropy", "token_entropy_reduction"), "float64"))
+        one = _table(words_of(scorer, texts, documents=documents, punctuation=punctuation, end=end))
         if len(labelled) > 1:
             one = one.rename(columns={name: f"{name}.{label}" for name in CHARGE})
         if table is not None and not table[list(PLACE)].equals(one[list(PLACE)]):
@@ -142,6 +141,17 @@ def surprisal(
     if table is None:
         raise InputError("there is no model; give one or more")
     return table
+
+
+def _table(words: Iterator[Word]) -> pd.DataFrame:
+    """Made of some thousand rows at a time: a row of Python's objects takes ten times the memory of the table's."""
+    import pandas as pd
+
+    parts: list[pd.DataFrame] = []
+    while (rows := list(islice(words, ROWS))) or not parts:
+        part = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in Word.__struct_fields__})
+        parts.append(part.astype(dict.fromkeys(("token_entropy", "token_entropy_reduction"), "float64")))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _labelled(models: Scorer | Sequence[Scorer] | Mapping[str, Scorer]) -> dict[str, Scorer]:

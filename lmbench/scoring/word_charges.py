@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.errors import InputError, shown
+from lmbench.models.base import LanguageModel
 from lmbench.scoring.scores import LN2, Scores, first_after
 from lmbench.scoring.word_ends import ROWS, WordEnds, Words
 from lmbench.text.tokens import EncodedText, Tokens
@@ -102,7 +103,7 @@ def _ends_and_entropies(
     tells_both = ~is_opening & (first_letter == before)
     unclear = tells_both & np.append(False, across)[: len(across)]
     by_word = scorer.unit.name == "word"
-    size = max(1, ROWS // (3 * scorer.model.vocab_size))
+    size = max(1, (ROWS if _reach(scorer.model) is None else ROWS // 8) // (3 * scorer.model.vocab_size))
     for begin in range(0, len(words.ends), size):
         part = np.arange(begin, min(begin + size, len(words.ends)))
         told = part[goes_on[part]] if not by_word else part[:0]
@@ -138,9 +139,16 @@ def _rows(ends: WordEnds, tokens: Tokens, places: np.ndarray) -> np.ndarray:
     first = 0
     if not ends.scorer.model.traits.adaptive and len(places):
         first = int(tokens.starts[np.searchsorted(tokens.starts, places[0], side="right") - 1])
+        if (reach := _reach(ends.scorer.model)) is not None:
+            first = max(first, int(places[0]) - reach)
     last = int(places[-1]) + 1 if len(places) else 0
-    starts = tokens.starts[(tokens.starts >= first) & (tokens.starts < max(last, 1))] - first
+    starts = np.append(first, tokens.starts[(tokens.starts > first) & (tokens.starts < max(last, 1))]) - first
     return ends.scorer.model.distributions(Tokens(tokens.ids[first:last], starts, tokens.bos), places - first)
+
+
+def _reach(model: LanguageModel) -> int | None:
+    """On how many tokens a prediction rests, where a part of a text may be read without what stands before it."""
+    return None if model.traits.adaptive else model.reach
 
 
 def _at_least_the_text(

@@ -28,6 +28,7 @@ def fitted():
 def test_likeliest_tokens_are_told_at_the_beginning_and_in_passages(fitted, monkeypatch):
     corpus, runs, scorers = fitted
     monkeypatch.setattr(views, "EXTRACT", 300)
+    monkeypatch.setattr(likeliest, "CELLS", 100)
     (shown,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).extracts
     (compared,) = views_of({"c": corpus}, runs, lambda run: scorers[run.label]).differences
     passages = [(p.start, p.end) for some in (compared.a_better, compared.b_better) for p in some[:5]]

@@ -5,6 +5,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tiny_transformers import FAMILIES, TEXT, byte_level, gpt2, llama, save, transformers
@@ -12,6 +13,7 @@ from tiny_transformers import FAMILIES, TEXT, byte_level, gpt2, llama, save, tra
 import lmbench as lb
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.scoring import word_charges
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.surprisal import surprisal, words_of
 from lmbench.scoring.word_ends import BLANK, LETTER, MARK, Words, kinds_of_characters
@@ -360,3 +362,15 @@ def test_a_batch_is_read_like_the_whole(monkeypatch):
     in_parts = surprisal(counted("char"), texts)
     np.testing.assert_allclose(whole.select_dtypes("number"), in_parts.select_dtypes("number"), atol=1e-9)
     assert byte_level is FAMILIES["gpt2"]
+
+
+@pytest.mark.parametrize("unit", ["char", "word", "byte"])
+@pytest.mark.parametrize("documents", ["stream", "line"])
+def test_distributions_held_a_part_at_a_time_are_the_same(unit, documents, monkeypatch):
+    text = TEXT if unit == "word" else STORY
+    whole = surprisal(counted(unit, documents), text)
+    monkeypatch.setattr(word_charges, "ROWS", 1)
+    monkeypatch.setattr("lmbench.scoring.surprisal.ROWS", 7)
+    parts = surprisal(counted(unit, documents), text)
+    assert len(parts) > 20
+    pd.testing.assert_frame_equal(whole, parts)

@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
         ("counts", "line feeds", 0),
         ("fit by pieces", "one word", 0),
         ("score by char", "combining marks", 0),
+        ("run", "distinct words", 0),
         ("suite", "deep TOML", 2),
         ("suite", "a long dotted key", 2),
         ("results", "deep JSON", 2),

@@ -89,12 +89,9 @@ class Table(NgramTrie):
             elif width:
                 row[:] = context[-width:]
         p = np.repeat(np.asarray(self.probs[1], dtype=np.float64)[None], len(contexts), axis=0)
-        for k in range(2, self.order + 1):
-            rows = np.flatnonzero(history[:, width - k + 1] >= 0)
-            ranks = np.zeros(len(rows), dtype=np.int32)
-            for j in range(1, k):
-                ranks = self.find(j, ranks, history[rows, width - k + j])
-                rows, ranks = rows[ranks >= 0], ranks[ranks >= 0]
+        for k, (rows, ranks) in enumerate(self._ends_of(history), start=2):
+            if not len(rows):
+                continue
             weights = np.ones(len(contexts))
             weights[rows] = self.backoffs[k - 1][ranks]
             p *= weights[:, None]
@@ -103,6 +100,21 @@ class Table(NgramTrie):
             grams = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
             p[np.repeat(rows, number), self.words_at(k, grams)] = self.probs[k][grams]
         return p
+
+    def _ends_of(self, history: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each length from 1, (N,) which rows of some histories (B, width) end in an n-gram so long, and (N,) its rank.
+
+        history: -1 where nothing stands. Those that begin anywhere are followed together, a symbol at a time.
+        """
+        rows, starts = np.nonzero(history >= 0)
+        ranks = np.zeros(len(rows), dtype=np.int32)
+        ends = []
+        for k in range(1, history.shape[1] + 1):
+            ranks = self.find(k, ranks, history[rows, starts + k - 1])
+            known, over = ranks >= 0, starts + k == history.shape[1]
+            ends.append((rows[known & over], ranks[known & over]))
+            rows, starts, ranks = (column[known & ~over] for column in (rows, starts, ranks))
+        return ends
 
     @property
     @abstractmethod
