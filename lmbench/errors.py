@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 LONGEST = 299  # characters of a message
 NO_MEMORY = "not enough memory; a smaller order, hidden size or text needs less"
@@ -75,3 +76,14 @@ def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
 def shown(text: str, most: int = 60) -> str:
     """A piece of the input as an error shows it: in quotes, on one line, not too long."""
     return repr(text if len(text) <= most else f"{text[:most]}…")
+
+
+@contextlib.contextmanager
+def calling(library: str, on: str) -> Iterator[None]:
+    """Raises InputError where a library written in Rust gives up on its input; what it raises then is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise InputError(f"the library {library} fails on {on} ({error}); get it anew") from None

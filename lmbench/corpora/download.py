@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import IO, TYPE_CHECKING, Any
 from lmbench.errors import InputError, shown
 
 if TYPE_CHECKING:
+    import socket
     import urllib.request
 
 Progress = Callable[[int, int], None]  # bytes had, bytes in all (0 where the server does not say)
 LARGEST = 16 << 30  # bytes of a file: texts are read whole
+SPARE = 1 << 20  # bytes of what stands around it
 # The server is waited for so many seconds at a time; and after as many, for fewer than so many bytes a second no longer.
 PATIENCE = 30.0
 SLOWEST = 100.0
@@ -46,7 +50,9 @@ def _check_address(url: str, here: bool) -> None:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Opens addresses, and follows a redirection by https alone."""
+    """Opens addresses, and follows a redirection by https alone; neither a connection nor an answer is waited for without end."""
+    import http.client
+    import ssl
     import urllib.request
 
     class Https(urllib.request.HTTPRedirectHandler):
@@ -54,7 +60,78 @@ def _opener() -> urllib.request.OpenerDirector:
             _check_address(args[-1], here=False)
             return super().redirect_request(*args)
 
-    return urllib.request.build_opener(Https)
+    class Answer(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+            super().__init__(sock, *args, **more)
+            self.fp = io.BufferedReader(_Watched(self.fp.detach()))
+
+    class Plain(http.client.HTTPConnection):
+        response_class = Answer
+
+        def connect(self) -> None:
+            _in_time(super().connect)
+
+    class Secured(http.client.HTTPSConnection):
+        response_class = Answer
+
+        def connect(self) -> None:
+            _in_time(super().connect)
+
+    class Opening(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Plain, req)
+
+    class OpeningSecured(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Secured, req, context=ssl.create_default_context())
+
+    return urllib.request.build_opener(Https, Opening, OpeningSecured)
+
+
+def _in_time(task: Callable[[], None]) -> None:
+    """Does what has no end of its own (names that are looked up, keys that are agreed upon a byte at a time), and raises TimeoutError
+    where it takes more than ``PATIENCE``."""
+    errors: list[BaseException] = []
+
+    def tried() -> None:
+        try:
+            task()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=tried, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if thread.is_alive():
+        raise TimeoutError(f"no connection in {PATIENCE:.0f} s")
+    if errors:
+        raise errors[0]
+
+
+class _Watched(io.RawIOBase):
+    """What a server sends, head and chunks' lengths included; raises TimeoutError where that is hardly anything, or more than any text."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw, self._count, self._waited = raw, 0, 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        began = time.monotonic()
+        count = self._raw.readinto(buffer)
+        self._waited += time.monotonic() - began
+        self._count += count or 0
+        if count and self._count < SLOWEST * (self._waited - PATIENCE):
+            said = f"it has sent {self._count:,} bytes in {self._waited:.0f} s"
+            raise TimeoutError(f"{said}; run it again to go on from there")
+        if self._count > LARGEST + SPARE:
+            raise ValueError(f"it goes on beyond {LARGEST:,} bytes, which no text of a corpus has")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _unlinked(path: Path, mode: str) -> IO[bytes]:
@@ -94,18 +171,12 @@ def download(url: str, path: Path, sums: dict[str, str], progress: Progress | No
         with answer, _unlinked(part, "ab" if answer.status == 206 else "wb") as stream:
             had = had if answer.status == 206 else 0
             total = had + int(answer.headers.get("Content-Length") or 0)
-            before, began = had, time.monotonic()
             while chunk := answer.read1(1 << 16):
                 stream.write(chunk)
                 had += len(chunk)
                 if max(had, total) > LARGEST:
                     os.unlink(part)
                     raise InputError(f"{url} goes on beyond {LARGEST:,} bytes, which no text of a corpus has")
-                waited = time.monotonic() - began
-                if waited > PATIENCE and had - before < SLOWEST * waited:
-                    raise InputError(
-                        f"{url} has sent {had - before:,} bytes in {waited:.0f} s; run it again to go on from there"
-                    )
                 if progress:
                     progress(had, max(total, had))
         if had < total:

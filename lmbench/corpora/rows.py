@@ -10,10 +10,11 @@ from typing import Any
 
 from lmbench.errors import InputError
 from lmbench.storage.files import read_text
-from lmbench.storage.unpacking import unpacked
+from lmbench.storage.unpacking import check_ratio, unpacked
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 ROWS = (".jsonl", ".ndjson", ".parquet")
+BATCH = 4096  # rows of Parquet that are unpacked at a time
 TABLES = (".csv", ".tsv", ".json")  # plain text where no field is named
 
 
@@ -105,25 +106,38 @@ def _text_of(row: Any, field: str, where: str) -> str:
 
 
 def _parquet_rows(file: Path, field: str) -> Iterator[str]:
+    """Of a value that stands in many rows, the file and memory hold one: what comes out is bounded as that of other packed files."""
     try:
         from pyarrow import ArrowInvalid, parquet
     except ImportError:
         raise InputError(f"{file} is Parquet, which needs pyarrow: pip install 'lmbench[parquet]'") from None
     try:
-        table = parquet.ParquetFile(file)
+        size = file.stat().st_size
+        table = parquet.ParquetFile(file, read_dictionary=[field])
         names = table.schema_arrow.names
         if field not in names:
             raise InputError(f"{file} has no column {field}; its columns are {', '.join(names)} (--field)")
-        before = 1
-        for batch in table.iter_batches(columns=[field]):
-            for number, value in enumerate(batch.column(0).to_pylist(), before):
+        check_ratio(_unpacked_size(table.metadata, field), size, str(file))
+        number, had = 0, 0
+        for batch in table.iter_batches(BATCH, columns=[field]):
+            for cell in batch.column(0):
+                number, value = number + 1, cell.as_py()
                 if value is None:
                     raise InputError(f"{file} row {number}: column {field} is null; leave such rows out")
                 if not isinstance(value, str):
                     raise InputError(
                         f"{file}: column {field} holds {value!r} in row {number}, which is no text"
                     )
+                check_ratio(had := had + len(value), size, str(file))
                 yield value
-            before += len(batch)
     except (ArrowInvalid, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+
+
+def _unpacked_size(about: Any, field: str) -> int:
+    """What the file says of the bytes that a column's pages unpack to."""
+    groups = map(about.row_group, range(about.num_row_groups))
+    columns = (group.column(i) for group in groups for i in range(group.num_columns))
+    return sum(
+        one.total_uncompressed_size for one in columns if f"{one.path_in_schema}.".startswith(f"{field}.")
+    )

@@ -350,7 +350,7 @@ class LanguageModel(ABC):
         asked = np.arange(len(tokens)) if places is None else np.asarray(places, dtype=np.int64)
         if len(asked) == 0:
             return np.zeros((0, self.vocab_size))
-        return self._distributions(tokens, asked)
+        return self.at_most_one(self._distributions(tokens, asked))
 
     def next_log_probs(
         self,

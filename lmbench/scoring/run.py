@@ -18,6 +18,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.scoring.scores import Scores
 from lmbench.storage.files import write_whole
+from lmbench.storage.unpacking import check_ratio
 from lmbench.version import __version__
 
 
@@ -257,6 +258,8 @@ def load_run(path: Path, key: str | None = None) -> Run | None:
         return None
     try:
         with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            check_ratio(unpacked, path.stat().st_size, "it")
             about = msgspec.json.decode(_member(archive, "about", "|u1").tobytes(), type=_Stored)
             if key is not None and about.key != key:
                 return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from lmbench.errors import InputError, unknown
+from lmbench.errors import InputError, calling, unknown
 from lmbench.storage.files import read_bytes
 from lmbench.storage.mapped import open_arrays
 from lmbench.text.sentence_piece import sentence_piece
@@ -93,7 +93,10 @@ def restored(spec: str, state: Mapping[str, np.ndarray]) -> SubwordUnit:
         raise InputError(f"the tokenizer of unit {spec} is missing")
     library = _library()
     try:
-        tokenizer = library.Tokenizer.from_str(state["tokenizer"].tobytes().decode())
+        with calling("tokenizers", f"the tokenizer of unit {spec}"):
+            tokenizer = library.Tokenizer.from_str(state["tokenizer"].tobytes().decode())
+    except InputError:
+        raise
     except Exception as error:  # of the library's, which raises no narrower one
         raise InputError(f"the tokenizer of unit {spec} is damaged ({str(error)[:100]})") from None
     return _unit(tokenizer, pieces_of(spec).file or "these pieces", spec)
@@ -199,7 +202,10 @@ def read_tokenizer(file: str) -> Any:
     library, data = _library(), read_bytes(Path(file))
     if data.lstrip()[:1] == b"{":
         try:
-            return library.Tokenizer.from_str(data.decode())
+            with calling("tokenizers", file):
+                return library.Tokenizer.from_str(data.decode())
+        except InputError:
+            raise
         except Exception as error:  # of the library's, which raises no narrower one
             raise InputError(
                 f"{file} is no tokenizer.json of the library tokenizers ({str(error)[:100]})"
@@ -207,7 +213,8 @@ def read_tokenizer(file: str) -> Any:
     try:
         saved = open_arrays(file)[1] if data[8:9] == b"{" else {}
         if "unit.tokenizer" in saved:
-            return library.Tokenizer.from_str(saved["unit.tokenizer"].all().tobytes().decode())
+            with calling("tokenizers", file):
+                return library.Tokenizer.from_str(saved["unit.tokenizer"].all().tobytes().decode())
         return sentence_piece(library, data)
     except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:  # ints for bytes
         raise InputError(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lmbench.errors import InputError
+from lmbench.errors import InputError, calling
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.cut import Cut
 
@@ -194,7 +194,8 @@ class SubwordUnit:
     def ids(self, text: str) -> list[int]:
         """The network's own ids of a document's tokens, whether or not they hold all of it."""
         check_whole(text, "a document", f"the tokenizer of {self.source} cannot read")
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        with calling("tokenizers", self.source):
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = encoding.ids
         if not self._spelled or self._unknown is None or self._unknown not in ids:
             return ids
@@ -206,7 +207,8 @@ class SubwordUnit:
     def _read(self, ids: Sequence[int]) -> str:
         """The text that tokens stand for, with the blank that the tokenizer may have put before it."""
         if self._piece is None:
-            return str(self._tokenizer.decode(ids, skip_special_tokens=False))
+            with calling("tokenizers", self.source):
+                return str(self._tokenizer.decode(ids, skip_special_tokens=False))
         return b"".join(self._pieces(ids)).decode("utf-8", errors="replace")
 
     def _pieces(self, ids: Sequence[int]) -> list[bytes]:

@@ -2,7 +2,9 @@
 
 import contextlib
 import hashlib
+import io
 import itertools
+import socket
 import socketserver
 import threading
 import time
@@ -140,15 +142,71 @@ def test_a_server_that_sends_nothing_is_not_waited_for(tmp_path, monkeypatch):
         assert refused(url, tmp_path, "cannot download .*timed out") == []
 
 
-def test_a_server_that_sends_hardly_anything_is_left_and_gone_on_with(tmp_path, monkeypatch):
-    """Forty seconds pass whenever the clock is looked at."""
-    clock = itertools.count(0.0, 40.0)
-    with monkeypatch.context() as patch, serving(answer(BODY[:40], lengthy(len(BODY)))) as (url, _):
-        patch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
-        said = "has sent 40 bytes in 40 s; run it again to go on from there"
-        assert refused(url, tmp_path, said) == ["x.txt.part"]
+@pytest.mark.parametrize(
+    ("before", "drops", "left"),
+    [
+        # The status, the head and a chunk's length without end; a body of which some has come; a trailer without end.
+        (b"HTTP/1.1 ", b"2", []),
+        (OK, b"X: y\r\n", []),
+        (answer(b"", b"Transfer-Encoding: chunked"), b"0", ["x.txt.part"]),
+        (answer(BODY[:40], lengthy(len(BODY))), b"z", ["x.txt.part"]),
+        (answer(b"28\r\n" + BODY[:40] + b"\r\n0\r\n", b"Transfer-Encoding: chunked"), b"X: y\r\n", ["x.txt.part"]),
+    ],
+)  # fmt: skip
+def test_a_server_that_sends_hardly_anything_is_left(tmp_path, monkeypatch, before, drops, left):
+    """Whatever it sends is too slow here, once a second has been waited."""
+    monkeypatch.setattr(module, "PATIENCE", 1.0)
+    monkeypatch.setattr(module, "SLOWEST", 1e9)
+    with serving((itertools.chain([before], itertools.repeat(drops)), 0.02)) as (url, _):
+        assert refused(url, tmp_path, "has sent .* bytes in 1 s; run it again to go on from there") == left
+
+
+def test_what_a_slow_server_has_sent_is_gone_on_with(tmp_path):
+    (tmp_path / "x.txt.part").write_bytes(BODY[:40])
     rest = answer(BODY[40:], lengthy(len(BODY) - 40), status=b"206 Partial Content")
     with serving(rest) as (url, asked):
         download(url, tmp_path / "x.txt", SUMS)
     assert "Range: bytes=40-" in asked[0]
     assert (tmp_path / "x.txt").read_bytes() == BODY
+
+
+class Drops(io.RawIOBase):
+    """Ten bytes at a time, for each of which so many seconds are waited."""
+
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds = clock, seconds
+
+    def readinto(self, buffer):
+        self.clock.now += self.seconds
+        buffer[:10] = bytes(10)
+        return 10
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(0.09, 0), (0.125, 1201), (1.0, 34), (29.0, 2)])
+def test_fewer_than_a_hundred_bytes_a_second_are_too_few(monkeypatch, seconds, reads):
+    """Half a minute is given besides: ten bytes in 0.125 s fall behind by 2.5 at each read, and 3,000 are given."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    stream = module._Watched(Drops(clock, seconds))
+    for _ in range(reads - 1 if reads else 9000):
+        stream.readinto(bytearray(20))
+    if reads:
+        with pytest.raises(TimeoutError, match=f"it has sent {10 * reads:,} bytes in .* s; run it again"):
+            stream.readinto(bytearray(20))
+
+
+def test_no_connection_is_waited_for_without_end(tmp_path, monkeypatch):
+    """A name that is looked up for ever."""
+    never = threading.Event()
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: never.wait(20))
+    assert refused("http://localhost:9/x.txt", tmp_path, "cannot download .*no connection in") == []
+    never.set()
+
+
+def test_what_stands_around_a_body_is_bounded_too(tmp_path, monkeypatch):
+    """A trailer without end, as fast as one likes."""
+    monkeypatch.setattr(module, "LARGEST", 1 << 20)
+    head = answer(b"1\r\na\r\n0\r\n", b"Transfer-Encoding: chunked")
+    with serving((itertools.chain([head], itertools.repeat(b"X: y\r\n" * 10_000)), 0)) as (url, _):
+        assert refused(url, tmp_path, "goes on beyond 1,048,576 bytes") == ["x.txt.part"]

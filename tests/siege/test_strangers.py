@@ -1,19 +1,11 @@
 """Files from strangers: what docs/how-to/safety.md says of them, sentence by sentence."""
 
-import bz2
-import gzip
-import http.server
-import lzma
 import os
 import shutil
-import socketserver
 import sys
-import threading
-import zipfile
 
 import msgspec
 import numpy as np
-import pyarrow
 import pytest
 from model_damage import joined, parts
 from paths import GOLDEN
@@ -25,11 +17,8 @@ from lmbench.bench.strangers import is_own, write_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.cli import main
-from lmbench.corpora.descriptions import _unpack, describe, fetch
-from lmbench.corpora.download import download
 from lmbench.errors import InputError
-from lmbench.storage import unpacking
-from lmbench.storage.files import read_text, write_whole
+from lmbench.storage.files import write_whole
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.names import name_fault
 
@@ -311,100 +300,6 @@ def test_a_file_is_not_written_through_a_link(tmp_path):
     write_whole(tmp_path / "out", "new")
     assert (tmp_path / "precious").read_text() == "kept"
     assert not (tmp_path / "out").is_symlink()
-
-
-# Packed files and downloads ----------------------------------------------------------------------------------
-
-
-def zstd(data):
-    return pyarrow.compress(data, "zstd", asbytes=True)
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
-def test_what_unpacks_out_of_proportion_is_refused(tmp_path, monkeypatch, pack):
-    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
-    (tmp_path / "bomb").write_bytes(pack(b"a" * (8 << 20)))
-    with pytest.raises(InputError, match="times its size"):
-        read_text(tmp_path / "bomb")
-    with unpacking.unpacked(tmp_path / "bomb") as stream, pytest.raises(InputError, match="times its size"):
-        list(iter(lambda: stream.read(1 << 16), b""))
-    monkeypatch.setattr(unpacking, "FREE_BYTES", 8 << 20)
-    assert len(read_text(tmp_path / "bomb")) == 8 << 20
-
-
-def test_an_archive_out_of_proportion_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with zipfile.ZipFile(tmp_path / "z.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("t.txt", b"a" * (8 << 20))
-    (tmp_path / "d.toml").write_text("title = 't'\n[[files]]\nname = 't.txt'\n")
-    with pytest.raises(InputError, match="times its size"):
-        _unpack((tmp_path / "z.zip").read_bytes(), "z.zip", describe(str(tmp_path / "d.toml")).files)
-    assert not (tmp_path / "cache").exists()
-
-
-@pytest.mark.parametrize("name", ["../x.txt", "/etc/x", "a/../../x", "a//b", ".hidden", "a/."])
-def test_a_description_names_files_of_its_folders_alone(tmp_path, name):
-    (tmp_path / "d.toml").write_text(f"title = 't'\n[[files]]\nname = '{name}'\n")
-    with pytest.raises(InputError, match="no file's name"):
-        describe(str(tmp_path / "d.toml"))
-
-
-@pytest.mark.parametrize(
-    ("url", "sums", "said"),
-    [
-        ("http://example.org/x", {"sha256": "0"}, "no https address"),
-        ("file:///etc/passwd", {"sha256": "0"}, "no https address"),
-        ("ftp://example.org/x", {"sha256": "0"}, "no https address"),
-        ("", {"sha256": "0"}, "no https address"),
-        ("https://[::1", {"sha256": "0"}, "no https address"),
-    ],
-)
-def test_only_https_is_fetched(tmp_path, url, sums, said):
-    with pytest.raises(InputError, match=said):
-        download(url, tmp_path / "x", sums)
-    assert not list(tmp_path.iterdir())
-
-
-def test_only_what_can_be_checked_is_fetched(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    lines = "title = 't'\n[[files]]\nname = 't.txt'\nurl = 'https://example.org/t.txt'\n"
-    (tmp_path / "d.toml").write_text(lines)
-    with pytest.raises(InputError, match="no checksum"):
-        fetch(str(tmp_path / "d.toml"))
-
-
-def test_a_redirection_leads_to_https_alone(tmp_path):
-    class Elsewhere(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(302)
-            self.send_header("Location", "http://example.org/x")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Elsewhere)
-    threading.Thread(target=server.handle_request, daemon=True).start()
-    with pytest.raises(InputError, match=r"'http://example\.org/x' is no https address"):
-        download(f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", {"sha256": "0"})
-    server.server_close()
-
-
-def test_a_download_is_not_written_through_a_link(tmp_path):
-    (tmp_path / "precious").write_text("kept")
-    (tmp_path / "x.part").symlink_to(tmp_path / "precious")
-    with socketserver.TCPServer(("127.0.0.1", 0), _answer) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        with pytest.raises(InputError):
-            download(f"http://127.0.0.1:{server.server_address[1]}/x", tmp_path / "x", {"sha256": "0"})
-    assert (tmp_path / "precious").read_text() == "kept"
-
-
-class _answer(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.request.recv(4096)
-        self.request.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nevil")
 
 
 def test_a_suite_reads_as_it_was_written(here):

@@ -1,8 +1,10 @@
 """Word pieces learnt from a text or read from a file: lossless, paid for to the last character, the same every time."""
 
 import io
+import json
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -227,3 +229,23 @@ def test_half_characters_are_named_and_not_learnt_from(spec):
         InputError, match=r"character 7 of the training text, U\+D800, is half of a pair.*; replace it"
     ):
         unit_named(spec, canonical_text([f"a\nbc\nd\ud800{TEXT}"], "none", "stream"))
+
+
+def test_a_tokenizer_that_the_library_gives_up_on_is_refused(tmp_path):
+    """Its merges join to a piece shorter than the prefix that each part is to have: Rust panics, which is no Exception."""
+    model = {
+        "type": "BPE",
+        "continuing_subword_prefix": "012",
+        "vocab": {"a": 0, "b": 1, "ab": 2},
+        "merges": [["a", "b"]],
+    }
+    (tmp_path / "t.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+    with pytest.raises(InputError, match=r"the library tokenizers fails on .*t\.json"):
+        unit_named(f"subword:file={tmp_path}/t.json")
+
+
+def test_a_text_that_the_library_gives_up_on_is_refused(unit, monkeypatch):
+    panic = type("PanicException", (BaseException,), {})
+    monkeypatch.setattr(unit, "_tokenizer", Mock(**{"encode.side_effect": panic("index out of bounds")}))
+    with pytest.raises(InputError, match=r"the library tokenizers fails on these pieces \(index out"):
+        unit.ids("ab")

@@ -1,0 +1,140 @@
+"""Packed files, what is inside of them, and downloads: what docs/how-to/safety.md says of them."""
+
+import bz2
+import gzip
+import http.server
+import lzma
+import socketserver
+import threading
+import zipfile
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from lmbench.corpora.descriptions import _unpack, describe, fetch
+from lmbench.corpora.download import download
+from lmbench.corpora.rows import texts_of_rows
+from lmbench.errors import InputError
+from lmbench.scoring.run import load_run
+from lmbench.storage import unpacking
+from lmbench.storage.files import read_text
+
+
+def zstd(data):
+    return pyarrow.compress(data, "zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
+def test_what_unpacks_out_of_proportion_is_refused(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    (tmp_path / "bomb").write_bytes(pack(b"a" * (8 << 20)))
+    with pytest.raises(InputError, match="times its size"):
+        read_text(tmp_path / "bomb")
+    with unpacking.unpacked(tmp_path / "bomb") as stream, pytest.raises(InputError, match="times its size"):
+        list(iter(lambda: stream.read(1 << 16), b""))
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 8 << 20)
+    assert len(read_text(tmp_path / "bomb")) == 8 << 20
+
+
+def test_an_archive_out_of_proportion_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "z.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.txt", b"a" * (8 << 20))
+    (tmp_path / "d.toml").write_text("title = 't'\n[[files]]\nname = 't.txt'\n")
+    with pytest.raises(InputError, match="times its size"):
+        _unpack((tmp_path / "z.zip").read_bytes(), "z.zip", describe(str(tmp_path / "d.toml")).files)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("way", ["the metadata says so", "one value in many rows"])
+def test_parquet_out_of_proportion_is_refused(tmp_path, monkeypatch, way):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    many = way.startswith("one")
+    texts = ["a" * (1 << 16)] * 128 if many else ["a" * (8 << 20)]
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": texts, "n": range(len(texts))}),
+        tmp_path / "t.parquet",
+        compression="zstd",
+        use_dictionary=many,
+    )
+    read = texts_of_rows(tmp_path / "t.parquet", "text")
+    if many:  # what was in proportion has come
+        assert next(read) == texts[0]
+    with pytest.raises(InputError, match=r"t\.parquet unpacks to more than 300 times its size"):
+        list(read)
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 9 << 20)
+    assert list(texts_of_rows(tmp_path / "t.parquet", "text")) == texts
+
+
+def test_a_stored_run_out_of_proportion_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "r.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("about.npy", bytes(8 << 20))
+    with pytest.raises(InputError, match="times its size"):
+        load_run(tmp_path / "r.npz")
+
+
+@pytest.mark.parametrize("name", ["../x.txt", "/etc/x", "a/../../x", "a//b", ".hidden", "a/."])
+def test_a_description_names_files_of_its_folders_alone(tmp_path, name):
+    (tmp_path / "d.toml").write_text(f"title = 't'\n[[files]]\nname = '{name}'\n")
+    with pytest.raises(InputError, match="no file's name"):
+        describe(str(tmp_path / "d.toml"))
+
+
+@pytest.mark.parametrize(
+    ("url", "sums", "said"),
+    [
+        ("http://example.org/x", {"sha256": "0"}, "no https address"),
+        ("file:///etc/passwd", {"sha256": "0"}, "no https address"),
+        ("ftp://example.org/x", {"sha256": "0"}, "no https address"),
+        ("", {"sha256": "0"}, "no https address"),
+        ("https://[::1", {"sha256": "0"}, "no https address"),
+    ],
+)
+def test_only_https_is_fetched(tmp_path, url, sums, said):
+    with pytest.raises(InputError, match=said):
+        download(url, tmp_path / "x", sums)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_what_can_be_checked_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = "title = 't'\n[[files]]\nname = 't.txt'\nurl = 'https://example.org/t.txt'\n"
+    (tmp_path / "d.toml").write_text(lines)
+    with pytest.raises(InputError, match="no checksum"):
+        fetch(str(tmp_path / "d.toml"))
+
+
+def test_a_redirection_leads_to_https_alone(tmp_path):
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", "http://example.org/x")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    with pytest.raises(InputError, match=r"'http://example\.org/x' is no https address"):
+        download(f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", {"sha256": "0"})
+    server.server_close()
+
+
+def test_a_download_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "x.part").symlink_to(tmp_path / "precious")
+    with socketserver.TCPServer(("127.0.0.1", 0), _answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(InputError):
+            download(f"http://127.0.0.1:{server.server_address[1]}/x", tmp_path / "x", {"sha256": "0"})
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+class _answer(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(4096)
+        self.request.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nevil")
