@@ -14,8 +14,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
 
 import click
 
@@ -51,6 +51,21 @@ Completion of commands and options by the shell, for this session (or in its sta
   fish   _LMBENCH_COMPLETE=fish_source lmbench | source"""
 
 
+class Unread(Exception):
+    """Nobody reads on what a command prints, which then is done."""
+
+
+@contextlib.contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """Raises Unread before click, or rich by now, ends the command with status 1."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit) as error:
+        if not any(isinstance(one, BrokenPipeError) for one in (error, error.__context__)):
+            raise
+        raise Unread from None
+
+
 class Commands(click.Group):
     """The commands; for a name that is none, those that are near it."""
 
@@ -60,6 +75,14 @@ class Commands(click.Group):
         if words and not words[0].startswith("-") and words[0] not in self.commands:
             raise unknown("command", words[0], self.commands)
         return super().resolve_command(context, words)
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _until_nobody_reads():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _until_nobody_reads():
+            return super().invoke(ctx)
 
 
 @click.group(
@@ -86,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     try:
         result = lmbench.main(argv, prog_name="lmbench", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -101,7 +126,7 @@ def _status(argv: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("lmbench: interrupted; what was finished is kept, nothing is half written", err=True)
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, Unread):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

@@ -108,15 +108,15 @@ def _text_of(row: Any, field: str, where: str) -> str:
 def _parquet_rows(file: Path, field: str) -> Iterator[str]:
     """Of a value that stands in many rows, the file and memory hold one: what comes out is bounded as that of other packed files."""
     try:
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import parquet
     except ImportError:
         raise InputError(f"{file} is Parquet, which needs pyarrow: pip install 'lmbench[parquet]'") from None
     try:
         size = file.stat().st_size
-        table = parquet.ParquetFile(file, read_dictionary=[field])
-        names = table.schema_arrow.names
+        names = parquet.read_schema(file).names
         if field not in names:
             raise InputError(f"{file} has no column {field}; its columns are {', '.join(names)} (--field)")
+        table = parquet.ParquetFile(file, read_dictionary=[field])
         check_ratio(_unpacked_size(table.metadata, field), size, str(file))
         number, had = 0, 0
         for batch in table.iter_batches(BATCH, columns=[field]):
@@ -130,8 +130,11 @@ def _parquet_rows(file: Path, field: str) -> Iterator[str]:
                     )
                 check_ratio(had := had + len(value), size, str(file))
                 yield value
-    except (ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+    except InputError:
+        raise
+    except Exception as error:  # of the library's, or of Python's for names that are no text
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{file} cannot be read as Parquet ({said}); get it anew") from None
 
 
 def _unpacked_size(about: Any, field: str) -> int:

@@ -22,6 +22,7 @@ from lmbench.text.scripts import is_unsegmented
 from lmbench.zipf.table import zipf_rows
 
 FEW_TYPES = 10  # of a text's n-grams of words, fewer show no law
+MOST = 1 << 31  # words or characters of a test text
 # Those whose code decides these facts.
 ROOMS = ("charts", "comparing", "corpora", "counts", "results", "storage", "text", "zipf")
 
@@ -77,7 +78,7 @@ class TextFacts(msgspec.Struct, frozen=True):
         try:
             stored, rest = msgspec.json.decode(path.read_bytes(), type=tuple[str, msgspec.Raw])
             return msgspec.json.decode(rest, type=cls, dec_hook=_array) if stored == key else None
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError):  # damaged
             return None
 
 
@@ -109,6 +110,8 @@ def _array(kind: type, value: Any) -> np.ndarray:
     """The same read back: a mask, or rows of two whole numbers."""
     if not isinstance(value, dict):
         return np.array(value, dtype=np.int64).reshape(-1, 2)
+    if not 0 <= value["size"] <= MOST:
+        raise ValueError("a mask of no text's size")
     mask = np.zeros(value["size"], dtype=np.int8)
     mask[value["turns"]] = 1
     return np.asarray(np.cumsum(mask) % 2 == 1)

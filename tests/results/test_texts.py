@@ -1,5 +1,7 @@
 """What is said of a text itself comes back from its file as it went in, and is made anew when the text is another."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,22 @@ def test_progress_goes_from_nothing_to_all(corpus):
     TextFacts.of("t", corpus, [1], lambda *step: told.append(step))
     assert [done for done, _, _ in told] == list(range(6))
     assert {total for _, total, _ in told} == {5}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts["seen"]["chars"]["covered"].update(size=10**18),
+        lambda facts: facts["seen"]["chars"]["covered"].update(turns=[10**30]),
+        lambda facts: facts["seen"]["copies"].update(spans=[[10**30, 1]]),
+        lambda facts: facts["seen"]["copies"].update(spans=[["a", 1]]),
+        lambda facts: facts["seen"]["chars"].update(covered={}),
+    ],
+)
+def test_damaged_facts_are_made_anew(corpus, tmp_path, change):
+    facts, key = TextFacts.of("t", corpus, [1]), TextFacts.key("t", corpus, [1])
+    facts.save(tmp_path / "t.json", key)
+    stored, written = json.loads((tmp_path / "t.json").read_bytes())
+    change(written)
+    (tmp_path / "t.json").write_text(json.dumps([stored, written]))
+    assert TextFacts.load(tmp_path / "t.json", key) is None

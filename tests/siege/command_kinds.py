@@ -210,5 +210,5 @@ def _takes_long(argv: list[str]) -> bool:
     try:
         return any(10_000 < abs(float(word.split("=")[-1].replace(",", ""))) < 2**53 for word in argv)
     except ValueError:
-        numbers = [word for word in argv if word.split("=")[-1].replace("_", "").isdigit()]
-        return any(10_000 < int(word.split("=")[-1]) < 2**53 for word in numbers)
+        numbers = [word.split("=")[-1].replace("_", "") for word in argv]
+        return any(10_000 < int(word) < 2**53 for word in numbers if word.isdecimal())

@@ -86,6 +86,7 @@ def _obey(order: Mapping[str, Any], arm: Callable[[str], None]) -> None:
         os.setsid()
         os.chdir(order["folder"])
         os.environ["XDG_STATE_HOME"] = order["folder"]
+        os.environ["XDG_CACHE_HOME"] = f"{order['folder']}/out.cache"
         if order["kill"]:
             os.environ["LMBENCH_KILL"] = order["kill"]
         with open(order["said"], "wb") as said:

@@ -2,64 +2,38 @@
 
 A command is killed at an event of the file system (the n-th file that is opened to be written, linked, renamed, removed) or at a random
 moment, by kill -9, SIGTERM, SIGINT or SIGHUP, it alone or with all of its group; then it is given again. What it leaves is to be what the
-undisturbed command leaves, byte for byte but for times, with nothing beside it, and every ask to end but kill -9 ends with 130. Then come the
-places in which it cannot work: a full disk, a folder that may not be written to, too little memory, no home, no output.
+undisturbed command leaves, byte for byte but for times, with nothing beside it, and every ask to end but kill -9 ends with 130. Then come
+the places in which it cannot work (``places.py``), and workers of a cluster that are killed (``clusters.py``).
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import http.server
 import os
 import random
-import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clusters import cluster
+from commands import COMMANDS, SUITE, TEXT, given
 from forks import Server
 from leavings import contents, difference
+from places import places
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1])]
 
-TEXT = "".join(
-    f"the {w} waits for the tide and the bell rings {n} times\n" for n in range(30) for w in ("ferry", "boat")
-)
-SUITE = """name = "s"
-corpora = [{name = "t", train = "t.txt", documents = "line"}]
-zipf_orders = [1]
-seeds = [3]
-[[models]]
-model = "bigram"
-options = {eps = [1.0, 1.0]}
-[[models]]
-model = "kneser-ney"
-options = {order = 3}
-[[models]]
-model = "mixture"
-options = {of = ["bigram", "kneser-ney"]}
-"""
-_LINES = {
-    "run": "run s.toml --jobs 1 --quiet --out out",
-    "run, two jobs": "run s.toml --jobs 2 --quiet --out out",
-    "fit --save": "fit --model kneser-ney --train t.txt --quiet --save out.model",
-    "fit, spilling": "fit --model kneser-ney -o memory_limit=1MB --documents line --unit word --train t.txt --quiet --save out.arpa",
-    "fit --work": "fit --model kneser-ney -o order=2 --unit word --documents line --train t.txt --work out.d --jobs 1 --quiet --save out.arpa",
-    "counts": "counts t.txt --orders 1,2 --format google --out out",
-    "score --load": "score --load done.lm --test t.txt --tokens out.tsv --quiet",
-    "surprisal": "surprisal --load done.lm t.txt --out out.jsonl --format jsonl --quiet",
-    "score --tokens": "score --model bigram -o eps=1,1 --train t.txt --tokens out.tsv --quiet",
-    "export": "export done --format csv --out out.csv",
-}
-COMMANDS = {name: line.split() for name, line in _LINES.items()}
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 
 
@@ -85,32 +59,38 @@ def prepared(folder: Path, given: Callable[..., Any]) -> Path:
     (place / "out").rename(place / "done")
     assert given(COMMANDS["fit --save"], place).wait() == 0
     (place / "out.model").rename(place / "done.lm")
+    shutil.copytree(place / "done", place / "done2")
+    shutil.copytree(place / "done", place / "out.done")
     return place
 
 
-def given(
-    argv: list[str], folder: Path, kill: str = "", before: Callable[[], object] | None = None, **more: Any
-) -> subprocess.Popen[bytes]:
-    """The command as a process of a group of its own."""
-    paths = [str(HERE / "hook"), str(HERE.parents[1])]
-    space = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",
-        "XDG_STATE_HOME": str(folder),
-    }
-    if kill:
-        space["LMBENCH_KILL"] = kill
-    space |= more.pop("space", {})
-    settings: dict[str, Any] = {
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.STDOUT,
-        "stdin": subprocess.DEVNULL,
-    } | more
-    command = [sys.executable, "-m", "lmbench", *argv]
-    return subprocess.Popen(
-        command, cwd=folder, env=space, start_new_session=True, preexec_fn=before, **settings
-    )
+@contextlib.contextmanager
+def served(place: Path) -> Iterator[None]:
+    """A server of one file that knows ranges, and ``c.toml``, which describes the corpus of this file."""
+    body = TEXT.encode() * 300
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range")
+            start = int(wanted[6:-1]) if wanted else 0
+            self.send_response(416 if start >= len(body) else 206 if wanted else 200)
+            self.send_header("Content-Length", str(len(body[start:])))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the command has been killed
+                for begin in range(start, len(body), 1 << 16):
+                    self.wfile.write(body[begin : begin + (1 << 16)])
+                    time.sleep(0.005)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        address, digest = f"http://127.0.0.1:{server.server_port}/f.txt", hashlib.sha256(body).hexdigest()
+        file = f'[[files]]\nname = "f.txt"\nurl = "{address}"\nsha256 = "{digest}"\n'
+        (place / "c.toml").write_text(f'title = "f"\n{file}')
+        yield
+        server.shutdown()
 
 
 def killed(
@@ -163,13 +143,12 @@ def _wrong(kill: Kill, said: str) -> str:
 # The campaign --------------------------------------------------------------------------------------------------
 
 
-def plan(kills: int, seed: int, names: list[str]) -> list[Kill]:
-    """Kills of all commands, signals and reaches, at events and moments in turns."""
-    chance, every = random.Random(seed), []
+def plan(kills: int, seed: int, events: Mapping[str, int]) -> list[Kill]:
+    """Kills of all commands, signals and reaches, at events and moments in turns. events: how many each command has."""
+    chance, every, names = random.Random(seed), [], list(events)
     for number in range(kills):
         name = names[number % len(names)]
-        most = 30 if name.startswith("run") else 4
-        event = 0 if number % 4 == 3 else chance.randint(1, most)
+        event = 0 if number % 4 == 3 else chance.randint(1, events[name])
         every.append(Kill(name, event, SIGNALS[chance.randrange(len(SIGNALS))], chance.random() < 0.3))
     return every
 
@@ -179,78 +158,23 @@ def campaign(
 ) -> list[Kill]:
     """All kills, and what came of each; the faulty ones are told as they come. given: how a command is started."""
     start = prepared(folder, given)
-    references, durations = {}, {}
-    for name in names or list(COMMANDS):
-        place = folder / "reference"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(start, place)
-        began = time.monotonic()
-        assert given(COMMANDS[name], place).wait() == 0, name
-        durations[name], references[name] = time.monotonic() - began, contents(place)
-    done = []
-    for number, kill in enumerate(plan(kills, seed, list(references))):
-        moment = random.Random(number).random() * durations[kill.command]
-        done.append(killed(kill, start, references[kill.command], folder, moment, given))
-        if kill.outcome:
-            print(f"{kill}", flush=True)
+    references, durations, events = {}, {}, {}
+    with served(start):
+        for name in names or list(COMMANDS):
+            place = folder / "reference"
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(start, place)
+            began = time.monotonic()
+            assert given(COMMANDS[name], place, f"0 COUNT one {place}/out").wait() == 0, name
+            durations[name], references[name] = time.monotonic() - began, contents(place)
+            events[name] = len((place / "events").read_bytes())
+        done = []
+        for number, kill in enumerate(plan(kills, seed, events)):
+            moment = random.Random(number).random() * durations[kill.command]
+            done.append(killed(kill, start, references[kill.command], folder, moment, given))
+            if kill.outcome:
+                print(f"{kill}", flush=True)
     return done
-
-
-def places(folder: Path, few: bool = False) -> dict[str, str]:
-    """What commands do where they cannot work; by the place '' or what was wrong. few: only the shortest."""
-    start = folder / "prepared"
-    found = {}
-
-    def attempt(
-        name: str,
-        argv: list[str],
-        statuses: tuple[int, ...],
-        before: Callable[[], object] | None = None,
-        **more: Any,
-    ) -> None:
-        place = folder / "place"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(start, place)
-        process = given(argv, place, before=before, **more)
-        said = b"".join(part or b"" for part in process.communicate(timeout=120)).decode("utf-8", "replace")
-        wrong = f"status {process.returncode}: {said[-400:]!r}" if process.returncode not in statuses else ""
-        wrong = wrong or (f"a traceback: {said[-400:]!r}" if "Traceback" in said else "")
-        left = sorted(p.name for p in place.rglob("*.part"))
-        found[name] = wrong or (f"left behind: {left}" if left else "")
-
-    def limit(kind: int, size: int) -> Callable[[], object]:
-        return lambda: resource.setrlimit(kind, (size, size))
-
-    for size in (0,) if few else (0, 500, 3000):
-        for name in ("fit --save", "export") if few else ("run", "fit --save", "export", "score --tokens"):
-            if not (size == 3000 and name != "run"):
-                attempt(
-                    f"{name} on a disk of {size} bytes",
-                    COMMANDS[name],
-                    (1, 2),
-                    limit(resource.RLIMIT_FSIZE, size),
-                )
-    with open("/dev/full", "wb") as full:
-        attempt("export onto a full device", ["export", "done"], (2,), stdout=full, stderr=subprocess.PIPE)
-    if few:
-        return found
-    attempt("run with no memory to speak of", COMMANDS["run"], (1, 2), limit(resource.RLIMIT_AS, 260 << 20))
-    attempt(
-        "run without a home",
-        COMMANDS["run"],
-        (0,),
-        space={"HOME": "", "XDG_STATE_HOME": "", "XDG_CACHE_HOME": ""},
-    )
-    attempt("run into a folder that may not be written to", [*COMMANDS["run"][:-1], "/proc/out"], (2,))
-    attempt(
-        "fit into a folder that may not be written to",
-        [*COMMANDS["fit --save"][:-1], "/proc/out"],
-        (2,),
-    )
-    attempt(
-        "export without an output", ["export", "done"], (0, 1, 2), before=lambda: os.close(1), stdout=None
-    )
-    return found
 
 
 def main() -> int:
@@ -268,11 +192,11 @@ def main() -> int:
     finally:
         if server is not None:
             server.close()
-    print(f"{'command':<18} {'kills':>6} {'faults':>7}")
+    print(f"{'command':<22} {'kills':>6} {'faults':>7}")
     for name in COMMANDS:
         rows = [kill for kill in done if kill.command == name]
-        print(f"{name:<18} {len(rows):>6} {sum(bool(kill.outcome) for kill in rows):>7}")
-    found = places(asked.folder)
+        print(f"{name:<22} {len(rows):>6} {sum(bool(kill.outcome) for kill in rows):>7}")
+    found = places(asked.folder) | cluster(asked.folder)
     for name, wrong in found.items():
         print(f"{name}: {wrong or 'as it should'}")
     bad = [kill for kill in done if kill.outcome]

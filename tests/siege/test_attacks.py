@@ -4,6 +4,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import msgspec
@@ -205,3 +207,14 @@ def test_an_archive_gives_the_files_of_the_description_alone(tmp_path, monkeypat
     _unpack(stream.getvalue(), "z.zip", describe("d.toml").files)
     assert not list(tmp_path.parent.rglob("evil.txt"))
     assert not os.path.exists("/tmp/lmbench-evil.txt")
+
+
+@pytest.mark.parametrize("line", ["--version", "models", "counts t.txt --help", "corpora list --json"])
+def test_a_pipe_that_nobody_reads_ends_a_command_as_done(line):
+    """What click prints, what rich prints in colours, and what is printed as it stands."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-m", "lmbench", *line.split()]
+    done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

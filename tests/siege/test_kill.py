@@ -4,13 +4,14 @@ import kill
 import pytest
 from forks import Server
 from leavings import contents, difference
+from places import places
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kills")
     server = Server()
-    names = ["run", "fit --save", "score --tokens", "export", "fit, spilling"]
+    names = ["run", "fit --save", "fetch", "fit, spilling", "export, PDF"]
     try:
         return folder, kill.campaign(folder, 20, 1, names, server.given)
     finally:
@@ -36,4 +37,4 @@ def test_a_difference_is_seen(done):
 
 def test_where_it_cannot_work_it_says_so(done):
     folder, _ = done
-    assert {name: wrong for name, wrong in kill.places(folder, few=True).items() if wrong} == {}
+    assert {name: wrong for name, wrong in places(folder, few=True).items() if wrong} == {}

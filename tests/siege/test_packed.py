@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import http.server
+import io
 import lzma
 import socketserver
 import threading
@@ -66,6 +67,22 @@ def test_parquet_out_of_proportion_is_refused(tmp_path, monkeypatch, way):
         list(read)
     monkeypatch.setattr(unpacking, "FREE_BYTES", 9 << 20)
     assert list(texts_of_rows(tmp_path / "t.parquet", "text")) == texts
+
+
+def test_a_damaged_parquet_file_is_one_line(tmp_path):
+    """Whatever its library or Python says of it: the name of a column may be no text."""
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"]}), stream)
+    data = stream.getvalue()
+    said = set()
+    for at in range(4, len(data)):
+        (tmp_path / "t.parquet").write_bytes(data[:at] + bytes([data[at] ^ 0xFD]) + data[at + 1 :])
+        try:
+            list(texts_of_rows(tmp_path / "t.parquet", "text"))
+        except InputError as error:
+            said.add(str(error))
+    assert any("utf-8" in one for one in said)
+    assert len(said) > 5
 
 
 def test_a_stored_run_out_of_proportion_is_refused(tmp_path, monkeypatch):

@@ -1,4 +1,7 @@
-"""Sends this process, or its group, a signal at its n-th event of the file system: LMBENCH_KILL="N SIGNAL one|group FOLDER"."""
+"""Sends this process, or its group, a signal at its n-th event of the file system: LMBENCH_KILL="N SIGNAL one|group FOLDER".
+
+SIGNAL is COUNT: for each event a dot is written to the file ``events`` beside FOLDER.
+"""
 
 import os
 import signal
@@ -20,6 +23,10 @@ def arm(order: str) -> None:
             if event == "open" and not (
                 isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
             ):
+                return
+            if name == "COUNT":
+                with open(f"{os.path.dirname(folder)}/events", "ab") as stream:
+                    stream.write(b".")
                 return
             left -= 1
             if left == 0:
