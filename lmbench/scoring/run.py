@@ -305,3 +305,5 @@ def _check(scores: Scores) -> None:
         raise ValueError("its spans do not divide a text")
     if (np.diff(starts) < 0).any() or (len(starts) and not 0 <= starts[0] <= starts[-1] <= tokens):
         raise ValueError("its documents begin outside of the text")
+    if tokens and (not len(starts) or starts[0]):
+        raise ValueError("its first document does not begin with the text")

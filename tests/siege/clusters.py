@@ -39,7 +39,7 @@ def cluster(folder: Path, kills: int = 9, seed: int = 0) -> dict[str, str]:
             process = given([*argv, "--cluster", here.scheduler_address], place)
             if number >= 0:
                 time.sleep((0.3 + 0.7 * chance.random()) * durations[name])
-                worker = here.workers[chance.randrange(2)]
+                worker = chance.choice(list(here.workers.values()))
                 with contextlib.suppress(ProcessLookupError, AttributeError):  # it is being made anew
                     os.kill(worker.pid, signal.SIGKILL)
             said = process.communicate(timeout=_PATIENCE)[0].decode("utf-8", "replace")

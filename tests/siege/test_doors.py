@@ -240,6 +240,15 @@ def test_an_array_with_a_header_of_old_is_damage_and_no_warning(measured, recwar
     assert [str(warning.message) for warning in recwarn] == []
 
 
+@pytest.mark.parametrize("starts", [[], [1], [-1, 5], [0, 5, 3], [0, 10**6]])
+def test_documents_that_do_not_begin_with_the_text_are_damage(measured, starts):
+    _, folder = measured
+    path = folder / "scores/ferry/b.npz"
+    rewritten(path, starts=np.array(starts, dtype=np.int64))
+    with pytest.raises(InputError, match="no stored run, or is damaged"):
+        load_run(path)
+
+
 def test_a_cut_run_is_named_by_diff(measured, tmp_path):
     suite, folder = measured
     measure_suite(suite, tmp_path / "other")

@@ -6,12 +6,14 @@ from forks import Server
 from leavings import contents, difference
 from places import places
 
+pytestmark = pytest.mark.timeout(400)  # forty commands, one after the other
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kills")
     server = Server()
-    names = ["run", "fit --save", "fetch", "fit, spilling", "export, PDF"]
+    names = ["run", "fit --save", "fetch", "fit, spilling", "export"]
     try:
         return folder, kill.campaign(folder, 20, 1, names, server.given)
     finally:
