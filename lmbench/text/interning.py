@@ -8,13 +8,15 @@ its bytes a word takes some 30 to 40 bytes here, whatever the words.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
 _SPACE, _NEWLINE = 32, 10
 _FIRST, _LARGEST = 1 << 14, 1 << 18  # bytes of a piece, at first and at most
+_WORTH = 1 << 22  # bytes of a text of which words are cut by one thread and looked up by another
 _GROWTH = 1.25  # words are indexed anew when there are so many times more of them
 BEYOND = 8  # zero bytes after the words, so that eight can be read from any place
 MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # the first n of eight bytes
@@ -40,15 +42,56 @@ def distinct_words(text: str) -> tuple[list[str], np.ndarray]:
     >>> types, which.tolist()
     (['a', 'rose', 'is', '\n'], [0, 1, 2, 3, 0, 1])
     """
-    data = text.encode("utf-8", "surrogatepass")
     words, ids = WordNumbers(), [np.zeros(0, dtype=np.int32)]
-    begin, size, line_begins = 0, _FIRST, True
+    ids += [words.number(piece) for piece in _pieces(text, _FIRST)]
+    return words.words(), np.concatenate(ids)
+
+
+class Words(NamedTuple):
+    """Words of some bytes. data: these, and BEYOND zero bytes. begins, lengths: (T,), where they are. keys, long: see ``_keys``."""
+
+    data: bytes
+    begins: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+    long: np.ndarray
+
+    @classmethod
+    def of(cls, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> Words:
+        """data: without zero bytes after it."""
+        padded = data + bytes(BEYOND)
+        return cls(padded, begins, lengths, *_keys(windows_of(padded), begins, lengths))
+
+    def spelled(self, places: np.ndarray) -> list[bytes]:
+        """Some of them."""
+        begins, lengths = self.begins.take(places), self.lengths.take(places)
+        spans = zip(begins.tolist(), (begins + lengths).tolist(), strict=True)
+        return [self.data[a:b] for a, b in spans]
+
+
+def _pieces(text: str, size: int) -> Iterator[Words]:
+    """The tokens of a text, a piece at a time: the first of ``size`` bytes, each after it twice as large until they are large enough."""
+    data = text.encode("utf-8", "surrogatepass")
+    pieces = _cut(data, size)
+    if len(data) < _WORTH:
+        yield from pieces
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(next, pieces, None)
+        while (piece := coming.result()) is not None:
+            coming = ahead.submit(next, pieces, None)
+            yield piece
+
+
+def _cut(data: bytes, size: int) -> Iterator[Words]:
+    begin, line_begins = 0, True
     while begin < len(data):
         end = _end_of_piece(data, begin, size)
         piece = data[begin:end]
-        ids.append(words.number(piece, *_tokens(piece, line_begins, end == len(data))))
+        yield Words.of(piece, *_tokens(piece, line_begins, end == len(data)))
         begin, size, line_begins = end, min(2 * size, _LARGEST), data[end - 1] == _NEWLINE
-    return words.words(), np.concatenate(ids)
 
 
 def _end_of_piece(data: bytes, begin: int, size: int) -> int:
@@ -107,20 +150,13 @@ class WordFinder:
         spelled = [word.encode("utf-8", "surrogatepass") for word in words]
         lengths = np.fromiter(map(len, spelled), dtype=np.int64, count=len(spelled))
         self._words = WordNumbers()
-        self._words.number(b"".join(spelled), np.cumsum(lengths) - lengths, lengths)
+        self._words.number(Words.of(b"".join(spelled), np.cumsum(lengths) - lengths, lengths))
         self._words.index()
 
     def numbers(self, text: str) -> np.ndarray:
         """(T,) int32: the place of each token among the words, -1 of one that is none of them. Tokens are those of ``distinct_words``."""
-        data = text.encode("utf-8", "surrogatepass")
-        ids = [np.zeros(0, dtype=np.int32)]
-        begin, line_begins = 0, True
-        while begin < len(data):
-            end = _end_of_piece(data, begin, _LARGEST)
-            piece = data[begin:end]
-            ids.append(self._words.find(piece, *_tokens(piece, line_begins, end == len(data))))
-            begin, line_begins = end, data[end - 1] == _NEWLINE
-        return np.concatenate(ids)
+        ids = [self._words.find(piece) for piece in _pieces(text, _LARGEST)]
+        return np.concatenate([np.zeros(0, dtype=np.int32), *ids])
 
 
 class WordNumbers:
@@ -146,51 +182,43 @@ class WordNumbers:
         slices = map(slice, self._begins.tolist(), ends)
         return [word.decode("utf-8", "surrogatepass") for word in map(self._data.__getitem__, slices)]
 
-    def number(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """(T,) int32: the number of each word of some bytes."""
-        ids, absent = self._find(windows_of(data + bytes(BEYOND)), begins, lengths)
-        first, size = begins.take(absent), lengths.take(absent)
-        words = [data[a:b] for a, b in zip(first.tolist(), (first + size).tolist(), strict=True)]
-        ids[absent] = np.fromiter(map(self._apart.__getitem__, words), dtype=np.int32, count=len(words))
+    def number(self, words: Words) -> np.ndarray:
+        """(T,) int32: the number of each word."""
+        ids, absent = self._find(words)
+        ids[absent] = [self._apart[word] for word in words.spelled(absent)]
         if len(self._apart) - self._crowded >= len(self._keys) * (_GROWTH - 1):
             self.index()
         return ids
 
-    def find(self, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """(T,) int32: the number of each word of some bytes among those that are indexed, -1 of others."""
-        ids, absent = self._find(windows_of(data + bytes(BEYOND)), begins, lengths)
-        ids[absent] = -1
-        for i in absent.tolist() if self._crowded else ():
-            ids[i] = self._apart.get(data[begins[i] : begins[i] + lengths[i]], -1)
+    def find(self, words: Words) -> np.ndarray:
+        """(T,) int32: the number of each word among those that are indexed, -1 of others."""
+        ids, absent = self._find(words)
+        ids[absent] = [self._apart.get(word, -1) for word in words.spelled(absent)] if self._crowded else -1
         return ids
 
-    def _find(
-        self, windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _find(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
         """(T,) int32: the number of each word; and which of these are none, ascending: of words in no table."""
         if not self._tables:
-            return np.zeros(len(begins), dtype=np.int32), np.arange(len(begins))
-        keys, deep = _keys(windows, begins, lengths)
-        ids = self._tables[0].take(_homes(keys, 0, self._tables[0]))
-        absent = np.flatnonzero(self._keys.take(ids) != keys)
+            return np.zeros(len(words.begins), dtype=np.int32), np.arange(len(words.begins))
+        ids = self._tables[0].take(_homes(words.keys, 0, self._tables[0]))
+        absent = np.flatnonzero(self._keys.take(ids) != words.keys)
         for i, table in enumerate(self._tables[1:], 1):
-            wanted = keys.take(absent)
+            wanted = words.keys.take(absent)
             one = table.take(_homes(wanted, i, table))
             ids[absent] = one
             absent = absent[self._keys.take(one) != wanted]
-        if len(deep):
+        if len(words.long):
             present = np.ones(len(ids), dtype=bool)
             present[absent] = False
-            deep = deep[present.take(deep)]
-            others = self._differing(windows, begins.take(deep), lengths.take(deep), ids.take(deep))
+            long = words.long[present.take(words.long)]
+            others = self._differing(words, long, ids.take(long))
             if len(others):
-                absent = np.sort(np.append(absent, deep.take(others)))
+                absent = np.sort(np.append(absent, long.take(others)))
         return ids, absent
 
-    def _differing(
-        self, windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, ids: np.ndarray
-    ) -> np.ndarray:
+    def _differing(self, words: Words, which: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Which of some words are other ones than the indexed ones of these numbers, whose keys they have."""
+        windows, begins, lengths = windows_of(words.data), words.begins.take(which), words.lengths.take(which)
         indexed, at = windows_of(self._data), self._begins.take(ids)
         same = self._lengths.take(ids) == lengths
         left, depth = np.flatnonzero(same), 0

@@ -7,6 +7,10 @@ common words; four in ten by the same law from a table of ranks that the word be
 p(rank > r) ~ r^-0.6, so that new words never cease to come (Heaps' law, with the exponent 0.6). Each row is a process of its own, whose CPU
 time (user and system, of all its processes) and peak memory the system tells; an exponent is the slope of the CPU time in the words, between a size and the one
 before it. lmplz (on PATH, or --lmplz) is given the same limit by -S.
+
+In brackets is how much of the CPU time was the system's. On a virtual machine the first touch of a page of memory, which most pages of the files
+of a work folder are, may cost ten times what touching it again costs, and large texts touch more of them: --warm GB writes and deletes
+so much first.
 """
 
 from __future__ import annotations
@@ -19,7 +23,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,21 +76,27 @@ def _name(rank: int) -> str:
 
 
 def measured(command: Sequence[str | Path], stdin: Path | None = None) -> tuple[float, float, float]:
-    """CPU seconds, wall seconds, and peak memory in MB of a program and those that it starts."""
-    began = time.perf_counter()
+    """CPU seconds, those of them in the system, and peak memory in MB of a program and those that it starts."""
     with open(stdin or os.devnull, "rb") as source:
         running = subprocess.Popen([str(c) for c in command], stdin=source, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(running.pid, 0)
     running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode:
         raise SystemExit(f"{command[0]} failed with status {running.returncode}")
-    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024
+    return usage.ru_utime + usage.ru_stime, usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def warmed(folder: Path, size: int) -> None:
+    """Writes so many GB to a file, and deletes it: pages that the machine has not had from its host yet it has afterwards."""
+    with tempfile.NamedTemporaryFile(dir=folder) as stream:
+        for _ in range(size * 1000):
+            stream.write(bytes(1_000_000))
 
 
 def rows_of(
     folder: Path, millions: int, orders: Sequence[int], options: argparse.Namespace
-) -> dict[str, tuple[float, float]]:
-    """CPU seconds and peak MB of each task at one size."""
+) -> dict[str, tuple[float, float, float]]:
+    """What ``measured`` says of each task at one size."""
     text, test = folder / f"{millions}.txt", folder / "test.txt"
     written_apart(text, millions)
     rows = {}
@@ -143,7 +152,7 @@ def rows_of(
             [*OWN, "run", suite, "--out", folder / "run", "--jobs", "1", "--fresh", "--quiet"]
         )
     text.unlink()
-    return {name: (cpu, mb) for name, (cpu, _, mb) in rows.items()}
+    return rows
 
 
 def main() -> None:
@@ -163,12 +172,14 @@ def main() -> None:
         default=16,
         help="millions of words up to which there is a row without a limit",
     )
+    parser.add_argument("--warm", type=int, default=0, metavar="GB", help="memory to touch first")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--lmplz", default=shutil.which("lmplz"))
     options = parser.parse_args()
     sizes, orders = ([int(n) for n in text.split(",")] for text in (options.millions, options.orders))
-    table: dict[str, list[tuple[float, float]]] = {}
+    table: dict[str, list[tuple[float, float, float]]] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        warmed(Path(name), options.warm)
         written_apart(Path(name) / "test.txt", options.test_millions, seed=2)
         for millions in sizes:
             for row, cell in rows_of(Path(name), millions, orders, options).items():
@@ -177,17 +188,21 @@ def main() -> None:
                 json.dumps({"millions": millions, **{row: cells[-1] for row, cells in table.items()}}),
                 file=sys.stderr,
             )
-    print(f"{os.cpu_count()} processors, numpy {np.__version__}; CPU seconds, peak memory, exponent\n")
+    print(
+        f"{os.cpu_count()} processors, numpy {np.__version__}; CPU seconds (in the system), peak memory, exponent\n"
+    )
     print("| | " + " | ".join(f"{n} M words" for n in sizes) + " |\n|---" + "|---" * len(sizes) + "|")
     for row, cells in table.items():
         shown = []
-        for place, (cpu, mb) in enumerate(cells):
+        for place, (cpu, system, mb) in enumerate(cells):
             slope = (
                 math.log(cpu / cells[place - 1][0]) / math.log(sizes[place] / sizes[place - 1])
                 if place
                 else None
             )
-            shown.append(f"{cpu:.1f} s, {mb:,.0f} MB" + ("" if slope is None else f", {slope:.2f}"))
+            shown.append(
+                f"{cpu:.1f} s ({system:.1f}), {mb:,.0f} MB" + ("" if slope is None else f", {slope:.2f}")
+            )
         print(f"| {row} | " + " | ".join(shown + [""] * (len(sizes) - len(shown))) + " |")
 
 

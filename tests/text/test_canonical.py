@@ -156,12 +156,14 @@ WORDS = ["a", "b", "", "\0", "a\0", "eight_by", "eight_byt", "eight_bytes_and_mo
 WORDS += ["世界" * 5, "世界" * 4, "🙂", "é", "a\0\0\0\0\0\0\0", "\ud800", "x" * 40, "x" * 41, "x" * 39 + "y"]
 
 
-@given(st.lists(st.sampled_from([*WORDS, "\n", "\n\n"]), max_size=60), st.integers(1, 60))
-def test_words_are_numbered_as_one_by_one(parts, size):
+@given(st.lists(st.sampled_from([*WORDS, "\n", "\n\n"]), max_size=60), st.integers(1, 60), st.booleans())
+def test_words_are_numbered_as_one_by_one(parts, size, ahead):
     text = " ".join(parts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmbench.text.interning._FIRST", size)
         patch.setattr("lmbench.text.interning._LARGEST", 2 * size)
+        # Cut by one thread and looked up by another.
+        patch.setattr("lmbench.text.interning._WORTH", 0 if ahead else 1 << 30)
         types, which = UNITS["word"].types(text)
     assert UNITS["word"].split(text) == slow_words(text)
     assert (types, which.tolist()) == slow_types(slow_words(text))

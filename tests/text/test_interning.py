@@ -33,7 +33,7 @@ def test_forty_bytes_a_word_beside_its_own(kind):
     while begin < len(data):
         end = interning._end_of_piece(data, begin, 1 << 14)
         piece = data[begin:end]
-        words.number(piece, *interning._tokens(piece, begin == 0, end == len(data)))
+        words.number(interning.Words.of(piece, *interning._tokens(piece, begin == 0, end == len(data))))
         begin = end
     words.index()
     kept, peak = tracemalloc.get_traced_memory()

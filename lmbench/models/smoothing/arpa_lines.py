@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmbench.text.interning import BEYOND, MASKS, WordNumbers, windows_of
+from lmbench.text.interning import BEYOND, MASKS, WordNumbers, Words, windows_of
 
 _TAB, _NEWLINE, _SPACE = 9, 10, 32
 _DIVIDES = np.isin(np.arange(_SPACE + 1), (_TAB, _NEWLINE, _SPACE))
@@ -42,7 +42,7 @@ class Lines:
         ids = np.empty(self.begins.shape, dtype=np.int32)
         for j in range(self.begins.shape[1]):
             places = np.flatnonzero(anew[:, j])
-            found = numbers.number(self.data, self.begins[places, j], self.lengths[places, j])
+            found = numbers.number(Words.of(self.data, self.begins[places, j], self.lengths[places, j]))
             ids[:, j] = np.repeat(found, np.diff(places, append=len(ids)))
         return ids
 
