@@ -89,6 +89,7 @@ class Cell:
             "unit": self.spec.unit,
             "unk": self.spec.unk,
             "vocab": self.spec.vocab and hashlib.sha256(read_bytes(self.spec.vocab)).hexdigest(),
+            "min_count": self.spec.min_count,
             "seed": self.seed,
             "components": [c.key(corpus, suite) for c in self.components],
             "samples": msgspec.structs.asdict(suite.samples),

@@ -72,7 +72,7 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
 
 
 class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A row of the leaderboard; seeds: default the suite's. unk, vocab: see ``Lexicon``."""
+    """A row of the leaderboard; seeds: default the suite's. unk, vocab, min_count: see ``Lexicon``."""
 
     model: str
     label: str = ""
@@ -81,6 +81,7 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     seeds: Seeds = ()
     unk: str = ""
     vocab: str = ""
+    min_count: int = 0
 
     def __post_init__(self) -> None:
         # Of options the values alone: kneser-ney-subword-4000.
@@ -89,7 +90,7 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     @property
     def lexicon(self) -> Lexicon:
-        return Lexicon(self.unk, self.vocab)
+        return Lexicon(self.unk, self.vocab, self.min_count)
 
     @property
     def code(self) -> frozenset[str]:

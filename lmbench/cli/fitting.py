@@ -140,5 +140,5 @@ def scorer_of(given: Mapping[str, Any], quiet: bool) -> Scorer:
     corpus = corpus_for(
         name, options, given["train"], given["valid"], None, unit, normalise, documents, field, False, counts
     )
-    lexicon = Lexicon(given["unk"], given["vocab"])
+    lexicon = Lexicon(given["unk"], given["vocab"], given["min_count"])
     return fitted_scorer(name, options, corpus, unit, given["seed"], quiet, lexicon, counts)[0]

@@ -46,6 +46,7 @@ def fit(
     unit: str,
     unk: str,
     vocab: str,
+    min_count: int,
     normalise: str | None,
     documents: str | None,
     field: str | None,
@@ -68,7 +69,7 @@ def fit(
     check_place(place)
     # Of several processes that torchrun has started, the first speaks and writes.
     first = os.environ.get("RANK", "0") == "0"
-    lexicon, quiet = Lexicon(unk, vocab), quiet or as_json or not first
+    lexicon, quiet = Lexicon(unk, vocab, min_count), quiet or as_json or not first
     asked = bool((jobs or 1) > 1 or cluster or work)
     if not counts and suits(make_model(needed(name), **key_values(options)), train, valid, unit, asked):
         text = train, valid, unit, normalise, documents, field

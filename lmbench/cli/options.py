@@ -78,6 +78,13 @@ lexicon_options = (
         metavar="FILE",
         help="The vocabulary, a token a line, in place of the training text's.",
     ),
+    click.option(
+        "--min-count",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Tokens that the training text has fewer than N times are unknown.",
+    ),
 )
 normalise_option = click.option(
     "--normalise", type=click.Choice(list(NORMALISERS)), help="Default: none; a corpus's own."

@@ -65,6 +65,7 @@ def score(
     unit: str,
     unk: str,
     vocab: str,
+    min_count: int,
     normalise: str | None,
     documents: str | None,
     field: str | None,
@@ -116,8 +117,10 @@ def score(
             raise InputError("--scores FILE goes with --test TEXT and how that is read, and with no model")
         return _outside(scores_file, test, normalise or "none", documents or "stream", field, as_json)
     if saved is not None:
-        if name or train or counts or vocab:
-            raise InputError("--load brings its own model; leave --model, --train, --counts and --vocab out")
+        if name or train or counts or vocab or min_count:
+            raise InputError(
+                "--load brings its own model; leave --model, --train, --counts, --vocab and --min-count out"
+            )
         if test is None:
             raise InputError("--test is missing; give the text to score")
         scorer, fit_seconds = loaded(saved, unk), None
@@ -141,7 +144,14 @@ def score(
         if not apart:
             corpus.text("test")
         scorer, fit_seconds = fitted_scorer(
-            needed(name), options, corpus, unit, seed, quiet or as_json, Lexicon(unk, vocab), counts
+            needed(name),
+            options,
+            corpus,
+            unit,
+            seed,
+            quiet or as_json,
+            Lexicon(unk, vocab, min_count),
+            counts,
         )
     if given is not None:
         return score_given(scorer, given, test or "", field, as_json)

@@ -290,17 +290,17 @@ class ShardedText:
             counts = +counts  # a text without a line feed has no such token
         return counts
 
-    def ranked(self, first: int, memory: int, asked: str = "") -> RankedTypes | None:
+    def ranked(self, first: int, memory: int, asked: str = "", least: int = 0) -> RankedTypes | None:
         """The distinct tokens by falling frequency, counted in a file; None where there is room for them.
 
-        first: how many of them have to be in memory. memory: bytes that the process may take. asked: a token whose number will be asked for.
+        first: how many of them have to be in memory; least: how often those occur at least. memory: bytes that the process may take. asked: a token whose number will be asked for.
         """
         files = [ColumnFile(self.folder / f"tokens.{shard}") for shard in range(len(self.sizes))]
         share = memory // _SHARE
         if sum(file.size("shares") for file in files) * _BYTES_A_TYPE <= share:
             return None
         books = (book for shard in range(len(self.sizes)) for book in books_of(self.folder, shard))
-        return rank_types(books, self.surplus, first, self.folder, share, asked)
+        return rank_types(books, self.surplus, first, self.folder, share, asked, least)
 
     def numbered(self, vocab: Vocab, folder: Path) -> tuple[TokenShards, np.ndarray]:
         """The tokens by a vocabulary's numbers, which are written to ``folder``, and (V,) int64, how often each occurs."""

@@ -169,13 +169,14 @@ def evaluate(
     components: Sequence[Scorer] = (),
     unk: str = "",
     vocab: str = "",
+    min_count: int = 0,
     counts: WordCounts | None = None,
     monitor: Monitor | None = None,
 ) -> Run:
     """Trains a model on a corpus and scores its held-out text: ``run.scores.bits_per_char`` and the rest.
 
     unit: char, word or byte. unk: the token of the text that is the unknown one; vocab: a file that is the vocabulary, a token a
-    line (see ``Lexicon``). counts: of n-grams of words (``read_counts``), learnt from in place of the training text. monitor: is told the
+    line; min_count: tokens that are rarer in training text are unknown (see ``Lexicon``). counts: of n-grams of words (``read_counts``), learnt from in place of the training text. monitor: is told the
     progress of the fit; default a bar in a notebook, nothing elsewhere. Where a text is learnt from, the facts tell bits per character of as
     much of it as there is of the test text, too. Raises InputError where the model does not suit the corpus.
 
@@ -186,7 +187,7 @@ def evaluate(
     >>> run.label, run.scores.chars, round(run.scores.bits_per_char, 3)  # the source's rate is 2/3 bit
     ('bigram', 500, 0.657)
     """
-    lexicon = Lexicon(unk, vocab)
+    lexicon = Lexicon(unk, vocab, min_count)
     if counts is not None:
         scorer, seconds = timed_counts(model, counts, corpus, lexicon)
         return score_run(scorer, corpus, label or model.name, seed, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -120,7 +121,7 @@ class Scorer:
         """
         types = counts.vocab()
         if UNK in counts.words and not lexicon.unk:
-            lexicon = Lexicon(UNK, lexicon.file)
+            lexicon = replace(lexicon, unk=UNK)
         vocab = _vocabulary(model, types, "word", lexicon)
         cut = unit_named("word")
         valid = None if corpus.valid is None else encode(corpus.valid, cut, vocab).tokens
@@ -164,10 +165,10 @@ class Scorer:
         reading = text.reading
         unit, limit = unit_named(reading.unit), limit_of(model.options().get("memory_limit", ""))
         # A vocabulary that is given needs none of the text's tokens; one is the least that a text has.
-        first = 1 if lexicon.file else model.most_tokens
+        first = 1 if lexicon.file else model.most_tokens or (sys.maxsize - 1 if lexicon.min_count else 0)
         # Where the unknown word is left out, one more is needed.
-        ranked = text.ranked(first + 1, limit, lexicon.unk) if first and limit else None
-        seen = Vocab(text.counts) if ranked is None else Vocab.from_list([UNK, *ranked.first])
+        ranked = text.ranked(first + 1, limit, lexicon.unk, lexicon.min_count) if first and limit else None
+        seen = Vocab(text.counts if ranked is None else ranked.counts)
         vocab = _vocabulary(model, seen, reading.unit, lexicon)
         held_out = None if valid is None else encode(valid, unit, vocab).tokens
         facts = [model.name, model.options(), vocab.tokens, "" if valid is None else valid.fingerprint]

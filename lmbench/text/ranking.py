@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,12 +54,17 @@ def packed(words: Collection[str]) -> np.ndarray:
 class RankedTypes:
     r"""Distinct tokens by falling frequency, ties by first appearance.
 
-    first: so many as were asked for, and ``\n`` after them where it comes later. types: all, in a mapped file that is gone with them.
+    first: so many and so frequent as were asked for, and ``\n`` after them where it comes later. types: all, in a mapped file that is gone with them.
     """
 
     first: list[str]
     types: PackedWords
     _numbers: dict[str, int] = field(repr=False)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each of the first occurs."""
+        return Counter({token: self._numbers[token] for token in self.first})
 
     def number(self, token: str) -> int:
         """How often a token occurs: one of the first, or that which was asked for."""
@@ -72,11 +78,12 @@ def rank_types(
     folder: Path,
     memory: int,
     asked: str = "",
+    least: int = 0,
 ) -> RankedTypes:
     r"""Counts tokens in a file, and sorts them there.
 
     books: some tokens and (N,) int64, how often each occurs there, as they first appear. surplus:
-    how many of the line feeds do not count. first: how many have to be in memory. folder: where the files lie while they are
+    how many of the line feeds do not count. first: how many have to be in memory; least: how often those occur at least. folder: where the files lie while they are
     made. memory: bytes that it may take. asked: a token whose number will be asked for. Raises InputError where the disk is full.
 
     >>> import tempfile
@@ -99,7 +106,7 @@ def rank_types(
                 kept |= {
                     token: n
                     for rank, (token, n) in enumerate(rows, size)
-                    if rank < first or token in ("\n", asked)
+                    if (rank < first and n >= least) or token in ("\n", asked)
                 }
                 size += len(rows)
         except _errors() as error:
@@ -107,7 +114,11 @@ def rank_types(
                 f"cannot count types in {folder}: {error}; name a work folder with room (--work), and such a TMPDIR"
             ) from None
         words.append(np.frombuffer(b"]", np.uint8))
-        heads = [token for rank, token in enumerate(kept) if rank < first or token == "\n"]
+        heads = [
+            token
+            for rank, (token, n) in enumerate(kept.items())
+            if (rank < first and n >= least) or token == "\n"
+        ]
         return RankedTypes(heads, PackedWords(words.array(), size), kept)
 
 

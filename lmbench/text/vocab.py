@@ -147,25 +147,39 @@ class Lexicon:
 
     unk: this token of the text stands for those unknown, as ``<unk>`` does in the Penn Treebank: its index is 0. file: a
     vocabulary, a token a line; what follows a blank in a line by word (a count, a number) and the marks ``<unk>``, ``<s>`` and
-    ``</s>`` are passed over. Tokens of the training text that it lacks are unknown; the line feed always stays.
+    ``</s>`` are passed over. Tokens of the training text that it lacks are unknown; the line feed always stays. min_count: tokens that
+    the training text has fewer times are unknown (0: none for that). Raises InputError where there are a file and min_count, or it is negative.
     """
 
     unk: str = ""
     file: str = ""
+    min_count: int = 0
+
+    def __post_init__(self) -> None:
+        if self.min_count < 0:
+            raise InputError(
+                f"min_count={self.min_count}: give a count of 1 or more, or 0 to keep every token"
+            )
+        if self.file and self.min_count:
+            raise InputError(f"vocabulary {self.file} says which tokens are known; leave min_count out")
 
     def __bool__(self) -> bool:
-        return bool(self.unk or self.file)
+        return bool(self.unk or self.file or self.min_count)
 
     def of(self, vocab: Vocab, unit: str) -> Vocab:
         """The vocabulary in place of a training text's. Raises InputError where the file is none.
 
         >>> Lexicon(unk="<unk>").of(Vocab(["a", "<unk>", "a"]), "word").tokens
         ['<unk>', 'a']
+        >>> Lexicon(min_count=2).of(Vocab(["a", "b", "a"]), "word").tokens
+        ['<unk>', 'a']
         """
         if not self:
             return vocab
         reserved = len(vocab.reserved)
-        tokens = vocab.tokens[reserved:]
+        # What counts 0 times is none of the text's tokens, but of the unit's, which can cut any text by them.
+        rare = {token for token, n in vocab.token_freqs if 0 < n < self.min_count} - {"\n"}
+        tokens = [token for token in vocab.tokens[reserved:] if token not in rare]
         if self.file:
             tokens = self._listed(unit) + ["\n"] * (vocab.newline >= 0)
         return Vocab.from_list([*vocab.reserved, *(t for t in tokens if t != self.unk)], reserved)
@@ -180,6 +194,10 @@ class Lexicon:
         if self.file:
             said.append(
                 f"vocabulary {self.file}: {size:,} types; {unknown - stands:,} of {tokens:,} training tokens are outside it"
+            )
+        if self.min_count:
+            said.append(
+                f"min_count={self.min_count}: {size:,} types; {unknown - stands:,} of {tokens:,} training tokens are rarer"
             )
         return said
 

@@ -173,6 +173,25 @@ def test_a_vocabulary_is_given_to_any_model(score, tmp_path, model):
     assert re.search(r"vocabulary words: 6 types; [0-9,]+ of [0-9,]+ training tokens are outside it", err)
 
 
+@pytest.mark.parametrize("model", ["kneser-ney", "witten-bell"])
+def test_rare_words_are_unknown_to_any_model(score, model):
+    train, test = "a b a\nb c\nd a\n", "a c d b\ne\n"
+    row, err = score("--model", model, "--min-count", "2", train=train, test=test)
+    assert row["vocab_size"] == 4  # <unk>, a, b, and the line feed
+    assert row["oov"] == 3
+    assert "min_count=2: 4 types; 2 of 10 training tokens are rarer" in err
+    every, _ = score("--model", model, "--min-count", "1", train=train, test=test)
+    plain, _ = score("--model", model, train=train, test=test)
+    assert every["bits_per_char"] == plain["bits_per_char"]
+
+
+def test_a_vocabulary_of_a_file_has_no_least_count():
+    with pytest.raises(lb.InputError, match="says which tokens are known; leave min_count out"):
+        Lexicon(file="words", min_count=2)
+    with pytest.raises(lb.InputError, match="min_count=-1"):
+        Lexicon(min_count=-1)
+
+
 def test_what_is_no_vocabulary_is_said(tmp_path, capsys):
     (tmp_path / "none").write_text("<s>\n</s>\n")
     argv = ["score", "--model", "bigram", "-o", "eps=1", "--train", str(CASES / "plain.train")]
@@ -192,7 +211,7 @@ def test_what_is_no_vocabulary_is_said(tmp_path, capsys):
     assert "unk=the is a word like others in the vocabulary of arpa" in capsys.readouterr().err
 
 
-def test_rows_of_a_suite_have_both(tmp_path, monkeypatch):
+def test_rows_of_a_suite_have_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words").write_text("the\nof\nnight\n")
     head = (
@@ -203,11 +222,17 @@ def test_rows_of_a_suite_have_both(tmp_path, monkeypatch):
         + '[[models]]\nmodel = "witten-bell"\nlabel = "a"\nunit = "word"\n'
         + '[[models]]\nmodel = "witten-bell"\nlabel = "b"\nunit = "word"\nunk = "<unk>"\n'
         + '[[models]]\nmodel = "witten-bell"\nlabel = "c"\nunit = "word"\nvocab = "words"\n'
+        + '[[models]]\nmodel = "witten-bell"\nlabel = "d"\nunit = "word"\nmin_count = 60\n'
     )
     results = lb.run_suite("s.toml")
-    plain, unk, vocab = sorted(results.results, key=lambda row: row.label)
+    plain, unk, vocab, frequent = sorted(results.results, key=lambda row: row.label)
     assert unk.vocab_size == plain.vocab_size - 1
     assert vocab.vocab_size == 5
+    corpus = lb.Corpus.of(str(CASES / "unk_in_text.train"), documents="line")
+    kept = sum(n >= 60 or word == "\n" for word, n in corpus.vocab("word").token_freqs)
+    assert frequent.vocab_size == kept + 1 < plain.vocab_size
+    run = lb.evaluate(lb.make_model("witten-bell"), corpus, "word", min_count=60)
+    assert run.scores.bits_per_char == frequent.bits_per_char
     # The word costs as much as a word like others: nothing of what it stands for is asked for.
     assert unk.bits_per_char == pytest.approx(plain.bits_per_char, rel=0.01)
     (tmp_path / "s.toml").write_text(head + '[[models]]\nmodel = "bigram"\nvocab = "nowhere"\n')

@@ -128,8 +128,20 @@ def test_types_counted_in_a_file_are_those_counted_in_memory(tmp_path, seed, mon
     assert text.ranked(7, 1 << 40) is None
 
 
-@pytest.mark.parametrize("more", [{}, {"file": "words.txt"}, {"unk": "w7"}], ids=str)
-def test_a_small_vocabulary_of_many_types_is_the_same_model(tmp_path, monkeypatch, more):
+@pytest.mark.parametrize(
+    ("size", "more"),
+    [
+        (90, {}),
+        (90, {"file": "words.txt"}),
+        (90, {"unk": "w7"}),
+        (90, {"min_count": 9}),
+        (0, {"min_count": 4}),
+        (0, {"min_count": 4, "unk": "w7"}),
+        (0, {"min_count": 10**6}),
+    ],
+    ids=str,
+)
+def test_a_small_vocabulary_of_many_types_is_the_same_model(tmp_path, monkeypatch, size, more):
     """Within a limit that the types exceed, to the byte the model that is counted in memory, and it scores alike."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shards, "_BOOK", 500)
@@ -141,13 +153,13 @@ def test_a_small_vocabulary_of_many_types_is_the_same_model(tmp_path, monkeypatc
     (tmp_path / "work").mkdir()
     lexicon = Lexicon(**more)
     whole = Scorer.fit(
-        make_model("kneser-ney", order=3, vocab_size=90, memory_limit="1MB"),
+        make_model("kneser-ney", order=3, vocab_size=size, memory_limit="1MB"),
         Corpus.from_files(files, documents="line"),
         "word",
         lexicon=lexicon,
     )
     text = read_shards(files, Reading("word", "none", "line"), tmp_path / "work")
-    model = make_model("kneser-ney", order=3, vocab_size=90, memory_limit="1MB")
+    model = make_model("kneser-ney", order=3, vocab_size=size, memory_limit="1MB")
     scorer = Scorer.fit_shards(model, text, "a", lexicon=lexicon)
     assert "counts" not in vars(text)  # else all types were in memory
     assert isinstance(scorer.types, PackedWords)
