@@ -20,7 +20,6 @@ from lmbench.comparing.cells import Cells, cells_of_stream, stream_cells, stream
 from lmbench.comparing.dependence import Errors, effective_documents, of_documents
 from lmbench.comparing.error_bars import around, resolvable
 from lmbench.comparing.family import holm
-from lmbench.comparing.pairs import finite_bits
 from lmbench.comparing.seen import Seen
 from lmbench.errors import InputError, unknown
 from lmbench.scoring.scorer import Scorer
@@ -178,7 +177,7 @@ def _strata(
     plain: CanonicalText, read: Mapping[str, Sequence[str]], scored: Sequence[Scores], per: Per
 ) -> list[_Stratum]:
     edges = np.append(plain.starts, plain.chars)
-    bits = [finite_bits(scores) for scores in scored]
+    bits = [np.where(np.isfinite(scores.bits), scores.bits, 0.0) for scores in scored]
     places = [first_after(scores.ends, edges) for scores in scored]
     table = np.stack(
         [np.diff(np.append(0.0, np.cumsum(b))[at]) for b, at in zip(bits, places, strict=True)], axis=1

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lmbench.comparing.cells import Cells, cells_of_documents, cells_of_stream, stream_cells, stream_edges
+from lmbench.comparing.cells import Cells
 from lmbench.comparing.dependence import NORMAL, Errors, effective_documents
 from lmbench.comparing.error_bars import ROUNDING, resolvable
 from lmbench.comparing.family import step_down
+from lmbench.comparing.summed import Summed
 from lmbench.errors import InputError
 from lmbench.scoring.run import Run
-from lmbench.scoring.scores import Scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,13 +89,13 @@ def compare(
 
 
 def comparisons(
-    runs: Sequence[Run],
+    runs: Sequence[Run | Summed],
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
     worthwhile: float = WORTHWHILE,
     rng: np.random.Generator | None = None,
 ) -> list[Comparison]:
-    """Every pair of labels within each corpus, or those of ``pairs``, in the order of the runs.
+    """Every pair of labels within each corpus, or those of ``pairs``, in the order of the runs, which are read some tokens at a time.
 
     Several seeds of one label are averaged; what the means over seeds would still vary by on this very text is se_seeds
     (0 where each label has one seed: then the result speaks of these two trained models, not of their kind).
@@ -110,7 +110,8 @@ def comparisons(
     wanted = None if pairs is None else {frozenset(pair) for pair in pairs}
     rows: list[Comparison] = []
     reason = "give at least two models on the same corpus"
-    for corpus, of_corpus in grouped(runs, lambda run: run.corpus).items():
+    summed = [run if isinstance(run, Summed) else Summed.of(run) for run in runs]
+    for corpus, of_corpus in grouped(summed, lambda run: run.corpus).items():
         texts = grouped(of_corpus, _text)
         for same_text in texts.values():
             rows += _of_text(corpus, _by_label(same_text), wanted, worthwhile, rng)
@@ -128,34 +129,35 @@ def comparisons(
     return rows
 
 
-def unlike(one: Run, other: Run) -> str:
+def unlike(one: Run | Summed, other: Run | Summed) -> str:
     """Why two runs do not compare, as a few words; '' where they do."""
     for field in TEXT_FIELDS:
         ours, theirs = getattr(one.signature, field), getattr(other.signature, field)
         if ours != theirs:
             return f"different {field} ({ours} and {theirs})"
-    if one.scores.chars != other.scores.chars:
-        return f"texts of different length ({one.scores.chars} and {other.scores.chars} characters)"
+    lengths = [run.chars if isinstance(run, Summed) else run.scores.chars for run in (one, other)]
+    if lengths[0] != lengths[1]:
+        return f"texts of different length ({lengths[0]} and {lengths[1]} characters)"
     return ""
 
 
-def _text(run: Run) -> tuple[Any, ...]:
-    return (*(getattr(run.signature, field) for field in TEXT_FIELDS), run.scores.chars)
+def _text(run: Summed) -> tuple[Any, ...]:
+    return (*(getattr(run.signature, field) for field in TEXT_FIELDS), run.chars)
 
 
-def _label(run: Run) -> str:
+def _label(run: Summed) -> str:
     return run.label
 
 
-def grouped(runs: Sequence[Run], key: Any) -> dict[Any, list[Run]]:
+def grouped(runs: Sequence[Any], key: Any) -> dict[Any, list[Any]]:
     """Runs by a key of theirs, in order of first appearance."""
-    groups: dict[Hashable, list[Run]] = {}
+    groups: dict[Hashable, list[Any]] = {}
     for run in runs:
         groups.setdefault(key(run), []).append(run)
     return groups
 
 
-def _by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def _by_label(runs: Sequence[Summed]) -> dict[str, list[Summed]]:
     labels = grouped(runs, _label)
     for label, seeds in labels.items():
         if len({run.seed for run in seeds}) < len(seeds):
@@ -175,28 +177,21 @@ def is_lines(run: Run) -> bool:
     return bool(run.signature.documents == "line")
 
 
-def align(runs: Sequence[Run], count: int | None = None) -> Cells:
+def align(runs: Sequence[Run | Summed], count: int | None = None) -> Cells:
     """Bits (K, M) of runs on one text in its documents, or in the cells of a stream; infinite losses left out.
 
     count: cells of a stream, a power of 2; default as many as the run of the fewest tokens allows.
     """
-    first = runs[0].scores
-    if len(first.starts) > 1 and not is_lines(runs[0]):
-        columns = [np.add.reduceat(finite_bits(run.scores), run.scores.starts) for run in runs]
-        lengths = np.diff(np.append(first.starts_of_tokens[first.starts], first.chars))
-        return cells_of_documents(np.stack(columns, axis=1), lengths, np.arange(len(lengths)))
-    edges = stream_edges(first.chars, count or min(stream_cells(len(run.scores)) for run in runs))
-    return cells_of_stream(((finite_bits(run.scores), run.scores.ends) for run in runs), edges)
-
-
-def finite_bits(scores: Scores) -> np.ndarray:
-    """(T,) bits of each token, 0 where they are infinite."""
-    return np.where(np.isfinite(scores.bits), scores.bits, 0.0)
+    summed = [run if isinstance(run, Summed) else Summed.of(run) for run in runs]
+    count = count or min(run.fineness for run in summed)
+    cells = [run.totals(count).cells("bits", "chars") for run in summed]
+    losses = np.concatenate([of_run.losses for of_run in cells], axis=1)
+    return Cells(losses, cells[0].lengths, cells[0].by_document)
 
 
 def _of_text(
     corpus: str,
-    labels: Mapping[str, Sequence[Run]],
+    labels: Mapping[str, Sequence[Summed]],
     wanted: set[frozenset[str]] | None,
     worthwhile: float,
     rng: np.random.Generator,
@@ -209,9 +204,10 @@ def _of_text(
         if wanted is None or frozenset((names[a], names[b])) in wanted
     ]
     runs = [run for seeds in labels.values() for run in seeds]
-    fineness = np.array([min(stream_cells(len(run.scores)) for run in labels[name]) for name in names])
-    infinite = np.array([any(not np.isfinite(r.scores.bits).all() for r in labels[n]) for n in names])
-    cells = align(runs, int(fineness.max()))
+    fineness = np.array([min(run.fineness for run in labels[name]) for name in names])
+    finest = int(fineness.max())
+    cells = align(runs, finest)
+    infinite = np.array([any(not math.isfinite(r.totals(finest).bits) for r in labels[n]) for n in names])
     owner = np.repeat(np.arange(len(names)), [len(labels[name]) for name in names])
     per_seed = [cells.ratios[owner == i] for i in range(len(names))]
     means = np.stack([cells.losses[:, owner == i].mean(axis=1) for i in range(len(names))], axis=1)

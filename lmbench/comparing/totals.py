@@ -91,7 +91,7 @@ class Totals:
             if goes_on and self._cells:
                 self._cells[-1][-1] += rows[0]
                 rows = rows[1:]
-            self._cells.append(rows)
+            self._cells += [rows] if len(rows) else []
         else:
             edges = self.edges - offset
             sums = np.stack([cut(column, scores.ends, edges) for column in columns()], axis=1)
@@ -108,7 +108,7 @@ class Totals:
         elif goes_on and self._cells and cells:
             self._cells[-1][-1] += cells[0][0]
             cells[0] = cells[0][1:]
-        self._cells += cells
+        self._cells += [rows for rows in cells if len(rows)]
 
     def columns(self) -> dict[str, np.ndarray]:
         """All sums, as ``storage.columns`` keeps them; see ``restored``."""

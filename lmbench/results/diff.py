@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from lmbench.comparing.family import holm
 from lmbench.comparing.pairs import WORTHWHILE, Comparison, comparisons, unlike
+from lmbench.comparing.summed import Summed
 from lmbench.errors import InputError
 from lmbench.results.file import read_results
 from lmbench.results.schema import Ends, Results
-from lmbench.scoring.run import Run, load_run
 
 Changed = dict[str, tuple[Any, Any]]  # what differs -> before, after
 
@@ -124,13 +124,13 @@ def _results(folder: Path) -> Results | None:
     return read_results(folder) if (folder / "results.json").exists() else None
 
 
-def _runs(folder: Path, results: Results | None) -> dict[tuple[str, str], list[Run]]:
+def _runs(folder: Path, results: Results | None) -> dict[tuple[str, str], list[Summed]]:
     """By corpus and label the runs that the folder's results tell of, one a seed; where there are no results yet, all that were scored."""
     rows = None if results is None else {(row.corpus, row.label, row.seed) for row in results.results}
-    runs: dict[tuple[str, str], dict[int, Run]] = {}
+    runs: dict[tuple[str, str], dict[int, Summed]] = {}
     for path in sorted((folder / "scores").glob("*/*.npz")):
-        run = load_run(path)
-        if run is not None and (rows is None or (run.corpus, run.label, run.seed) in rows):
+        run = Summed.stored(path)
+        if rows is None or (run.corpus, run.label, run.seed) in rows:
             runs.setdefault((run.corpus, run.label), {})[run.seed] = run
     if not runs:
         raise InputError(f"{folder} holds no scores; name a run directory, such as reports/default")
@@ -142,7 +142,7 @@ def _changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> Changed:
     return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
-def _change(key: tuple[str, str], one: Sequence[Run], other: Sequence[Run]) -> Change:
+def _change(key: tuple[str, str], one: Sequence[Summed], other: Sequence[Summed]) -> Change:
     """A row before its comparison: what it is of, and why the two do not compare, where they do not."""
     row = Change(
         corpus=key[0],
@@ -163,17 +163,17 @@ def _change(key: tuple[str, str], one: Sequence[Run], other: Sequence[Run]) -> C
     return msgspec.structs.replace(row, reason=f"not comparable: {reasons[0]}") if reasons else row
 
 
-def _mean(runs: Sequence[Run]) -> float | None:
-    return sum(run.scores.bits_per_char for run in runs) / len(runs) if runs else None
+def _mean(runs: Sequence[Summed]) -> float | None:
+    return sum(run.bits_per_char for run in runs) / len(runs) if runs else None
 
 
 def _pairs(
-    alike: Mapping[tuple[str, str], tuple[Sequence[Run], Sequence[Run]]], tolerance: float
+    alike: Mapping[tuple[str, str], tuple[Sequence[Summed], Sequence[Summed]]], tolerance: float
 ) -> dict[tuple[str, str], Comparison]:
     """By corpus and label after against before, p_holm corrected for all of them."""
     compared: dict[tuple[str, str], Comparison] = {}
     for corpus in dict.fromkeys(corpus for corpus, _ in alike):
-        runs: list[Run] = []
+        runs: list[Summed] = []
         pairs: dict[tuple[str, str], tuple[str, str]] = {}
         for number, (key, sides) in enumerate(alike.items()):
             if key[0] == corpus:

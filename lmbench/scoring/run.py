@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -16,7 +18,7 @@ from msgspec import Meta
 from lmbench.charts.card import Card
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
-from lmbench.scoring.scores import Scores
+from lmbench.scoring.scores import PIECE, Scores
 from lmbench.storage.files import write_whole
 from lmbench.storage.unpacking import check_ratio
 from lmbench.version import __version__
@@ -256,36 +258,110 @@ def load_run(path: Path, key: str | None = None) -> Run | None:
     """
     if not path.exists():
         return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-            check_ratio(unpacked, path.stat().st_size, "it")
-            about = msgspec.json.decode(_member(archive, "about", "|u1").tobytes(), type=_Stored)
-            if key is not None and about.key != key:
-                return None
-            if about.scalars.keys() != _SCALARS:
-                raise ValueError("it lacks counts")
-            facts: dict[str, Any] = {name: _member(archive, name, kind) for name, kind in _ARRAYS.items()}
-        scores = Scores(**(facts | about.scalars))
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        about = _about(archive, path)
+        if key is not None and about.key != key:
+            return None
+        arrays: dict[str, Any] = {name: _Member(archive, name, kind).read() for name, kind in _ARRAYS.items()}
+        scores = Scores(**(arrays | about.scalars))
         _check(scores)
+        return Run(about.corpus, about.label, scores, about.signature, about.facts)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run in its file, of which no more is read than is asked for. tokens, documents: how many its text has; chars: their characters."""
+
+    path: Path
+    corpus: str
+    label: str
+    signature: Signature
+    tokens: int
+    documents: int
+    chars: int
+
+    @classmethod
+    def of(cls, path: Path) -> StoredRun:
+        """Raises InputError where the file is not what ``save_run`` writes."""
+        with _reading(path), zipfile.ZipFile(path) as archive:
+            about = _about(archive, path)
+            tokens, documents = (
+                _Member(archive, name, _ARRAYS[name]).size for name in ("log_probs", "starts")
+            )
+        names = about.corpus, about.label, about.signature
+        return cls(path, *names, tokens, documents, about.scalars["chars"])
+
+    def pieces(self, size: int = PIECE) -> Iterator[tuple[Scores, bool]]:
+        """As ``Scores.pieces``, from the file. Raises InputError as ``load_run`` does, when it comes to what is damaged."""
+        with _reading(self.path), zipfile.ZipFile(self.path) as archive:
+            about = _about(archive, self.path)
+            members = {name: _Member(archive, name, kind) for name, kind in _ARRAYS.items()}
+            starts = members.pop("starts").read()
+            if {member.size for member in members.values()} != {self.tokens}:
+                raise ValueError("its arrays differ in length")
+            if (np.diff(starts, prepend=0) < 0).any():
+                raise ValueError("its documents begin outside of the text")
+            counts, offset = dict(about.scalars), 0
+            for begin in range(0, self.tokens, size):
+                arrays: dict[str, Any] = {name: member.read(size) for name, member in members.items()}
+                arrays["ends"] -= offset
+                first, beyond = np.searchsorted(starts, [begin, begin + size])
+                if begin + size >= self.tokens:
+                    first_of_rest, counts["chars"] = len(starts), about.scalars["chars"] - offset
+                else:
+                    first_of_rest, counts["chars"] = beyond, int(arrays["ends"][-1])
+                own = starts[first:first_of_rest] - begin
+                goes_on = begin > 0 and (not len(own) or bool(own[0] > 0))
+                arrays["starts"] = np.append(0, own) if goes_on else own
+                scores = Scores(**(arrays | counts))
+                _check(scores)
+                yield scores, goes_on
+                offset += counts["chars"]
+                counts |= {"bytes": 0, "words": 0}
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Says of what goes wrong while a stored run is read that it is damaged."""
+    try:
+        yield
     except Exception as error:  # a dozen kinds: of archives, their packings, arrays, JSON
         what = f"{type(error).__name__}: {error}"[:80]
         raise InputError(f"{path} is no stored run, or is damaged ({what}); run the suite again") from None
-    return Run(about.corpus, about.label, scores, about.signature, about.facts)
 
 
-def _member(archive: zipfile.ZipFile, name: str, kind: str) -> np.ndarray:
-    """(N,) an array of a stored run; raises ValueError where it has another type or shape."""
-    with archive.open(f"{name}.npy") as stream, warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy's, of headers that it reads with trouble
-        version = np.lib.format.read_magic(stream)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream) if version == (1, 0) else ((), 0, None)
-        if dtype != np.dtype(kind) or len(shape) != 1:
-            raise ValueError(f"{name} is {dtype} {shape}")
-        size = archive.getinfo(f"{name}.npy").file_size
-        if not 0 <= shape[0] * dtype.itemsize <= size:
+def _about(archive: zipfile.ZipFile, path: Path) -> _Stored:
+    check_ratio(sum(member.file_size for member in archive.infolist()), path.stat().st_size, "it")
+    about = msgspec.json.decode(_Member(archive, "about", "|u1").read().tobytes(), type=_Stored)
+    if about.scalars.keys() != _SCALARS:
+        raise ValueError("it lacks counts")
+    return about
+
+
+class _Member:
+    """(N,) an array of a stored run, from its beginning to its end. Raises ValueError where it has another type or shape."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str, kind: str) -> None:
+        self._stream = archive.open(f"{name}.npy")
+        self._name, self._left = name, 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy's, of headers that it reads with trouble
+            version = np.lib.format.read_magic(self._stream)
+            if version != (1, 0):
+                raise ValueError(f"{name} is of version {version}")
+            shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._stream)
+        if self._dtype != np.dtype(kind) or len(shape) != 1:
+            raise ValueError(f"{name} is {self._dtype} {shape}")
+        if not 0 <= shape[0] * self._dtype.itemsize <= archive.getinfo(f"{name}.npy").file_size:
             raise ValueError(f"{name} is cut short")
-        return np.frombuffer(bytearray(stream.read()), dtype, shape[0])
+        self.size = self._left = shape[0]
+
+    def read(self, most: int | None = None) -> np.ndarray:
+        """The next ``most`` of it, all that is left where it has no more."""
+        number = self._left if most is None else min(most, self._left)
+        self._left -= number
+        data = self._stream.read(number * self._dtype.itemsize) if self._left else self._stream.read()
+        return np.frombuffer(bytearray(data), self._dtype, number)
 
 
 LEAST = -1e100  # nats; of less the squares are no numbers

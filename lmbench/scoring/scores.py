@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from lmbench.charts.card import Card
 
 LN2 = math.log(2.0)
+PIECE = 1 << 20  # tokens of a long text that are looked at together
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +93,35 @@ class Scores(Card):
     @property
     def bits_per_word(self) -> float:
         return self._bits(self.words)
+
+    def pieces(self, size: int = PIECE) -> Iterator[tuple[Scores, bool]]:
+        """The scores some tokens at a time, and whether a piece's first document has begun before it.
+
+        All of the text's bytes and words are counted to the first piece.
+        """
+        for begin in range(0, len(self), size):
+            yield self.piece(begin, min(begin + size, len(self)))
+
+    def piece(self, begin: int, end: int) -> tuple[Scores, bool]:
+        """Tokens begin .. end - 1, as ``pieces`` has them."""
+        some, offset = slice(begin, end), int(self.ends[begin - 1]) if begin else 0
+        first, beyond = np.searchsorted(self.starts, [begin, end])
+        starts = self.starts[first:beyond] - begin
+        goes_on = not len(starts) or bool(starts[0] > 0)
+        return (
+            Scores(
+                self.log_probs[some],
+                self.ends[some] - offset,
+                self.oov[some],
+                self.spelling[some],
+                np.append(0, starts) if goes_on else starts,
+                (self.chars if end == len(self) else int(self.ends[end - 1])) - offset,
+                0 if begin else self.bytes,
+                0 if begin else self.words,
+                self.vocab_size,
+            ),
+            goes_on,
+        )
 
     def _bits(self, denominator: int) -> float:
         total = self.log_prob + self.spelling_log_prob
