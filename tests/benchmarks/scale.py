@@ -1,12 +1,13 @@
 """How time and memory grow with the text, beside KenLM's lmplz: a table in Markdown.
 
-    python tests/benchmarks/scale.py [--millions 1,4,16,64] [--orders 3,5] [--limit 1GB] [--tasks fit,score,zipf] [--folder DIR]
+    python tests/benchmarks/scale.py [--millions 1,4,16,64] [--orders 3,5] [--limit 1GB] [--tasks fit,score,zipf,run] [--folder DIR]
 
 The text is written by a source: lines of 25 words. Half of the words are drawn by Zipf-Mandelbrot's law, p(r) ~ 1 / (r + 2.7), over 50,000
 common words; four in ten by the same law from a table of ranks that the word before turns; one in ten from a tail without end,
 p(rank > r) ~ r^-0.6, so that new words never cease to come (Heaps' law, with the exponent 0.6). Each row is a process of its own, whose CPU
 time (user and system, of all its processes) and peak memory the system tells; an exponent is the slope of the CPU time in the words, between a size and the one
-before it. lmplz (on PATH, or --lmplz) is given the same limit by -S.
+before it. ``run`` is a whole run (three models of order 3, or with --suite NAME that suite's) with its report; beside it stands
+what of its time went into models: fitting, scoring and storing them. lmplz (on PATH, or --lmplz) is given the same limit by -S.
 
 In brackets is how much of the CPU time was the system's. On a virtual machine the first touch of a page of memory, which most pages of the files
 of a work folder are, may cost ten times what touching it again costs, and large texts touch more of them: --warm GB writes and deletes
@@ -19,6 +20,7 @@ import argparse
 import json
 import math
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -140,22 +142,49 @@ def rows_of(
     if "zipf" in tasks:
         rows["zipf, orders 1 to 3"] = measured([*OWN, "zipf", text, "--json"])
     if "run" in tasks:
-        suite = folder / "suite.toml"
-        suite.write_text(
-            f'name = "scale"\nzipf_orders = [1]\n[[corpora]]\nname = "scale"\ntrain = "{text}"\ntest = "{test}"\ndocuments = "line"\n'
-            + "".join(
-                f'[[models]]\nmodel = "{model}"\nunit = "word"\noptions = {{ order = 3 }}\n'
-                for model in ("kneser-ney", "witten-bell", "absolute-discounting")
-            )
+        facts = folder / "models"
+        whole = measured(
+            [sys.executable, __file__, "--run", options.suite, text, test, folder / "run", facts]
         )
-        rows["run, 3 models of order 3"] = measured(
-            [*OWN, "run", suite, "--out", folder / "run", "--jobs", "1", "--fresh", "--quiet"]
-        )
+        name = f"run, models of {options.suite}" if options.suite else "run, 3 models of order 3"
+        rows[name] = whole
+        cpu, system = map(float, facts.read_text().split())
+        rows[f"of which in models ({name})"] = (cpu, system, whole[2])  # the memory is that of all
     text.unlink()
     return rows
 
 
+def run_suite_here(suite: str, train: str, test: str, out: str, facts: str) -> None:
+    """A whole run of a suite's models (default: three of order 3) in this process; ``facts``: the CPU seconds that models took of it."""
+    from lmbench.bench import runner
+    from lmbench.bench.run import run_suite
+    from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
+    from lmbench.bench.suite_file import load_suite
+
+    three = ("kneser-ney", "witten-bell", "absolute-discounting")
+    models = [ModelSpec(model=model, unit="word", options={"order": 3}) for model in three]
+    corpus = CorpusSpec(name="scale", train=train, test=test, documents="line")
+    models = load_suite(suite).models if suite else models
+    spent, measure = np.zeros(2), runner.measure
+
+    def now():
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return np.array([used.ru_utime + used.ru_stime, used.ru_stime])
+
+    def timed(*cell):
+        began = now()
+        run = measure(*cell)
+        np.add(spent, now() - began, out=spent)
+        return run
+
+    runner.measure = timed
+    run_suite(Suite(name="scale", corpora=[corpus], models=models, zipf_orders=[1]), out, fresh=True)
+    Path(facts).write_text(" ".join(map(str, spent)))
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--run"]:
+        return run_suite_here(*sys.argv[2:])
     if sys.argv[1:2] == ["--write"]:
         return write_text(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     parser = argparse.ArgumentParser(
@@ -173,6 +202,7 @@ def main() -> None:
         help="millions of words up to which there is a row without a limit",
     )
     parser.add_argument("--warm", type=int, default=0, metavar="GB", help="memory to touch first")
+    parser.add_argument("--suite", default="", help="whose models ``run`` takes")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--lmplz", default=shutil.which("lmplz"))
     options = parser.parse_args()

@@ -18,6 +18,7 @@ from lmbench.counts.ngrams import count_ngrams
 from lmbench.counts.sharded import count_shards, temporary_shards
 from lmbench.errors import InputError
 from lmbench.models import make_model
+from lmbench.models.smoothing import backoff
 from lmbench.storage.columns import ColumnFile, write_columns
 from lmbench.storage.memory import limit_of
 from lmbench.storage.tasks import Here
@@ -264,3 +265,17 @@ def test_the_command_line_takes_a_limit(tmp_path, capsys):
         results.append(json.loads(capsys.readouterr().out))
     plain, limited = results
     assert limited["log_prob"] == plain["log_prob"]
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_long_text_is_counted_in_files_where_there_is_room(tmp_path, monkeypatch, room):
+    train, used = zipfian(20_000, 2000), []
+    plain = make_model("kneser-ney", order=3).fit(train, vocab_size=2000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(backoff, "LONG", 1000)
+    monkeypatch.setattr(backoff, "ROOM", 2 if room else 1e12)
+    monkeypatch.setattr(backoff, "count_shards", lambda *given: used.append(1) or count_shards(*given))
+    again = make_model("kneser-ney", order=3).fit(train, vocab_size=2000)
+    assert_same_bits(plain, again)
+    assert bool(used) == room
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,8 @@ keeps of its context's probability and what the context gives away to the shorte
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,10 @@ from lmbench.storage.memory import MEMORY_LIMIT, left_of, limit_of
 from lmbench.storage.tasks import Here, Run
 from lmbench.text.shards import TokenShards
 from lmbench.text.tokens import Tokens
+
+LONG = 1 << 23  # tokens of a text that is counted in files
+ROOM = 2  # times what the files take, which other programs may need as well
+_BYTES_IN_FILES = 45  # a token, for each order from 2 on
 
 
 def build(counts: Counts, smooth: Smooth, kind: type = np.float64, least: Sequence[int] = ()) -> Backoff:
@@ -214,7 +220,7 @@ class CountModel(BackoffModel):
         """
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
-        if limit_of(self.memory_limit) is None:
+        if limit_of(self.memory_limit) is None and not _is_long(train, self.order):
             return self._learn(count_ngrams(train, self.order, self.vocab_size), train, valid)
         with temporary_shards(train) as shards:
             counts = self._counts(shards, np.bincount(train.ids, minlength=self.vocab_size), None)
@@ -250,6 +256,17 @@ class CountModel(BackoffModel):
             self.notes.append(
                 f"there are n-grams of order {longest} at most, though order={self.table.order} was asked for"
             )
+
+
+def _is_long(train: Tokens, order: int) -> bool:
+    """Whether a text's n-grams are counted in files though no limit is given: where it takes less time, and there is room for them."""
+    if len(train) < LONG:
+        return False
+    try:
+        room = shutil.disk_usage(tempfile.gettempdir()).free
+    except OSError:
+        return False
+    return room > ROOM * _BYTES_IN_FILES * (order - 1) * len(train)
 
 
 def check_order(order: int) -> None:
