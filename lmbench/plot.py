@@ -88,7 +88,7 @@ def zipf(
     counts: a corpus or a text, of whose n-grams (``unit``, ``orders``) they are made; or counts of types, in any order.
     """
     if isinstance(counts, Corpus):
-        chart = zipf_rows(counts.name, counts.whole(), unit, orders)[1]
+        chart = zipf_rows(counts.name, counts.parts, unit, orders)[1]
     elif isinstance(counts, CanonicalText):
         chart = zipf_rows("text", counts, unit, orders)[1]
     else:

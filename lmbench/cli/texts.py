@@ -59,7 +59,7 @@ def zipf(
         corpus = text_of(places, normalise, documents, field, divided=False)
         for note in remarks(corpus) if unit == "word" else ():
             click.echo(note.removeprefix("train "), err=True)
-        rows, chart = zipf_rows(corpus.name, corpus.whole(), unit, wanted)
+        rows, chart = zipf_rows(corpus.name, corpus.parts, unit, wanted)
     if plot is not None:
         from lmbench.charts.draw import draw
 

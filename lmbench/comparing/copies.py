@@ -17,8 +17,8 @@ import numpy as np
 from lmbench.comparing.overlap import cover
 from lmbench.comparing.words import LONG_WORDS
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.hashing import hashes_of_windows, hashes_of_words, word_hashes
-from lmbench.text.searching import Filter, distinct
+from lmbench.text.hashing import all_word_hashes, hashes_of_windows, hashes_of_words, word_hashes
+from lmbench.text.searching import Filter, Members, distinct
 from lmbench.text.units import narrow_points
 
 RUN = 5  # words alike that propose a passage
@@ -94,17 +94,11 @@ def copies(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -
         spans = np.stack([np.arange(test.chars), np.arange(1, test.chars + 1)], axis=1)
     parts = [np.zeros((0, 4), dtype=np.int64)]
     for number, text in enumerate(texts):
-        source = narrow_points(text.text) if letters else _words(text.text)
+        source = narrow_points(text.text) if letters else all_word_hashes(text.text, folded=True)
         passages = _aligned(words, source, scale)
         places = _places(text.text, passages[:, 2], letters)
         parts.append(np.column_stack([passages[:, :2], np.full(len(passages), number), places]))
     return _joined(np.concatenate(parts), spans, test.chars)
-
-
-def _words(text: str) -> np.ndarray:
-    """(W,) uint64: a number for each word of a text."""
-    hashes = [of_piece for of_piece, _ in hashes_of_words(text, folded=True)]
-    return np.concatenate([np.zeros(0, dtype=np.uint64), *hashes])
 
 
 def _places(text: str, words: np.ndarray, letters: bool) -> np.ndarray:
@@ -184,12 +178,12 @@ def _runs(words: np.ndarray, source: np.ndarray, run: int) -> tuple[np.ndarray, 
     each, first, times = each[seldom], first[seldom], times[seldom]
     wanted, number, place, begin = Filter(len(each)), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     wanted.add(each)
+    among = Members(each)
     for windows in hashes_of_windows(source, run):
         maybe = np.flatnonzero(wanted.may_hold(windows))
-        of_each = np.searchsorted(each, windows[maybe])
-        same = each.take(of_each, mode="clip") == windows[maybe] if len(each) else of_each > 0
-        number.append(of_each[same])
-        place.append(maybe[same] + begin)
+        of_each = among.places(windows[maybe])
+        number.append(of_each[of_each >= 0])
+        place.append(maybe[of_each >= 0] + begin)
         begin += len(windows)
     which, there = np.concatenate(number), np.concatenate(place)
     by_run = np.argsort(which, kind="stable")

@@ -136,12 +136,12 @@ def differences(
 class _Words:
     """The words of a text with what tables divide them by; without blanks, its characters.
 
-    ends: (W,). counts: (W,) int64, how often training text holds the word; LINE for a line feed. orders: (W,).
+    ends: (W,). bands: (W,) int8, which of ``BANDS`` the word is in, a number more for a line feed. orders: (W,) int8.
     """
 
     text: str
     ends: np.ndarray
-    counts: np.ndarray | None
+    bands: np.ndarray | None
     orders: np.ndarray | None
 
     @classmethod
@@ -152,20 +152,23 @@ class _Words:
         if without_blanks(text, ends):
             # What training text holds of such words says nothing.
             return cls(text, word_ends(text), None, None)
-        some, counts = with_characters(ends), None
+        some, bands = with_characters(ends), None
         if train_counts is not None:
             types, which = unit_named("word").types(text)
-            of_type = [_LINE if word == "\n" else train_counts.get(word, 0) for word in types]
-            counts = np.array(of_type, dtype=np.int64)[which[some]]
-        return cls(text, ends[some], counts, None if orders is None else orders[some])
+            counts = np.array([train_counts.get(word, 0) for word in types], dtype=np.int64)
+            of_type = np.searchsorted(list(BANDS), counts, side="right") - 1
+            # More than any word's, so that a piece of a word and line feeds is as rare as the word.
+            of_type[[word == "\n" for word in types]] = len(BANDS)
+            bands = of_type.astype(np.int8)[which[some]]
+        return cls(text, ends[some], bands, None if orders is None else orders.astype(np.int8)[some])
 
     def difference(
         self, corpus: str, labels: tuple[str, str], a: Charges, b: Charges, passages: int
     ) -> Difference:
         cut = Pieces.of(self.ends, a, b)
         tables = []
-        if self.counts is not None:
-            tables.append(_by_frequency(cut, reduce_to(np.minimum, self.counts, cut.last)))
+        if self.bands is not None:
+            tables.append(_by_frequency(cut, reduce_to(np.minimum, self.bands, cut.last)))
         if self.orders is not None:
             tables.append(_by_order(cut, self.orders[cut.last]))
         tables.append(_by_oov(cut))
@@ -176,23 +179,19 @@ class _Words:
         return Difference(corpus, *labels, len(self.text), tables, better, worse)
 
 
-# More frequent than any word, so that a piece of a word and line feeds is as rare as the word.
-_LINE = np.iinfo(np.int64).max
-
-
 def _table(title: str, cut: Pieces, kind: np.ndarray, names: Sequence[str]) -> CategoryTable:
-    """kind: (P,) index into names. Kinds without characters are left out."""
-    chars = np.bincount(kind, cut.ends - cut.starts, len(names))
-    a_bits, b_bits = (np.bincount(kind, bits, len(names)) for bits in (cut.a_bits, cut.b_bits))
-    with np.errstate(invalid="ignore"):
-        size = np.nan_to_num(np.abs(cut.a_bits - cut.b_bits), nan=0.0, posinf=np.inf)
+    """kind: (P,) small integers, index into names. Kinds without characters are left out."""
+    numbers = kind.astype(np.intp)
+    chars, a_bits, b_bits = (
+        np.bincount(numbers, column, len(names)) for column in (cut.chars, cut.a_bits, cut.b_bits)
+    )
     rows = [
         Category(
             name,
             int(chars[i]),
             float(a_bits[i]),
             float(b_bits[i]),
-            cut.starts[places[largest(size[places], EXAMPLES)]].tolist(),
+            cut.starts[places[largest(cut.sizes[places], EXAMPLES)]].tolist(),
         )
         for i, name in enumerate(names)
         if chars[i] and len(places := np.flatnonzero(kind == i))
@@ -200,15 +199,9 @@ def _table(title: str, cut: Pieces, kind: np.ndarray, names: Sequence[str]) -> C
     return CategoryTable(title, rows)
 
 
-def _band(bounds: Mapping[int, str], values: np.ndarray) -> np.ndarray:
-    """(P,) int64: the band that each value ≥ 0 is in, counted from 0."""
-    return np.searchsorted(list(bounds), values, side="right") - 1
-
-
-def _by_frequency(cut: Pieces, counts: np.ndarray) -> CategoryTable:
-    """counts: (P,), of the rarest word of a piece."""
-    kind = np.where(counts == _LINE, len(BANDS), _band(BANDS, counts))
-    return _table("By how often the word occurs in training", cut, kind, [*BANDS.values(), LINE_END])
+def _by_frequency(cut: Pieces, bands: np.ndarray) -> CategoryTable:
+    """bands: (P,), of the rarest word of a piece."""
+    return _table("By how often the word occurs in training", cut, bands, [*BANDS.values(), LINE_END])
 
 
 def _by_order(cut: Pieces, orders: np.ndarray) -> CategoryTable:
@@ -222,15 +215,17 @@ def _by_order(cut: Pieces, orders: np.ndarray) -> CategoryTable:
 
 def _by_oov(cut: Pieces) -> CategoryTable:
     names = ["in both vocabularies", "outside a vocabulary"]
-    return _table("By vocabulary", cut, cut.oov.astype(np.int64), names)
+    return _table("By vocabulary", cut, cut.oov.view(np.int8), names)
 
 
 def _by_position(cut: Pieces, documents: np.ndarray) -> CategoryTable:
     """documents: (D,), the characters with which they begin."""
-    document = np.searchsorted(documents, cut.starts, side="right") - 1
-    first = np.searchsorted(document, np.arange(len(documents)))
-    place = np.arange(len(cut.ends)) - first[document]
-    return _table("By place in the document", cut, _band(PLACES, place), list(PLACES.values()))
+    first = np.searchsorted(cut.starts, documents)
+    place = np.arange(len(cut.ends)) - np.repeat(first, np.diff(first, append=len(cut.ends)))
+    most = max(PLACES)
+    bands = np.searchsorted(list(PLACES), np.arange(most + 1), side="right").astype(np.int8) - np.int8(1)
+    kind = bands.take(place, mode="clip")
+    return _table("By place in the document", cut, kind, list(PLACES.values()))
 
 
 def _passages(text: str, cut: Pieces, count: int, width: int = 90) -> tuple[list[Passage], list[Passage]]:

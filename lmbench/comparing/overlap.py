@@ -9,8 +9,8 @@ import numpy as np
 
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.hashing import RunHashes, hashes_of_windows, hashes_of_words, word_hashes
-from lmbench.text.searching import Filter, distinct, holds
+from lmbench.text.hashing import RunHashes, all_word_hashes, hashes_of_windows, word_hashes
+from lmbench.text.searching import Filter, Members, distinct
 from lmbench.text.units import narrow_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for
@@ -63,20 +63,14 @@ def contamination(
     """
     texts = [seen] if isinstance(seen, CanonicalText) else list(seen)
     length = WORDS if unit == "word" else CHARS
+    of = all_word_hashes if unit == "word" else narrow_points
     values, spans = word_hashes(test.text) if unit == "word" else (narrow_points(test.text), None)
-    matched = _stand_in(values, length, (_values(text.text, unit) for text in texts))
+    matched = _stand_in(values, length, (of(text.text) for text in texts))
     first = np.flatnonzero(matched)
     begins, ends = (
         (first, first + length) if spans is None else (spans[first, 0], spans[first + length - 1, 1])
     )
     return Contamination(unit, length, len(matched), len(first), cover(begins, ends, test.chars))
-
-
-def _values(text: str, unit: str) -> np.ndarray:
-    """(N,) a number for each word or character of a text; no more of it is held than these."""
-    if unit == "char":
-        return narrow_points(text)
-    return np.concatenate([np.zeros(0, dtype=np.uint64), *(hashes for hashes, _ in hashes_of_words(text))])
 
 
 def cover(begins: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
@@ -115,9 +109,9 @@ def _stand_in(values: np.ndarray, length: int, texts: Iterable[np.ndarray]) -> n
     of_both = distinct(np.sort(np.concatenate(shared)))[0]
     offered = Filter(len(of_both))
     offered.add(of_both)
-    begin = 0
+    among, begin = Members(of_both), 0
     for hashes in hashes_of_windows(values, length) if len(of_both) else ():
         maybe = np.flatnonzero(offered.may_hold(hashes))
-        matched[begin + maybe] = holds(of_both, hashes[maybe])
+        matched[begin + maybe] = among.places(hashes[maybe]) >= 0
         begin += len(hashes)
     return matched

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -117,14 +118,28 @@ class Pieces:
         a_bits, b_bits = (reduce_to(np.add, each.bits, last) for each in (a, b))
         return cls(last, ends[last], a_bits, b_bits, reduce_to(np.logical_or, a.oov | b.oov, last))
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """(P,) int64: the characters with which pieces begin."""
         return np.append(0, self.ends)[: len(self.ends)]
 
+    @cached_property
+    def chars(self) -> np.ndarray:
+        """(P,) int64: how many characters pieces have."""
+        return self.ends - self.starts
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(P,) float64 ≥ 0: by how many bits the two models differ; 0 where both are infinite."""
+        with np.errstate(invalid="ignore"):
+            sizes = np.abs(self.a_bits - self.b_bits)
+        return np.nan_to_num(sizes, copy=False, nan=0.0, posinf=np.inf)
+
 
 def reduce_to(how: np.ufunc, values: np.ndarray, last: np.ndarray) -> np.ndarray:
     """(P,): values of words (W,) brought together, those of a piece into one. last: (P,) each piece's last word."""
+    if len(last) == len(values):
+        return values
     first = np.append(0, last + 1)[: len(last)]
     return np.asarray(how.reduceat(values, first)) if len(last) else values[:0]
 

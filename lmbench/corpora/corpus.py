@@ -171,9 +171,14 @@ class Corpus(Card):
             raise InputError(f"corpus {self.name} has no {split} text; give --{split} FILE")
         return text
 
+    @property
+    def parts(self) -> list[CanonicalText]:
+        """Its texts: train, valid, test, as far as there are such."""
+        return [part for part in (self.train, self.valid, self.test) if part is not None]
+
     def whole(self) -> CanonicalText:
         """All of the text, as it stood before it was divided."""
-        return end_to_end([part for part in (self.train, self.valid, self.test) if part is not None])
+        return end_to_end(self.parts)
 
     def divided_anew(self, number: int, of: int) -> Corpus:
         """Another division of the same text, the ``number``-th (from 0) of ``of``.

@@ -12,6 +12,8 @@ from lmbench.text.hashing import hashes_of_windows, window_hashes
 from lmbench.text.searching import distinct, occurring
 from lmbench.text.tokens import Tokens
 
+_BLOCK = 1 << 22  # ids that are made numbers of 64 bits of at a time
+
 
 def ngram_counts(
     ids: np.ndarray,
@@ -30,15 +32,28 @@ def ngram_counts(
     ids = np.asarray(ids)
     if min(orders, default=1) < 1:
         raise InputError(f"orders of n-grams are 1 and more, not {min(orders)}")
-    kept = ~np.isin(ids, skip)
-    before = np.append(0, np.cumsum(kept))  # how many ids are kept before each
     highest, vocab_size = max(orders, default=1), int(ids.max(initial=0)) + 1
+    ids, begins = without(ids, np.append(0, [] if starts is None else starts).astype(np.int64), skip)
     if highest == 1:
-        counts: Sequence[np.ndarray] = [ids[:0], np.bincount(ids[kept], minlength=vocab_size)]
+        unigrams = np.zeros(vocab_size, dtype=np.int64)
+        for begin in range(0, len(ids), _BLOCK):
+            unigrams += np.bincount(ids[begin : begin + _BLOCK], minlength=vocab_size)
+        counts: Sequence[np.ndarray] = [ids[:0], unigrams]
     else:
-        begins = before[np.append(0, [] if starts is None else starts).astype(np.int64)]
-        counts = count_ngrams(Tokens(ids[kept], distinct(begins)[0]), highest, vocab_size).counts
+        counts = count_ngrams(Tokens(ids, begins), highest, vocab_size).counts
     return {k: np.sort(counts[k][counts[k] > 0])[::-1].astype(np.int64) for k in sorted(orders)}
+
+
+def without(ids: np.ndarray, starts: np.ndarray, skip: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (T,) but for some, and (D,) where documents start in them, each once; one that has no others is none.
+
+    >>> [column.tolist() for column in without(np.array([3, 1, 3, 2, 3]), np.array([0, 1, 2, 4]), [3])]
+    [[1, 2], [0, 1]]
+    """
+    left_out = np.flatnonzero(np.isin(ids, skip)) if len(skip) else np.zeros(0, dtype=np.int64)
+    starts = distinct(starts - np.searchsorted(left_out, starts))[0]
+    ids = np.delete(ids, left_out) if len(left_out) else ids
+    return ids, starts[starts < len(ids)]
 
 
 def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 5) -> np.ndarray:

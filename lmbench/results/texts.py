@@ -18,7 +18,7 @@ from lmbench.errors import InputError
 from lmbench.results.schema import ZipfResult
 from lmbench.scoring.code_hash import code_hash
 from lmbench.storage.files import write_whole
-from lmbench.text.scripts import is_unsegmented
+from lmbench.text.scripts import SAMPLE, is_unsegmented
 from lmbench.zipf.table import zipf_rows
 
 FEW_TYPES = 10  # of a text's n-grams of words, fewer show no law
@@ -84,10 +84,10 @@ class TextFacts(msgspec.Struct, frozen=True):
 
 def _laws(name: str, corpus: Corpus, orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:
     """The laws of a text's words (characters, where words are not divided by blanks) and their figure; nothing of one too short."""
-    whole = corpus.whole()
-    unit = "char" if is_unsegmented(whole.text) else "word"
+    beginning = "".join(part.text[:SAMPLE] for part in corpus.parts)
+    unit = "char" if is_unsegmented(beginning) else "word"
     try:
-        rows, chart = zipf_rows(name, whole, unit, orders, FEW_TYPES)
+        rows, chart = zipf_rows(name, corpus.parts, unit, orders, FEW_TYPES)
     except InputError:
         return [], []
     return msgspec.convert(rows, list[ZipfResult]), [chart]

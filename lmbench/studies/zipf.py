@@ -40,7 +40,7 @@ def run(corpus: Corpus, *, seed: int = 0, full: bool = False, monitor: Monitor) 
 
     rng = np.random.default_rng(seed)
     replicates, length = (1000, 20_000) if full else (100, 4_000)
-    ids, starts = token_ids(corpus.whole())
+    ids, starts = token_ids(corpus.parts)
     at_least("words", len(ids), 100)
     counts = ngram_counts(ids, starts, ORDERS)
     fits = {k: fit_zipf(c) for k, c in counts.items()}

@@ -72,6 +72,16 @@ def word_hashes(text: str, folded: bool = False) -> tuple[np.ndarray, np.ndarray
     return np.concatenate(hashes), np.concatenate(spans)
 
 
+def all_word_hashes(text: str, folded: bool = False) -> np.ndarray:
+    """(W,) uint64: the numbers alone, of which no second copy is made on the way."""
+    most = len(text) // 2 + len(text) // CHUNK + 2  # words; one may be cut where a piece ends
+    hashes, size = np.empty(most, dtype=np.uint64), 0  # what is not filled takes no memory
+    for of_piece, _ in hashes_of_words(text, folded):
+        hashes[size : size + len(of_piece)] = of_piece
+        size += len(of_piece)
+    return hashes[:size]
+
+
 def hashes_of_words(text: str, folded: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same, some ``CHUNK`` characters at a time."""
     for begin, end in _pieces(text):
@@ -149,15 +159,24 @@ def is_blank(points: np.ndarray) -> np.ndarray:
 
 def _folded(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) bool letters and digits, and (N,) the code points with capitals made small."""
-    present = np.flatnonzero(np.bincount(points))
-    table, letters = (
-        np.arange(present.max(initial=0) + 1, dtype=np.uint32),
-        np.zeros(present.max(initial=0) + 1, dtype=bool),
-    )
+    if points.dtype == np.uint8:  # ASCII
+        letters, table = _ASCII_FOLDED
+    else:
+        letters, table = _folding(np.flatnonzero(np.bincount(points)))
+    return letters[points], table[points]
+
+
+def _folding(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By code point, of those that are present (ascending): whether it is a letter or digit, and its small form."""
+    table = np.arange(present.max(initial=0) + 1, dtype=np.uint32)
+    letters = np.zeros(len(table), dtype=bool)
     for point in present.tolist():
         small = chr(point).lower()
         table[point] = ord(small) if len(small) == 1 else point
         letters[point] = chr(point).isalnum()
     if table.max(initial=0) < 256:
         table = table.astype(np.uint8)  # which is scattered by a table
-    return letters[points], table[points]
+    return letters, table
+
+
+_ASCII_FOLDED = _folding(np.arange(128))

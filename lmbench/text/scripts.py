@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lmbench.text.units import code_points
 
+SAMPLE = 1 << 17  # characters of a text that are looked at
 MOST_A_WORD = 20.0  # characters: a text of longer "words" is not divided into words by blanks
 
 # Scripts written without blanks between words: Thai, Lao, Tibetan, Myanmar, Khmer, kana, Han and its extensions.
@@ -24,7 +25,7 @@ def is_unsegmented(text: str) -> bool:
     >>> is_unsegmented("the ferry leaves at nine"), is_unsegmented("渡船九点开，无论下雨与否。")
     (False, True)
     """
-    sample = text[: 1 << 17]
+    sample = text[:SAMPLE]
     points = code_points("".join(sample.split()))
     if not len(points):
         return False

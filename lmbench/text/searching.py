@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 ROOM = 4  # places of the filter a number; of other numbers about one in nine passes
+DEEP = 64  # members that share their first bits; where more do, all are bisected
 
 
 def distinct(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -15,11 +16,37 @@ def distinct(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return ascending[first], first, np.diff(first, append=len(ascending))
 
 
-def holds(members: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """(N,) bool: which of some hashes are among the members (K,), which are sorted."""
-    if not len(members):
-        return np.zeros(len(hashes), dtype=bool)
-    return np.asarray(members.take(np.searchsorted(members, hashes), mode="clip") == hashes)
+class Members:
+    """Some 64-bit hashes (K,), ascending and distinct, among which others are looked up: the first bits of one tell about where it stands.
+
+    >>> Members(np.array([3, 1 << 63], dtype=np.uint64)).places(np.array([1 << 63, 4, 3], dtype=np.uint64)).tolist()
+    [1, -1, 0]
+    """
+
+    def __init__(self, hashes: np.ndarray) -> None:
+        bits = max(1, len(hashes).bit_length())
+        self._hashes, self._shift = hashes, np.uint64(64 - bits)
+        number = np.bincount((hashes >> self._shift).astype(np.int64), minlength=1 << bits)
+        self._deep = int(number.max()) > DEEP
+        self._begins = np.append(0, np.cumsum(number, out=number)).astype(np.uint32)
+
+    def places(self, hashes: np.ndarray) -> np.ndarray:
+        """(N,) int64: where each of some hashes (N,) stands among the members, -1 of one that does not."""
+        if self._deep or not len(self._hashes):
+            places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+            return np.where(self._hashes[places] == hashes, places, -1) if len(self._hashes) else places
+        home = (hashes >> self._shift).astype(np.intp)
+        places, beyond = self._begins.take(home).astype(np.int64), self._begins.take(home + 1)
+        found = np.full(len(hashes), -1)
+        open_ = np.flatnonzero(places < beyond)
+        while len(open_):
+            here = self._hashes.take(places[open_])
+            same = here == hashes[open_]
+            found[open_[same]] = places[open_[same]]
+            open_ = open_[here < hashes[open_]]
+            places[open_] += 1
+            open_ = open_[places[open_] < beyond[open_]]
+        return found
 
 
 def occurring(members: np.ndarray, pieces: Iterable[np.ndarray]) -> np.ndarray:
@@ -34,10 +61,10 @@ def occurring(members: np.ndarray, pieces: Iterable[np.ndarray]) -> np.ndarray:
     found = np.zeros(len(members), dtype=bool)
     wanted = Filter(len(members))
     wanted.add(members)
+    among = Members(members)
     for number, hashes in enumerate(pieces, 1):
-        maybe = hashes[wanted.may_hold(hashes)]
-        places = np.minimum(np.searchsorted(members, maybe), len(members) - 1)
-        found[places[members[places] == maybe]] = True
+        places = among.places(hashes[wanted.may_hold(hashes)])
+        found[places[places >= 0]] = True
         if number & (number - 1) == 0:
             wanted = Filter(len(members))
             wanted.add(members[~found])

@@ -7,26 +7,47 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmbench.corpora.corpus import end_to_end
+from lmbench.counts.unpadded import without
 from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.searching import distinct
-from lmbench.text.tokens import encode
-from lmbench.text.units import unit_named
-from lmbench.text.vocab import build_vocab
+from lmbench.text.tokens import starts_of_tokens
+from lmbench.text.units import UNITS, unit_named
 
 BLANKS = ("\n", "")  # tokens of a text by word that are no words
 
 
-def token_ids(text: CanonicalText, unit: str = "word") -> tuple[np.ndarray, np.ndarray]:
-    r"""(T,) int32 ids of a text's tokens, and (D,) where its documents start; line feeds and empty words are no words."""
-    cut = unit_named(unit, text)
-    vocab = build_vocab(text, cut)
-    tokens = encode(text, cut, vocab).tokens
-    blanks = [vocab.index(t) for t in BLANKS if t in vocab] if unit == "word" else []
-    keep = ~np.isin(tokens.ids, blanks)
-    before = np.append(0, np.cumsum(keep))
-    starts = distinct(before[tokens.starts])[0]
-    return tokens.ids[keep], starts[starts < before[-1]]
+def token_ids(
+    text: CanonicalText | Sequence[CanonicalText], unit: str = "word"
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""(T,) int32 ids of a text's tokens, and (D,) where its documents start; line feeds and empty words are no words.
+
+    text: or its parts (``Corpus.parts``), which are then not put together, and are not cut anew where they have been cut.
+
+    >>> ids, starts = token_ids([CanonicalText.of(["one two\n"]), CanonicalText.of(["two three"])])
+    >>> ids.tolist(), starts.tolist()
+    ([0, 1, 1, 3], [0, 2])
+    """
+    parts = [part for part in ([text] if isinstance(text, CanonicalText) else text) if part.text]
+    if not parts:
+        raise InputError("the text is empty; there is nothing to count")
+    # What is learnt is learnt of all of a text; a word may go on in the next part.
+    if unit not in UNITS or (unit == "word" and any(part.text[-1] not in "\n " for part in parts[:-1])):
+        parts = [end_to_end(parts)]
+    cut = unit_named(unit, parts[0])
+    numbers: dict[str, int] = {}
+    every, begins, offset, joined = [], [], 0, False
+    for part in parts:
+        encoded = part.cut(cut)
+        types, which = part.types(cut)
+        starts = starts_of_tokens(part, types, which) if encoded is None else encoded.starts
+        begins.append(starts[int(joined) :] + offset)
+        own = np.array([numbers.setdefault(token, len(numbers)) for token in types], dtype=np.int32)
+        every.append(own.take(which))
+        offset, joined = offset + len(which), not part.text.endswith("\n")
+    ids, starts = np.concatenate(every), np.concatenate(begins)
+    blanks = [numbers[token] for token in BLANKS if token in numbers] if unit == "word" else []
+    return without(ids, starts, blanks)
 
 
 def falling_counts(counts: Mapping[Any, int] | Sequence[int] | np.ndarray) -> np.ndarray:

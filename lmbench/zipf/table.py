@@ -15,11 +15,15 @@ from lmbench.zipf.fits import fit_spectrum
 
 
 def zipf_rows(
-    corpus: str, text: CanonicalText, unit: str, orders: Sequence[int], least: int = 1
+    corpus: str,
+    text: CanonicalText | Sequence[CanonicalText],
+    unit: str,
+    orders: Sequence[int],
+    least: int = 1,
 ) -> tuple[list[dict[str, Any]], Chart]:
     """The fits of a text's n-grams, a row an order, and their figure; orders of fewer types than ``least`` are left out.
 
-    Raises InputError where no order is left.
+    text: or its parts, see ``token_ids``. Raises InputError where no order is left.
 
     >>> text = CanonicalText.of(["the cat and the dog and the bird"])
     >>> rows, chart = zipf_rows("pets", text, "word", [1])

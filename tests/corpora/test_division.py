@@ -1,12 +1,17 @@
 """Texts divided: documents dealt whole and by a seed, copies on one side, none too large a part of the test text."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lmbench.corpora.corpus import Corpus, load_corpus
-from lmbench.corpora.division import MOST_OF_TEST, deal
+from lmbench.corpora.division import MOST_OF_TEST, deal, divide
 from lmbench.corpora.duplicates import near_duplicates
 from lmbench.corpora.inputs import Documents
+from lmbench.text.canonical import CanonicalText
 
 WORDS = [
     "river",
@@ -144,3 +149,28 @@ def test_documents_are_dealt_anew():
     for other in others:
         assert sorted(other.whole().documents()) == sorted(texts)
         assert "dealt anew" in other.info["division"]
+
+
+def divided_document_by_document(documents, fractions):
+    """Where each document is looked at; None where there are too few."""
+    lines = all(d.count("\n") <= 1 for d in documents)
+    cuts = np.cumsum(fractions)[:-1]
+    ends = np.cumsum([1 if lines else len(d) for d in documents])
+    bounds = [0, *(int(np.searchsorted(ends, int(c * ends[-1]), side="right")) for c in cuts), len(documents)]
+    few = len(documents) < len(fractions) * (1 if lines else 3) or len(set(bounds)) < len(bounds)
+    return None if few else [documents[a:b] for a, b in pairwise(bounds)]
+
+
+@given(
+    st.lists(st.lists(st.text("ab", max_size=4), min_size=1, max_size=2), min_size=1, max_size=30),
+    st.booleans(),
+    st.sampled_from([(0.8, 0.1, 0.1), (0.5, 0.5), (0.9, 0.0, 0.1)]),
+)
+def test_documents_in_order_are_divided_as_if_each_were_looked_at(made, ended, fractions):
+    documents = ["\n".join(lines) + "\n" for lines in made]
+    documents[-1] = documents[-1] if ended else documents[-1] + "a"
+    expected = divided_document_by_document(documents, fractions)
+    parts = divide(CanonicalText.of(documents), fractions)
+    assert "".join(part.text for part in parts) == "".join(documents)
+    if expected is not None:
+        assert [part.documents() for part in parts] == expected

@@ -5,6 +5,7 @@ import math
 import os
 import warnings
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from paths import ROOT
 from scipy.special import zeta
 
+from lmbench.corpora.corpus import end_to_end
 from lmbench.counts import ngram_counts
 from lmbench.errors import InputError
 from lmbench.text.canonical import canonical_text
@@ -48,6 +50,21 @@ def test_line_feeds_and_empty_words_are_no_words_and_no_n_gram_spans_them_out_of
     assert [len(part) for part in np.split(ids, starts[1:])] == [2, 2, 1]
     assert ids[0] == ids[3] != ids[1] == ids[4]
     assert [c.tolist() for c in ngram_counts(ids, starts, (1, 2)).values()] == [[2, 2, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("unit", ["word", "char"])
+@pytest.mark.parametrize("joint", ["\n", " ", "\n\n", "\n ", "e", ""])
+def test_parts_of_a_text_are_counted_as_the_whole(unit, joint):
+    parts = [canonical_text([raw], "none", "line") for raw in ("one two\n\nthree  on", " two\nfour", "two")]
+    parts = [
+        replace(part, text=part.text[:-1] + end) for part, end in zip(parts, (joint, "\n", "\n"), strict=True)
+    ]
+    ids, starts = token_ids(end_to_end(parts), unit)
+    apart, begins = token_ids(parts, unit)
+    assert begins.tolist() == starts.tolist()
+    assert len(set(zip(ids.tolist(), apart.tolist(), strict=True))) == len(set(ids)) == len(set(apart))
+    with pytest.raises(InputError, match="empty"):
+        token_ids([], unit)
 
 
 # The curve in few numbers --------------------------------------------------------------------------
