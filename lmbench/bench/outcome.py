@@ -18,7 +18,7 @@ from lmbench.results.build import results_of
 from lmbench.results.schema import Result, Results
 from lmbench.results.texts import TextFacts
 from lmbench.results.views import TOKENS, Views, views_of
-from lmbench.scoring.run import Run, load_run
+from lmbench.scoring.run import Run, load_run, mapped
 from lmbench.scoring.scorer import Scorer
 from lmbench.storage.tasks import Run as Tasks
 
@@ -76,9 +76,9 @@ class Outcome:
         if isinstance(result, str):
             self.failures.append((cell, result))
         elif cell.split is None:
-            self.runs.append(result)
+            self.runs.append(mapped(result))
         else:
-            self.splits.setdefault((cell.corpus.name, cell.split), []).append(result)
+            self.splits.setdefault((cell.corpus.name, cell.split), []).append(mapped(result))
 
     def complete_texts(self) -> None:
         """Makes the facts of texts that are not there: of a run that was interrupted, or where a task failed."""

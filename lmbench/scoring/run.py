@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -19,6 +20,7 @@ from lmbench.charts.card import Card
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.scoring.scores import PIECE, Scores
+from lmbench.storage.columns import GrowingColumn
 from lmbench.storage.files import write_whole
 from lmbench.storage.unpacking import check_ratio
 from lmbench.version import __version__
@@ -234,6 +236,22 @@ class _Stored(msgspec.Struct):
 # The arrays of a stored run: numpy's name of their type.
 _ARRAYS = {"log_probs": "<f8", "ends": "<i8", "oov": "|b1", "spelling": "<f8", "starts": "<i8"}
 _SCALARS = {f.name for f in fields(Scores)} - set(_ARRAYS)
+
+
+def mapped(run: Run) -> Run:
+    """The run with the scores of a long text in a mapped file that is gone with them, so that memory can do without; itself where there is no room."""
+    if len(run.scores) < PIECE:
+        return run
+    arrays: dict[str, Any] = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="lmbench-") as folder:
+            for name, kind in _ARRAYS.items():
+                column = GrowingColumn(Path(folder) / name, kind)
+                column.append(getattr(run.scores, name))
+                arrays[name] = np.asarray(column.array())
+    except (InputError, OSError):
+        return run
+    return replace(run, scores=replace(run.scores, **arrays))
 
 
 def save_run(run: Run, path: Path, key: str) -> None:

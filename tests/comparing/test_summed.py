@@ -1,5 +1,6 @@
 """Sums of runs that are read some tokens at a time, against the whole."""
 
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from lmbench.comparing.pairs import comparisons
 from lmbench.comparing.summed import Summed
 from lmbench.comparing.totals import Totals
 from lmbench.errors import InputError
-from lmbench.scoring.run import Run, Signature, StoredRun, load_run, save_run
+from lmbench.scoring.run import Run, Signature, StoredRun, load_run, mapped, save_run
 from lmbench.scoring.scores import Scores
 
 
@@ -121,3 +122,18 @@ def test_a_stored_run_is_read_in_pieces_as_whole_and_refused_where_it_is_damaged
         for reading in (load_run, lambda path: list(StoredRun.of(path).pieces(2))):
             with pytest.raises(InputError, match="is no stored run, or is damaged"):
                 reading(path)
+
+
+def test_scores_of_a_long_text_are_the_same_in_a_file_and_leave_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    one = run_of("a", [3, 0, 2, 4], [0, 2])
+    assert mapped(one) is one
+    monkeypatch.setattr("lmbench.scoring.run.PIECE", 4)
+    again = mapped(one)
+    assert again.scores is not one.scores
+    for name in ("log_probs", "ends", "oov", "spelling", "starts"):
+        assert np.array_equal(getattr(again.scores, name), getattr(one.scores, name))
+        assert type(getattr(again.scores, name)) is np.ndarray
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert mapped(one) is one
