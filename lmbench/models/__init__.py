@@ -131,6 +131,11 @@ MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "A model that another toolkit has trained, read from an ARPA file.",
     ),
+    "bit-mixing": (
+        "lmbench.models.mixing.bit_mixing:BitMixing",
+        {},
+        "Each symbol a series of binary decisions, mixed from what many contexts and matches say, learning from each token, as PAQ does.",
+    ),
     "context-mixing": (
         "lmbench.models.mixing.context_mixing:ContextMixing",
         {},

@@ -245,6 +245,7 @@ MIXED = {"of": "kneser-ney,cache"}
         ("kneser-ney", {"order": 8}),
         ("infini-gram", {"adaptive": True}),
         ("context-mixing", {"adaptive": True}),
+        ("bit-mixing", {"adaptive": True}),
         ("context-mixing", {"lines": False, "orders": "0,2,6"}),
         ("rnn", SMALL["rnn"] | {"context": "reset"}),
         ("rnn", SMALL["rnn"] | {"context": "fixed:3"}),
@@ -282,6 +283,7 @@ def test_token_by_token_is_what_it_is_at_once(name, options, ferry):
     [
         ("cache", {}),
         ("context-mixing", {"adaptive": True}),
+        ("bit-mixing", {"adaptive": True}),
         ("lstm", SMALL["lstm"] | {"dynamic": 0.01}),
         ("odd_models:Counting", {}),
     ],

@@ -1,0 +1,515 @@
+"""One pass over a text that predicts each symbol by binary decisions, each by a mixture of what the contexts say of it, and learns.
+
+Each context says up to four things of a decision: what has come after such a history of bits, how probable a 1 has
+been, both as log-odds, how sure the former is, and whether the symbol that came last in the context would decide so. Matches
+of different lengths add what followed them. All are summed with weights, of which there are several sets, chosen by
+small contexts; the sums are mixed once more and then corrected by tables of what came where such a probability was given.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lmbench.models.compiled import compiled
+from lmbench.models.mixing.bit_contexts import (
+    BEGIN,
+    CONTEXTS,
+    NOW,
+    ORDERS,
+    SELECTORS,
+    Alphabet,
+    Place,
+    begin_document,
+    go_on,
+    look,
+)
+from lmbench.models.mixing.bit_slots import (
+    RUN_KINDS,
+    SURE,
+    first_guesses,
+    history_of_run,
+    key_of_node,
+    kind_of_history,
+    kind_of_run,
+    learn_bit,
+    node_of_run,
+    place_of,
+    probability,
+    root_entry,
+)
+from lmbench.models.mixing.decisions import KINDS, Decisions
+
+u64, f32 = np.uint64, np.float32
+INPUTS = 4  # of each context
+MATCHES = 3
+LEAST_MATCH = (5, 9, 16)  # symbols that a match has at least
+_LONGEST_LOOK = 64  # symbols that a match is looked back over when it is found
+_LENGTHS = 16  # of matches, by which weights are chosen
+WIDTH = (INPUTS * CONTEXTS + 2 * MATCHES + 1 + 15) // 16 * 16
+SETS = 10
+FARTHEST = 12.0  # log-odds
+_BUCKETS = 33  # of log-odds, in the tables of the last correction
+_LIMIT = 255.0  # those tables and histories' probabilities move by one part in so many at least
+LEAST = 2e-6  # no decision is surer
+# How fast weights learn: at first, after very many symbols, and the symbols by which the difference halves; those of the second layer.
+_RATE, _LAST_RATE, _HALF, _SECOND_RATE = 0.004, 0.0005, 20_000.0, 0.001
+
+_GRID = (np.arange(4096) + 0.5) / 4096
+LOG_ODDS = np.log(_GRID / (1 - _GRID)).astype(np.float32)
+
+
+class Memory(NamedTuple):
+    """What has been learnt, written in place.
+
+    roots, nodes: (2^m,) uint64 (see ``bit_slots``). heads: (MATCHES, 2^h) int32, where each hash of last symbols came latest. matches:
+    (3, MATCHES) int64, of the present matches: where they go on, their lengths, and steps since one broke. histories: (CONTEXTS, HISTORIES, 2),
+    runs: (CONTEXTS, RUN_KINDS, 2), lengths: (MATCHES, 64, 2), corrections: (C, 2), probabilities and how often met; weights: (W, WIDTH);
+    second: (S, SETS); all float32. seen: (1,) int64, symbols from which the weights have learnt.
+    """
+
+    roots: np.ndarray
+    nodes: np.ndarray
+    heads: np.ndarray
+    matches: np.ndarray
+    histories: np.ndarray
+    runs: np.ndarray
+    lengths: np.ndarray
+    corrections: np.ndarray
+    weights: np.ndarray
+    second: np.ndarray
+    seen: np.ndarray
+
+
+def set_sizes(vocab_size: int) -> np.ndarray:
+    """(SETS,) how many choices each set of weights has."""
+    sizes = [_LENGTHS * 3, vocab_size, vocab_size + 1, 8 * KINDS, 16 * (ORDERS + 1)]
+    sizes += [25, 4 * (KINDS + 1), 16 * KINDS, KINDS**3, vocab_size + 1]
+    return np.array(sizes, dtype=np.int64)
+
+
+def correction_sizes(vocab_size: int) -> np.ndarray:
+    """(4,) contexts of each table of corrections: the decision, with the last symbol, with the last two (hashed), the match."""
+    wide = int(np.ceil(np.log2(vocab_size + 1)))
+    return np.array([vocab_size, 1 << min(14, 2 * wide), 1 << min(16, 3 * wide), _LENGTHS * 3 * 16])
+
+
+def empty_memory(vocab_size: int, tokens: int) -> Memory:
+    """One that knows nothing, with room for a text of so many tokens."""
+    slots = 1 << max(10, int(np.ceil(np.log2(32 * max(tokens, 1)))))
+    heads = 1 << max(8, int(np.ceil(np.log2(2 * max(tokens, 1)))))
+
+    def pairs(probability: np.ndarray) -> np.ndarray:
+        return np.stack([probability, np.zeros_like(probability)], axis=-1).astype(np.float32)
+
+    odds = np.linspace(-FARTHEST, FARTHEST, _BUCKETS)
+    corrections = np.tile(1 / (1 + np.exp(-odds)), int(correction_sizes(vocab_size).sum()))
+    return Memory(
+        np.zeros(slots, dtype=np.uint64),
+        np.zeros(slots, dtype=np.uint64),
+        np.zeros((MATCHES, heads), dtype=np.int32),
+        np.zeros((3, MATCHES), dtype=np.int64),
+        pairs(np.tile(first_guesses(), (CONTEXTS, 1))),
+        pairs(np.full((CONTEXTS, RUN_KINDS), 0.9)),
+        pairs(np.full((MATCHES, 64), 0.9)),
+        pairs(corrections),
+        np.full((set_sizes(vocab_size).sum(), WIDTH), 0.02, dtype=np.float32),
+        np.full((vocab_size + _LENGTHS * 3, SETS), 1 / SETS, dtype=np.float32),
+        np.zeros(1, dtype=np.int64),
+    )
+
+
+class _Desk(NamedTuple):
+    """What is worked out for one symbol, and for D decisions of it.
+
+    Of the K contexts: keys (uint64); roots (where their entries are), states (0 new, 1 one symbol, 2 several), symbols (the last), runs, kinds
+    (of runs). chosen: (SELECTORS,). numbers: (3,), the longest order that is seen, by one more; the longest match's length, graded; its number,
+    -1 for none. Of each decision and context: nodes, there (where its entry is, and whether), history, run (which probabilities were
+    asked, -1 for none). match, expected: (D, MATCHES) which probability, and the bit. rows: (D, SETS), second: (D, 2), table: (D, 4), which weights
+    and corrections. inputs: (D, WIDTH); sums, guesses: (D, SETS + 2) log-odds and probabilities of the sets and of both second mixers, float32.
+    offsets, bases: where each set of weights and each table of corrections begins.
+    """
+
+    keys: np.ndarray
+    roots: np.ndarray
+    states: np.ndarray
+    symbols: np.ndarray
+    runs: np.ndarray
+    kinds: np.ndarray
+    chosen: np.ndarray
+    numbers: np.ndarray
+    nodes: np.ndarray
+    there: np.ndarray
+    history: np.ndarray
+    run: np.ndarray
+    match: np.ndarray
+    expected: np.ndarray
+    rows: np.ndarray
+    second: np.ndarray
+    table: np.ndarray
+    inputs: np.ndarray
+    sums: np.ndarray
+    guesses: np.ndarray
+    offsets: np.ndarray
+    bases: np.ndarray
+
+
+@compiled(inline="always")
+def _desk(decisions: int, offsets: np.ndarray, bases: np.ndarray) -> _Desk:
+    return _Desk(
+        np.zeros(CONTEXTS, dtype=np.uint64),
+        np.zeros(CONTEXTS, dtype=np.int64),
+        np.zeros(CONTEXTS, dtype=np.int64),
+        np.zeros(CONTEXTS, dtype=np.int64),
+        np.zeros(CONTEXTS, dtype=np.int64),
+        np.zeros(CONTEXTS, dtype=np.int64),
+        np.zeros(SELECTORS, dtype=np.int64),
+        np.zeros(3, dtype=np.int64),
+        np.zeros((decisions, CONTEXTS), dtype=np.int64),
+        np.zeros((decisions, CONTEXTS), dtype=np.int64),
+        np.zeros((decisions, CONTEXTS), dtype=np.int64),
+        np.zeros((decisions, CONTEXTS), dtype=np.int64),
+        np.zeros((decisions, MATCHES), dtype=np.int64),
+        np.zeros((decisions, MATCHES), dtype=np.int64),
+        np.zeros((decisions, SETS), dtype=np.int64),
+        np.zeros((decisions, 2), dtype=np.int64),
+        np.zeros((decisions, 4), dtype=np.int64),
+        np.zeros((decisions, WIDTH), dtype=np.float32),
+        np.zeros((decisions, SETS + 2), dtype=np.float32),
+        np.zeros((decisions, SETS + 2), dtype=np.float32),
+        offsets,
+        bases,
+    )
+
+
+@compiled(inline="always")
+def _odds(p: np.float32) -> np.float32:
+    return LOG_ODDS[np.int64(p * f32(4095.99))]
+
+
+@compiled()
+def _follow(place: Place, memory: Memory, learns: bool) -> None:
+    """Lets the matches go on to the present place, and looks for new ones where they broke."""
+    text, now = place.text, place.numbers[NOW]
+    ends, sizes, broken = memory.matches[0], memory.matches[1], memory.matches[2]
+    mask = u64(memory.heads.shape[1] - 1)
+    for q in range(MATCHES):
+        if sizes[q] > 0 and text[ends[q]] == text[now - 1]:
+            sizes[q] += 1
+            ends[q] += 1
+        else:
+            if sizes[q] > 0:
+                broken[q] = 8
+            sizes[q] = 0
+        least = LEAST_MATCH[q]
+        if now - place.numbers[BEGIN] >= least:
+            h = u64(q)
+            for j in range(least):
+                h = h * u64(0x9E3779B97F4A7C15) + u64(text[now - 1 - j] + 1)
+            h = (h ^ (h >> u64(31))) * u64(0xD6E8FEB86659FD93)
+            slot = np.int64((h >> u64(32)) & mask)
+            if sizes[q] == 0:
+                candidate, n = memory.heads[q, slot], 0
+                while (
+                    n < _LONGEST_LOOK
+                    and candidate - 1 - n >= 0
+                    and text[candidate - 1 - n] == text[now - 1 - n]
+                ):
+                    n += 1
+                if candidate > 0 and n >= least:
+                    sizes[q], ends[q] = n, candidate
+            if learns:
+                memory.heads[q, slot] = now
+        if broken[q] > 0:
+            broken[q] -= 1
+
+
+@compiled()
+def _gather(place: Place, memory: Memory, desk: _Desk) -> None:
+    """What is known of the contexts of the next symbol."""
+    now, depth = place.numbers[NOW], 0
+    for k in range(CONTEXTS):
+        i, there = place_of(memory.roots, desk.keys[k], 16, 0x3FF)
+        desk.roots[k] = i
+        desk.states[k] = 0
+        if there:
+            entry = memory.roots[i]
+            several = np.int64(entry >> u64(25)) & 1
+            run = np.int64(entry >> u64(16)) & 511
+            desk.states[k], desk.symbols[k], desk.runs[k] = 1 + several, np.int64(entry & u64(0xFFFF)), run
+            age = (now - (np.int64(entry >> u64(26)) & 0x3FFFF)) & 0x3FFFF
+            desk.kinds[k] = kind_of_run(run, age, several)
+            if k < ORDERS:
+                depth = k + 1
+    longest = -1
+    for q in range(MATCHES):
+        if memory.matches[1, q] > 0:
+            longest = q
+    length = 0
+    if longest >= 0:
+        n = memory.matches[1, longest]
+        far = 11 if n < 24 else (12 if n < 32 else (13 if n < 64 else (14 if n < 200 else 15)))
+        length = max(1, n - 4) if n < 16 else 1 + min(far, 14)
+    desk.numbers[0], desk.numbers[1], desk.numbers[2] = depth, length, longest
+
+
+@compiled(fastmath=True)
+def _probability(
+    decision: int, depth: int, tree: Decisions, text: np.ndarray, memory: Memory, desk: _Desk
+) -> np.float32:
+    """How probable it is that the decision turns out 1; what leads to that is left on the desk under its depth."""
+    inputs, path, bits = desk.inputs[depth], tree.path, tree.bit
+    nodes, known, histories, runs = desk.nodes[depth], desk.there[depth], desk.history[depth], desk.run[depth]
+    matched, expected, rows = desk.match[depth], desk.expected[depth], desk.rows[depth]
+    sums, guesses, seconds, table = (
+        desk.sums[depth],
+        desk.guesses[depth],
+        desk.second[depth],
+        desk.table[depth],
+    )
+    o = 0
+    for k in range(CONTEXTS):
+        state, history, run = desk.states[k], -1, -1
+        first, second, third, fourth = f32(0), f32(0), f32(0), f32(0)
+        if state > 0:
+            symbol = desk.symbols[k]
+            on_way = path[symbol, depth] == decision
+            bit = bits[symbol, depth]
+            if state == 2:
+                i, there = place_of(memory.nodes, key_of_node(desk.keys[k], decision), 16, 63)
+                nodes[k], known[k] = i, there
+                if there:
+                    entry = memory.nodes[i]
+                    history = kind_of_history(np.int64(entry & u64(0xFFFF)))
+                    second = _odds(probability(entry))
+            elif on_way:
+                history = kind_of_history(history_of_run(desk.runs[k], bit))
+                second = _odds(SURE[min(desk.runs[k], 63)])
+                if not bit:
+                    second = -second
+            if history >= 0:
+                p = memory.histories[k, history, 0]
+                first, third = _odds(p), (p - f32(0.5)) * f32(4)
+            if on_way:
+                run = desk.kinds[k] * 2 + bit
+                fourth = _odds(memory.runs[k, desk.kinds[k], 0])
+                if not bit:
+                    fourth = -fourth
+        histories[k], runs[k] = history, run
+        inputs[o], inputs[o + 1], inputs[o + 2], inputs[o + 3] = first, second, third, fourth
+        o += 4
+    for q in range(MATCHES):
+        first, second = f32(0), f32(0)
+        matched[q] = -1
+        n = memory.matches[1, q]
+        if n > 0:
+            symbol = text[memory.matches[0, q]]
+            if path[symbol, depth] == decision:
+                length = n if n < 16 else (16 + ((n - 16) >> 3) if n < 80 else 24 + min((n - 80) >> 5, 7))
+                matched[q] = length * 2 + (1 if memory.matches[2, q] > 0 else 0)
+                expected[q] = bits[symbol, depth]
+                p = memory.lengths[q, matched[q], 0]
+                first, second = _odds(p), (p - f32(0.5)) * f32(4)
+                if not expected[q]:
+                    first, second = -first, -second
+        inputs[o], inputs[o + 1] = first, second
+        o += 2
+    inputs[o] = f32(0.4)
+
+    longest, length, deep = desk.numbers[2], desk.numbers[1], min(depth, 15)
+    says = 0
+    if longest >= 0 and matched[longest] >= 0:
+        says = 1 + expected[longest]
+    match = length * 3 + says
+    offsets, chosen = desk.offsets, desk.chosen
+    rows[0] = match
+    rows[1] = decision
+    rows[2] = chosen[0]
+    rows[3] = chosen[2]
+    rows[4] = desk.numbers[0] * 16 + deep
+    rows[5] = chosen[3]
+    rows[6] = chosen[5]
+    rows[7] = chosen[4]
+    rows[8] = chosen[6]
+    rows[9] = chosen[1]
+    farthest = f32(FARTHEST)
+    seconds[0], seconds[1] = decision, len(memory.second) - _LENGTHS * 3 + match
+    one, other = f32(0), f32(0)
+    for s in range(SETS):
+        rows[s] += offsets[s]
+        w = memory.weights[rows[s]]
+        x = f32(0)
+        for j in range(WIDTH):
+            x += w[j] * inputs[j]
+        sums[s] = min(max(x, -farthest), farthest)
+        guesses[s] = f32(1) / (f32(1) + np.exp(-sums[s]))
+        one += memory.second[seconds[0], s] * sums[s]
+        other += memory.second[seconds[1], s] * sums[s]
+    one, other = min(max(one, -farthest), farthest), min(max(other, -farthest), farthest)
+    guesses[SETS] = f32(1) / (f32(1) + np.exp(-one))
+    guesses[SETS + 1] = f32(1) / (f32(1) + np.exp(-other))
+    both = (one + other) * f32(0.5)
+    mixed = f32(1) / (f32(1) + np.exp(-both))
+
+    place = (both + farthest) * f32((_BUCKETS - 1) / (2 * FARTHEST))
+    bucket = min(max(np.int64(place), np.int64(0)), np.int64(_BUCKETS - 2))
+    part = place - f32(bucket)
+    bases, corrected = desk.bases, f32(0)
+    spread = u64(decision) * u64(0xD6E8FEB86659FD93) + u64(chosen[0] + 1) * u64(0x9E3779B97F4A7C15)
+    further = spread + u64(chosen[1] + 1) * u64(0xBF58476D1CE4E5B9)
+    table[0] = decision
+    table[1] = np.int64(((spread ^ (spread >> u64(29))) >> u64(8)) & u64(bases[2] - bases[1] - 1))
+    table[2] = np.int64(((further ^ (further >> u64(29))) >> u64(8)) & u64(bases[3] - bases[2] - 1))
+    table[3] = match * 16 + deep
+    for a in range(4):
+        i = (bases[a] + table[a]) * _BUCKETS + bucket
+        corrected += memory.corrections[i, 0] * (f32(1) - part) + memory.corrections[i + 1, 0] * part
+        table[a] = i + (1 if part >= f32(0.5) else 0)
+    final = mixed * f32(0.5) + corrected * f32(0.125)
+    return min(max(final, f32(LEAST)), f32(1) - f32(LEAST))
+
+
+@compiled(inline="always")
+def _towards(pairs: np.ndarray, hit: bool, limit: float) -> None:
+    """A probability, and how often it was met, once more."""
+    pairs[1] += f32(1)
+    pairs[0] += ((f32(1) if hit else f32(0)) - pairs[0]) / min(pairs[1] + f32(1.5), f32(limit))
+
+
+@compiled(fastmath=True)
+def _learn(bit: int, decision: int, depth: int, memory: Memory, desk: _Desk) -> None:
+    """Learns from how the decision has turned out whose probability lies on the desk."""
+    y, inputs, sums, guesses = f32(bit), desk.inputs[depth], desk.sums[depth], desk.guesses[depth]
+    rate = f32(_LAST_RATE + (_RATE - _LAST_RATE) / (1.0 + memory.seen[0] / _HALF))
+    for s in range(SETS):
+        step = (y - guesses[s]) * rate
+        w = memory.weights[desk.rows[depth, s]]
+        for j in range(WIDTH):
+            w[j] += step * inputs[j]
+    for half in range(2):
+        step = (y - guesses[SETS + half]) * f32(_SECOND_RATE)
+        w = memory.second[desk.second[depth, half]]
+        for s in range(SETS):
+            w[s] += step * sums[s]
+    for a in range(4):
+        _towards(memory.corrections[desk.table[depth, a]], bit == 1, _LIMIT)
+    histories, runs = desk.history[depth], desk.run[depth]
+    for k in range(CONTEXTS):
+        if histories[k] >= 0:
+            _towards(memory.histories[k, histories[k]], bit == 1, _LIMIT)
+        if runs[k] >= 0:
+            _towards(memory.runs[k, runs[k] >> 1], (runs[k] & 1) == bit, _LIMIT)
+        if desk.states[k] == 2:
+            key = key_of_node(desk.keys[k], decision)
+            i, there = desk.nodes[depth, k], desk.there[depth, k] != 0
+            if not there:  # by now another may lie where there was room
+                i, there = place_of(memory.nodes, key, 16, 63)
+            learn_bit(memory.nodes, i, there, key, bit)
+    for q in range(MATCHES):
+        if desk.match[depth, q] >= 0:
+            hit = desk.expected[depth, q] == bit
+            _towards(memory.lengths[q, desk.match[depth, q]], hit, _LIMIT)
+
+
+@compiled()
+def _keep(symbol: int, now: int, tree: Decisions, memory: Memory, desk: _Desk) -> None:
+    """Keeps which symbol came in each context; where it is the second one, the nodes of both are laid."""
+    for k in range(CONTEXTS):
+        key, state, last, run = desk.keys[k], desk.states[k], desk.symbols[k], desk.runs[k]
+        several, n = 0, 1
+        if state == 1 and last != symbol:
+            several = 1
+            for depth in range(tree.length[last]):
+                node = key_of_node(key, tree.path[last, depth])
+                i, there = place_of(memory.nodes, node, 16, 63)
+                if not there:
+                    memory.nodes[i] = node_of_run(node, run, tree.bit[last, depth])
+            for depth in range(tree.length[symbol]):
+                node = key_of_node(key, tree.path[symbol, depth])
+                i, there = place_of(memory.nodes, node, 16, 63)
+                learn_bit(memory.nodes, i, there, node, tree.bit[symbol, depth])
+        elif state > 0:
+            several = state - 1
+            n = run + 1 if last == symbol else 1
+        i = desk.roots[k]
+        if state == 0:  # by now another may lie where there was room
+            i = place_of(memory.roots, key, 16, 0x3FF)[0]
+        memory.roots[i] = root_entry(key, now, several, n, symbol)
+
+
+@compiled()
+def read(
+    ids: np.ndarray,
+    starts: np.ndarray,
+    tree: Decisions,
+    alphabet: Alphabet,
+    place: Place,
+    memory: Memory,
+    learns: bool,
+    rest: int,
+    offsets: np.ndarray,
+    bases: np.ndarray,
+    log_probs: np.ndarray,
+    rows: np.ndarray,
+    wanted: np.ndarray,
+) -> None:
+    """Predicts the tokens and writes log_probs, (T,) float64, in nats; with no room for them it only reads.
+
+    starts: (D,) int64, where documents begin; the first token goes on with what was read before where none begins there. learns: whether
+    from each token; otherwise a document begins at ``rest`` tokens read, whatever was read before. rows: (R, V) float64 gets the distributions at the
+    places (R,) wanted, ascending, up to T, where nothing is read.
+    """
+    desk = _desk(tree.path.shape[1], offsets, bases)
+    text, number = place.text, place.numbers
+    document = row = 0
+    reach = np.zeros(len(tree.above) + 1)
+    for t in range(len(ids) + 1):
+        ends = t == len(ids)
+        asked = row < len(wanted) and wanted[row] == t
+        if ends and not asked:
+            break
+        if document < len(starts) and starts[document] == t:
+            document += 1
+            if not learns:
+                number[NOW] = rest
+            memory.matches[:] = 0
+            begin_document(place)
+        look(place, alphabet, desk.keys, desk.chosen)
+        if asked or learns or len(log_probs):
+            _gather(place, memory, desk)
+        if asked:
+            for decision in range(len(tree.above)):
+                above = tree.above[decision]
+                p = np.float64(_probability(decision, tree.depth[decision], tree, text, memory, desk))
+                before = 0.0
+                if above >= 0:
+                    before = reach[above] if tree.turn[decision] == 0 else rows[row, above]
+                reach[decision] = before + np.log(1.0 - p)  # how the way goes on with a 0
+                rows[row, decision] = before + np.log(p)  # and with a 1
+            ones = rows[row].copy()
+            for symbol in range(len(tree.length)):
+                last = tree.length[symbol] - 1
+                rows[row, symbol] = 0.0
+                if last >= 0:
+                    decision = tree.path[symbol, last]
+                    rows[row, symbol] = ones[decision] if tree.bit[symbol, last] else reach[decision]
+            row += 1
+        if ends:
+            break
+        symbol = ids[t]
+        if learns or len(log_probs):
+            total = 0.0
+            for depth in range(tree.length[symbol]):
+                decision, bit = tree.path[symbol, depth], tree.bit[symbol, depth]
+                p = np.float64(_probability(decision, depth, tree, text, memory, desk))
+                total += np.log(p if bit else 1.0 - p)
+            if len(log_probs):
+                log_probs[t] = total
+            if learns:  # only now: the probabilities of all symbols rest on what was known before any of them
+                for depth in range(tree.length[symbol]):
+                    _learn(tree.bit[symbol, depth], tree.path[symbol, depth], depth, memory, desk)
+                _keep(symbol, number[NOW], tree, memory, desk)
+                memory.seen[0] += 1
+        go_on(place, alphabet, symbol, desk.chosen[SELECTORS - 1], learns)
+        _follow(place, memory, learns)
