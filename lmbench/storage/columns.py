@@ -32,6 +32,7 @@ from lmbench.storage.pieces import pieces_of
 # The length of the header and its checksum.
 _START = "<QL"
 _BEGIN = struct.calcsize(_START)
+_HEADER = 1 << 14  # bytes in which most headers are
 
 
 def write_columns(
@@ -98,20 +99,26 @@ class ColumnFile:
     """What ``write_columns`` wrote."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._name = path, os.fspath(path)
 
     @cached_property
     def _header(self) -> tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int, int]:
         """The columns' types, places and lengths; the facts; where the columns begin, their bytes and their checksum."""
         try:
-            with open(self.path, "rb") as stream:
-                length, check = struct.unpack(_START, stream.read(_BEGIN))
-                header = stream.read(min(length, self.path.stat().st_size))
-                if _seal(self.path, header) != check:
-                    raise ValueError
-                places, facts, size, check = msgspec.json.decode(
-                    header, type=tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int]
-                )
+            handle = os.open(self._name, os.O_RDONLY)
+            try:
+                data = os.pread(handle, _HEADER, 0)
+                length, check = struct.unpack_from(_START, data)
+                if len(data) == _HEADER and length > _HEADER - _BEGIN:
+                    data = os.pread(handle, min(_BEGIN + length, os.fstat(handle).st_size), 0)
+            finally:
+                os.close(handle)
+            header = data[_BEGIN : _BEGIN + length]
+            if _seal(self.path, header) != check:
+                raise ValueError
+            places, facts, size, check = msgspec.json.decode(
+                header, type=tuple[dict[str, tuple[str, int, int]], dict[str, Any], int, int]
+            )
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror}") from None
         except (ValueError, struct.error):
@@ -153,6 +160,16 @@ class ColumnFile:
         places, _, start, *_ = self._header
         kind, offset, size = places[name]
         end = size if end is None else end
-        dtype = np.dtype(kind)
-        with open(self.path, "rb") as stream:
-            return np.fromfile(stream, dtype, end - begin, offset=start + offset + begin * dtype.itemsize)
+        column = np.empty(end - begin, dtype=kind)
+        left, place = column.view(np.uint8).data, start + offset + begin * column.itemsize
+        # A third of np.fromfile's time, which is what many tasks with little of many files in each come to.
+        handle = os.open(self._name, os.O_RDONLY)
+        try:
+            while len(left):
+                number = os.preadv(handle, [left], place)
+                if not number:
+                    raise InputError(f"{self.path} is cut short; remove it")
+                left, place = left[number:], place + number
+        finally:
+            os.close(handle)
+        return column

@@ -245,12 +245,20 @@ def test_columns_are_there_whole_or_not_at_all(tmp_path):
     for cut in (0, 5, 30, len(file.path.read_bytes()) - 1):
         Path(tmp_path / "cut").write_bytes(file.path.read_bytes()[:cut])
         assert not ColumnFile(tmp_path / "cut").whole
+    whole = file.path.read_bytes()
+    file.path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match="file is cut short; remove it"):
+        file.read("a")
+    file.path.write_bytes(whole)
     assert file.sound
     data = bytearray(file.path.read_bytes())
     data[-1] ^= 1
     file.path.write_bytes(data)
     assert ColumnFile(file.path).whole
     assert not ColumnFile(file.path).sound
+    facts = {"n": list(range(10**5, 10**5 + 10**4))}  # a header of some 70 kB
+    write_columns(file.path, {"a": np.arange(5)}, facts)
+    assert (ColumnFile(file.path).facts, ColumnFile(file.path).read("a")[4]) == (facts, 4)
 
 
 def test_the_command_line_takes_a_limit(tmp_path, capsys):
