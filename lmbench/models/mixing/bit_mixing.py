@@ -275,7 +275,7 @@ def _saved_place(state: Mapping[str, np.ndarray], size: int) -> Place:
 
 
 def _saved_memory(state: Mapping[str, np.ndarray], size: int, tokens: int) -> Memory:
-    tables = [_saved_table(state, name) for name in _TABLES]
+    tables = [_saved_table(state, name, tokens) for name in _TABLES]
     if len(tables[0]) and int((tables[0] & np.uint64(0xFFFF)).max()) >= size:
         raise InputError("the symbols in it are none of this vocabulary; fit the model anew")
     heads = np.ascontiguousarray(saved_array(state, "memory.heads", (3, None), "i"), dtype=np.int32)
@@ -298,12 +298,12 @@ def _saved_memory(state: Mapping[str, np.ndarray], size: int, tokens: int) -> Me
     return Memory._make([*tables, heads, matches, *learnt, seen])
 
 
-def _saved_table(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """(2^m,) uint64."""
+def _saved_table(state: Mapping[str, np.ndarray], name: str, tokens: int) -> np.ndarray:
+    """(2^m,) uint64, no larger than a text of so many tokens asks for."""
     size = int(saved_array(state, f"{name}.size", (1,), "i")[0])
     places = saved_array(state, f"{name}.places", (None,), "i")
     entries = saved_array(state, f"{name}.entries", (len(places),), "u")
-    if not (8 <= size <= 1 << 31 and size & (size - 1) == 0 and _within(places, 0, size)):
+    if not (8 <= size <= 64 * (tokens + 16) and size & (size - 1) == 0 and _within(places, 0, size)):
         raise InputError(f"the table {name} in it is none; fit the model anew")
     table = np.zeros(size, dtype=np.uint64)
     table[places] = entries

@@ -367,6 +367,24 @@ def test_saved_and_read_back_it_is_the_same():
     assert np.array_equal(other.log_probs(tokens), model.log_probs(tokens))
 
 
+@pytest.mark.parametrize("value", ["largest", "smallest"])
+def test_damage_of_any_number_is_found_or_leaves_a_distribution(value):
+    model, tokens, _ = fitted(TEXT[:100])
+    state = model.state()
+    rng = np.random.default_rng(0)
+    for name, array in state.items():
+        limits = np.iinfo(array.dtype) if array.dtype.kind in "iu" else np.finfo(array.dtype)
+        damaged = array.copy()
+        place = rng.integers(array.size)
+        damaged.reshape(-1)[place] = limits.max if value == "largest" else limits.min
+        try:
+            other = make_model("bit-mixing", adaptive=True).restore(state | {name: damaged}, model.vocab_size)
+        except InputError:
+            continue
+        sums = np.exp(other.distributions(tokens.head(60), [0, 30, 59])).sum(axis=1)
+        np.testing.assert_allclose(sums, 1.0, atol=1e-9, err_msg=name)
+
+
 @pytest.mark.parametrize(
     "name", ["roots.places", "roots.entries", "tree.path", "place.text", "memory.weights"]
 )
