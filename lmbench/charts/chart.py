@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["line", "points", "step", "bar", "interval", "dashed", "ring"]
 Scale = Literal["linear", "log"]
+BEYOND = 1e100  # of a number that is larger, no axis tells anything
+WORDY = 2000  # characters of a caption or a label, at most
 MANY = 8  # named points, from which on a panel wants more room
 
 
@@ -104,6 +107,29 @@ class Chart:
     caption: str
     panels: Sequence[Panel]
     same_scales: bool = False
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be drawn, of one that was read from a file; '' where it can."""
+        for series in (series for panel in self.panels for series in panel.series):
+            sizes = {len(some) for some in (series.x, series.y, series.low, series.high) if some is not None}
+            if len(sizes) > 1:
+                return f"a series has sequences of {' and '.join(map(str, sorted(sizes)))} numbers"
+            some = (series.x, series.y, series.low or (), series.high or ())
+            if any(
+                isinstance(v, (int, float)) and abs(v) > BEYOND and abs(v) < math.inf
+                for vs in some
+                for v in vs
+            ):
+                return f"a number is beyond {BEYOND:g}"
+        lines = [line for panel in self.panels for line in (*panel.horizontal, *panel.vertical)]
+        if any(height is not None and BEYOND < abs(height) < math.inf for height, _ in lines):
+            return f"a number is beyond {BEYOND:g}"
+        words = [self.caption, *(what for _, what in lines)]
+        words += [w for panel in self.panels for w in (panel.title, panel.xlabel, panel.ylabel)]
+        words += [name for panel in self.panels if panel.sideways for name in panel.names]
+        words += [series.label for panel in self.panels for series in panel.series]
+        return f"a text is longer than {WORDY} characters" if max(map(len, words)) > WORDY else ""
 
     @property
     def wide(self) -> bool:

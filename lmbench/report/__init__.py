@@ -118,6 +118,9 @@ def write_pdf(folder: Path, results: Results, out: Path) -> list[Path]:
         charts = msgspec.json.decode(stored.read_bytes(), type=list[Chart]) if stored.is_file() else None
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{stored}: {error}; run the suite again, its scores are kept") from None
+    for chart in charts or ():
+        if chart.fault:
+            raise InputError(f"{stored}: {chart.fault}; run the suite again, its scores are kept")
     order = labels(results)
     written = []
     for chart in selection.charts(results) if charts is None else charts:

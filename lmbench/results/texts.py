@@ -17,7 +17,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.results.schema import ZipfResult
 from lmbench.scoring.code_hash import code_hash
-from lmbench.storage.files import write_whole
+from lmbench.storage.files import read_bytes, write_whole
 from lmbench.text.scripts import SAMPLE, is_unsegmented
 from lmbench.zipf.table import zipf_rows
 
@@ -76,8 +76,9 @@ class TextFacts(msgspec.Struct, frozen=True):
     def load(cls, path: Path, key: str) -> TextFacts | None:
         """The facts of this key read back; None where there are none."""
         try:
-            stored, rest = msgspec.json.decode(path.read_bytes(), type=tuple[str, msgspec.Raw])
-            return msgspec.json.decode(rest, type=cls, dec_hook=_array) if stored == key else None
+            stored, rest = msgspec.json.decode(read_bytes(path), type=tuple[str, msgspec.Raw])
+            facts = msgspec.json.decode(rest, type=cls, dec_hook=_array) if stored == key else None
+            return None if facts is not None and any(chart.fault for chart in facts.charts) else facts
         except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError):  # damaged
             return None
 

@@ -21,7 +21,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.scoring.scores import PIECE, Scores
 from lmbench.storage.columns import GrowingColumn
-from lmbench.storage.files import write_whole
+from lmbench.storage.files import check_regular, write_whole
 from lmbench.storage.unpacking import check_ratio
 from lmbench.version import __version__
 
@@ -341,6 +341,8 @@ class StoredRun:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Says of what goes wrong while a stored run is read that it is damaged."""
+    if path.exists():
+        check_regular(path)
     try:
         yield
     except Exception as error:  # a dozen kinds: of archives, their packings, arrays, JSON

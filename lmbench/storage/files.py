@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +36,21 @@ _TEXT_PER_ZERO = 10  # bytes of a text that has a zero byte, at least
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The contents of a regular file; raises InputError where it cannot be read."""
+    """The contents of a regular file; raises InputError where it cannot be read, or is a pipe or device, which may have no end."""
     try:
+        check_regular(path)
         return Path(path).read_bytes()
     except IsADirectoryError:
         raise InputError(f"{path} is a directory; name a file in it") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Raises InputError of a pipe or a device, which opens when somebody writes to it, or has no end; OSError where nothing is there."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(f"{path} is no ordinary file but a pipe or device; name a file")
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

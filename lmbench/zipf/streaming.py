@@ -33,6 +33,9 @@ def sharded_spectra(text: ShardedText, orders: Sequence[int], run: Run | None = 
         blanks = [vocab.index(token) for token in BLANKS if token in vocab]
         tokens = _without(tokens, blanks, folder)
         unigrams[blanks] = 0
+    if not unigrams.any():
+        nothing = np.zeros(0, dtype=np.int64)
+        return dict.fromkeys(sorted(orders), Spectrum(nothing, nothing))
     counts = count_shards(tokens, max(orders), unigrams, run=run)
     return {k: Spectrum(*counts.spectrum(k)) for k in sorted(orders)}
 

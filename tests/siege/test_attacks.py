@@ -1,5 +1,6 @@
 """What a hostile reviewer has tried beyond what the sentences of the security page say: runs, results, names and paths made to hurt."""
 
+import contextlib
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import check, load_suite
 from lmbench.bench.watch import Watch
+from lmbench.charts.chart import Chart, Panel, Series
 from lmbench.cli import main
 from lmbench.corpora.descriptions import _unpack, describe
 from lmbench.errors import InputError
@@ -218,3 +220,59 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_done(line):
     done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("place", ["results.json", "scores/ferry/b.npz", "texts/ferry.json", "suite.toml"])
+def test_a_pipe_in_a_runs_folder_is_not_waited_for(measured, place):
+    """Nor is a device read, which may have no end."""
+    suite, folder = measured
+    write_results(report_example.example(), folder)
+    (folder / place).unlink()
+    os.mkfifo(folder / place)
+    for line in (
+        f"export {folder}",
+        f"runs {folder.parent}",
+        f"watch {folder} --once",
+        f"diff {folder} {folder.parent}",
+    ):
+        assert main(line.split()) in (0, 2)
+    if place == "scores/ferry/b.npz":
+        with pytest.raises(InputError, match="no ordinary file but a pipe or device"):
+            load_run(folder / place)
+    with contextlib.suppress(InputError):  # what cannot be replaced is told
+        measure_suite(suite, folder)
+
+
+def charts_with(change):
+    chart = Chart(
+        "c",
+        "caption",
+        [Panel("title", "x", "y", [Series("s", [1.0, 2.0], [3.0, 4.0], "interval", [2.0, 3.0], [4.0, 5.0])])],
+    )
+    tree = msgspec.to_builtins(chart)
+    change(tree, tree["panels"][0], tree["panels"][0]["series"][0])
+    return [tree]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda chart, panel, series: None, ""),
+        (lambda chart, panel, series: series.update(y=[1.0]), "sequences of 1 and 2 numbers"),
+        (lambda chart, panel, series: series.update(high=[1.0, 2.0, 3.0]), "sequences of 2 and 3 numbers"),
+        (lambda chart, panel, series: series.update(x=[1.0, 1e300]), "beyond 1e"),
+        (lambda chart, panel, series: panel.update(horizontal=[[-1e200, "line"]]), "beyond 1e"),
+        (lambda chart, panel, series: series.update(label="x" * 100_000), "longer than 2000 characters"),
+        (lambda chart, panel, series: series.update(x=["x" * 3000, "b"]), "longer than 2000 characters"),
+        (lambda chart, panel, series: panel.update(title="$x$" * 1000), "longer than 2000 characters"),
+        (lambda chart, panel, series: chart.update(caption="x" * 3000), "longer than 2000 characters"),
+    ],
+)
+def test_figures_that_cannot_be_drawn_are_one_line(measured, change, said, capsys):
+    _, folder = measured
+    write_results(report_example.example(), folder)
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / "charts.json").write_text(json.dumps(charts_with(change)))
+    assert main(["export", str(folder), "--format", "pdf", "--out", "pdf"]) == (2 if said else 0)
+    assert said in capsys.readouterr().err
+    assert os.path.exists("pdf/c.pdf") == (not said)

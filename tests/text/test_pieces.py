@@ -249,3 +249,14 @@ def test_a_text_that_the_library_gives_up_on_is_refused(unit, monkeypatch):
     monkeypatch.setattr(unit, "_tokenizer", Mock(**{"encode.side_effect": panic("index out of bounds")}))
     with pytest.raises(InputError, match=r"the library tokenizers fails on these pieces \(index out"):
         unit.ids("ab")
+
+
+def test_a_pattern_that_takes_too_long_is_given_up(tmp_path):
+    """Of a hundred letters it would try 2^100 ways; the library gives up, and says so as Rust does."""
+    pattern = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}
+    (tmp_path / "t.json").write_text(
+        json.dumps({"version": "1.0", "added_tokens": [], "pre_tokenizer": pattern, "model": model})
+    )
+    with pytest.raises(InputError, match="fails on .*retry-limit"):
+        unit_named(f"subword:file={tmp_path}/t.json").split("a" * 100 + "b")

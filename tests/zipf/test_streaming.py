@@ -63,3 +63,14 @@ def test_the_command_says_the_same_of_a_long_text(files, monkeypatch, capsys):
 def test_a_corpus_by_name_is_not_counted_by_a_cluster(capsys):
     assert main(["zipf", "golden-mean", "--jobs", "2"]) == 2
     assert "read in memory; give files" in capsys.readouterr().err
+
+
+def test_a_text_without_words_is_told_from_files_too(tmp_path, monkeypatch, capsys):
+    """50 MB of line feeds ended in a traceback."""
+    (tmp_path / "t.txt").write_text("\n" * 3000)
+    assert main(["zipf", str(tmp_path / "t.txt")]) == 2
+    whole = capsys.readouterr().err
+    assert whole == "lmbench: t has too few words to count\n"
+    monkeypatch.setattr(zipf_files, "BRIEF", 1000)
+    assert main(["zipf", str(tmp_path / "t.txt")]) == 2
+    assert capsys.readouterr().err == whole
