@@ -258,5 +258,5 @@ def test_a_pattern_that_takes_too_long_is_given_up(tmp_path):
     (tmp_path / "t.json").write_text(
         json.dumps({"version": "1.0", "added_tokens": [], "pre_tokenizer": pattern, "model": model})
     )
-    with pytest.raises(InputError, match="fails on .*retry-limit"):
+    with pytest.raises(InputError, match=r"fails on .*retry-limit"):
         unit_named(f"subword:file={tmp_path}/t.json").split("a" * 100 + "b")
