@@ -185,7 +185,7 @@ def run(
         Console().print(report.terminal_table(results))
         for splits in results.splits:
             print_splits(splits)
-    click.echo(f"report: {folder / 'report.html'}", err=True)
+    click.echo(f"report: {printable(str(folder / 'report.html'))}", err=True)
     if show:
         show_report(folder)
     failed = [row for row in results.results if row.status != "ok"]
