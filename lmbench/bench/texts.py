@@ -40,7 +40,7 @@ class TextTask:
 
     def stored(self, corpus: Corpus, folder: Path) -> TextFacts | None:
         """The facts that lie in the folder; None where they are of another text or of other code."""
-        return TextFacts.load(self.file(folder), self._key(corpus))
+        return TextFacts.load(self.file(folder), self._key(corpus), len(corpus.text("test").text))
 
     def measure(self, corpus: Corpus, folder: Path, monitor: Monitor) -> TextFacts:
         """Makes the facts and puts them into the folder."""

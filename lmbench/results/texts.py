@@ -73,14 +73,19 @@ class TextFacts(msgspec.Struct, frozen=True):
         write_whole(path, msgspec.json.encode((key, self), enc_hook=_plain))
 
     @classmethod
-    def load(cls, path: Path, key: str) -> TextFacts | None:
-        """The facts of this key read back; None where there are none."""
+    def load(cls, path: Path, key: str, length: int) -> TextFacts | None:
+        """The facts of this key read back, of a test text of ``length`` characters; None where there are none."""
         try:
             stored, rest = msgspec.json.decode(read_bytes(path), type=tuple[str, msgspec.Raw])
             facts = msgspec.json.decode(rest, type=cls, dec_hook=_array) if stored == key else None
-            return None if facts is not None and any(chart.fault for chart in facts.charts) else facts
+            return facts if facts is not None and facts._fits(length) else None
         except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError):  # damaged
             return None
+
+    def _fits(self, length: int) -> bool:
+        """Whether these are facts of a text of so many characters, and their figures can be drawn."""
+        covered = (self.seen.words.covered, self.seen.chars.covered, self.seen.copies.covered)
+        return {len(part) for part in covered} == {length} and not any(chart.fault for chart in self.charts)
 
 
 def _laws(name: str, corpus: Corpus, orders: Sequence[int]) -> tuple[list[ZipfResult], list[Chart]]:

@@ -20,8 +20,9 @@ def corpus(tmp_path):
 
 def test_facts_come_back_from_their_file(corpus, tmp_path):
     facts, key = TextFacts.of("t", corpus, [1]), TextFacts.key("t", corpus, [1])
+    length = len(corpus.text("test").text)
     facts.save(tmp_path / "t.json", key)
-    read = TextFacts.load(tmp_path / "t.json", key)
+    read = TextFacts.load(tmp_path / "t.json", key, length)
     assert facts.seen.chars.covered.any()
     for name in ("words", "chars"):
         one, other = getattr(facts.seen, name), getattr(read.seen, name)
@@ -33,10 +34,11 @@ def test_facts_come_back_from_their_file(corpus, tmp_path):
     assert [len(s.x) for s in read.charts[0].panels[0].series] == [
         len(s.x) for s in facts.charts[0].panels[0].series
     ]
-    assert TextFacts.load(tmp_path / "t.json", TextFacts.key("t", corpus, [1, 2])) is None
+    assert TextFacts.load(tmp_path / "t.json", TextFacts.key("t", corpus, [1, 2]), length) is None
+    assert TextFacts.load(tmp_path / "t.json", key, length + 1) is None
     (tmp_path / "t.json").write_bytes((tmp_path / "t.json").read_bytes()[:-9])
-    assert TextFacts.load(tmp_path / "t.json", key) is None
-    assert TextFacts.load(tmp_path / "none.json", key) is None
+    assert TextFacts.load(tmp_path / "t.json", key, length) is None
+    assert TextFacts.load(tmp_path / "none.json", key, length) is None
 
 
 def test_progress_goes_from_nothing_to_all(corpus):
@@ -51,6 +53,7 @@ def test_progress_goes_from_nothing_to_all(corpus):
     [
         lambda facts: facts["seen"]["chars"]["covered"].update(size=10**18),
         lambda facts: facts["seen"]["chars"]["covered"].update(turns=[10**30]),
+        lambda facts: facts["seen"]["chars"]["covered"].update(size=10, turns=[]),
         lambda facts: facts["seen"]["copies"].update(spans=[[10**30, 1]]),
         lambda facts: facts["seen"]["copies"].update(spans=[["a", 1]]),
         lambda facts: facts["seen"]["chars"].update(covered={}),
@@ -62,4 +65,4 @@ def test_damaged_facts_are_made_anew(corpus, tmp_path, change):
     stored, written = json.loads((tmp_path / "t.json").read_bytes())
     change(written)
     (tmp_path / "t.json").write_text(json.dumps([stored, written]))
-    assert TextFacts.load(tmp_path / "t.json", key) is None
+    assert TextFacts.load(tmp_path / "t.json", key, len(corpus.text("test").text)) is None
