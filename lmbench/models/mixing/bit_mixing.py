@@ -22,13 +22,8 @@ from lmbench.models.mixing.bit_contexts import (
     Place,
     empty_place,
 )
-from lmbench.models.mixing.bit_reading import (
-    Memory,
-    correction_sizes,
-    empty_memory,
-    read,
-    set_sizes,
-)
+from lmbench.models.mixing.bit_memory import Memory, correction_sizes, empty_memory, set_sizes
+from lmbench.models.mixing.bit_reading import read
 from lmbench.models.mixing.decisions import KINDS, Decisions, decisions_of, kinds_of
 from lmbench.models.mixing.log_linear import small_enough
 from lmbench.models.monitor import Monitor

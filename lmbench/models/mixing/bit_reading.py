@@ -25,10 +25,9 @@ from lmbench.models.mixing.bit_contexts import (
     go_on,
     look,
 )
+from lmbench.models.mixing.bit_memory import BUCKETS, FARTHEST, GRADES, MATCHES, SETS, WIDTH, Memory
 from lmbench.models.mixing.bit_slots import (
-    RUN_KINDS,
     SURE,
-    first_guesses,
     history_of_run,
     key_of_node,
     kind_of_history,
@@ -39,18 +38,11 @@ from lmbench.models.mixing.bit_slots import (
     probability,
     root_entry,
 )
-from lmbench.models.mixing.decisions import KINDS, Decisions
+from lmbench.models.mixing.decisions import Decisions
 
 u64, f32 = np.uint64, np.float32
-INPUTS = 4  # of each context
-MATCHES = 3
 LEAST_MATCH = (5, 9, 16)  # symbols that a match has at least
 _LONGEST_LOOK = 64  # symbols that a match is looked back over when it is found
-_LENGTHS = 16  # of matches, by which weights are chosen
-WIDTH = (INPUTS * CONTEXTS + 2 * MATCHES + 1 + 15) // 16 * 16
-SETS = 10
-FARTHEST = 12.0  # log-odds
-_BUCKETS = 33  # of log-odds, in the tables of the last correction
 _LIMIT = 255.0  # those tables and histories' probabilities move by one part in so many at least
 LEAST = 2e-6  # no decision is surer
 # How fast weights learn: at first, after very many symbols, and the symbols by which the difference halves; those of the second layer.
@@ -58,66 +50,6 @@ _RATE, _LAST_RATE, _HALF, _SECOND_RATE = 0.004, 0.0005, 20_000.0, 0.001
 
 _GRID = (np.arange(4096) + 0.5) / 4096
 LOG_ODDS = np.log(_GRID / (1 - _GRID)).astype(np.float32)
-
-
-class Memory(NamedTuple):
-    """What has been learnt, written in place.
-
-    roots, nodes: (2^m,) uint64 (see ``bit_slots``). heads: (MATCHES, 2^h) int32, where each hash of last symbols came latest. matches:
-    (3, MATCHES) int64, of the present matches: where they go on, their lengths, and steps since one broke. histories: (CONTEXTS, HISTORIES, 2),
-    runs: (CONTEXTS, RUN_KINDS, 2), lengths: (MATCHES, 64, 2), corrections: (C, 2), probabilities and how often met; weights: (W, WIDTH);
-    second: (S, SETS); all float32. seen: (1,) int64, symbols from which the weights have learnt.
-    """
-
-    roots: np.ndarray
-    nodes: np.ndarray
-    heads: np.ndarray
-    matches: np.ndarray
-    histories: np.ndarray
-    runs: np.ndarray
-    lengths: np.ndarray
-    corrections: np.ndarray
-    weights: np.ndarray
-    second: np.ndarray
-    seen: np.ndarray
-
-
-def set_sizes(vocab_size: int) -> np.ndarray:
-    """(SETS,) how many choices each set of weights has."""
-    sizes = [_LENGTHS * 3, vocab_size, vocab_size + 1, 8 * KINDS, 16 * (ORDERS + 1)]
-    sizes += [25, 4 * (KINDS + 1), 16 * KINDS, KINDS**3, vocab_size + 1]
-    return np.array(sizes, dtype=np.int64)
-
-
-def correction_sizes(vocab_size: int) -> np.ndarray:
-    """(4,) contexts of each table of corrections: the decision, with the last symbol, with the last two (hashed), the match."""
-    wide = int(np.ceil(np.log2(vocab_size + 1)))
-    return np.array([vocab_size, 1 << min(14, 2 * wide), 1 << min(16, 3 * wide), _LENGTHS * 3 * 16])
-
-
-def empty_memory(vocab_size: int, tokens: int) -> Memory:
-    """One that knows nothing, with room for a text of so many tokens."""
-    slots = 1 << max(10, int(np.ceil(np.log2(32 * max(tokens, 1)))))
-    heads = 1 << max(8, int(np.ceil(np.log2(2 * max(tokens, 1)))))
-
-    def pairs(probability: np.ndarray) -> np.ndarray:
-        return np.stack([probability, np.zeros_like(probability)], axis=-1).astype(np.float32)
-
-    odds = np.linspace(-FARTHEST, FARTHEST, _BUCKETS)
-    corrections = np.tile(1 / (1 + np.exp(-odds)), int(correction_sizes(vocab_size).sum()))
-    return Memory(
-        np.zeros(slots, dtype=np.uint64),
-        np.zeros(slots, dtype=np.uint64),
-        np.zeros((MATCHES, heads), dtype=np.int32),
-        np.zeros((3, MATCHES), dtype=np.int64),
-        pairs(np.tile(first_guesses(), (CONTEXTS, 1))),
-        pairs(np.full((CONTEXTS, RUN_KINDS), 0.9)),
-        pairs(np.full((MATCHES, 64), 0.9)),
-        pairs(corrections),
-        np.full((set_sizes(vocab_size).sum(), WIDTH), 0.02, dtype=np.float32),
-        np.full((vocab_size + _LENGTHS * 3, SETS), 1 / SETS, dtype=np.float32),
-        np.zeros(1, dtype=np.int64),
-    )
 
 
 class _Desk(NamedTuple):
@@ -334,7 +266,7 @@ def _probability(
     rows[8] = chosen[6]
     rows[9] = chosen[1]
     farthest = f32(FARTHEST)
-    seconds[0], seconds[1] = decision, len(memory.second) - _LENGTHS * 3 + match
+    seconds[0], seconds[1] = decision, len(memory.second) - GRADES * 3 + match
     one, other = f32(0), f32(0)
     for s in range(SETS):
         rows[s] += offsets[s]
@@ -352,8 +284,8 @@ def _probability(
     both = (one + other) * f32(0.5)
     mixed = f32(1) / (f32(1) + np.exp(-both))
 
-    place = (both + farthest) * f32((_BUCKETS - 1) / (2 * FARTHEST))
-    bucket = min(max(np.int64(place), np.int64(0)), np.int64(_BUCKETS - 2))
+    place = (both + farthest) * f32((BUCKETS - 1) / (2 * FARTHEST))
+    bucket = min(max(np.int64(place), np.int64(0)), np.int64(BUCKETS - 2))
     part = place - f32(bucket)
     bases, corrected = desk.bases, f32(0)
     spread = u64(decision) * u64(0xD6E8FEB86659FD93) + u64(chosen[0] + 1) * u64(0x9E3779B97F4A7C15)
@@ -363,7 +295,7 @@ def _probability(
     table[2] = np.int64(((further ^ (further >> u64(29))) >> u64(8)) & u64(bases[3] - bases[2] - 1))
     table[3] = match * 16 + deep
     for a in range(4):
-        i = (bases[a] + table[a]) * _BUCKETS + bucket
+        i = (bases[a] + table[a]) * BUCKETS + bucket
         corrected += memory.corrections[i, 0] * (f32(1) - part) + memory.corrections[i + 1, 0] * part
         table[a] = i + (1 if part >= f32(0.5) else 0)
     final = mixed * f32(0.5) + corrected * f32(0.125)

@@ -20,8 +20,8 @@ from lmbench.models.mixing.bit_contexts import (
     go_on,
     look,
 )
+from lmbench.models.mixing.bit_memory import SETS, WIDTH, correction_sizes, empty_memory
 from lmbench.models.mixing.bit_mixing import _with_room
-from lmbench.models.mixing.bit_reading import SETS, WIDTH, correction_sizes, empty_memory
 from lmbench.models.mixing.bit_slots import history_after, history_of_run
 from lmbench.models.mixing.decisions import OTHER, decisions_of, kinds_of
 from lmbench.text.canonical import CanonicalText
