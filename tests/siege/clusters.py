@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -42,7 +43,11 @@ def cluster(folder: Path, kills: int = 9, seed: int = 0) -> dict[str, str]:
                 worker = chance.choice(list(here.workers.values()))
                 with contextlib.suppress(ProcessLookupError, AttributeError):  # it is being made anew
                     os.kill(worker.pid, signal.SIGKILL)
-            said = process.communicate(timeout=_PATIENCE)[0].decode("utf-8", "replace")
+            try:
+                said = process.communicate(timeout=_PATIENCE)[0].decode("utf-8", "replace")
+            except subprocess.TimeoutExpired:
+                process.kill()
+                said = f"no end in {_PATIENCE:.0f} s, " + process.communicate()[0].decode("utf-8", "replace")
             wrong = "" if process.returncode == 0 else f"status {process.returncode}: {said[-400:]!r}"
             if number < 0:
                 assert not wrong, wrong
