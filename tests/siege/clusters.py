@@ -36,6 +36,8 @@ def cluster(folder: Path, kills: int = 9, seed: int = 0) -> dict[str, str]:
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(start, place)
             argv = [word for word in COMMANDS[command] if word not in ("--jobs", "1", "2")]
+            here.scale(2)  # a worker that is killed may be gone for good
+            here.wait_for_workers(2, timeout=_PATIENCE)
             began = time.monotonic()
             process = given([*argv, "--cluster", here.scheduler_address], place)
             if number >= 0:
