@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -19,12 +20,13 @@ Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 _PATIENCE = 15  # seconds to wait for a scheduler or a first worker
 _LOOK = 0.5  # seconds after which it is looked again for what workers send
+_ALONE = 120  # seconds to wait for another worker where all are lost
 
 
 class Cluster:
     """The workers of a Dask scheduler, until the ``with`` statement ends; a task of a lost worker is done by another.
 
-    address: such as ``tcp://host:8786``. Raises InputError where nobody answers there or no worker comes.
+    address: such as ``tcp://host:8786``. Raises InputError where nobody answers there, no worker comes, or all are lost for two minutes.
     """
 
     def __init__(self, address: str) -> None:
@@ -47,6 +49,7 @@ class Cluster:
             raise InputError(
                 f"the scheduler at {address} has no workers; start some with `dask worker {address}`"
             ) from None
+        self._address, self._met = address, time.monotonic()
         self.jobs = sum(self._client.nthreads().values())
         self._sent: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._topic = f"lmbench-{uuid.uuid4().hex}"
@@ -89,6 +92,7 @@ class Cluster:
                         done = wait(list(running), timeout=_LOOK, return_when="FIRST_COMPLETED").done
                 except TimeoutError:
                     done = set()
+                    self._check_workers()
                 self._tell(running, work)
                 for future in done:
                     _, task = running.pop(future)
@@ -99,6 +103,19 @@ class Cluster:
                     yield task, answer
         finally:
             self._client.cancel(list(running), force=True)
+
+    def _check_workers(self) -> None:
+        """Raises InputError where for long there has been no worker."""
+        try:
+            if self._client.nthreads():
+                self._met = time.monotonic()
+        except (OSError, TimeoutError):  # the scheduler is lost too
+            pass
+        if time.monotonic() - self._met > _ALONE:
+            raise InputError(
+                f"all workers at {self._address} were lost, and none came in {_ALONE} seconds; what is finished is kept: "
+                "start workers, and give the command again"
+            )
 
     def _tell(self, running: dict[Any, tuple[int, Any]], work: Work[Any, Any]) -> None:
         tasks = dict(running.values())

@@ -167,6 +167,19 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch, tmp_path, cap
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
 
 
+def test_a_cluster_whose_workers_are_all_lost_is_one_line(monkeypatch, tmp_path):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(clusters, "_ALONE", 0.5)
+    with (
+        LocalCluster(n_workers=1, protocol="tcp", processes=False, dashboard_address=":0") as here,
+        clusters.Cluster(here.scheduler_address) as place,
+    ):
+        here.scale(0)
+        with pytest.raises(InputError, match=r"all workers at \S+ were lost.*give the command again"):
+            list(Calls(place, tmp_path)(len, [("a",)]))
+
+
 def test_the_command_line_fits_in_shards_and_cleans_up(text, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = [
