@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -13,14 +12,12 @@ from lmbench.errors import InputError
 from lmbench.models.neural.gru_cell import GruCell
 from lmbench.models.neural.lstm_cell import LstmCell
 from lmbench.models.neural.model import MOST_LAYERS, TunedModel
-from lmbench.models.neural.mogrifier import MogrifierCell
 from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
 from lmbench.models.neural.persistent import Kernel, check_kernel
 from lmbench.models.neural.plain_cell import PlainCell
 from lmbench.models.neural.products import affine
 from lmbench.models.options import option
 
-MOST_ROUNDS = 100
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": GruCell, "lstm": LstmCell}
 
 
@@ -46,8 +43,7 @@ class RecurrentNetwork(DirectNetwork):
         self.parts = 2 if cell == "lstm" else 1
         self.embedding = nn.Parameter(torch.empty(vocab_size, embedding)) if embedding else None
         widths = [embedding or vocab_size] + [hidden] * (model.layers - 1)
-        kind = functools.partial(MogrifierCell, rounds=model.mogrify) if model.mogrify else CELLS[cell]
-        self.cells = nn.ModuleList(kind(width, hidden) for width in widths)
+        self.cells = nn.ModuleList(CELLS[cell](width, hidden) for width in widths)
         for layer in self.cells:
             cast(Any, layer).kernel = model.kernel
         by_columns = torch.empty(vocab_size, hidden).t()  # its gradient then takes half the time
@@ -152,9 +148,6 @@ class Recurrent(TunedModel):
         None, "numbers a token is read as, 0: one-hot; none: 0, or hidden where V > 1000"
     )
     tied: bool | None = option(None, "one matrix for input and output; none: where embedding = hidden")
-    mogrify: int = option(
-        0, "rounds in which an lstm's input and state change each other before a step, such as 5"
-    )
     dropout: float = option(0.5, "share of a layer's outputs dropped")
     weight_drop: float = option(0.2, "share of the recurrent weights dropped")
     embedding_dropout: float = option(0.0, "share of the tokens whose numbers are dropped in a minibatch")
@@ -185,8 +178,6 @@ class Recurrent(TunedModel):
         for name in ("activation", "slowness"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0")
-        if not 0 <= self.mogrify <= MOST_ROUNDS or (self.mogrify and self.cell != "lstm"):
-            raise InputError(f"mogrify={self.mogrify} must be from 0 to {MOST_ROUNDS}, and is of lstm alone")
         check_kernel(self.kernel, self._device().type == "cuda")
         if self.layers < 1:
             raise InputError(f"layers={self.layers} must be at least 1")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from lmbench import InputError
-from lmbench.models import make_model
 from lmbench.models.neural.gru_cell import GruCell, GruRecurrence
-from lmbench.models.neural.mogrifier import MogrifierCell
 from lmbench.models.neural.products import Linear, affine, product, product_with
-from lmbench.text.tokens import Tokens
 
 
 def drawn(*shape: int, seed: int = 0, kind: torch.dtype = torch.float64) -> torch.Tensor:
@@ -78,49 +73,6 @@ def test_a_layer_of_gated_units_is_the_librarys(kind):
         H.square().sum().backward()
         for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(p.grad, q.grad)
-
-
-@pytest.mark.parametrize("rounds", [1, 2, 5])
-def test_a_mogrifier_is_its_formulas(rounds):
-    """A step at a time, x and h in turn by 2 σ of a product with the other; then the step of torch's LSTM."""
-    layer, lstm = MogrifierCell(7, 5, rounds).double(), torch.nn.LSTM(7, 5).double()
-    for seed, p in enumerate(layer.parameters()):
-        p.data = drawn(*p.shape, seed=seed)
-    lstm.load_state_dict(
-        {k: v for k, v in layer.state_dict().items() if k in dict(lstm.named_parameters())}
-        | {"bias_ih_l0": torch.zeros(20)}
-    )
-    x, before = drawn(4, 3, 7), (drawn(1, 3, 5, seed=8), drawn(1, 3, 5, seed=9))
-    H, after = layer(x, before)
-    state = before
-    for t, now in enumerate(x):
-        h = state[0][0]
-        for turn in range(rounds):
-            if turn % 2 == 0:
-                now = 2 * torch.sigmoid(h @ layer.of_input[turn // 2].t()) * now
-            else:
-                h = 2 * torch.sigmoid(now @ layer.of_state[turn // 2].t()) * h
-        _, state = lstm(now[None], (h[None], state[1]))
-        torch.testing.assert_close(H[t], state[0][0])
-    torch.testing.assert_close(after, state)
-    for p in (*layer.of_input, *layer.of_state):
-        p.data.zero_()
-    torch.testing.assert_close(layer(x, before)[0], lstm(x, before)[0])
-    ids = torch.tensor([[0, 6, -1]])
-    one_hot = torch.nn.functional.one_hot(ids + 1, 8)[..., 1:].double()
-    torch.testing.assert_close(layer(ids, before)[0], layer(one_hot, before)[0])
-
-
-def test_a_mogrifier_learns_and_is_an_lstm(tmp_path):
-    text = Tokens.of(np.random.default_rng(0).integers(1, 6, 120))
-    model = make_model("lstm", mogrify=3, hidden=8, batch=4, steps=8, epochs=1, direct=0)
-    model.fit(text, None, vocab_size=6)
-    again = make_model("lstm", mogrify=3, hidden=8, direct=0)
-    again.restore(model.state(), 6)
-    np.testing.assert_array_equal(again.log_probs(text), model.log_probs(text))
-    assert model.training_flops == 6 * (4 * 8 * (6 + 8) + 3 * 6 * 8 + 8 * 6)
-    with pytest.raises(InputError, match="mogrify=2 must be from 0 to 100, and is of lstm alone"):
-        make_model("gru", mogrify=2)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32])
