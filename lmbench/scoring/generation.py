@@ -10,6 +10,8 @@ from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel
 from lmbench.text.vocab import NOTHING
 
+MOST = (1 << 31) - 1  # tokens of a text that is written
+
 
 def shape_distribution(
     log_probs: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
@@ -74,8 +76,11 @@ def generate(
     goes on learning from what it draws.
 
     bos: the id as if which a document begins, or ``NOTHING``. end: the id that ends a document, so that the next token
-    opens a new one (None: one document runs on). exclude: ids never drawn, ``<unk>`` for instance.
+    opens a new one (None: one document runs on). exclude: ids never drawn, ``<unk>`` for instance. Raises InputError for a
+    length that no array holds.
     """
+    if not 0 <= length <= MOST:
+        raise InputError(f"length {length} is outside 0 to {MOST:,}; it is the number of tokens to write")
     ids = np.empty(len(prompt_ids) + length, dtype=np.int32)
     ids[: len(prompt_ids)] = prompt_ids
     ends = [t for t in range(len(prompt_ids)) if ids[t] == end]

@@ -117,3 +117,9 @@ def test_generation_passes_the_document_so_far() -> None:
     # 4 ends a document: after it the context is empty again
     assert generate(model, rng, 6, [4, 4], end=4).tolist() == [1, 2, 3, 4, 1, 2]
     assert generate(model, rng, 0, [1]).tolist() == []
+
+
+@pytest.mark.parametrize("length", [-1, 2**31, 2**63 - 1])
+def test_a_length_that_no_array_holds_is_refused(length: int) -> None:
+    with pytest.raises(InputError, match="is outside 0 to"):
+        generate(Counter().fit(np.arange(5)), np.random.default_rng(0), length)
