@@ -20,7 +20,7 @@ def tail(freedom: np.ndarray, t: np.ndarray) -> np.ndarray:
 
     To a relative error of some 1e-13, however small it is.
 
-    >>> tail(np.array([1.0, 10.0]), np.array([1.0, 2.228138851964939])).round(9).tolist()
+    >>> tail(np.array([1.0, 10.0]), np.array([1.0, 2.228138851986274])).round(12).tolist()
     [0.5, 0.05]
     """
     half = freedom / 2
