@@ -49,7 +49,7 @@ class Cluster:
             raise InputError(
                 f"the scheduler at {address} has no workers; start some with `dask worker {address}`"
             ) from None
-        self._address, self._met = address, time.monotonic()
+        self._address = address
         self.jobs = sum(self._client.nthreads().values())
         self._sent: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._topic = f"lmbench-{uuid.uuid4().hex}"
@@ -70,6 +70,7 @@ class Cluster:
         waiting = list(tasks)
         numbers = itertools.count()
         running: dict[Any, tuple[int, Task]] = {}
+        self._met = time.monotonic()
         try:
             while waiting or running:
                 unfinished = [*waiting, *(task for _, task in running.values())]
