@@ -94,7 +94,7 @@ def corpus_for(
     """
     import numpy as np
 
-    from lmbench.corpora.corpus import Corpus
+    from lmbench.corpora.corpus import Corpus, text_to_score
     from lmbench.corpora.inputs import canonical
     from lmbench.models import make_model
     from lmbench.text.canonical import CanonicalText
@@ -110,7 +110,8 @@ def corpus_for(
             click.echo(f"no --test given: {corpus.info['division']}", err=True)
         return _held_out(name, options, in_words(corpus, unit, normalise))
     modes = normalise or "none", documents or "stream"
-    held_out, tested = (None if at is None else canonical(at, *modes, field) for at in (valid, test))
+    held_out = None if valid is None else canonical(valid, *modes, field)
+    tested = None if test is None else text_to_score(test, *modes, field)
     nothing = CanonicalText("", np.zeros(0, dtype=np.int64))
     corpus = in_words(Corpus(Path(test or "text").stem, nothing, held_out, tested, *modes), unit, normalise)
     # Whatever text such a model will be asked of: blanks divide words in files of counts.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="In place of a model: what another program has said of the text (tokens, or lm_eval's samples).",
 )
-@click.option("--test", metavar="FILE", help="The text to score.")
+@click.option("--test", metavar="FILE|CORPUS", help="The text to score; of a corpus its test part.")
 @click.option(
     "--tokens", "tokens_file", metavar="FILE", help="Writes a row a token; FILE.parquet: as Parquet."
 )
@@ -92,8 +92,8 @@ def score(
 
     from lmbench.cli.continuations import score_given
     from lmbench.cli.progress import fit_monitor
-    from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.inputs import canonical
+    from lmbench.corpora.corpus import Corpus, text_to_score
+    from lmbench.corpora.inputs import is_described
     from lmbench.results.build import result_of
     from lmbench.scoring.evaluation import score_run, verified
     from lmbench.scoring.token_file import write_tokens
@@ -110,7 +110,8 @@ def score(
         raise InputError(
             "--each prints rows and nothing else (--format jsonl: as JSON); leave --json, --tokens, --verify and --given out"
         )
-    if given is not None and test is None:
+    of_corpus = test is not None and is_described(test)
+    if given is not None and (test is None or of_corpus):
         raise InputError("--given needs --test FILE: the continuations, a line each (-: standard input)")
     if scores_file is not None:
         if name or saved or train or test is None or tokens_file or given or each or verify is not None:
@@ -126,16 +127,19 @@ def score(
         scorer, fit_seconds = loaded(saved, unk), None
         if given is not None:
             return score_given(scorer, given, test, field, as_json)
-        if each is not None:
+        if each is not None and not of_corpus:
             return score_each(scorer, each, test, table or "tsv", field, scorer.normalise)
-        if verify is None and is_long(scorer, test, asked):
+        if asked and of_corpus:
+            raise InputError("--jobs, --cluster and --work are of a text in files; give --test FILE")
+        if verify is None and not of_corpus and is_long(scorer, test, asked):
             places = saved, unk, jobs, cluster, work
             return _print(score_long(scorer, test, field, tokens_file, *places), as_json)
-        text = canonical(test, scorer.normalise, scorer.documents, field)
+        text = text_to_score(test, scorer.normalise, scorer.documents, field)
         corpus = Corpus(Path(test).stem, text, None, text, scorer.normalise, scorer.documents)
         in_words(corpus, scorer.unit.name, scorer.normalise)
     else:
-        apart = test is not None and not (given is None and each is None)  # read as it comes, later
+        # Read as it comes, later.
+        apart = test is not None and not (given is None and (each is None or of_corpus))
         documents = "line" if each == "line" and documents is None else documents
         held = None if apart else test
         corpus = corpus_for(
@@ -156,7 +160,7 @@ def score(
     if given is not None:
         return score_given(scorer, given, test or "", field, as_json)
     if each is not None:
-        text_or_place = corpus.text("test") if test is None else test
+        text_or_place = corpus.text("test") if test is None or of_corpus else test
         return score_each(scorer, each, text_or_place, table or "tsv", field, normalise)
     with fit_monitor(scorer.model.name, quiet or as_json) as monitor:
         run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds, monitor)
@@ -176,13 +180,12 @@ def score(
 
 def _outside(file: str, test: str, normalise: str, documents: str, field: str | None, as_json: bool) -> None:
     """Prints what another program's scores of a text come to."""
-    from lmbench.corpora.corpus import Corpus
-    from lmbench.corpora.inputs import canonical
+    from lmbench.corpora.corpus import Corpus, text_to_score
     from lmbench.results.build import result_of
     from lmbench.results.file import row_json
     from lmbench.scoring.token_file import external_run
 
-    text = canonical(test, normalise, documents, field)
+    text = text_to_score(test, normalise, documents, field)
     run = external_run(file, Corpus(Path(test).stem, text, None, text, normalise, documents))
     for note in run.facts.notes:
         click.echo(note, err=True)

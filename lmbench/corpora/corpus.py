@@ -154,9 +154,10 @@ class Corpus(Card):
 
     def _with(self, valid: Text | float | None, test: Text | float | None, field: str | None) -> Corpus:
         """The corpus with other texts in the places for which texts are given."""
+        readers = ("valid", valid, canonical), ("test", test, text_to_score)
         given = {
-            split: canonical(place, self.normalise, self.documents, field)
-            for split, place in (("valid", valid), ("test", test))
+            split: reader(place, self.normalise, self.documents, field)
+            for split, place, reader in readers
             if place is not None and not isinstance(place, (int, float))
         }
         for split, text in given.items():
@@ -312,6 +313,17 @@ def load_corpus(name: str, normalise: str | None = None, documents: str | None =
     (20000, 0.667)
     """
     return _described(name, None, None, normalise, documents)
+
+
+def text_to_score(place: Text, normalise: str, documents: str, field: str | None = None) -> CanonicalText:
+    """What a test text is given by: files, texts at hand, or a registered corpus (or a TOML file's), whose test part it then is.
+
+    >>> text_to_score("golden-mean", "none", "stream").chars
+    20000
+    """
+    if isinstance(place, str) and is_described(place):
+        return load_corpus(place, normalise, documents).text("test")
+    return canonical(place, normalise, documents, field)
 
 
 def _described(

@@ -132,6 +132,28 @@ def test_a_corpus_brings_its_own_split(call):
     assert json.loads(out)["chars"] > 20_000
 
 
+def test_of_a_corpus_the_test_part_is_scored(call, tmp_path):
+    make = "--model", "kneser-ney", "--train", "golden-mean"
+    assert call("fit", *make, "--save", "m")[0] == 0
+    own = json.loads(call("score", *make, "--json")[1])
+    loaded = json.loads(call("score", "--load", "m", "--test", "golden-mean", "--json")[1])
+    assert loaded["signature"] == own["signature"]
+    assert loaded["bits_per_char"] == own["bits_per_char"]
+    other = json.loads(
+        call("score", "--model", "uniform", "--train", TEST, "--test", "golden-mean", "--json")[1]
+    )
+    assert other["chars"] == own["chars"]
+    rows = call("score", "--load", "m", "--test", "golden-mean", "--each", "line")[1].splitlines()
+    assert [row.split("\t")[2] for row in rows[1:]] == [str(own["chars"] + 1)]
+    for argv, said in (
+        (("--jobs", "2"), "are of a text in files"),
+        (("--given", "0"), "--given needs --test FILE"),
+    ):
+        status, _, line = call("score", "--load", "m", "--test", "golden-mean", *argv)
+        assert status == 2
+        assert said in line
+
+
 def test_zipf(call, tmp_path):
     status, out, _ = call("zipf", TRAIN, "--json", "--plot", "z.png")
     found = json.loads(out)["zipf"]
