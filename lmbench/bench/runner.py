@@ -50,7 +50,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     reason, claim = certify(scorer, corpus, run.scores), None
     if suite.verify and reason is None:
         tokens = None if suite.verify == "all" else suite.verify
-        claim = verified(scorer, corpus.text("test"), tokens)
+        claim = verified(scorer, corpus.text("test"), tokens, run.scores)
         if not claim.holds:
             reason = f"{claim.claimed_bits:.0f} bits claimed, the file of {claim.file_bits} {claim.verdict}"
     run = run.with_facts(

@@ -171,7 +171,7 @@ def score(
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)
     result = result_of(run, corpus.text("test"))
     if verify is not None:
-        claim = verified(scorer, corpus.text("test"), verify if verify >= 0 else None)
+        claim = verified(scorer, corpus.text("test"), verify if verify >= 0 else None, run.scores)
         result = msgspec.structs.replace(result, verified=claim)
     _print(result, as_json)
     if result.verified is not None and not result.verified.holds:

@@ -16,6 +16,7 @@ from lmbench.models import LanguageModel, Monitor
 from lmbench.models.notebook import notebook_monitor
 from lmbench.scoring.run import Epoch, Facts, Run, Signature, Verified
 from lmbench.scoring.scorer import EVERY_TOKEN, Scorer
+from lmbench.scoring.scores import Scores
 from lmbench.scoring.verification import verify
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.vocab import Lexicon
@@ -81,9 +82,11 @@ def facts_of(scorer: Scorer, seconds: float, fit_seconds: float | None = None) -
     )
 
 
-def verified(scorer: Scorer, text: CanonicalText, tokens: int | None = None) -> Verified:
-    """What the model claims of a text's first tokens (default: all) beside the file that it codes them into."""
-    verification = verify(scorer, text, tokens)
+def verified(
+    scorer: Scorer, text: CanonicalText, tokens: int | None = None, scores: Scores | None = None
+) -> Verified:
+    """What the model claims of a text's first tokens (default: all) beside the file that it codes them into; scores: see ``verify``."""
+    verification = verify(scorer, text, tokens, scores)
     return Verified(**{name: getattr(verification, name) for name in Verified.__struct_fields__})
 
 

@@ -156,6 +156,15 @@ def test_extract_of_the_first_tokens():
     assert extract(text, unit_named("word"), 10**6) is text
 
 
+@pytest.mark.parametrize("limit", [None, 6])
+def test_scores_that_are_there_are_the_claim(limit):
+    text = canonical_text([TEST], "none", "line")
+    scorer = scorer_of(make_model("bigram", eps="1,1"), "word")
+    scores, asked = scorer.score(text), verify(scorer, text, limit)
+    scorer.model.log_probs = None  # not asked again
+    assert verify(scorer, text, limit, scores) == asked
+
+
 def test_what_holds_means():
     assert Verification(10, 1064, 1000.0, True).verdict == "decoded to the same text"
     assert "LONGER" in Verification(10, 1066, 1000.0, True).verdict
