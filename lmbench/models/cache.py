@@ -15,6 +15,8 @@ from lmbench.models.saved import saved_array
 from lmbench.models.smoothing.backoff import check_order
 from lmbench.text.tokens import Tokens
 
+_CELLS = 1 << 20  # counts of what is remembered that are held at once
+
 
 @dataclass(kw_only=True, eq=False)
 class Cache(LanguageModel):
@@ -56,19 +58,24 @@ class Cache(LanguageModel):
         return np.log(p)
 
     def _distributions(self, tokens: Tokens, asked: np.ndarray) -> np.ndarray:
-        places = np.arange(len(tokens))
-        rows = np.tile(self.unigrams, (len(tokens), 1))
+        rows = np.tile(self.unigrams, (len(asked), 1))
+        some = max(1, _CELLS // max(self.vocab_size, self.window))
         for contexts in self._contexts(tokens):
             order, earliest = recent(contexts, self.window)
-            # Tokens of each kind, in that order.
-            before = np.zeros((len(tokens) + 1, self.vocab_size), dtype=np.int32)
-            before[places + 1, tokens.ids[order]] = 1
-            np.cumsum(before, axis=0, out=before)
-            total = (places - earliest)[:, None]
-            rows[order] = (before[places] - before[earliest] + self.strength * rows[order]) / (
-                total + self.strength
-            )
-        return np.log(rows[asked])
+            last = np.empty(len(order), dtype=np.int64)
+            last[order] = np.arange(len(order))
+            for part in range(0, len(asked), some):
+                ends = last[asked[part : part + some]]
+                row = rows[part : part + some]
+                total = ends - earliest[ends]
+                # What is remembered of the context of each place, the places one after the other.
+                of_place = np.repeat(np.arange(len(row)), total)
+                within = np.arange(len(of_place)) + np.repeat(ends - np.cumsum(total), total)
+                cells = of_place * self.vocab_size + tokens.ids[order[within]]
+                row *= self.strength
+                row += np.bincount(cells, minlength=row.size).reshape(row.shape)
+                row /= (total + self.strength)[:, None]
+        return np.log(rows, out=rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])

@@ -20,8 +20,8 @@ LIKELIEST = 5
 MARGIN = 1000  # characters after the last token asked for that may decide how it is cut
 READ = 100_000  # tokens that a model reads for them at most
 CELLS = (
-    1 << 20
-)  # probabilities held at once, where a model reads no more for many small parts than for all in one
+    1 << 22
+)  # probabilities held at once; more where reading anew for each part would be more than ``READ``
 
 
 def alternatives(
@@ -58,9 +58,10 @@ def _options(
     scorer: Scorer, text: CanonicalText, scores: Scores, places: np.ndarray
 ) -> Iterator[tuple[int, Options]]:
     """What is likeliest at some tokens (P,), of those that can be told within ``READ``."""
-    read = 0
+    read = reached = 0
     for begin, some in _readings(scorer.model, scores, places):
-        read += int(some[-1]) + 1 - begin
+        read += int(some[-1]) + 1 - max(begin, reached)
+        reached = int(some[-1]) + 1
         if read > READ:
             return
         tokens = _reading(scorer, text, scores, begin, int(some[-1]) + 1)
@@ -83,13 +84,13 @@ def _readings(model: LanguageModel, scores: Scores, places: np.ndarray) -> Itera
         begins = np.zeros_like(begins)
     elif model.reach is not None:
         begins = np.maximum(begins, places - model.reach)
-    cuts = np.flatnonzero(begins[1:] > places[:-1]) + 1
-    if model.reach is not None and not model.traits.adaptive:
-        rows = max(1, CELLS // model.vocab_size)
-        cuts = np.union1d(cuts, np.arange(rows, len(places), rows))
-    yield from (
-        (int(begins[cut]), part) for cut, part in zip([0, *cuts], np.split(places, cuts), strict=True)
-    )
+    apart = np.flatnonzero(begins[1:] > places[:-1]) + 1
+    bounded = model.reach is not None and not model.traits.adaptive
+    for group in np.split(np.arange(len(places)), apart):
+        reading = 0 if bounded else int(places[group[-1]] + 1 - begins[group[0]])
+        rows = max(1, CELLS // model.vocab_size, len(group) * reading // READ)
+        for part in np.split(group, np.arange(rows, len(group), rows)):
+            yield int(begins[part[0]]), places[part]
 
 
 def _reading(scorer: Scorer, text: CanonicalText, scores: Scores, begin: int, stop: int) -> Tokens:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmbench.errors import shown
+from lmbench.text.units import narrow_points
 
 # kind: (what it is, how it looks); the first are single spaces and line feeds under ``whitespace``
 BLANKS: dict[str, tuple[str, re.Pattern[str]]] = {
@@ -36,6 +37,7 @@ WORDS: dict[str, tuple[str, re.Pattern[str]]] = {
         re.compile("[\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"),
     ),
 }
+_PIECE = 1 << 18  # characters looked through at a time
 NEAR = 16  # characters of the example on each side
 
 
@@ -86,12 +88,14 @@ def oddities(text: str, tidied: bool = False) -> list[Oddity]:
 
 def _odd_blanks(text: str) -> bool:
     """Whether a text has other blanks than line feeds and single spaces between words."""
-    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    places = np.flatnonzero(data <= 32)
-    space = data[places] == 32
-    beside = np.diff(places) == 1
-    beside &= space[1:] | space[:-1]
-    return bool(beside.any() or not (space | (data[places] == 10)).all())
+    for begin in range(0, len(text), _PIECE):
+        points = narrow_points(text[begin : begin + _PIECE + 1])  # a pair across the edge is in this piece
+        space, low = points == 32, points <= 32
+        if np.count_nonzero(low) > np.count_nonzero(space) + np.count_nonzero(points == 10):
+            return True
+        if (space[1:] & low[:-1]).any() or (low[1:] & space[:-1]).any():
+            return True
+    return False
 
 
 def together(odd: Sequence[Oddity]) -> list[Oddity]:

@@ -38,6 +38,15 @@ def test_each_kind_is_counted_and_shown(kind, count):
     assert oddities(TEST) == []
 
 
+@pytest.mark.parametrize("pair", ["  ", " \n", "\n ", "\t ", "\n\t"])
+def test_blanks_across_two_pieces_of_a_text_are_met(monkeypatch, pair):
+    """Pieces of five characters: the pair stands in one, on the edge, in the next."""
+    monkeypatch.setattr("lmbench.text.oddities._PIECE", 5)
+    for before in range(1, 10):
+        assert oddities("x" * before + pair + "é\n")
+    assert oddities("é xx\nx\n\nxxx x xxxxxxxxxx\n") == []
+
+
 @pytest.mark.parametrize("kind", ["cr", "tab", "run", "edge", "nul", "ends"])
 @pytest.mark.parametrize("where", ["train", "test", "both"])
 def test_blanks_divide_words_and_it_is_said(tmp_path, capsys, kind, where):

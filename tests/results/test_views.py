@@ -55,7 +55,8 @@ def check(scorer, tokens, place, options):
 @pytest.mark.parametrize(
     ("name", "unit"), [("trigram", "word"), ("bigram", "char"), ("cache", "word"), ("gru", "char")]
 )
-def test_no_more_is_read_than_is_needed_and_it_is_told_the_same(name, unit, documents, monkeypatch):
+@pytest.mark.parametrize("cells", [20, likeliest.CELLS])
+def test_no_more_is_read_than_is_needed_and_it_is_told_the_same(name, unit, documents, cells, monkeypatch):
     parts = [line_text(seed, count) for seed, count in ((0, 60), (1, 20), (2, 400))]
     if documents == "stream":
         parts = [CanonicalText.of([part.text]) for part in parts]
@@ -64,6 +65,7 @@ def test_no_more_is_read_than_is_needed_and_it_is_told_the_same(name, unit, docu
     scorer, run = fit_run(make_model(name, **options), corpus, unit)
     tokens = scorer.encode(corpus.test).tokens
     monkeypatch.setattr(likeliest, "MARGIN", 50)
+    monkeypatch.setattr(likeliest, "CELLS", cells)
     read = []
     encode = type(scorer).encode
     monkeypatch.setattr(
@@ -82,6 +84,26 @@ def test_no_more_is_read_than_is_needed_and_it_is_told_the_same(name, unit, docu
     assert sorted(told) == inside
     for place, options in told.items():
         check(scorer, tokens, place, options)
+
+
+def test_what_is_held_of_an_adaptive_model_is_bounded(fitted, monkeypatch):
+    corpus, _, _ = fitted
+    scorer, run = fit_run(make_model("cache"), corpus, "word")
+    size = scorer.model.vocab_size
+    monkeypatch.setattr(likeliest, "CELLS", 3 * size)
+    asked, ask = [], scorer.model.distributions
+    monkeypatch.setattr(
+        scorer.model,
+        "distributions",
+        lambda tokens, places: (asked.append(len(places)), ask(tokens, places))[1],
+    )
+    told = likeliest.alternatives(corpus.test, {run.label: run}, lambda _: scorer, [(0, 200)])(run.label)
+    assert max(asked) == 3
+    assert sum(asked) == len(told)
+    monkeypatch.setattr(likeliest, "READ", len(told))  # then reading anew for each part costs too much
+    asked.clear()
+    likeliest.alternatives(corpus.test, {run.label: run}, lambda _: scorer, [(0, 200)])(run.label)
+    assert asked == [len(told)]
 
 
 def test_a_tokenizer_that_cuts_a_piece_otherwise_reads_the_whole(fitted):

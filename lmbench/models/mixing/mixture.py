@@ -231,5 +231,6 @@ def _mean(log_probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         terms = log_probs + np.log(weights)
         top = np.maximum(terms.max(axis=0), -1e300)  # where all are impossible, stay clear of inf - inf
-        mixed: np.ndarray = np.log(np.exp(terms - top).sum(axis=0)) + top
+        terms -= top
+        mixed: np.ndarray = np.log(np.exp(terms, out=terms).sum(axis=0)) + top
     return mixed
