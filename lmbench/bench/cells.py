@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.corpora.corpus import Corpus
-from lmbench.models import make_model
+from lmbench.models import LanguageModel, make_model
+from lmbench.models.shared_fit import SharedFit
 from lmbench.scoring.code_hash import code_hash, own_code_hash
 from lmbench.scoring.scorer import Scorer
 from lmbench.storage.files import read_bytes
@@ -28,6 +30,8 @@ class Cell:
     extra: bool  # whether the row has been begun with another seed, whose file is called by the label alone
     components: tuple[Cell, ...] = ()
     split: int | None = None  # which of the suite's further divisions of the text; None: its own
+    # The stem of the first cell whose fit is the same, where there are several; nothing else tells two cells apart.
+    alike: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
@@ -60,6 +64,24 @@ class Cell:
     def checkpoint_file(self, folder: Path) -> Path:
         return folder / "checkpoints" / self.place / f"{self.stem}.npz"
 
+    def fit_file(self, folder: Path) -> Path:
+        """Where cells of one fit leave what was learnt for each other, until the last of them is done."""
+        return folder / "checkpoints" / self.place / f"{self.alike}.fit"
+
+    def shares_fit(self, other: object, folder: Path) -> bool:
+        """Whether another cell has a part in its fit."""
+        return (
+            isinstance(other, Cell)
+            and self.alike != ""
+            and other != self
+            and other.alike != ""
+            and self.fit_file(folder) == other.fit_file(folder)
+        )
+
+    def shared_fit(self, folder: Path, corpus: Corpus) -> SharedFit | None:
+        """The fit that it shares with others; None where it shares none."""
+        return SharedFit(self.fit_file(folder), self.fit_key(corpus), self.stem) if self.alike else None
+
     def scorer(self, folder: Path) -> Scorer:
         """Its fitted model, read back; the file may name such code as the suite does, and no other."""
         return Scorer.load(self.model_file(folder), trust_code=self.code)
@@ -71,17 +93,32 @@ class Cell:
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         """All that may be written of it in a run's folder."""
-        return self.scores_file(folder), self.model_file(folder), self.checkpoint_file(folder)
+        own = self.scores_file(folder), self.model_file(folder), self.checkpoint_file(folder)
+        return (*own, self.fit_file(folder)) if self.alike else own
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
         model = make_model(self.spec.model, **self.spec.options)
-        facts = {
+        facts = self._facts(corpus, model, model.options()) | {
+            "components": [c.key(corpus, suite) for c in self.components],
+            "samples": msgspec.structs.asdict(suite.samples),
+            "verify": suite.verify,
+        }
+        return _digest(facts)
+
+    def fit_key(self, corpus: Corpus) -> str:
+        """Names all that the fit depends on, of a model that combines no others."""
+        model = make_model(self.spec.model, **self.spec.options)
+        return _digest(self._facts(corpus, model, model.fit_options()))
+
+    def _facts(self, corpus: Corpus, model: LanguageModel, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {
             "text": corpus.sha256,
             "normalise": corpus.normalise,
             "documents": corpus.documents,
             "model": self.spec.model,
-            "options": {k: str(v) for k, v in model.options().items()},
+            "options": {k: str(v) for k, v in options.items()},
+            "held_out": model.traits.held_out != "no",
             "sources": {
                 str(p): hashlib.sha256(read_bytes(p)).hexdigest()
                 for p in (*model.traits.sources, *unit_sources(self.spec.unit))
@@ -91,13 +128,13 @@ class Cell:
             "vocab": self.spec.vocab and hashlib.sha256(read_bytes(self.spec.vocab)).hexdigest(),
             "min_count": self.spec.min_count,
             "seed": self.seed,
-            "components": [c.key(corpus, suite) for c in self.components],
-            "samples": msgspec.structs.asdict(suite.samples),
-            "verify": suite.verify,
             "code": code_hash(),
             "own_code": own_code_hash(self.spec.model),
         }
-        return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
 
 
 def cells_of(suite: Suite, corpus: CorpusSpec, split: int | None = None) -> list[Cell]:
@@ -117,7 +154,23 @@ def cells_of(suite: Suite, corpus: CorpusSpec, split: int | None = None) -> list
             # A part that this seed has not made is the same whatever the seed, or was asked for once.
             components = tuple(part.get(seed, next(iter(part.values()))) for part in parts)
             row[seed] = Cell(corpus, spec, seed, bool(row), components, split)
-    return [cell for row in rows.values() for cell in row.values()]
+    return _with_alike([cell for row in rows.values() for cell in row.values()])
+
+
+def _with_alike(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of one text, those told whose fit is the same though their options are not."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        spec = cell.spec
+        model = make_model(spec.model, **spec.options)
+        if not cell.components:
+            options = {k: str(v) for k, v in model.fit_options().items()}
+            lexicon = [spec.unit, spec.unk, spec.vocab, spec.min_count]
+            held_out = model.traits.held_out != "no"
+            group = [spec.model, options, held_out, lexicon, cell.seed]
+            groups.setdefault(msgspec.json.encode(group).decode(), []).append(cell)
+    first = {id(cell): group[0].stem for group in groups.values() if len(group) > 1 for cell in group}
+    return [replace(cell, alike=first.get(id(cell), "")) for cell in cells]
 
 
 def _seeds(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def measure(cell: Cell, suite: Suite, folder: Path, monitor: Monitor | None = No
     components = [c.scorer(folder) for c in cell.components]
     monitor = monitor or Monitor()
     monitor.checkpoint = cell.checkpoint_file(folder)  # a long fit that is killed goes on from here
+    monitor.shared = cell.shared_fit(folder, corpus)
     scorer, run = fit_run(
         model, corpus, cell.spec.unit, cell.label, cell.seed, monitor, components, cell.spec.lexicon
     )
@@ -124,6 +126,9 @@ def measure_suite(
         check_within(folder, folder / name / name)
     for within in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
         sweep(within)
+    for cell in todo:
+        if fresh and cell.alike:
+            cell.fit_file(folder).unlink(missing_ok=True)
     write_suite(folder / "suite.toml", to_toml(suite))
     if any(spec.unit == "word" for spec in suite.models):
         for name, corpus in outcome.corpora.items():
@@ -144,6 +149,7 @@ def measure_suite(
             watch.done(cell, stored, False)
         else:
             waiting.append(cell)
+    waiting = _sharing(todo, waiting, folder)
     for text in texts:
         facts = None if fresh else text.stored(outcome.corpora[text.corpus.name], folder)
         if facts is not None:
@@ -158,9 +164,17 @@ def measure_suite(
             results = stack.enter_context(
                 contextlib.closing(_measure_all(waiting, suite, folder, place, watch))
             )
+            left = list(waiting)
             for task, result in results:
                 outcome.take(task, result)
                 watch.close(task)
+                left.remove(task)
+                if (
+                    isinstance(task, Cell)
+                    and task.alike
+                    and not any(task.shares_fit(o, folder) for o in left)
+                ):
+                    task.fit_file(folder).unlink(missing_ok=True)
                 if isinstance(task, Cell) and not isinstance(result, TextFacts):
                     watch.done(task, result, True)
     except KeyboardInterrupt:
@@ -180,6 +194,22 @@ def measure_suite(
         outcome.runs, {name: facts.seen for name, facts in outcome.texts.items()}
     )
     return outcome
+
+
+def _sharing(todo: Sequence[Cell], waiting: Sequence[Cell | TextTask], folder: Path) -> list[Cell | TextTask]:
+    """What waits, without those shared fits of which no other that waits has any use; files that nobody waits for are removed."""
+    number = Counter(task.fit_file(folder) for task in waiting if isinstance(task, Cell) and task.alike)
+    for cell in todo:
+        if cell.alike and not number[cell.fit_file(folder)]:
+            cell.fit_file(folder).unlink(missing_ok=True)
+    return [
+        replace(task, alike="")
+        if isinstance(task, Cell)
+        and number[task.fit_file(folder)] == 1
+        and not task.fit_file(folder).exists()
+        else task
+        for task in waiting
+    ]
 
 
 def _stored(path: Path, key: str | None, watch: Watch) -> Run | None:
@@ -223,13 +253,14 @@ def _measure_all(
         for task in tasks:
             yield task, _try(task, suite, folder, watch.start(task))
         return
-    yield from place.each(tasks, _Cells(suite, folder.resolve(), watch))
+    yield from place.each(tasks, _Cells(tasks, suite, folder.resolve(), watch))
 
 
 @dataclass(frozen=True)
 class _Cells(Work["Cell | TextTask", "Answer"]):
-    """Cells measured in workers; one that combines others waits for them."""
+    """Cells measured in workers; one that combines others, or takes up the fit of another, waits for them."""
 
+    tasks: Sequence[Cell | TextTask]
     suite: Suite
     folder: Path
     watch: Watch
@@ -238,7 +269,12 @@ class _Cells(Work["Cell | TextTask", "Answer"]):
         return _measure_apart, (task.at_home(), self.suite, self.folder)
 
     def ready(self, task: Cell | TextTask, unfinished: Sequence[Cell | TextTask]) -> bool:
-        return isinstance(task, TextTask) or not any(other in task.components for other in unfinished)
+        """What it combines is done, and of cells that share a fit one works at a time."""
+        return isinstance(task, TextTask) or not any(
+            other in task.components
+            or (task.shares_fit(other, self.folder) and self.tasks.index(other) < self.tasks.index(task))
+            for other in unfinished
+        )
 
     def progress(self, task: Cell | TextTask, sent: tuple[float, float, str]) -> None:
         self.watch.start(task).progress(*sent)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -85,6 +86,15 @@ class LanguageModel(ABC):
     @abstractmethod
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         """Learns from train; chooses settings on valid alone. ``self.vocab_size`` is set."""
+
+    def _settle(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator) -> None:
+        """What is left to do after ``_fit``, by the options on which that does not depend (``option(fits=False)``)."""
+        return
+
+    def _take_up(self, state: Mapping[str, np.ndarray]) -> None:
+        """Makes this model what ``_fit`` would, of the ``_state`` that it left in one of the same options, those aside that it does not
+        depend on."""
+        self._restore(state)
 
     @abstractmethod
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
@@ -261,7 +271,13 @@ class LanguageModel(ABC):
         self.notes, self.history, self.costs = [], [], {}
         rng = np.random.default_rng(0) if rng is None else rng
         untouched = rng.bit_generator.state
-        self._fit(train, held_out, rng, monitor or Monitor())
+        monitor, began = monitor or Monitor(), time.perf_counter()
+        shared = monitor.shared
+        if shared is None or not shared.take(self, rng):
+            self._fit(train, held_out, rng, monitor)
+            if shared is not None:
+                shared.keep(self, rng, time.perf_counter() - began)
+        self._settle(train, held_out, rng)
         if not self.traits.seeded and rng.bit_generator.state != untouched:
             self.notes.append(
                 "the fit draws random numbers, but the class does not say so: give it traits with seeded=True"
@@ -423,6 +439,13 @@ class LanguageModel(ABC):
     def options(self) -> dict[str, Any]:
         """The options as set, defaults included."""
         return {name: getattr(self, f.name) for name, f in option_fields(type(self)).items()}
+
+    def fit_options(self) -> dict[str, Any]:
+        """Those of the options on which the fit depends."""
+        fields = option_fields(type(self))
+        return {
+            name: value for name, value in self.options().items() if fields[name].metadata.get("fits", True)
+        }
 
     def harness_view(self) -> Any:
         """How lm-evaluation-harness asks this model, where it has conventions of its own for such; None: as any other."""

@@ -20,14 +20,21 @@ _LARGEST = 2**63 - 1
 _hints: Callable[[Any], dict[str, Any]] = functools.cache(typing.get_type_hints)
 
 
-def option(default: Any, help: str, name: str = "", kind: Literal["", "path", "code", "host"] = "") -> Any:
+def option(
+    default: Any,
+    help: str,
+    name: str = "",
+    kind: Literal["", "path", "code", "host"] = "",
+    fits: bool = True,
+) -> Any:
     """A dataclass field that users may set, with a line that says what it does.
 
     name: what users call it, where that is not the field's own name. kind: ``path``, where it names a file or folder; ``code``,
     where setting it runs code that came with a model, ``host``, where it sends texts to another program: what a stranger's suite or saved
-    model may not do unasked.
+    model may not do unasked. fits: whether ``_fit`` depends on it; what does not comes after, in ``_settle`` or in scoring.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "name": name, "kind": kind})
+    metadata = {"help": help, "name": name, "kind": kind, "fits": fits}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def fixed(value: Any) -> Any:

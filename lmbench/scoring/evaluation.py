@@ -99,11 +99,12 @@ def timed_fit(
     components: Sequence[Scorer] = (),
     lexicon: Lexicon = EVERY_TOKEN,
 ) -> tuple[Scorer, float]:
-    """Fits a model; the seconds that it took, those before an interruption too. Raises InputError as ``Scorer.fit`` does."""
+    """Fits a model; the seconds that it took, those before an interruption and of a shared fit too. Raises InputError as ``Scorer.fit`` does."""
     began = time.perf_counter()
     scorer = Scorer.fit(model, corpus, unit, seed, monitor, components, lexicon)
-    # Of a fit that was interrupted and went on, this call has seen the rest alone.
-    return scorer, max(time.perf_counter() - began, model.costs.get("training_seconds", 0.0))
+    shared = monitor.shared.seconds if monitor is not None and monitor.shared is not None else 0.0
+    # Of a fit that was interrupted and went on, this call has seen the rest alone; of one that was taken up, what came after it.
+    return scorer, max(time.perf_counter() - began + shared, model.costs.get("training_seconds", 0.0))
 
 
 def timed_counts(

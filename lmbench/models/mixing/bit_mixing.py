@@ -52,8 +52,8 @@ class BitMixing(LanguageModel):
     text much longer than that, the least used entries are given up.
     """
 
-    adaptive: bool = option(False, "go on learning from the text that is scored")
-    read_valid: bool = option(False, "read the held-out text too, after the training text")
+    adaptive: bool = option(False, "go on learning from the text that is scored", fits=False)
+    read_valid: bool = option(False, "read the held-out text too, after the training text", fits=False)
 
     tree: Decisions = learned()
     alphabet: Alphabet = learned()
@@ -85,6 +85,8 @@ class BitMixing(LanguageModel):
             starts = train.starts[(train.starts >= begin) & (train.starts < end)] - begin
             self._read(Tokens(train.ids[begin:end], starts, train.bos), self.place, self.memory, True)
             monitor.progress(end, len(train), "tokens")
+
+    def _settle(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator) -> None:
         if self.read_valid and valid is not None:
             self._read_on(valid)
             self.notes.append("it has read the held-out text too")

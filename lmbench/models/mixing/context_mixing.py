@@ -75,7 +75,9 @@ class ContextMixing(LanguageModel):
     adaptive: bool = option(False, "go on learning from the text that is scored")
     times: int = option(2, "where adaptive: how many times a token that was read counts")
     read_valid: bool = option(
-        False, "count the held-out text too, after the weights were learnt from the training text"
+        False,
+        "count the held-out text too, after the weights were learnt from the training text",
+        fits=False,
     )
 
     contexts: Contexts = learned()
@@ -130,6 +132,8 @@ class ContextMixing(LanguageModel):
             )
             self._learn(text, nothing, len(train), teaching, rng, monitor, done)
         self.read_tokens = len(train)
+
+    def _settle(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator) -> None:
         if self.read_valid and valid is not None:
             self._read_on(valid)
             self.notes.append("it has counted the held-out text too")

@@ -32,6 +32,7 @@ from lmbench.text.tokens import Tokens
 MOST_LAYERS = 1000  # more would only take time to be made
 MOST_REMEMBERED = 1 << 16  # tokens that a network may look back on
 
+_SQUARES = "squares."  # before the names of weights: the mean squares of their gradients
 MOST_DIRECT = 64  # tokens of n-grams with weights of their own
 
 
@@ -62,12 +63,16 @@ class NeuralModel(LanguageModel):
     max_tokens: int | None = option(None, "train on so many tokens of the text, the first ones")
     time_limit: float | None = option(None, "seconds of training at most; the schedule adapts")
     context: str = option(
-        "carry", "what scores depend on: carry, reset (every `steps` tokens) or fixed:N tokens"
+        "carry", "what scores depend on: carry, reset (every `steps` tokens) or fixed:N tokens", fits=False
     )
-    dynamic: float = option(0.0, "learning rate of dynamic evaluation, such as 0.0005; 0: the weights stay")
-    dynamic_decay: float = option(0.002, "pull of dynamic evaluation back to the trained weights, a segment")
+    dynamic: float = option(
+        0.0, "learning rate of dynamic evaluation, such as 0.0005; 0: the weights stay", fits=False
+    )
+    dynamic_decay: float = option(
+        0.002, "pull of dynamic evaluation back to the trained weights, a segment", fits=False
+    )
     dynamic_steps: int = option(
-        20, "tokens of a segment, after each of which dynamic evaluation takes a step"
+        20, "tokens of a segment, after each of which dynamic evaluation takes a step", fits=False
     )
     device: Literal["auto", "cpu", "cuda"] = option("auto", "auto: a GPU where there is one")
 
@@ -145,7 +150,10 @@ class NeuralModel(LanguageModel):
             > self.traits.precision
         ):
             self.network.double()
+
+    def _settle(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator) -> None:
         if self.dynamic:
+            train = train if self.max_tokens is None else train.head(self.max_tokens)
             self.squares = mean_squares(self.network, train, rng, self.dynamic_steps)
             self._adapt()
 
@@ -232,33 +240,48 @@ class NeuralModel(LanguageModel):
         named = list(self.network.named_parameters())
         state = {name: p.detach().cpu().numpy() for name, p in named}
         for (name, _), m in zip(named, self.squares, strict=False):
-            state[f"squares.{name}"] = m.cpu().numpy()
+            state[_SQUARES + name] = m.cpu().numpy()
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        if not self.dynamic:
+            self._take_up(state)
+            return
+        squares = {name: array for name, array in state.items() if name.startswith(_SQUARES)}
+        self._take_up({name: array for name, array in state.items() if name not in squares})
+        named = dict(self.network.named_parameters())
+        if {name: tuple(p.shape) for name, p in named.items()} != {
+            name.removeprefix(_SQUARES): array.shape for name, array in squares.items()
+        }:
+            raise _misshapen()
+        # In the order in memory that the weights have: sums are then the same bits.
+        self.squares = [
+            torch.empty_like(p).copy_(torch.from_numpy(squares[_SQUARES + name].copy()))
+            for name, p in named.items()
+        ]
+        self._adapt()
+
+    def _take_up(self, state: Mapping[str, np.ndarray]) -> None:
         try:
             # Shapes alone: options that do not fit may ask for any size.
             with torch.device("meta"), _Undrawn():
                 named = dict(self._network(torch.Generator()).named_parameters())
         except RuntimeError as error:
             raise InputError(f"its options are beyond any network ({str(error).splitlines()[0]})") from None
-        kinds = ["", "squares."] if self.dynamic else [""]
-        expected = {kind + name: tuple(p.shape) for kind in kinds for name, p in named.items()}
+        expected = {name: tuple(p.shape) for name, p in named.items()}
         if expected != {name: array.shape for name, array in state.items()}:
-            raise InputError("the model's weights do not have the shapes that its options ask for")
+            raise _misshapen()
         self._begin(torch.Generator())
         if any(array.dtype == np.float64 for array in state.values()):
             self.network.double()
-        named = dict(self.network.named_parameters())
         with torch.no_grad():
-            for name, p in named.items():
+            for name, p in self.network.named_parameters():
                 p.copy_(torch.from_numpy(state[name].copy()))
         self.network.eval()
-        if self.dynamic:
-            saved = {name: torch.from_numpy(state[f"squares.{name}"].copy()) for name in named}
-            # In the order in memory that the weights have: sums are then the same bits.
-            self.squares = [torch.empty_like(p).copy_(saved[name]) for name, p in named.items()]
-            self._adapt()
+
+
+def _misshapen() -> InputError:
+    return InputError("the model's weights do not have the shapes that its options ask for")
 
 
 class _Undrawn(TorchFunctionMode):

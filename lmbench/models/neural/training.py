@@ -325,6 +325,7 @@ class Trainer:
         if checkpoint is None:
             return
         self.done, tensors = checkpoint
+        self.rng.bit_generator.state = self.done.epoch_rng
         self.generator.set_state(tensors.pop("generator")[0])
         tensors = {kind: [tensor.to(self.device) for tensor in of_kind] for kind, of_kind in tensors.items()}
         self._load(tensors["weights"])

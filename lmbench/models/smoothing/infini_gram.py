@@ -54,7 +54,9 @@ class InfiniGram(LanguageModel):
     """
 
     adaptive: bool = option(False, "go on learning from the text that is scored")
-    read_valid: bool = option(False, "count the held-out text too, after the settings were chosen on it")
+    read_valid: bool = option(
+        False, "count the held-out text too, after the settings were chosen on it", fits=False
+    )
 
     ids: np.ndarray = learned()  # (T,) int32, the training text
     starts: np.ndarray = learned()  # (D,) int64
@@ -73,7 +75,9 @@ class InfiniGram(LanguageModel):
         self.settings = np.zeros(SETTINGS)
         self._grow()
         self.settings = _likeliest_settings(self._evidence(valid.head(_HELD_OUT)), self.vocab_size)
-        if self.read_valid:
+
+    def _settle(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator) -> None:
+        if self.read_valid and valid is not None:
             self._read_on(valid)
             self.notes.append("it has counted the held-out text too")
 
