@@ -17,9 +17,9 @@ import numpy as np
 from lmbench.comparing.overlap import cover
 from lmbench.comparing.words import LONG_WORDS
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.hashing import all_word_hashes, hashes_of_windows, hashes_of_words, word_hashes
+from lmbench.text.hashing import hashes_of_words, word_hashes
+from lmbench.text.runs import Numbered, window_hashes
 from lmbench.text.searching import Filter, Members, distinct
-from lmbench.text.units import narrow_points
 
 RUN = 5  # words alike that propose a passage
 PASSAGE = 20  # words of the shortest passage
@@ -86,15 +86,15 @@ def copies(seen: CanonicalText | Sequence[CanonicalText], test: CanonicalText) -
     True
     """
     texts = [seen] if isinstance(seen, CanonicalText) else list(seen)
-    words, spans = word_hashes(test.text, folded=True)
-    letters = test.chars > LONG_WORDS * max(len(words), 1)
-    scale = LETTERS if letters else 1
+    hashes, spans = word_hashes(test.text, folded=True)
+    letters = test.chars > LONG_WORDS * max(len(hashes), 1)
+    scale, words = LETTERS if letters else 1, Numbered(hashes)
     if letters:
-        words = narrow_points(test.text)
+        words = Numbered.characters(test.text)
         spans = np.stack([np.arange(test.chars), np.arange(1, test.chars + 1)], axis=1)
     parts = [np.zeros((0, 4), dtype=np.int64)]
     for number, text in enumerate(texts):
-        source = narrow_points(text.text) if letters else all_word_hashes(text.text, folded=True)
+        source = Numbered.characters(text.text) if letters else Numbered.words(text, folded=True)
         passages = _aligned(words, source, scale)
         places = _places(text.text, passages[:, 2], letters)
         parts.append(np.column_stack([passages[:, :2], np.full(len(passages), number), places]))
@@ -127,11 +127,8 @@ def _joined(parts: np.ndarray, spans: np.ndarray, chars: int) -> Copies:
     return Copies(np.column_stack([spans[parts[first, 0], 0], spans[last, 1]]), parts[longest, 2:], chars)
 
 
-def _aligned(words: np.ndarray, source: np.ndarray, scale: int) -> np.ndarray:
-    """(P, 3) int64: the first and last word of passages that are in the source too, and where there they begin.
-
-    words: (W,), source: (S,), a number a word. They may overlap.
-    """
+def _aligned(words: Numbered, source: Numbered, scale: int) -> np.ndarray:
+    """(P, 3) int64: the first and last word of passages that are in the source too, and where there they begin. They may overlap."""
     run, passage, gap, drift = (scale * length for length in (RUN, PASSAGE, GAP, DRIFT))
     here, there = _runs(words, source, run)
     passages = []
@@ -151,7 +148,7 @@ def _aligned(words: np.ndarray, source: np.ndarray, scale: int) -> np.ndarray:
     return np.array(passages, dtype=np.int64).reshape(-1, 3)
 
 
-def _same(words: np.ndarray, source: np.ndarray, i: np.ndarray, d: np.ndarray, run: int) -> float:
+def _same(words: Numbered, source: Numbered, i: np.ndarray, d: np.ndarray, run: int) -> float:
     """Of the words of a passage, the share that stands at its place in the source.
 
     i: (R,) ascending, where runs of words begin that both have; d: (R,) how much further on in the source. A word's place
@@ -162,30 +159,37 @@ def _same(words: np.ndarray, source: np.ndarray, i: np.ndarray, d: np.ndarray, r
     same = np.zeros(len(numbers), dtype=bool)
     for of_run in (before, np.minimum(before + 1, len(i) - 1)):
         place = numbers + d[of_run]
-        same |= (source.take(place, mode="clip") == words[numbers]) & (place >= 0) & (place < len(source))
+        same |= (source.take(place) == words.take(numbers)) & (place >= 0) & (place < len(source))
     return float(same.mean())
 
 
-def _runs(words: np.ndarray, source: np.ndarray, run: int) -> tuple[np.ndarray, np.ndarray]:
+def _runs(words: Numbered, source: Numbered, run: int) -> tuple[np.ndarray, np.ndarray]:
     """(R,), (R,) int64: where runs begin in the words and in the source that are the same in both, all pairs of places.
 
     Of each run ``PLACES`` places in the source at most; none of a run that the words have over ``OFTEN`` times.
     """
-    hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_of_windows(words, run)])
-    order = np.argsort(hashes, kind="stable")
-    each, first, times = distinct(hashes[order])
-    seldom = times <= OFTEN
-    each, first, times = each[seldom], first[seldom], times[seldom]
-    wanted, number, place, begin = Filter(len(each)), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    hashes = window_hashes(words, run)
+    each, _, times = distinct(np.sort(hashes))
+    each = each[times <= OFTEN]
+    wanted, runs, place, begin = Filter(len(each)), [hashes[:0]], [np.zeros(0, np.int64)], 0
     wanted.add(each)
     among = Members(each)
-    for windows in hashes_of_windows(source, run):
-        maybe = np.flatnonzero(wanted.may_hold(windows))
-        of_each = among.places(windows[maybe])
-        number.append(of_each[of_each >= 0])
-        place.append(maybe[of_each >= 0] + begin)
-        begin += len(windows)
-    which, there = np.concatenate(number), np.concatenate(place)
+    for windows in source.runs(run):
+        size, maybe = len(windows), np.flatnonzero(wanted.may_hold(windows))
+        windows = windows.take(maybe)
+        of_both = np.flatnonzero(among.places(windows) >= 0)
+        runs.append(windows.take(of_both))
+        place.append(maybe.take(of_both) + begin)
+        begin += size
+    of_source, there = np.concatenate(runs), np.concatenate(place)
+    shared = distinct(np.sort(of_source))[0]
+    # Where each of those that both have begins in the words, in order, and in the source.
+    of_words = Members(shared).places(hashes)
+    here = np.flatnonzero(of_words >= 0)
+    here = here[np.argsort(of_words[here], kind="stable")]
+    first = np.searchsorted(of_words[here], np.arange(len(shared)))
+    times = np.diff(first, append=len(here))
+    which = np.searchsorted(shared, of_source)
     by_run = np.argsort(which, kind="stable")
     which, there = which[by_run], there[by_run]
     rank = np.arange(len(which)) - np.searchsorted(which, which)
@@ -193,4 +197,4 @@ def _runs(words: np.ndarray, source: np.ndarray, run: int) -> tuple[np.ndarray, 
     repeated = times[which]
     of_pair = np.repeat(np.arange(len(which)), repeated)
     step = np.arange(len(of_pair)) - np.repeat(np.cumsum(repeated) - repeated, repeated)
-    return order[first[which[of_pair]] + step], there[of_pair]
+    return here[first[which[of_pair]] + step], there[of_pair]

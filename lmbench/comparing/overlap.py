@@ -9,9 +9,9 @@ import numpy as np
 
 from lmbench.scoring.scores import Scores
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.hashing import RunHashes, all_word_hashes, hashes_of_windows, word_hashes
+from lmbench.text.hashing import word_hashes
+from lmbench.text.runs import Numbered
 from lmbench.text.searching import Filter, Members, distinct
-from lmbench.text.units import narrow_points
 
 WORDS, CHARS = 8, 30  # lengths of the stretches that are looked for
 
@@ -62,14 +62,16 @@ def contamination(
     0.5
     """
     texts = [seen] if isinstance(seen, CanonicalText) else list(seen)
-    length = WORDS if unit == "word" else CHARS
-    of = all_word_hashes if unit == "word" else narrow_points
-    values, spans = word_hashes(test.text) if unit == "word" else (narrow_points(test.text), None)
-    matched = _stand_in(values, length, (of(text.text) for text in texts))
-    first = np.flatnonzero(matched)
-    begins, ends = (
-        (first, first + length) if spans is None else (spans[first, 0], spans[first + length - 1, 1])
-    )
+    if unit == "word":
+        length, (hashes, spans) = WORDS, word_hashes(test.text)
+        matched = _stand_in(Numbered(hashes), length, map(Numbered.words, texts))
+        first = np.flatnonzero(matched)
+        begins, ends = spans[first, 0], spans[first + length - 1, 1]
+    else:
+        length, characters = CHARS, Numbered.characters(test.text)
+        matched = _stand_in(characters, length, (Numbered.characters(text.text) for text in texts))
+        first = np.flatnonzero(matched)
+        begins, ends = first, first + length
     return Contamination(unit, length, len(matched), len(first), cover(begins, ends, test.chars))
 
 
@@ -82,8 +84,8 @@ def cover(begins: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(np.cumsum(steps[:-1], out=steps[:-1]) > 0)
 
 
-def _stand_in(values: np.ndarray, length: int, texts: Iterable[np.ndarray]) -> np.ndarray:
-    """(N - length + 1,) bool: the runs of ``length`` test values that stand in other texts, whose values are given.
+def _stand_in(values: Numbered, length: int, texts: Iterable[Numbered]) -> np.ndarray:
+    """(N - length + 1,) bool: the runs of ``length`` of a test text that stand in other texts.
 
     A run of ``length`` holds a shorter one, of ``block``, that begins at a multiple of ``step`` in the other text; so of that
     text no more than these are looked for in a filter of the test text's, and the long runs around those alone that it
@@ -96,22 +98,23 @@ def _stand_in(values: np.ndarray, length: int, texts: Iterable[np.ndarray]) -> n
         return matched
     short, wanted = Filter(len(values)), Filter(size)
     for of_length, members in ((block, short), (length, wanted)):
-        for hashes in hashes_of_windows(values, of_length):
+        for hashes in values.runs(of_length):
             members.add(hashes)
     shared = [np.zeros(0, dtype=np.uint64)]
     for text in texts:
-        for runs in RunHashes.pieces(text, length):
-            near = short.may_hold(runs.of(np.arange(0, len(runs) - block + 1, step), block))
-            around = np.flatnonzero(np.repeat(near, step)[step - 1 :][: len(runs) - length + 1])
-            hashes = runs.of(around, length)
-            hashes = hashes[wanted.may_hold(hashes)]
-            shared.append(hashes)
+        begin = 0
+        for hashes in text.spaced_runs(block, step):
+            # The long runs that hold a block begin up to so much before it.
+            firsts = (begin + np.flatnonzero(short.may_hold(hashes))) * step - (step - 1)
+            begin += len(hashes)
+            for around in text.runs_from(firsts, length, step):
+                shared.append(around.take(np.flatnonzero(wanted.may_hold(around))))
     of_both = distinct(np.sort(np.concatenate(shared)))[0]
     offered = Filter(len(of_both))
     offered.add(of_both)
     among, begin = Members(of_both), 0
-    for hashes in hashes_of_windows(values, length) if len(of_both) else ():
+    for hashes in values.runs(length) if len(of_both) else ():
         maybe = np.flatnonzero(offered.may_hold(hashes))
-        matched[begin + maybe] = among.places(hashes[maybe]) >= 0
+        matched[begin + maybe] = among.places(hashes.take(maybe)) >= 0
         begin += len(hashes)
     return matched

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lmbench.text.hashing import window_hashes
+from lmbench.text.runs import window_hashes
 from lmbench.text.units import code_points
 
 WINDOW = 32  # characters

@@ -8,8 +8,8 @@ import numpy as np
 
 from lmbench.counts.ngrams import count_ngrams
 from lmbench.errors import InputError
-from lmbench.text.hashing import hashes_of_windows, window_hashes
-from lmbench.text.searching import distinct, occurring
+from lmbench.text.runs import Numbered, window_hashes
+from lmbench.text.searching import Members, distinct, occurring
 from lmbench.text.tokens import Tokens
 
 _BLOCK = 1 << 22  # ids that are made numbers of 64 bits of at a time
@@ -65,17 +65,19 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
     array([1, 2, 1, 0])
     """
     # A mark before each document of the training text, so that no run of the test text goes from one into the next.
-    learnt = np.insert(train.ids, train.starts, vocab_size)
+    learnt = Numbered.tokens(np.insert(train.ids, train.starts, vocab_size), vocab_size + 1)
+    asked = Numbered(test.ids, learnt.numbers)
     matched = np.zeros(len(test), dtype=np.int64)
     known = np.zeros(vocab_size + 1, dtype=bool)
-    known[learnt] = True
+    known[learnt.ids] = True
     matched[known[test.ids] & (test.ids != 0)] = 1
     position = test.positions()
     for k in range(2, highest + 1):
         ends = np.flatnonzero((matched == k - 1) & (position >= k - 1))
-        hashes = window_hashes(test.ids, k)[ends - (k - 1)]
-        runs, which = np.unique(hashes, return_inverse=True)
+        hashes = window_hashes(asked, k)[ends - (k - 1)]
+        runs = distinct(np.sort(hashes))[0]
         if not len(runs):
             break
-        matched[ends[occurring(runs, hashes_of_windows(learnt, k))[which]]] = k
+        both = Members(runs[occurring(runs, learnt.runs(k))])
+        matched[ends[both.places(hashes) >= 0]] = k
     return matched

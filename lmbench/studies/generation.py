@@ -14,7 +14,7 @@ from lmbench.models.monitor import Monitor
 from lmbench.scoring.scorer import Scorer
 from lmbench.studies.study import SMALL_RNN, Study, at_least, small_torch
 from lmbench.text.canonical import CanonicalText
-from lmbench.text.hashing import window_hashes
+from lmbench.text.runs import window_hashes
 from lmbench.text.units import code_points
 from lmbench.zipf.fits import fit_zipf
 

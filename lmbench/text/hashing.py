@@ -1,13 +1,11 @@
-"""Numbers for words and for runs of neighbours, equal exactly where these are: how long texts are searched in each other.
+"""Numbers for words, equal exactly where these are: polynomials of their characters' numbers modulo 2^64 (Karp & Rabin 1987).
 
-A run's number is a polynomial of its members' numbers modulo 2^64, taken as a difference of running sums (Karp & Rabin
-1987); unequal runs meet by chance about once in 2^50 pairs.
+Each is a difference of running sums; ``runs`` makes numbers for runs of neighbours in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,48 +14,6 @@ from lmbench.text.units import narrow_points
 
 CHUNK = 1 << 18  # members hashed at a time
 BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
-
-
-def window_hashes(values: np.ndarray, length: int) -> np.ndarray:
-    """(N - length + 1,) uint64: a number for each run of ``length`` values (N,) ≥ 0, the same for equal runs.
-
-    >>> hashes = window_hashes(np.array([7, 8, 9, 7, 8]), 2)
-    >>> bool(hashes[0] == hashes[3]), len(set(hashes.tolist()))
-    (True, 3)
-    """
-    chunks = list(hashes_of_windows(values, length))
-    return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.uint64)
-
-
-def hashes_of_windows(values: np.ndarray, length: int) -> Iterator[np.ndarray]:
-    """The same, some ``CHUNK`` runs at a time."""
-    for runs in RunHashes.pieces(values, length):
-        hashes = runs.sums[length:] - runs.sums[:-length]
-        hashes *= runs.inverse[: len(hashes)]
-        yield hashes
-
-
-@dataclass(frozen=True)
-class RunHashes:
-    """The same numbers for runs of any length at any place of a piece of text. sums: ``running_sums`` of its values."""
-
-    sums: np.ndarray
-    inverse: np.ndarray
-
-    @classmethod
-    def pieces(cls, values: np.ndarray, length: int) -> Iterator[RunHashes]:
-        """Of some ``CHUNK`` values at a time, so that each run of ``length`` begins in one piece and ends in it."""
-        powers, inverse = _powers(CHUNK + length)
-        for begin in range(0, len(values) - length + 1, CHUNK):
-            yield cls(running_sums(_scattered(values[begin : begin + CHUNK + length - 1]), powers), inverse)
-
-    def __len__(self) -> int:
-        """How many values the piece has."""
-        return len(self.sums) - 1
-
-    def of(self, places: np.ndarray, length: int) -> np.ndarray:
-        """(N,) uint64: of the runs of ``length`` that begin at some places (N,)."""
-        return np.asarray((self.sums[places + length] - self.sums[places]) * self.inverse[places])
 
 
 def word_hashes(text: str, folded: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -72,23 +28,13 @@ def word_hashes(text: str, folded: bool = False) -> tuple[np.ndarray, np.ndarray
     return np.concatenate(hashes), np.concatenate(spans)
 
 
-def all_word_hashes(text: str, folded: bool = False) -> np.ndarray:
-    """(W,) uint64: the numbers alone, of which no second copy is made on the way."""
-    most = len(text) // 2 + len(text) // CHUNK + 2  # words; one may be cut where a piece ends
-    hashes, size = np.empty(most, dtype=np.uint64), 0  # what is not filled takes no memory
-    for of_piece, _ in hashes_of_words(text, folded):
-        hashes[size : size + len(of_piece)] = of_piece
-        size += len(of_piece)
-    return hashes[:size]
-
-
 def hashes_of_words(text: str, folded: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same, some ``CHUNK`` characters at a time."""
     for begin, end in _pieces(text):
         points = narrow_points(text[begin:end])
         inside, points = _folded(points) if folded else (~is_blank(points), points)
         edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2)
-        powers, inverse = _powers(len(points))
+        powers, inverse = powers_and_inverse(len(points))
         sums = running_sums(_scattered(points), powers)
         yield (sums[edges[:, 1]] - sums[edges[:, 0]]) * inverse[edges[:, 0]], edges + begin
 
@@ -125,19 +71,19 @@ def powers_of_base(size: int) -> tuple[np.ndarray, np.ndarray]:
     return both[0], both[1]
 
 
-def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
+def powers_and_inverse(size: int) -> tuple[np.ndarray, np.ndarray]:
     """At least ``size`` of them, kept for the next call."""
-    return _powers_of_two_sizes((size - 1).bit_length() if size > 1 else 0)
+    return _of_two_sizes((size - 1).bit_length() if size > 1 else 0)
 
 
 @cache
-def _powers_of_two_sizes(bits: int) -> tuple[np.ndarray, np.ndarray]:
+def _of_two_sizes(bits: int) -> tuple[np.ndarray, np.ndarray]:
     return powers_of_base(1 << bits)
 
 
 def _scattered(values: np.ndarray) -> np.ndarray:
     """(N,) uint64: each value ≥ 0 as a number that shows nothing of it."""
-    return _OF_BYTE[values] if values.dtype == np.uint8 else scramble(values)
+    return OF_BYTE[values] if values.dtype == np.uint8 else scramble(values)
 
 
 def scramble(values: np.ndarray) -> np.ndarray:
@@ -148,7 +94,7 @@ def scramble(values: np.ndarray) -> np.ndarray:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-_OF_BYTE = scramble(np.arange(256))
+OF_BYTE = scramble(np.arange(256))
 _BLANKS = np.array([chr(point).isspace() for point in range(0x3002)])  # the last blank of Unicode is U+3000
 
 

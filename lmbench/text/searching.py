@@ -26,26 +26,32 @@ class Members:
     def __init__(self, hashes: np.ndarray) -> None:
         bits = max(1, len(hashes).bit_length())
         self._hashes, self._shift = hashes, np.uint64(64 - bits)
-        number = np.bincount((hashes >> self._shift).astype(np.int64), minlength=1 << bits)
+        number = np.bincount((hashes >> self._shift).view(np.int64), minlength=1 << bits)
         self._deep = int(number.max()) > DEEP
-        self._begins = np.append(0, np.cumsum(number, out=number)).astype(np.uint32)
+        self._begins = np.append(0, np.cumsum(number, out=number)).astype(np.int32)
 
     def places(self, hashes: np.ndarray) -> np.ndarray:
         """(N,) int64: where each of some hashes (N,) stands among the members, -1 of one that does not."""
         if self._deep or not len(self._hashes):
             places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
             return np.where(self._hashes[places] == hashes, places, -1) if len(self._hashes) else places
-        home = (hashes >> self._shift).astype(np.intp)
-        places, beyond = self._begins.take(home).astype(np.int64), self._begins.take(home + 1)
+        home = (hashes >> self._shift).view(np.int64)
+        places, beyond = self._begins.take(home), self._begins.take(home + 1)
         found = np.full(len(hashes), -1)
         open_ = np.flatnonzero(places < beyond)
+        wanted, places, beyond = hashes.take(open_), places.take(open_), beyond.take(open_)
         while len(open_):
-            here = self._hashes.take(places[open_])
-            same = here == hashes[open_]
-            found[open_[same]] = places[open_[same]]
-            open_ = open_[here < hashes[open_]]
-            places[open_] += 1
-            open_ = open_[places[open_] < beyond[open_]]
+            here = self._hashes.take(places)
+            same = np.flatnonzero(here == wanted)
+            found[open_.take(same)] = places.take(same)
+            # On to the next one, where that one is smaller and is not the last of its home.
+            on = np.flatnonzero((here < wanted) & (places + 1 < beyond))
+            open_, wanted, places, beyond = (
+                open_.take(on),
+                wanted.take(on),
+                places.take(on) + 1,
+                beyond.take(on),
+            )
         return found
 
 
@@ -63,7 +69,7 @@ def occurring(members: np.ndarray, pieces: Iterable[np.ndarray]) -> np.ndarray:
     wanted.add(members)
     among = Members(members)
     for number, hashes in enumerate(pieces, 1):
-        places = among.places(hashes[wanted.may_hold(hashes)])
+        places = among.places(hashes.take(np.flatnonzero(wanted.may_hold(hashes))))
         found[places[places >= 0]] = True
         if number & (number - 1) == 0:
             wanted = Filter(len(members))
@@ -83,12 +89,19 @@ class Filter:
         self._places = np.zeros(1 << bits, dtype=bool)
 
     def add(self, hashes: np.ndarray) -> None:
-        self._places[hashes >> self._shift] = True
-        self._places[hashes << self._next >> self._shift] = True
+        self._places[self._first(hashes)] = True
+        self._places[self._second(hashes)] = True
 
     def may_hold(self, hashes: np.ndarray) -> np.ndarray:
         """(N,) bool; true of all that were added, and of few others."""
-        held = self._places[hashes >> self._shift]
+        held = self._places.take(self._first(hashes))
         maybe = np.flatnonzero(held)
-        held[maybe] = self._places[hashes[maybe] << self._next >> self._shift]
-        return np.asarray(held)
+        held[maybe] = self._places.take(self._second(hashes.take(maybe)))
+        return held
+
+    # Signed, which numpy looks up without making them so: a number has 63 bits at most.
+    def _first(self, hashes: np.ndarray) -> np.ndarray:
+        return (hashes >> self._shift).view(np.int64)
+
+    def _second(self, hashes: np.ndarray) -> np.ndarray:
+        return (hashes << self._next >> self._shift).view(np.int64)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmbench.comparing.copies import Copies, copies
-from lmbench.text import hashing
+from lmbench.text import hashing, runs
 from lmbench.text.canonical import CanonicalText
 
 
@@ -145,6 +145,7 @@ def test_pieces_change_nothing(seed):
     whole = copies(train, test)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashing, "CHUNK", 1000)
+        patch.setattr(runs, "CHUNK", 1000)
         cut = copies(train, test)
     for one, other in zip((whole.spans, whole.sources), (cut.spans, cut.sources), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lmbench.comparing.overlap import bits_inside_and_outside, contamination
 from lmbench.scoring.scores import Scores
-from lmbench.text import hashing
+from lmbench.text import hashing, runs
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.hashing import CHUNK
 from lmbench.text.units import unit_named
@@ -97,13 +97,14 @@ def test_pieces_of_texts_against_sets_of_strings(seed, chunk):
     train, test = (" ".join(words[n] for n in rng.integers(0, 3 + seed % 9, 400)) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashing, "CHUNK", chunk)
+        patch.setattr(runs, "CHUNK", chunk)
         by_word, by_char = (contamination(text_of(train), text_of(test), unit) for unit in ("word", "char"))
     count, covered = slow(train, test)
     assert by_char.matches == count
     np.testing.assert_array_equal(by_char.covered, covered)
-    runs = [set(), []]
-    for text, of_text in ((train, runs[0].add), (test, runs[1].append)):
+    stretches = [set(), []]
+    for text, of_text in ((train, stretches[0].add), (test, stretches[1].append)):
         split = text.split()
         for i in range(len(split) - 7):
             of_text(tuple(split[i : i + 8]))
-    assert by_word.matches == sum(run in runs[0] for run in runs[1])
+    assert by_word.matches == sum(run in stretches[0] for run in stretches[1])
