@@ -2,7 +2,9 @@
 
 python tests/benchmarks/bench_gpu.py [--cells rnn,gru,lstm] [--hidden 256,512,1024] [--batch 32] [--steps 35]
 
-A step is forward, loss, backward and the update, on characters, in bfloat16 with weights in float32. Ways take turns; the median counts. On a
+A step is forward, loss, backward and the update, on characters, in bfloat16 with weights in float32; a layer, forward and backward of
+the recurrent layer alone. torch.nn is cuDNN, to which torch gives float16 where bfloat16 is asked for; of some layers cuDNN has another kernel
+where inputs are a multiple of 128, so that it is tried with zeros beside the characters, too. Ways take turns; the median counts. On a
 processor (--device cpu), with TRITON_INTERPRET=1, it says nothing of speed and shows that it runs.
 """
 
@@ -21,6 +23,7 @@ import torch
 from bench_neural import LibraryNetwork, V, recurrent
 
 from lmbench.models.neural import persistent
+from lmbench.models.neural.recurrent import RecurrentNetwork
 
 Step = Callable[[], object]
 Conditions = Callable[[], AbstractContextManager[None]]
@@ -37,6 +40,23 @@ def training_step(network: torch.nn.Module, ids: torch.Tensor) -> Step:
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
             torch._foreach_add_(parameters, gradients, alpha=-0.1)
+
+    return step
+
+
+def layer_pass(network: torch.nn.Module, ids: torch.Tensor) -> Step:
+    """The recurrent layer alone: what it gives, and the gradients of its weights."""
+    ours = isinstance(network, RecurrentNetwork)
+    layer = network.cells[0] if ours else network.rnn
+    x = ids[:-1] if ours else network.rows(ids[:-1])
+    state = tuple(s[None] for s in network.start(ids.shape[1]))
+    parameters = list(layer.parameters())
+    weight = torch.randn(*x.shape[:2], network.hidden, device=ids.device)
+
+    def step() -> None:
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
+            H, _ = layer(x, state if len(state) > 1 else state[0])
+        torch.autograd.grad(H, parameters, weight.to(H.dtype))
 
     return step
 
@@ -99,35 +119,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import triton
 
         print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, triton {triton.__version__}")
-    print(f"tokens a second (times as fast as torch.nn), batch {given.batch}, {given.steps} steps")
+    print(
+        f"microseconds (times as fast as torch.nn; tokens a second), batch {given.batch}, {given.steps} steps"
+    )
     ids = torch.randint(V, (given.steps + 1, given.batch), generator=torch.Generator().manual_seed(0)).to(
         device
     )
     for cell in given.cells.split(","):
         for hidden in map(int, given.hidden.split(",")):
-            ours = recurrent(cell, hidden, kernel="triton").to(device)
-            library = LibraryNetwork(cell, hidden).to(device)
-            ways: dict[str, tuple[torch.nn.Module, Conditions]] = {
-                "torch.nn": (library, nullcontext),
-                "triton": (ours, nullcontext),
-                "triton, a launch a step": (ours, a_launch_a_step),
-            }
-            steps: dict[str, tuple[Step, Conditions]] = {}
-            for name, (network, conditions) in ways.items():
-                step = training_step(network, ids)
-                try:
-                    with conditions():
-                        step()
-                        steps[name] = (step, conditions)
-                        if device.type == "cuda":
-                            steps[f"{name}, as a graph"] = (as_graph(step), nullcontext)
-                except Exception as error:  # what a driver or a compiler says; other ways and sizes may do
-                    print(f"{cell} {hidden}, {name}: {str(error).strip().splitlines()[0]}", flush=True)
-            medians = seconds(steps, given.rounds, device)
-            for name, median in medians.items():
-                theirs = medians.get("torch.nn, as a graph" if "graph" in name else "torch.nn", math.nan)
-                rate = given.steps * given.batch / median
-                print(f"{cell} {hidden}, {name}: {rate:,.0f} ({theirs / median:.2f})", flush=True)
+            for part, of in (("step", training_step), ("layer", layer_pass)):
+                compare(f"{cell} {hidden}, {part}", cell, hidden, of, ids, given.rounds)
+
+
+def compare(
+    title: str, cell: str, hidden: int, of: Callable[..., Step], ids: torch.Tensor, rounds: int
+) -> None:
+    """Prints what each way takes, launched one by one and as a graph."""
+    ours = recurrent(cell, hidden, kernel="triton").to(ids.device)
+    ways: dict[str, tuple[torch.nn.Module, Conditions]] = {
+        "torch.nn": (LibraryNetwork(cell, hidden).to(ids.device), nullcontext),
+        "torch.nn, 128 inputs": (LibraryNetwork(cell, hidden, 128).to(ids.device), nullcontext),
+        "triton": (ours, nullcontext),
+        "triton, a launch a step": (ours, a_launch_a_step),
+    }
+    steps: dict[str, tuple[Step, Conditions]] = {}
+    for name, (network, conditions) in ways.items():
+        step = of(network, ids)
+        try:
+            with conditions():
+                step()
+                steps[name] = (step, conditions)
+                if ids.is_cuda:
+                    steps[f"{name}, as a graph"] = (as_graph(step), nullcontext)
+        except Exception as error:  # what a driver or a compiler says; other ways and sizes may do
+            print(f"{title}, {name}: {str(error).strip().splitlines()[0]}", flush=True)
+    medians = seconds(steps, rounds, ids.device)
+    for name, median in medians.items():
+        theirs = medians.get("torch.nn, as a graph" if "graph" in name else "torch.nn", math.nan)
+        rate = ids[1:].numel() / median
+        print(f"{title}, {name}: {median * 1e6:,.0f} ({theirs / median:.2f}; {rate:,.0f})", flush=True)
 
 
 if __name__ == "__main__":

@@ -86,20 +86,23 @@ class BookGated(torch.nn.Module):
 
 
 class LibraryNetwork(torch.nn.Module):
-    """A cell of torch.nn on one-hot input and a linear output: 8.6."""
+    """A cell of torch.nn on one-hot input and a linear output: 8.6. inputs: of the cell, zeros those after the tokens'."""
 
-    def __init__(self, cell: str, hidden: int) -> None:
+    def __init__(self, cell: str, hidden: int, inputs: int = V) -> None:
         super().__init__()
-        self.hidden, self.lstm = hidden, cell == "lstm"
+        self.hidden, self.lstm, self.inputs = hidden, cell == "lstm", inputs
         kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
-        self.rnn, self.linear = kind(V, hidden), torch.nn.Linear(hidden, V)
+        self.rnn, self.linear = kind(inputs, hidden), torch.nn.Linear(hidden, V)
 
     def start(self, batch: int):
         return tuple(self.linear.weight.new_zeros(batch, self.hidden) for _ in range(1 + self.lstm))
 
+    def rows(self, ids):
+        return one_hot(ids, self.inputs)
+
     def forward(self, ids, state):
         before = tuple(s[None] for s in state)
-        Y, after = self.rnn(one_hot(ids, V), before if self.lstm else before[0])
+        Y, after = self.rnn(self.rows(ids), before if self.lstm else before[0])
         return self.linear(Y), tuple(s[0] for s in (after if self.lstm else (after,)))
 
 

@@ -6,7 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -133,7 +133,7 @@ class NeuralModel(LanguageModel):
         if self.max_tokens is not None:
             train = train.head(self.max_tokens)
         generator = generator_of(rng)
-        self._begin(generator)
+        generator = self._begin(generator)
         trainer = Trainer(self.network, self, train, valid, rng, generator, monitor)
         peak = machine_peak(next(self.network.parameters()).device)
         trainer.run()
@@ -161,10 +161,19 @@ class NeuralModel(LanguageModel):
         cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
         return torch.device("cuda" if cuda else "cpu")
 
-    def _begin(self, generator: torch.Generator) -> None:
-        """A fresh network on its device."""
-        self.squares = []
-        self.network = self._network(generator).to(self._device())
+    def _begin(self, generator: torch.Generator) -> torch.Generator:
+        """A fresh network on its device; gives what draws in training.
+
+        First weights are the same on every device; masks are drawn where they are used, by a generator of that device.
+        """
+        self.squares, device = [], self._device()
+        self.network = self._network(generator).to(device)
+        if device.type != "cpu":
+            generator = torch.Generator(device).manual_seed(generator.initial_seed())
+            for module in self.network.modules():
+                if hasattr(module, "generator"):
+                    cast(Any, module).generator = generator
+        return generator
 
     def _adapt(self) -> None:
         """Makes what goes on learning as it scores, of the trained weights and the squares of their gradients."""

@@ -64,7 +64,7 @@ def dropped(
     """
     if not share:
         return x
-    mask = torch.empty(tuple(x.shape if shape is None else shape), dtype=x.dtype)
+    mask = torch.empty(tuple(x.shape if shape is None else shape), dtype=x.dtype, device=generator.device)
     return x * (mask.bernoulli_(1 - share, generator=generator) / (1 - share)).to(x.device)
 
 

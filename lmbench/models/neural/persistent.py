@@ -7,7 +7,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -27,13 +27,14 @@ class Plan:
     """How a layer of ``size`` units is divided among programs.
 
     rows, columns: of the minibatch and of the units, a program. steps: of a launch; 0: all, in which the programs that
-    share rows wait for each other and must run at once.
+    share rows wait for each other and must run at once. ahead: gates of which a step back reads before it multiplies.
     """
 
     size: int
     rows: int = 16
     columns: int = 16
     steps: int = 0
+    ahead: int = 1
 
     @property
     def padded(self) -> int:
@@ -44,6 +45,21 @@ class Plan:
         """Programs over the rows, and over the units."""
         return -(-batch // self.rows), -(-self.size // self.columns)
 
+    def shape(self, gates: int) -> dict[str, int]:
+        """What is fixed when a kernel is compiled, of both."""
+        return {"G": gates, "K": self.padded, "ROWS": self.rows, "COLUMNS": self.columns}
+
+    def shape_back(self, gates: int) -> dict[str, int]:
+        """And of that for the way back."""
+        return self.shape(gates) | {"PARTS": min(8, self.padded // 16), "AHEAD": min(self.ahead, gates)}
+
+
+def warps(shape: dict[str, int]) -> int:
+    """Of a program: four, which together have 64 lines of a matrix, or one for each part that is summed by itself."""
+    if shape["G"] > 1 and "PARTS" in shape:
+        return shape["PARTS"]
+    return 4
+
 
 def plan_for(gates: int, size: int, batch: int, multiprocessors: int, shared: int) -> Plan | None:
     """A plan in bfloat16 whose programs run at once, one a multiprocessor, and hold their weights; None where there is none.
@@ -51,18 +67,22 @@ def plan_for(gates: int, size: int, batch: int, multiprocessors: int, shared: in
     shared: bytes of memory that a program may have of its multiprocessor.
 
     >>> plan_for(4, 1024, 32, 132, 232_448)
-    Plan(size=1024, rows=16, columns=16, steps=0)
-    >>> plan_for(3, 1024, 32, 108, 166_912)  # fewer multiprocessors: more rows each
-    Plan(size=1024, rows=32, columns=16, steps=0)
+    Plan(size=1024, rows=16, columns=16, steps=0, ahead=1)
+    >>> plan_for(3, 512, 64, 108, 166_912)  # more rows of the minibatch than programs for 16 each: 32
+    Plan(size=512, rows=32, columns=16, steps=0, ahead=3)
     >>> plan_for(4, 1024, 32, 108, 166_912) is None
     True
     """
+    if size > LARGEST:
+        return None
     for rows in range(16, MOST_ROWS + 1, 16):
-        plan = Plan(size, rows)
+        # The large matrix units take 64 lines: a unit has as many as gates, and three are brought to four.
+        plan = Plan(size, rows, 64 if gates == 1 else 16)
+        weights = 2 * 64 * plan.padded
+        state, least = 2 * plan.padded * rows, 2**14
         rows_of_programs, columns = plan.grid(batch)
-        weights, state = 2 * gates * plan.padded * plan.columns, max(2 * plan.padded * rows, 2**14)
-        if size <= LARGEST and rows_of_programs * columns <= multiprocessors and weights + state <= shared:
-            return plan
+        if rows_of_programs * columns <= multiprocessors and weights + max(state, least) <= shared:
+            return replace(plan, ahead=gates if weights + gates * state <= shared else 1)
     return None
 
 
@@ -135,7 +155,7 @@ class Persistent(torch.autograd.Function):
         S = Z.new_empty(steps if gates > 1 else 1, batch, 4, size)
         bias = H if b is None else b.contiguous()
         layout = (batch, size, plan.grid(batch)[1], U.stride(1), U.stride(0), size * U.stride(0))
-        _launch(kernels.forward, plan, gates, steps, (Z, H, C, S, U, bias), layout)
+        _launch(kernels.forward, plan, plan.shape(gates), steps, (Z, H, C, S, U, bias), layout)
         ctx.save_for_backward(H, C, S, U)
         ctx.plan = plan
         return (H[1:], C[-1]) if gates == 4 else (H[1:],)
@@ -155,29 +175,29 @@ class Persistent(torch.autograd.Function):
             gradients[1].float().clone() if gates == 4 else A.new_zeros(batch, size, dtype=torch.float32)
         )
         layout = (steps, batch, size, plan.grid(batch)[1], U.stride(0), U.stride(1), size * U.stride(0))
-        _launch(kernels.backward, plan, gates, steps, (A, H, C, S, U, D, N, carried), layout)
+        _launch(kernels.backward, plan, plan.shape_back(gates), steps, (A, H, C, S, U, D, N, carried), layout)
         D = D[:-1]
         of_U = D.flatten(2).flatten(0, 1).t() @ H[:-1].flatten(0, 1)
-        of_first = torch.addmm(carried.to(D.dtype), D[0].flatten(1), U) if gates == 3 else D[0].flatten(1) @ U
-        of_b = None
+        of_first = of_b = None
+        if ctx.needs_input_grad[2]:
+            of_first = D[0].flatten(1) @ U
+            of_first = of_first + carried.to(D.dtype) if gates == 3 else of_first
         if gates == 3:
             of_b = D[:, :, 2].sum((0, 1))
             D[:, :, 2] = N
         return None, D.flatten(2), of_first, carried if gates == 4 else None, of_U, of_b
 
 
-def shape_of(plan: Plan, gates: int) -> dict[str, int]:
-    """What is fixed when a kernel is compiled."""
-    parts = min(8, plan.padded // 16)
-    return {"G": gates, "K": plan.padded, "PARTS": parts, "ROWS": plan.rows, "COLUMNS": plan.columns}
-
-
 def _launch(
-    kernel: Any, plan: Plan, gates: int, steps: int, tensors: tuple[Tensor, ...], layout: tuple[int, ...]
+    kernel: Any,
+    plan: Plan,
+    shape: dict[str, int],
+    steps: int,
+    tensors: tuple[Tensor, ...],
+    layout: tuple[int, ...],
 ) -> None:
     """Runs a kernel over all steps, in as many launches as the plan says."""
     rows, columns = plan.grid(tensors[1].shape[1])
-    shape = shape_of(plan, gates)
     counts = tensors[0].new_zeros(rows * 32, dtype=torch.int32)
     each = plan.steps or steps
     for begin in range(0, steps, each):
@@ -185,7 +205,7 @@ def _launch(
             kernel[rows, columns](
                 *(*tensors, counts, begin, min(begin + each, steps), *layout),
                 **shape,
-                num_warps=shape["PARTS"],
+                num_warps=warps(shape),
                 num_stages=1,
                 enable_fp_fusion=True,
                 launch_cooperative_grid=not plan.steps,

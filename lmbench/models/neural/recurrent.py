@@ -74,8 +74,9 @@ class RecurrentNetwork(DirectNetwork):
     def _noised(self, ids: Tensor) -> Tensor:
         if not (self.training and self.noise):
             return ids
-        others = ids.flatten()[torch.randperm(ids.numel(), generator=self.generator).to(ids.device)]
-        replaced = torch.rand(ids.shape, generator=self.generator) < self.noise
+        drawn: dict[str, Any] = {"generator": self.generator, "device": self.generator.device}
+        others = ids.flatten()[torch.randperm(ids.numel(), **drawn).to(ids.device)]
+        replaced = torch.rand(ids.shape, **drawn) < self.noise
         return torch.where(replaced.to(ids.device), others.view_as(ids), ids)
 
     def _whole_dropped(self, table: Tensor, tokens: int) -> Tensor:

@@ -294,7 +294,8 @@ class Trainer:
     # Checkpoints ------------------------------------------------------------------------------------
 
     def _fingerprint(self) -> str:
-        return fingerprint(self.network, self.options.options(), self.arithmetic, self.train, self.valid)
+        arithmetic = f"{self.arithmetic} on {self.device.type}"
+        return fingerprint(self.network, self.options.options(), arithmetic, self.train, self.valid)
 
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {

@@ -22,7 +22,6 @@ from lmbench.models.neural.persistent import (
     drawn,
     interpreted,
     outcome,
-    shape_of,
 )
 from lmbench.models.neural.plain_cell import PlainCell
 from lmbench.text.tokens import Tokens
@@ -80,7 +79,7 @@ def test_a_layer_is_the_librarys(gates, steps, batch, size):
 @pytest.mark.parametrize("gates", CELLS)
 def test_several_programs_a_row_and_rows_of_several_programs(gates):
     given = drawn(gates, 2, 18, 20, CPU)
-    assert_equal(by_kernels(Plan(20, steps=1), given), outcome(composed, given))
+    assert_equal(by_kernels(Plan(20, steps=1, ahead=gates), given), outcome(composed, given))
 
 
 @pytest.mark.parametrize("gates", CELLS)
@@ -88,7 +87,7 @@ def test_programs_that_run_at_once_wait_for_each_other(gates, monkeypatch):
     """Two programs of a row, each in a process of its own with shared memory, the first of which begins late."""
     launches = []
 
-    def at_once(kernel, plan, gates, steps, tensors, layout):
+    def at_once(kernel, plan, shape, steps, tensors, layout):
         shared = {x.data_ptr(): x.clone().share_memory_() for x in tensors}
         counts = torch.zeros(32, dtype=torch.int32).share_memory_()
 
@@ -97,9 +96,7 @@ def test_programs_that_run_at_once_wait_for_each_other(gates, monkeypatch):
             builder.set_grid_idx = lambda x, y, z: setattr(builder, "grid_idx", (x, place, z))
             executor._restore_args_dev = lambda *arguments: None  # they are shared, not copied
             time.sleep(0.3 * (place == 0))
-            kernel[1, 1](
-                *(shared[x.data_ptr()] for x in tensors), counts, 0, steps, *layout, **shape_of(plan, gates)
-            )
+            kernel[1, 1](*(shared[x.data_ptr()] for x in tensors), counts, 0, steps, *layout, **shape)
 
         processes = [FORK.Process(target=program, args=(place,), daemon=True) for place in range(2)]
         for process in processes:
@@ -155,5 +152,5 @@ def test_the_benchmark_for_gpus_runs(monkeypatch, capsys):
     size = ["--hidden", "16", "--batch", "2", "--steps", "2", "--rounds", "1"]
     bench_gpu.main(["--cells", "gru", "--device", "cpu", *size])
     told = capsys.readouterr().out
-    assert "gru 16, torch.nn: " in told
-    assert "gru 16, triton, a launch a step: " in told
+    assert "gru 16, step, torch.nn: " in told
+    assert "gru 16, layer, triton, a launch a step: " in told

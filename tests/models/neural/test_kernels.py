@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from lmbench.models.neural.persistent import (
     drawn,
     outcome,
     plan_for,
-    shape_of,
+    warps,
 )
 
 HOPPER, AMPERE = (132, 232_448), (108, 166_912)  # multiprocessors, bytes of memory that a block may have
@@ -50,39 +52,43 @@ def test_by_the_interpreter():
 
 
 @pytest.mark.parametrize(
-    ("way", "gates", "rows"),
-    [("forward", 1, 16), ("forward", 4, 16), ("backward", 4, 16), ("backward", 3, 32)],
+    ("way", "gates", "size"),
+    [("forward", 1, 256), ("forward", 4, 1024), ("backward", 1, 1024), ("backward", 4, 1024)],
 )
-def test_compiled_for_a_gpu_weights_stay_on_chip(way, gates, rows, tmp_path, monkeypatch):
-    """For compute capability 9.0, 1,024 units: the memory planned for is enough, the matrix units multiply."""
+def test_compiled_for_a_gpu_weights_stay_on_chip(way, gates, size, tmp_path, monkeypatch):
+    """For compute capability 9.0: the memory planned for is enough, the matrix units multiply, no step reads weights."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget
 
     from lmbench.models.neural import kernels
 
-    kernel, plan = getattr(kernels, way), Plan(1024, rows)
-    known = shape_of(plan, gates) | {"along" if way == "forward" else "across": 1}
+    kernel, plan = getattr(kernels, way), plan_for(gates, size, 32, *HOPPER)
+    shape = plan.shape(gates) if way == "forward" else plan.shape_back(gates)
+    known = shape | {"along" if way == "forward" else "across": 1}
     special = {"C": "*fp32", "carried": "*fp32", "counts": "*i32"}
     kinds = {
         name: "constexpr" if name in known else special.get(name, "*bf16" if len(name) == 1 else "i32")
         for name in kernel.arg_names
     }
-    aligned = {
+    even = {
         (i,): [["tt.divisibility", 16]]
         for i, (name, kind) in enumerate(kinds.items())
-        if kind[0] == "*" or name == "size"
+        if kind[0] == "*" or (name in ("size", "along", "across", "apart") and name not in known)
     }
-    source = triton.compiler.ASTSource(kernel, kinds, known, aligned)
-    options = {"num_warps": known["PARTS"], "num_stages": 1, "enable_fp_fusion": True}
+    source = triton.compiler.ASTSource(kernel, kinds, known, even)
+    options = {"num_warps": warps(shape), "num_stages": 1, "enable_fp_fusion": True}
     made = triton.compile(source, GPUTarget("cuda", 90, 32), options)
-    before, _, within = made.asm["ttgir"].partition("scf.for")
-    of_weights = re.compile(r"tt\.load .*tensor<8x128x16x!tt\.ptr<bf16>")
-    assert len(of_weights.findall(before)) == gates
-    assert not of_weights.findall(within)
+    _, _, within = made.asm["ttgir"].partition("scf.for")
+    assert 2 * 64 * plan.padded <= made.metadata.shared <= HOPPER[1]
+    assert re.search("ttng.warp_group_dot|tt.dot", within)
+    # A state is read in a step, of as many numbers as a program has rows of; weights are not.
+    read = [
+        math.prod(map(int, found.split("x"))) for found in re.findall(r"tt.load .*tensor<([\dx]+)x!", within)
+    ]
+    assert max(read) == plan.rows * plan.padded
     assert "async_copy" not in within  # what others write is not fetched before they have arrived
-    assert all(word in made.asm["ptx"] for word in ("mma.sync", ".acquire", ".release"))
-    assert plan_for(gates, 1024, 2 * rows, 128, made.metadata.shared) == plan
+    assert all(word in made.asm["ptx"] for word in ("ld.acquire.gpu", ".release"))
     (tmp_path / "code").write_bytes(made.asm["cubin"])
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
     usage = subprocess.run(
@@ -95,12 +101,15 @@ def test_compiled_for_a_gpu_weights_stay_on_chip(way, gates, rows, tmp_path, mon
     ("gates", "size", "batch", "gpu", "rows"),
     [
         (1, 16, 1, HOPPER, 16),
+        (1, 256, 32, HOPPER, 16),
         (4, 1024, 32, HOPPER, 16),
         (4, 1000, 33, HOPPER, 32),  # three times 63 programs would be too many
         (4, 1025, 32, HOPPER, None),
-        (1, 512, 128, HOPPER, 32),
-        (1, 512, 129, HOPPER, None),
-        (3, 1024, 32, AMPERE, 32),
+        (1, 512, 256, HOPPER, 16),
+        (1, 512, 512, HOPPER, 32),
+        (1, 512, 513, HOPPER, None),
+        (3, 1024, 32, AMPERE, None),  # three of four lines of a matrix are used, the fourth is held too
+        (3, 512, 64, AMPERE, 32),
         (4, 1024, 32, AMPERE, None),
         (4, 512, 32, AMPERE, 16),
         (4, 512, 32, (60, 101_376), 32),
@@ -108,8 +117,11 @@ def test_compiled_for_a_gpu_weights_stay_on_chip(way, gates, rows, tmp_path, mon
 )
 def test_plans_fit_what_a_gpu_has(gates, size, batch, gpu, rows):
     plan = plan_for(gates, size, batch, *gpu)
-    assert plan == (None if rows is None else Plan(size, rows))
+    assert (plan and plan.rows) == rows
     if plan is not None:
+        # Forwards with the state, and back with that of as many gates as it says.
+        for lines, ahead in ((1, 1) if gates == 1 else (4, 1)), (gates, plan.ahead):
+            assert 2 * plan.padded * (lines * plan.columns + ahead * rows) <= gpu[1]
         over_rows, over_units = plan.grid(batch)
         assert over_rows * plan.rows >= batch
         assert over_units * plan.columns >= size
@@ -153,7 +165,7 @@ def test_on_a_gpu_the_kernels_are_the_formulas(gates, size):
     rounded = [x if x is None or i == 2 else x.bfloat16() for i, x in enumerate(given)]
     exact = outcome(composed, given)
     for steps in (0, 1):
-        way = Plan(plan.size, plan.rows, steps=steps)
+        way = replace(plan, steps=steps)
         mine = outcome(lambda *inputs, way=way: Persistent.apply(way, *inputs), rounded)
         for a, b in zip(mine, exact, strict=True):
             assert float((a.float() - b).abs().max() / b.abs().max()) < 0.1
