@@ -136,12 +136,16 @@ def cut(losses: np.ndarray, ends: np.ndarray, edges: np.ndarray) -> np.ndarray:
     Within a piece its loss is spread evenly; one of no length is before the edge at which it lies, and after the first. Pieces may be
     a stretch of a longer text, from place 0 on, edges those of all of it: outside the stretch there is nothing.
     """
-    totals = np.append(0.0, np.cumsum(losses))
-    whole = np.searchsorted(ends, edges, side="right")
+    totals = np.cumsum(losses)
+    # Else numpy makes all ends numbers of the edges' kind.
+    places = np.floor(edges).astype(ends.dtype) if ends.dtype.kind == "i" else edges
+    whole = np.searchsorted(ends, places, side="right")
     inside = np.minimum(whole, len(ends) - 1)
     begin = np.where(inside > 0, ends[inside - 1], 0)
     share = np.clip((edges - begin) / np.maximum(ends[inside] - begin, 1e-300), 0, 1)
-    sums = totals[whole] + np.where(whole < len(ends), losses[inside] * share, 0.0)
+    sums = np.where(whole > 0, totals[whole - 1], 0.0) + np.where(
+        whole < len(ends), losses[inside] * share, 0.0
+    )
     sums[edges < 0] = 0.0
     if edges[0] <= 0:
         sums[0] = 0.0

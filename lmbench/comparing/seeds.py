@@ -19,6 +19,8 @@ def mean_run(runs: Sequence[Run]) -> Run:
     of the text alone. Raises InputError where the runs do not cut the text into the same tokens.
     """
     first = runs[0]
+    if len(runs) == 1:
+        return first
     if any(not np.array_equal(run.scores.ends, first.scores.ends) for run in runs):
         raise InputError(f"the seeds of {first.label} do not have the same tokens; they have no mean")
     log_probs = np.mean([run.scores.log_probs for run in runs], axis=0)

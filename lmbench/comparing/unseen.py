@@ -95,7 +95,7 @@ def order_outside(text: str, models: Mapping[str, Scores], covered: np.ndarray) 
     by_all = sorted(models, key=lambda label: models[label].bits_per_char)
     turned = [(a, b) for a, b in combinations(by_all, 2) if outside[b] < outside[a]]
     bits = {label: outside[label] for label in sorted(by_all, key=outside.__getitem__)}
-    ends = word_ends(text)
+    ends = word_ends(text) if turned else np.zeros(0, np.int64)
     charges = {
         label: Charges.of(ends, models[label]) for label in {label for pair in turned for label in pair}
     }

@@ -81,7 +81,10 @@ class Charges:
         first = 0  # the token with which the block's first word begins
         for begin in range(0, len(ends), BLOCK):
             words = slice(begin, begin + BLOCK)
-            before = np.searchsorted(scores.ends, ends[words])  # the token that ends there or reaches beyond
+            # The token that ends there or reaches beyond; most often each word is one.
+            before = np.arange(first, first + len(ends[words]))
+            if not np.array_equal(scores.ends[first : before[-1] + 1], ends[words]):
+                before = np.searchsorted(scores.ends, ends[words])
             cuts[words] = scores.ends[before] == ends[words]
             edges = np.append(first, before + 1)
             if begin + BLOCK >= len(ends):

@@ -64,12 +64,15 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
     >>> matched_orders(Tokens.of([1, 2, 3]), Tokens.of([2, 3, 1, 0]), vocab_size=4)
     array([1, 2, 1, 0])
     """
-    # A mark before each document of the training text, so that no run of the test text goes from one into the next.
-    learnt = Numbered.tokens(np.insert(train.ids, train.starts, vocab_size), vocab_size + 1)
+    ids = train.ids
+    if train.bos != test.bos or not (_documents_are_lines(train) and _documents_are_lines(test)):
+        # A mark before each document of the training text, so that no run of the test text goes from one into the next.
+        ids = np.insert(ids, train.starts, vocab_size)
+    learnt = Numbered.tokens(ids, vocab_size + 1)
     asked = Numbered(test.ids, learnt.numbers)
     matched = np.zeros(len(test), dtype=np.int64)
     known = np.zeros(vocab_size + 1, dtype=bool)
-    known[learnt.ids] = True
+    known[ids] = True
     matched[known[test.ids] & (test.ids != 0)] = 1
     position = test.positions()
     for k in range(2, highest + 1):
@@ -81,3 +84,9 @@ def matched_orders(train: Tokens, test: Tokens, vocab_size: int, highest: int = 
         both = Members(runs[occurring(runs, learnt.runs(k))])
         matched[ends[both.places(hashes) >= 0]] = k
     return matched
+
+
+def _documents_are_lines(tokens: Tokens) -> bool:
+    """Whether line feeds stand at the ends of documents alone, and each document but the last has one."""
+    feeds, ends = np.flatnonzero(tokens.ids == tokens.bos), np.append(tokens.starts[1:], len(tokens)) - 1
+    return len(ends) - 1 <= len(feeds) <= len(ends) and bool((feeds == ends[: len(feeds)]).all())

@@ -131,8 +131,12 @@ class CanonicalText(Card):
     @cached_property
     def word_starts(self) -> np.ndarray:
         """(W,) int64: the characters at which these words begin, W = ``words``."""
-        blank = np.isin(narrow_points(self.text), BLANKS)
-        return np.flatnonzero(~blank & np.append(True, blank[:-1]))
+        starts, ended = [np.zeros(0, dtype=np.int64)], True
+        for begin in range(0, self.chars, PIECE):
+            blank = is_blank(narrow_points(self.text[begin : begin + PIECE]))
+            starts.append(np.flatnonzero(~blank & np.append(ended, blank[:-1])) + begin)
+            ended = blank[-1]
+        return np.concatenate(starts)
 
     def types(self, unit: Unit) -> tuple[list[str], np.ndarray]:
         """The distinct tokens by first appearance, and (T,) int32: which of them each token is.

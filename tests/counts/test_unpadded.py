@@ -26,8 +26,16 @@ def test_texts_shorter_than_the_order_have_none():
     assert ngram_counts(np.array([1, 1, 1]), None, ()) == {}
 
 
-@given(documents_of, documents_of, st.integers(1, 4))
-def test_matched_orders_agree_with_sets_of_windows(train, test, highest):
+@given(documents_of, documents_of, st.integers(1, 4), st.sampled_from(["none", "lines", "open", "inside"]))
+def test_matched_orders_agree_with_sets_of_windows(train, test, highest, feeds):
+    """feeds: where V - 1 stands: nowhere as a line feed; at the end of each line, of each but the last; inside lines too."""
+    bos = -1 if feeds == "none" else V - 1
+    if feeds in ("lines", "open"):
+        train, test = (
+            [[w for w in d if w != V - 1] + [V - 1] for d in documents] for documents in (train, test)
+        )
+    if feeds == "open" and train and test:
+        train[-1], test[-1] = train[-1][:-1] or [1], test[-1][:-1] or [1]
     seen = {tuple(d[i : i + n]) for d in train for n in range(1, highest + 1) for i in range(len(d) - n + 1)}
     expected = [
         max((n for n in range(1, min(highest, t + 1) + 1) if tuple(d[t - n + 1 : t + 1]) in seen), default=0)
@@ -35,4 +43,4 @@ def test_matched_orders_agree_with_sets_of_windows(train, test, highest):
         for d in test
         for t in range(len(d))
     ]
-    assert matched_orders(tokens_of(train), tokens_of(test), V, highest).tolist() == expected
+    assert matched_orders(tokens_of(train, bos), tokens_of(test, bos), V, highest).tolist() == expected
