@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Self
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmbench.models.neural.network import Network, State, inputs_and_targets
+from lmbench.models.neural.network import Network, inputs_and_targets
+from lmbench.models.neural.walk import Walk
 from lmbench.text.tokens import Tokens
+
+FLOOR = 0.3  # of the mean, which is added to the root of each mean square
 
 
 class DynamicEvaluation:
@@ -25,12 +27,24 @@ class DynamicEvaluation:
         self, network: Network, squares: list[Tensor], rate: float, pull: float, segment: int
     ) -> None:
         self.network, self.segment = network, segment
-        self.parameters = list(network.parameters())
-        self.trained = [p.detach().clone() for p in self.parameters]
-        roots = [m.sqrt() for m in squares]
-        mean = float(sum(r.sum() for r in roots)) / max(1, sum(int((r > 0).sum()) for r in roots))
-        self.gains = [rate / (r + 0.3 * mean) for r in roots]
-        self.pulls = [(pull * r / mean).clamp(max=1.0) for r in roots]
+        self.rate, self.pull = rate, pull
+        self.trained = [p.detach() for p in network.parameters()]
+        self.roots = [m.sqrt() for m in squares]
+        touched = max(1, sum(int((r > 0).sum()) for r in self.roots))
+        mean = float(sum(r.sum() for r in self.roots)) / touched
+        self.mean, self.floor = mean, FLOOR * mean
+
+    @cached_property
+    def gains(self) -> list[Tensor]:
+        return [self.rate / (r + self.floor) for r in self.roots]
+
+    @cached_property
+    def pulls(self) -> list[Tensor]:
+        return [(self.pull * r / self.mean).clamp(max=1.0) for r in self.roots]
+
+    def walk(self) -> Walk:
+        """A text's way through the network, which learns on it, from the trained weights on."""
+        return self.network.walk(self)
 
     def score(self, tokens: Tokens, whole: bool = False) -> np.ndarray:
         """(T,) float64, nats: each token under the weights learnt from the whole segments before it.
@@ -39,45 +53,16 @@ class DynamicEvaluation:
         """
         inputs, targets = inputs_and_targets(tokens)
         result = np.empty((len(tokens), self.network.vocab_size) if whole else len(tokens))
+        walk = self.walk()
         for begin, end in zip(tokens.starts, [*tokens.starts[1:], len(tokens)], strict=True):
-            state = self.network.start(1)
+            walk.begin()
             for offset in range(begin, end, self.segment):
                 piece = slice(offset, min(end, offset + self.segment))
-                rows, state = self.read(inputs[piece], targets[piece], state)
+                rows = walk.feed(inputs[piece], each=True)
                 result[piece] = rows if whole else rows[np.arange(len(rows)), targets[piece]]
-        self._load(self.trained)
+                if len(rows) == self.segment:
+                    walk.learn(targets[piece])
         return np.minimum(result, 0.0)
-
-    def apart(self) -> Self:
-        """A copy that learns by itself, from the trained weights on."""
-        other = copy.copy(self)
-        other.network = copy.deepcopy(self.network)
-        other.parameters = list(other.network.parameters())
-        other._load(other.trained)
-        return other
-
-    def read(self, inputs: np.ndarray, targets: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """(n, V) nats of up to a segment's n tokens, and the state after; learns from them where the segment is whole."""
-        logits, state = self.network(self._tensor(inputs), state)
-        if len(inputs) == self.segment:
-            loss = nn.functional.cross_entropy(logits[:, 0], self._tensor(targets)[:, 0])
-            gradients = torch.autograd.grad(loss, self.parameters)
-            with torch.no_grad():
-                for p, g, gain, pull, first in zip(
-                    self.parameters, gradients, self.gains, self.pulls, self.trained, strict=True
-                ):
-                    back = first - p
-                    p.addcmul_(g, gain, value=-1).addcmul_(back, pull)
-        rows = logits[:, 0].detach().double().log_softmax(-1)
-        return rows.cpu().numpy(), tuple(s.detach() for s in state)
-
-    def _tensor(self, ids: np.ndarray) -> Tensor:
-        return torch.from_numpy(ids.astype(np.int64)[:, None]).to(self.parameters[0].device)
-
-    def _load(self, weights: list[Tensor]) -> None:
-        with torch.no_grad():
-            for p, w in zip(self.parameters, weights, strict=True):
-                p.copy_(w)
 
 
 def mean_squares(

@@ -236,9 +236,11 @@ class NeuralModel(LanguageModel):
 
     def _stepper(self, bos: int) -> Stepper:
         if self.dynamic:
-            return AdaptingStepper(self, bos, self._dynamic.apart())
+            return AdaptingStepper(self, bos, self._dynamic)
         if self.context in ("carry", "reset"):
-            return StateStepper(self, bos, self.network, self.steps if self.context == "reset" else None)
+            return StateStepper(
+                self, bos, self.network.walk(), self.steps if self.context == "reset" else None
+            )
         return super()._stepper(bos)
 
     @property

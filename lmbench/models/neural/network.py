@@ -9,6 +9,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from torch import Tensor, nn
 
 from lmbench.models.neural.products import product
 from lmbench.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from lmbench.models.neural.dynamic import DynamicEvaluation
+    from lmbench.models.neural.walk import Walk
 
 CHUNK_LOGITS = 2**22  # about so many logits are held at once
 GRAM_WEIGHTS = 2**21  # of a table of n-grams, at most
@@ -48,6 +53,12 @@ class Network(nn.Module, ABC):
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids: (steps, batch) int64, -1: nothing is read. Gives logits (steps, batch, V) of the tokens that follow, and
         the state after."""
+
+    def walk(self, adapting: DynamicEvaluation | None = None) -> Walk:
+        """A text's way through the network in evaluation; adapting: how it learns there, None: not at all."""
+        from lmbench.models.neural.walk import TorchWalk
+
+        return TorchWalk(self, adapting)
 
 
 def generator_of(rng: np.random.Generator) -> torch.Generator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,10 @@ from lmbench.models.neural.persistent import Kernel, check_kernel
 from lmbench.models.neural.plain_cell import PlainCell
 from lmbench.models.neural.products import affine
 from lmbench.models.options import option
+
+if TYPE_CHECKING:
+    from lmbench.models.neural.dynamic import DynamicEvaluation
+    from lmbench.models.neural.walk import Walk
 
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": GruCell, "lstm": LstmCell}
 
@@ -65,6 +69,13 @@ class RecurrentNetwork(DirectNetwork):
                 p.uniform_(-bound, bound, generator=generator)
                 if cell == "lstm" and name.endswith("bias_hh_l0"):
                     p[hidden : 2 * hidden] += 1.0  # remember at first (Gers, Schmidhuber & Cummins 2000)
+
+    def walk(self, adapting: DynamicEvaluation | None = None) -> Walk:
+        if self.parts == 1 or self.bias.is_cuda:
+            return super().walk(adapting)
+        from lmbench.models.neural.lstm_walk import LstmWalk
+
+        return LstmWalk(self, adapting)
 
     def start(self, batch: int) -> State:
         hidden = tuple(self.bias.new_zeros(batch, self.hidden) for _ in range(self.parts * len(self.cells)))

@@ -6,19 +6,19 @@ import numpy as np
 
 from lmbench.models.base import LanguageModel, Stepper
 from lmbench.models.neural.dynamic import DynamicEvaluation
-from lmbench.models.neural.network import Network, State, step
+from lmbench.models.neural.walk import Walk
 
 
 class StateStepper(Stepper):
-    """The state of a network, and what it says of the next token; every: inputs after which the state begins afresh, None: never."""
+    """What a network on its way says of the next token; every: inputs after which its state begins afresh, None: never."""
 
-    def __init__(self, model: LanguageModel, bos: int, network: Network, every: int | None = None) -> None:
+    def __init__(self, model: LanguageModel, bos: int, walk: Walk, every: int | None = None) -> None:
         super().__init__(model, bos)
-        self.network, self.every = network.eval(), every
-        self.state: State | None = None
+        self.walk, self.every = walk, every
 
     def begin(self) -> None:
-        self.state, self.inputs = None, 0
+        self.inputs = 0
+        self.walk.begin()
         self._feed(np.array([self.bos]))
 
     def read(self, ids: np.ndarray) -> None:
@@ -29,9 +29,9 @@ class StateStepper(Stepper):
             done += left
 
     def _feed(self, ids: np.ndarray) -> None:
-        if self.state is None or (self.every is not None and self.inputs % self.every == 0):
-            self.state = self.network.start(1)
-        self.row, self.state = step(self.network, ids, self.state)
+        if self.every is not None and self.inputs % self.every == 0:
+            self.walk.begin()
+        self.row = self.walk.feed(ids)[0]
         self.inputs += len(ids)
 
     def _distribution(self) -> np.ndarray:
@@ -42,28 +42,23 @@ class AdaptingStepper(StateStepper):
     """One whose network learns from each whole segment of a document, once that has been read (see ``DynamicEvaluation``)."""
 
     def __init__(self, model: LanguageModel, bos: int, adapting: DynamicEvaluation) -> None:
-        super().__init__(model, bos, adapting.network)
-        self.adapting = adapting
-        # The segment so far: the state before it, what was read first in it, and the tokens that came.
-        self.before, self.first, self.segment = self.network.start(1), bos, np.zeros(0, dtype=np.int32)
+        super().__init__(model, bos, adapting.walk())
+        self.size, self.segment = adapting.segment, np.zeros(0, dtype=np.int32)
 
     def begin(self) -> None:
-        self.before, self.first, self.segment = self.network.start(1), self.bos, self.segment[:0]
+        self.segment = self.segment[:0]
         super().begin()
 
     def read(self, ids: np.ndarray) -> None:
-        size = self.adapting.segment
         while len(ids):
-            some = ids[: size - len(self.segment)]
+            some = ids[: self.size - len(self.segment)]
             self.segment = np.append(self.segment, some)
-            if len(self.segment) < size:
-                self._feed(some)
-            else:
-                self._learn()
+            whole = len(self.segment) == self.size
+            if whole and len(some) > 1:
+                self._feed(some[:-1])
+            if whole:
+                # Its last token, which is no input of it, is the first input of the next one.
+                self.walk.learn(self.segment)
+                self.segment = self.segment[:0]
+            self._feed(some[-1:] if whole else some)
             ids = ids[len(some) :]
-
-    def _learn(self) -> None:
-        inputs = np.append(self.first, self.segment[:-1])
-        self.before = self.state = self.adapting.read(inputs, self.segment, self.before)[1]
-        self.first, self.segment = int(self.segment[-1]), self.segment[:0]
-        self._feed(np.array([self.first]))
