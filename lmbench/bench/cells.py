@@ -91,11 +91,6 @@ class Cell:
         """The names of the models by which the suite runs code of its own, here and in what is combined."""
         return self.spec.code.union(*(part.code for part in self.components))
 
-    def files(self, folder: Path) -> tuple[Path, ...]:
-        """All that may be written of it in a run's folder."""
-        own = self.scores_file(folder), self.model_file(folder), self.checkpoint_file(folder)
-        return (*own, self.fit_file(folder)) if self.alike else own
-
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
         model = make_model(self.spec.model, **self.spec.options)

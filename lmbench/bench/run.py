@@ -12,12 +12,15 @@ from lmbench import report
 from lmbench.bench.outcome import Outcome
 from lmbench.bench.places import calls_of, place_of
 from lmbench.bench.runner import measure_suite
+from lmbench.bench.strangers import write_suite
 from lmbench.bench.suite import Suite
-from lmbench.bench.suite_file import load_suite
+from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.bench.watch import Watch
 from lmbench.results.file import write_results
 from lmbench.results.made import made_now
 from lmbench.results.schema import Results, StudyResult
+from lmbench.storage.files import sweep, whole_file
+from lmbench.storage.names import check_own, folders_within
 from lmbench.storage.tasks import Run as Tasks
 from lmbench.studies.answers import answer_all, reported
 
@@ -58,15 +61,29 @@ def run_suite(
     folder, watch = Path(out or Path("reports") / suite.name), watch or Watch()
     shared = folder if work is None else Path(work) / suite.name
     with place_of(jobs, cluster) as place:
+        if work is not None:
+            shared.mkdir(parents=True, exist_ok=True)
+            check_own(shared)
         outcome = measure_suite(suite, shared, fresh, jobs, watch, place)
         if work is not None:
-            shutil.copytree(shared, folder, dirs_exist_ok=True)
+            _copy(shared, folder)
+            write_suite(folder / "suite.toml", to_toml(suite))
         if outcome.interrupted and not outcome.runs:
             raise Interrupted(None)
         results = _report(outcome, folder, fresh, watch, began, calls_of(place, shared))
     if outcome.interrupted:
         raise Interrupted(results)
     return results
+
+
+def _copy(shared: Path, folder: Path) -> None:
+    """The files of one folder into another, each whole or not at all; links are neither followed nor copied."""
+    for within in list(folders_within(folder)):
+        sweep(within)
+    for path in shared.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as stream, whole_file(folder / path.relative_to(shared)) as copy:
+                shutil.copyfileobj(stream, copy)
 
 
 def _report(outcome: Outcome, folder: Path, fresh: bool, watch: Watch, began: float, tasks: Tasks) -> Results:

@@ -33,7 +33,7 @@ from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.token_file import external_run
 from lmbench.scoring.verification import certify
 from lmbench.storage.files import sweep, write_whole
-from lmbench.storage.names import check_within
+from lmbench.storage.names import folders_within
 
 # One model on one corpus ---------------------------------------------------------------------------
 
@@ -119,12 +119,7 @@ def measure_suite(
         for cell in cells_of(suite, spec, split)
     ]
     texts = [TextTask(spec, tuple(suite.zipf_orders)) for spec in specs]
-    every: list[Cell | TextTask] = [*todo, *texts]
-    for path in (path for task in every for path in task.files(folder)):
-        check_within(folder, path)
-    for name in ("figures", "errors"):
-        check_within(folder, folder / name / name)
-    for within in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+    for within in list(folders_within(folder)):
         sweep(within)
     for cell in todo:
         if fresh and cell.alike:

@@ -22,7 +22,7 @@ from lmbench.errors import InputError, shown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields
 from lmbench.models.trust import check_trust
-from lmbench.storage.files import read_bytes, write_whole
+from lmbench.storage.files import decode_utf8, read_bytes, write_whole
 from lmbench.text.units import LEARNT, unit_sources
 
 MARK = "# Written at this place by lmbench: "
@@ -31,18 +31,25 @@ MARK = "# Written at this place by lmbench: "
 # Whose a suite is ----------------------------------------------------------------------------------------
 
 
-def is_own(path: Path) -> bool:
-    """Whether a suite is the user's own. Raises InputError where it cannot be read."""
-    place = path.resolve()
+def read_suite(path: Path) -> tuple[str, bool]:
+    """A suite's text, and whether it is the user's own: of the file that was opened, whatever stands at its place a moment later.
+
+    Raises InputError where it cannot be read.
+    """
     try:
-        mine = place.stat().st_uid in (0, os.getuid())
-    except (OSError, AttributeError):  # AttributeError: a system without users
-        mine = True
-    if place.parent == Path.cwd():
-        return mine
-    text, mark, code = read_bytes(path).decode("utf-8", "replace").rpartition(MARK)
+        with open(path, "rb") as stream:
+            about, data = os.fstat(stream.fileno()), stream.read()
+        place = Path(os.path.realpath(path))
+        here = place.parent == Path.cwd() and os.path.samestat(about, os.stat(place))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    text = decode_utf8(data, str(path))
+    if here:
+        return text, not hasattr(os, "getuid") or about.st_uid in (0, os.getuid())
+    written, mark, code = text.rpartition(MARK)
     key = _key(make=False)
-    return bool(mark and key) and hmac.compare_digest(code.strip().encode(), _code(key, place, text).encode())
+    ours = mark and key and hmac.compare_digest(code.strip().encode(), _code(key, place, written).encode())
+    return text, bool(ours)
 
 
 def write_suite(path: Path, text: str) -> None:
@@ -109,7 +116,7 @@ def within(suite: Suite, folder: Path) -> Suite:
         paths = {
             key: settle(f"models[{i}].{key}", value)
             for key, value in row.options.items()
-            if key in fields and fields[key].metadata.get("kind") == "path"
+            if key in fields and fields[key].metadata.get("kind") in ("path", "hub")
         }
         vocab = settle(f"models[{i}].vocab", row.vocab)
         unit = row.unit

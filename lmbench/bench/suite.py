@@ -17,7 +17,7 @@ from lmbench.corpora.formats import stem_of
 from lmbench.counts.ngrams import LONGEST
 from lmbench.errors import InputError, unknown
 from lmbench.models import MODELS, make_model, model_class
-from lmbench.models.options import option_fields
+from lmbench.models.options import needs_trust, option_fields
 from lmbench.text.vocab import Lexicon
 
 MOST_SEEDS = 1000
@@ -94,13 +94,10 @@ class ModelSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     @property
     def code(self) -> frozenset[str]:
-        """The model's name, where the row runs code that is not lmbench's: a class, or what a model's folder brings."""
+        """The model's name, where the row does what a stranger's may not: names a class, runs what a model's folder brings, asks elsewhere."""
         kind, _ = model_class(self.model)
         fields = option_fields(kind)
-        runs = any(
-            value and key in fields and fields[key].metadata.get("kind") in ("code", "host")
-            for key, value in self.options.items()
-        )
+        runs = any(key in fields and needs_trust(fields[key], value) for key, value in self.options.items())
         return frozenset([self.model] if runs or self.model not in MODELS else [])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lmbench.bench.strangers import check_code, is_own, within
+from lmbench.bench.strangers import check_code, read_suite, within
 from lmbench.bench.suite import MOST_SEEDS, CorpusSpec, ExternalSpec, ModelSpec, SampleSpec, Suite
 from lmbench.errors import InputError, nearest, shown, unknown
 from lmbench.models import make_model
@@ -44,8 +44,9 @@ def load_suite(name: str, trust_code: bool = False, trust_paths: bool = False) -
         raise InputError(
             f"no such suite: {name}; {nearest(name, built_in())}give a TOML file or one of {', '.join(built_in())}"
         )
-    tables = toml_of(path)
-    own = name in built_in() or is_own(path)
+    text, own = read_suite(path)
+    tables = toml_of(path, text)
+    own = own or name in built_in()
     try:
         suite = msgspec.convert(_counted(tables), Suite)
         with trusting(own or trust_code):

@@ -27,10 +27,6 @@ class TextTask:
     def stem(self) -> str:
         return "text"
 
-    def files(self, folder: Path) -> tuple[Path, ...]:
-        """All that may be written of it in a run's folder."""
-        return (self.file(folder),)
-
     def at_home(self) -> TextTask:
         """The same with the files of its text named from the root, for a worker that was started elsewhere."""
         return replace(self, corpus=self.corpus.at_home())

@@ -74,14 +74,14 @@ def note_references(axes: Axes, panel: Panel) -> None:
 
 
 def references(panel: Panel) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
-    """Horizontal and vertical lines as they are drawn, those that are finite."""
+    """Horizontal and vertical lines as they are drawn, those that are finite; of a logarithmic axis, those above 0."""
     horizontal, vertical = (
         [
             (position, one_line(text))
             for position, text in lines
-            if position is not None and math.isfinite(position)
+            if position is not None and math.isfinite(position) and (scale != "log" or position > 0)
         ]
-        for lines in (panel.horizontal, panel.vertical)
+        for lines, scale in ((panel.horizontal, panel.yscale), (panel.vertical, panel.xscale))
     )
     return (vertical, horizontal) if panel.sideways else (horizontal, vertical)
 

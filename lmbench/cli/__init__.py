@@ -140,6 +140,8 @@ def _trouble(error: Exception) -> str | None:
     """What is wrong with the machine or the command line, where an error that no reader raised is of that; else None."""
     if lacks_memory(error):
         return NO_MEMORY
+    if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
+        return f"{cut(printable(str(error)))}: the link leads back to itself; name another file"
     if isinstance(error, RecursionError):
         return "an input is nested too deep; nobody writes JSON or TOML so"
     if isinstance(error, UnicodeEncodeError):

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import echo_text, field_option, json_option, normalise_option, orders_of, text_of
+from lmbench.cli.options import (
+    echo_notes,
+    echo_text,
+    field_option,
+    json_option,
+    normalise_option,
+    orders_of,
+    text_of,
+)
 from lmbench.counts.files import FORMS
 from lmbench.errors import InputError
 
@@ -49,8 +57,7 @@ def counts(
         text, notes = read_as_words(
             text_of(places, normalise, "line", field, divided=False), "word", normalise
         )
-        for note in notes:
-            click.echo(note, err=True)
+        echo_notes(notes)
         parts.append(counted(text.whole(), max(wanted)))
     if merged:
         parts.append(read_counts(merged))

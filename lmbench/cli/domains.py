@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.lines import labelled
-from lmbench.cli.options import field_option, json_option, trust_code_option
+from lmbench.cli.options import echo_notes, field_option, json_option, trust_code_option
 from lmbench.cli.tables import print_table
 from lmbench.text.canonical import NORMALISERS
 
@@ -132,8 +132,7 @@ def _print(table: DomainTable) -> None:
         click.echo(
             f"{one.model}: {inside} bits a character in the {one.share:.1%} that stand in the given texts, {outside} elsewhere"
         )
-    for note in table.notes:
-        click.echo(note, err=True)
+    echo_notes(table.notes)
 
 
 def _bits(one: DomainBits) -> str:

@@ -89,7 +89,10 @@ def export(
 def _figures(folder: Path, results: Results, out: Path) -> None:
     """Every figure of a run as PDF."""
     from lmbench import report
+    from lmbench.storage.names import check_within
 
+    if out == folder / "figures":
+        check_within(folder, out / "figure")
     for path in report.write_pdf(folder, results, out):
         click.echo(path)
 

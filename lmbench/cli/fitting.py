@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.options import corpus_of, key_values, text_of
+from lmbench.cli.options import corpus_of, echo_notes, key_values, text_of
 from lmbench.errors import InputError
 from lmbench.text.vocab import Lexicon
 
@@ -42,8 +42,7 @@ def fitted_scorer(
         from lmbench.counts.files import read_counts
 
         fitted = timed_counts(model, read_counts(counts), corpus, lexicon)
-        for note in model.notes:
-            click.echo(f"{name}: {note}", err=True)
+        echo_notes(model.notes, name)
         return fitted
     labels = model.traits.components
     units = model.traits.component_units or (unit,) * len(labels)
@@ -54,8 +53,7 @@ def fitted_scorer(
     with fit_monitor(name, quiet) as monitor:
         monitor.checkpoint = checkpoint
         fitted = timed_fit(model, corpus, unit, seed, monitor, parts, lexicon)
-    for note in model.notes:
-        click.echo(f"{name}: {note}", err=True)
+    echo_notes(model.notes, name)
     return fitted
 
 
@@ -123,8 +121,7 @@ def in_words(corpus: Corpus, unit: str, normalise: str | None) -> Corpus:
     from lmbench.corpora.words import read_as_words
 
     read, notes = read_as_words(corpus, unit, normalise)
-    for note in notes:
-        click.echo(note, err=True)
+    echo_notes(notes)
     return read
 
 

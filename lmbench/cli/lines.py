@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import echo_text, json_option, trust_code_option
+from lmbench.cli.options import echo_notes, echo_text, json_option, trust_code_option
 from lmbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def score_each(
         written = tab_separated(rows) if table == "tsv" else encoder.encode_lines(rows).decode()
         sys.stdout.write(written)
         sys.stdout.flush()
-    for note in notices.notes():
-        click.echo(note, err=True)
+    echo_notes(notices.notes())
 
 
 class Notices:
@@ -253,8 +252,7 @@ def loaded(saved: str, unk: str = "") -> Scorer:
     from lmbench.scoring.scorer import load_model
 
     scorer = load_model(saved, unk=unk)
-    for note in scorer.model.notes if scorer.model.traits.learns_from == 0 else ():
-        click.echo(f"{scorer.model.name}: {note}", err=True)
+    echo_notes(scorer.model.notes if scorer.model.traits.learns_from == 0 else (), scorer.model.name)
     return scorer
 
 

@@ -10,6 +10,7 @@ import click
 
 from lmbench.cli.lines import loaded
 from lmbench.cli.options import (
+    echo_notes,
     json_option,
     key_values,
     quiet_option,
@@ -89,7 +90,6 @@ def mix(
         }
         facts |= {"notes": scorer.model.notes, "tune_bits_per_char": bits | {"mixture": bits_written}}
         return click.echo(json.dumps(facts, ensure_ascii=False))
-    for note in scorer.model.notes:
-        click.echo(f"{scorer.model.name}: {note}", err=True)
+    echo_notes(scorer.model.notes, scorer.model.name)
     each = ", ".join(f"{label} {b:.4f}" for label, b in bits.items())
     click.echo(f"{place}: {bits_written:.4f} bits a character of {tune} ({each})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -237,6 +237,12 @@ def orders_of(text: str) -> list[int]:
     if not wanted or wanted[0] < 1 or wanted[-1] > LONGEST:
         raise InputError(f"--orders {text} is not a list of whole numbers from 1 to {LONGEST}, such as 1,2,3")
     return wanted
+
+
+def echo_notes(notes: Iterable[str], of: str = "") -> None:
+    """What there is to say beside an answer, each on a line of stderr that no terminal obeys. of: what it is said of."""
+    for note in notes:
+        click.echo(printable(f"{of}: {note}" if of else note), err=True)
 
 
 def echo_text(text: str, nl: bool = True) -> None:

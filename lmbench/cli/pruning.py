@@ -6,7 +6,7 @@ import json
 
 import click
 
-from lmbench.cli.options import json_option
+from lmbench.cli.options import echo_notes, json_option
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place
 
@@ -33,8 +33,7 @@ def prune(source: str, entropy: float, place: str, strict: bool, as_json: bool) 
         raise InputError(f"cannot write {place}: give a name that ends in .arpa or .arpa.gz")
     check_place(place)
     model, before = prune_arpa(source, entropy, place, strict)
-    for note in model.notes:
-        click.echo(note, err=True)
+    echo_notes(model.notes)
     kept = model.table.sizes[1:]
     if as_json:
         facts = {

@@ -10,6 +10,7 @@ import click
 from lmbench.cli.fitting import corpus_for, fitted_scorer, in_words, needed
 from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
 from lmbench.cli.options import (
+    echo_notes,
     echo_text,
     json_option,
     model_options,
@@ -187,8 +188,7 @@ def _outside(file: str, test: str, normalise: str, documents: str, field: str | 
 
     text = text_to_score(test, normalise, documents, field)
     run = external_run(file, Corpus(Path(test).stem, text, None, text, normalise, documents))
-    for note in run.facts.notes:
-        click.echo(note, err=True)
+    echo_notes(run.facts.notes)
     result = result_of(run, text)
     echo_text(row_json(result) if as_json else _score_text(result))
 

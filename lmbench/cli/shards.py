@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.options import key_values
+from lmbench.cli.options import echo_notes, key_values
 from lmbench.errors import InputError
 from lmbench.text.units import UNITS
 from lmbench.text.vocab import Lexicon
@@ -96,15 +96,13 @@ def fit_files(
         began = time.perf_counter()
         watched = Watched(run, monitor)
         text = read_shards(files, reading, folder, watched, tidied=normalise is None)
-        for note in text.notes:
-            click.echo(note, err=True)
+        echo_notes(text.notes)
         read = text.reading
         held_out = None if valid is None else canonical(valid, read.normalise, read.documents, field)
         scorer = Scorer.fit_shards(model, text, stem_of(places), held_out, seed, watched, lexicon)
         seconds = time.perf_counter() - began
         save(scorer)
-    for note in model.notes:
-        click.echo(f"{name}: {note}", err=True)
+    echo_notes(model.notes, name)
     return scorer, seconds
 
 
@@ -138,6 +136,8 @@ def _folder(work: str | None, facts: Any) -> Iterator[Path]:
     """A folder for the files of one text: of ``work``, where it stays until all is done, or one that is gone in any case."""
     import msgspec
 
+    from lmbench.storage.names import check_own
+
     if work is None:
         with tempfile.TemporaryDirectory(prefix="lmbench-", ignore_cleanup_errors=True) as name:
             yield Path(name)
@@ -148,6 +148,7 @@ def _folder(work: str | None, facts: Any) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--work {work}: cannot make {folder} ({error.strerror})") from None
+    check_own(folder)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from lmbench.cli.options import echo_notes
 from lmbench.cli.shards import whole_paths, work_place
 from lmbench.errors import InputError
 from lmbench.text.units import UNITS
@@ -57,7 +56,6 @@ def zipf_of_files(
     files = whole_paths(places)
     with work_place(files, repr(reading), jobs, cluster, work) as (folder, run):
         text = read_shards(files, reading, folder, run)
-        for note in text.notes:
-            click.echo(note.removeprefix("train "), err=True)
+        echo_notes(note.removeprefix("train ") for note in text.notes)
         spectra = sharded_spectra(text, orders, run)
     return fitted_rows(stem_of([Path(place) for place in places]), unit, spectra)

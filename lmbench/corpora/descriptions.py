@@ -17,7 +17,7 @@ from lmbench.errors import InputError, shown, unknown
 from lmbench.storage.files import read_bytes, write_whole
 from lmbench.storage.names import name_fault
 from lmbench.storage.plain import toml_of
-from lmbench.storage.unpacking import check_ratio
+from lmbench.storage.unpacking import check_ratio, zip_archive
 
 
 class File(msgspec.Struct, forbid_unknown_fields=True):
@@ -158,17 +158,14 @@ def add(name: str, path: str | os.PathLike[str]) -> list[Path]:
 
 def _unpack(data: bytes, name: str, files: Sequence[File]) -> None:
     """Writes the wanted members of a zip archive into the cache, each checked; others are left alone."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {m.split("/")[-1]: m for m in archive.namelist() if not m.endswith("/")}
-            for file in files:
-                member = members.get(Path(file.name).name)
-                if member is None:
-                    raise InputError(f"{name} does not hold {file.name}; get it anew")
-                about = archive.getinfo(member)
-                check_ratio(about.file_size, about.compress_size, f"{name}:{member}")
-                content = archive.read(member)
-                check_sum(content, f"{name}:{member}", file.sums)
-                write_whole(cache_folder() / file.name, content)
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{name} is a damaged zip archive ({error}); get it anew") from None
+    with zip_archive(io.BytesIO(data), name) as archive:
+        members = {m.split("/")[-1]: m for m in archive.namelist() if not m.endswith("/")}
+        for file in files:
+            member = members.get(Path(file.name).name)
+            if member is None:
+                raise InputError(f"{name} does not hold {file.name}; get it anew")
+            about = archive.getinfo(member)
+            check_ratio(about.file_size, about.compress_size, f"{name}:{member}")
+            content = archive.read(member)
+            check_sum(content, f"{name}:{member}", file.sums)
+            write_whole(cache_folder() / file.name, content)

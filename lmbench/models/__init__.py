@@ -12,7 +12,7 @@ from typing import Any
 from lmbench.errors import InputError, shown, unknown
 from lmbench.models.base import LanguageModel
 from lmbench.models.monitor import Monitor
-from lmbench.models.options import option_fields, typed_options
+from lmbench.models.options import needs_trust, option_fields, typed_options
 from lmbench.models.trust import check_trust
 
 __all__ = ["MODELS", "LanguageModel", "Monitor", "make_model", "model_class"]
@@ -263,10 +263,7 @@ def make_model(name: str, /, **options: Any) -> LanguageModel:
         raise InputError(f"{name} fixes {clash[0]}={fixed[clash[0]]}; use the general model to set it")
     fields, values = option_fields(kind), typed_options(kind, name, options)
     for key, value in values.items():
-        if value and fields[key].metadata.get("kind") in ("code", "host"):
-            what = "runs the code that the model brings"
-            if fields[key].metadata["kind"] == "host":
-                what = "sends the text there"
+        if what := needs_trust(fields[key], value):
             check_trust(name, f"{key}={value}", what)
     chosen = {fields[key].name: value for key, value in values.items()}
     model = kind(**fixed, **chosen)

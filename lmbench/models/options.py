@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -24,17 +25,32 @@ def option(
     default: Any,
     help: str,
     name: str = "",
-    kind: Literal["", "path", "code", "host"] = "",
+    kind: Literal["", "path", "hub", "code", "host"] = "",
     fits: bool = True,
 ) -> Any:
     """A dataclass field that users may set, with a line that says what it does.
 
-    name: what users call it, where that is not the field's own name. kind: ``path``, where it names a file or folder; ``code``,
-    where setting it runs code that came with a model, ``host``, where it sends texts to another program: what a stranger's suite or saved
-    model may not do unasked. fits: whether ``_fit`` depends on it; what does not comes after, in ``_settle`` or in scoring.
+    name: what users call it, where that is not the field's own name. kind: ``path``, where it names a file or folder; ``hub``, where
+    it names a folder or what is fetched from the hub; ``code``, where setting it runs code that came with a model; ``host``, where it
+    sends texts to another program. fits: whether ``_fit`` depends on it; what does not comes after, in ``_settle`` or in scoring.
     """
     metadata = {"help": help, "name": name, "kind": kind, "fits": fits}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def needs_trust(field: dataclasses.Field, value: Any) -> str:
+    """What setting an option to this value does, where a stranger's suite or saved model may not do so unasked; else ''."""
+    kind = field.metadata.get("kind")
+    if not value or (kind == "hub" and os.path.isdir(value)):
+        return ""
+    return _TRUSTED.get(str(kind), "")
+
+
+_TRUSTED = {
+    "code": "runs the code that the model brings",
+    "host": "sends the text there",
+    "hub": "is no folder here, and is fetched from the hub",
+}
 
 
 def fixed(value: Any) -> Any:

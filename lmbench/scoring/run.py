@@ -22,7 +22,7 @@ from lmbench.errors import InputError
 from lmbench.scoring.scores import PIECE, Scores
 from lmbench.storage.columns import GrowingColumn
 from lmbench.storage.files import check_regular, write_whole
-from lmbench.storage.unpacking import check_ratio
+from lmbench.storage.unpacking import check_ratio, zip_archive
 from lmbench.version import __version__
 
 
@@ -276,7 +276,7 @@ def load_run(path: Path, key: str | None = None) -> Run | None:
     """
     if not path.exists():
         return None
-    with _reading(path), zipfile.ZipFile(path) as archive:
+    with _reading(path), zip_archive(path, "it") as archive:
         about = _about(archive, path)
         if key is not None and about.key != key:
             return None
@@ -301,7 +301,7 @@ class StoredRun:
     @classmethod
     def of(cls, path: Path) -> StoredRun:
         """Raises InputError where the file is not what ``save_run`` writes."""
-        with _reading(path), zipfile.ZipFile(path) as archive:
+        with _reading(path), zip_archive(path, "it") as archive:
             about = _about(archive, path)
             tokens, documents = (
                 _Member(archive, name, _ARRAYS[name]).size for name in ("log_probs", "starts")
@@ -311,7 +311,7 @@ class StoredRun:
 
     def pieces(self, size: int = PIECE) -> Iterator[tuple[Scores, bool]]:
         """As ``Scores.pieces``, from the file. Raises InputError as ``load_run`` does, when it comes to what is damaged."""
-        with _reading(self.path), zipfile.ZipFile(self.path) as archive:
+        with _reading(self.path), zip_archive(self.path, "it") as archive:
             about = _about(archive, self.path)
             members = {name: _Member(archive, name, kind) for name, kind in _ARRAYS.items()}
             starts = members.pop("starts").read()

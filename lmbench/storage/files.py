@@ -120,9 +120,10 @@ def whole_file(path: str | os.PathLike[str], mode: str = "wb", private: bool = F
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+            if os.chmod in os.supports_fd:  # by its name, another might stand there by now
+                os.chmod(stream.fileno(), 0o600 if private else 0o644)
             if temporary is None:
                 temporary = _name(stream.fileno(), path)
-        os.chmod(temporary, 0o600 if private else 0o644)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
@@ -149,7 +150,8 @@ def sweep(folder: Path, name: str | None = None) -> None:
 
 
 def _remove_unlocked(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    # A pipe of such a name would be waited for.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         _lock(handle)
         os.unlink(path)

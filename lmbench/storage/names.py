@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 from lmbench.errors import InputError, shown
@@ -53,4 +56,28 @@ def check_within(folder: Path, path: Path) -> None:
         raise InputError(
             f"{shown(str(path.parent), 120)} is a link that leads out of {shown(str(folder), 80)}; remove it, "
             "or name another --out"
+        )
+
+
+def folders_within(folder: Path) -> Iterator[Path]:
+    """A folder and all below it. Raises InputError where one is a link that leads out of it, or to nowhere."""
+    yield folder
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.is_file():
+            check_within(folder, path / "file")
+        elif path.is_dir():
+            yield path
+
+
+def check_own(folder: Path) -> None:
+    """Raises InputError where a folder for work is a link, or another user's, who may change what is kept there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as ours:  # whose files are on this file system
+            mine = os.fstat(ours.fileno()).st_uid == folder.lstat().st_uid
+    except OSError as error:
+        raise InputError(f"--work: cannot write into {folder} ({error.strerror})") from None
+    if folder.is_symlink() or not mine:
+        what = "a link" if folder.is_symlink() else "another user's"
+        raise InputError(
+            f"--work: {folder} is {what}, and what is kept there cannot be relied on; name another folder"
         )

@@ -27,11 +27,11 @@ def plain(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=lambda numbers: numbers.tolist()))
 
 
-def toml_of(path: str | Path) -> dict[str, Any]:
-    """A TOML file's plain values. Raises InputError where it is none, or where they lie deeper in each other than anyone writes them."""
+def toml_of(path: str | Path, text: str | None = None) -> dict[str, Any]:
+    """A TOML file's plain values. text: what it holds, where it has been read. Raises InputError where it is none, or where they lie deeper in each other than anyone writes them."""
     import tomllib
 
-    text = read_text(path)
+    text = read_text(path) if text is None else text
     try:
         for number, line in enumerate(text.split("\n"), 1):
             if line.count(".") > DEEPEST and any(

@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import sys
+import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any, cast
@@ -82,6 +83,28 @@ def check_ratio(size: int, packed: int, name: str) -> None:
         raise InputError(
             f"{name} unpacks to more than {MOST_RATIO} times its size; if it is no trap, unpack it first and give what comes out"
         )
+
+
+@contextlib.contextmanager
+def zip_archive(source: str | os.PathLike[str] | IO[bytes], name: str) -> Iterator[zipfile.ZipFile]:
+    """A zip archive's index, which says of each file how long it is; one that says less than there is is damaged when it is read.
+
+    Raises InputError where it is no such archive, is damaged, or packs files otherwise than by deflate: of bzip2's and LZMA's, Python
+    unpacks all before it looks how much that is.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for member in archive.infolist():
+                if (
+                    member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                    or member.flag_bits & 1
+                ):
+                    raise InputError(
+                        f"{name}:{member.filename} is encrypted, or not packed by deflate; unpack it first"
+                    )
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise InputError(f"{name} is a damaged zip archive ({error}); get it anew") from None
 
 
 class _Counted(io.RawIOBase):

@@ -267,7 +267,8 @@ def test_an_interrupted_command_leaves_a_usable_run(tmp_path):
     )
     try:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not (tmp_path / "run/scores/ferry/bigram.npz").exists():
+        finished = [tmp_path / f"run/scores/ferry/{name}.npz" for name in ("uniform", "bigram")]
+        while time.monotonic() < deadline and not all(path.exists() for path in finished):
             time.sleep(0.1)
         time.sleep(0.5)
         os.killpg(process.pid, signal.SIGINT)

@@ -196,3 +196,12 @@ def test_shapes_of_pages_are_those_of_figures():
     assert shape("s") == "M-1 1 L1 1 L1 -1 L-1 -1 Z"
     assert "C" in shape("o")
     assert shape("^").startswith("M0 -1 ")  # the first corner is the top
+
+
+def test_a_reference_at_zero_has_no_place_on_a_logarithmic_axis():
+    """A program that needs no bits of a text that says one thing again and again, beside a model that needs some."""
+    bars = Series("s", ["a", "b"], [3.5, 0.02], "interval", [3.4, 0.01], [3.6, 0.03], "k")
+    for scale, drawn in (("log", 0), ("linear", 1)):
+        png, svg = figures.draw(chart(bars, yscale=scale, horizontal=[(0.0, "bz2")]))
+        assert png.startswith(b"\x89PNG")
+        assert svg.count(">bz2<") == drawn

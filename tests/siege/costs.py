@@ -197,8 +197,15 @@ def prepared(folder: Path) -> None:
     (folder / "s.toml").write_text(SUITE)
 
 
-def cost(argv: list[str], folder: Path, seconds: int = 900, memory: int = 16 << 30) -> Cost:
-    """Runs a command in a process of its own; it is ended where it takes more than so many seconds or bytes."""
+def spare() -> int:
+    """Bytes that a command may take: of what the machine has free, three quarters."""
+    rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(rows["MemAvailable"].split()[0]) * 768
+
+
+def cost(argv: list[str], folder: Path, seconds: int = 1800, memory: int = 0) -> Cost:
+    """Runs a command in a process of its own; it is ended where it takes more than so many seconds or bytes (0: ``spare``)."""
+    memory = memory or spare()
     with open(folder / "said", "w+b") as said:
         if not (child := os.fork()):
             _replaced(argv, folder, said.fileno(), seconds, memory)

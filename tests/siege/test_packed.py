@@ -5,7 +5,9 @@ import gzip
 import http.server
 import io
 import lzma
+import random
 import socketserver
+import struct
 import threading
 import zipfile
 
@@ -13,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from lmbench.cli import main
 from lmbench.corpora.descriptions import _unpack, describe, fetch
 from lmbench.corpora.download import download
 from lmbench.corpora.rows import texts_of_rows
@@ -47,6 +50,68 @@ def test_an_archive_out_of_proportion_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="times its size"):
         _unpack((tmp_path / "z.zip").read_bytes(), "z.zip", describe(str(tmp_path / "d.toml")).files)
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "way", ["too short", "bzip2", "lzma", "encrypted", "unknown", "damaged", "no archive", "cut"]
+)
+def test_an_archive_that_lies_or_is_odd_is_one_line(tmp_path, monkeypatch, way, capsys):
+    """What its index says too little of would be unpacked whole, were it packed by bzip2 or LZMA."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    methods = {"bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+    text = b"the tide waits\n" * 400 if way != "damaged" else random.Random(1).randbytes(500)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", methods.get(way, zipfile.ZIP_DEFLATED)) as archive:
+        archive.writestr("t.txt", text)
+    data = bytearray(stream.getvalue())
+    index = data.rfind(b"PK\x01\x02")
+    if way == "too short":
+        data = bytearray(bytes(data).replace(struct.pack("<L", len(text)), struct.pack("<L", 9)))
+    elif way == "encrypted":
+        data[6] |= 1
+        data[index + 8] |= 1
+    elif way == "unknown":
+        data[8] = data[index + 10] = 77
+    elif way == "damaged":
+        data[60:90] = b"\xff" * 30
+    elif way == "no archive":
+        data = bytearray(b"PK\x03\x04" + b"x" * 90)
+    elif way == "cut":
+        data = data[:-30]
+    (tmp_path / "z.zip").write_bytes(data)
+    (tmp_path / "d.toml").write_text(f"title = 't'\n[[files]]\nname = 't.txt'\nsha256 = '{'0' * 64}'\n")
+    assert main(["corpora", "add", "d.toml", "z.zip"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert ("unpack it first" in said) == (way in ("bzip2", "lzma", "encrypted", "unknown"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_stored_run_that_is_packed_otherwise_is_refused(tmp_path):
+    """Of LZMA as of bzip2, what the index does not tell would be unpacked."""
+    with zipfile.ZipFile(tmp_path / "r.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("about.npy", b"x")
+    with pytest.raises(InputError, match="not packed by deflate"):
+        load_run(tmp_path / "r.npz")
+
+
+def test_parquet_whose_index_says_too_little_is_refused_when_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    file = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": ["a" * (8 << 20)]}), file, compression="zstd", use_dictionary=False
+    )
+    about = pyarrow.parquet.ParquetFile(file).metadata.row_group(0).column(0)
+    data, number, size = file.read_bytes(), bytearray(), about.total_uncompressed_size << 1
+    while size:  # as the index has it: seven bits a byte
+        number.append(size & 127 | 128 * (size > 127))
+        size >>= 7
+    assert bytes(number) in data
+    file.write_bytes(data.replace(bytes(number), b"\x80" * (len(number) - 1) + b"\0"))
+    assert pyarrow.parquet.ParquetFile(file).metadata.row_group(0).column(0).total_uncompressed_size == 0
+    with pytest.raises(InputError, match=r"t\.parquet unpacks to more than 300 times its size"):
+        list(texts_of_rows(file, "text"))
 
 
 @pytest.mark.parametrize("way", ["the metadata says so", "one value in many rows"])

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,47 @@ def _is_number(cell: str) -> bool:
     return True
 
 
+def _places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where texts stand in a tree of plain values, keys of free names included."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        yield from _places(value, (*before, key))
+    if isinstance(tree, str):
+        yield before
+
+
+def test_markdown_escapes_every_text_of_the_results():
+    """One by one, each kind of place once, since two that agree may go another way than one that stands alone."""
+    tree = msgspec.to_builtins(example.example())
+    kinds = {tuple("*" if isinstance(key, int) else key for key in place): place for place in _places(tree)}
+    leaks, tried = [], 0
+    for kind, place in kinds.items():
+        one = json.loads(json.dumps(tree))
+        node = one
+        for key in place[:-1]:
+            node = node[key]
+        node[place[-1]] = PAYLOADS[0] + node[place[-1]]
+        try:
+            results = msgspec.convert(one, Results)
+        except msgspec.ValidationError:
+            continue
+        tried += 1
+        if "<script" in re.sub(r"\\.", "", page.markdown(results, {}, [], Views())):
+            leaks.append(kind)
+    assert leaks == []
+    assert tried > 30
+
+
+def test_keys_of_free_names_are_text():
+    tree = msgspec.to_builtins(example.example())
+    tree["environment"] = {PAYLOADS[0] + key: value for key, value in tree["environment"].items()}
+    for row in tree["results"]:
+        row["options"] = {PAYLOADS[0]: 1, **row["options"]}
+    results = msgspec.convert(tree, Results)
+    assert PAYLOADS[0] not in page.html(results, [], example.views())
+    assert "<script" not in re.sub(r"\\.", "", page.markdown(results, {}, [], Views()))
+
+
 def test_negative_numbers_stay_numbers():
     rows = list(csv.DictReader(io.StringIO(report.leaderboard_csv(hostile("-2+3")))))
     assert sum(_is_number(row["bits_per_char"]) for row in rows) >= len(rows) - 1
@@ -200,6 +242,52 @@ def test_no_command_gives_a_terminal_orders_of_a_text_s(folder_of_orders, line, 
     said = terminal.buffer.getvalue().decode()
     assert said
     assert not re.search("[\u202e\x07]", said)
+
+
+MODEL = f"""from lmbench.models.uniform import Uniform
+
+
+class X(Uniform):
+    def _fit(self, *given):
+        super()._fit(*given)
+        self.notes.append({ORDER!r})
+
+    @property
+    def context_policy(self):
+        return {ORDER!r}
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "score --model orders:X --train t.txt",
+        "fit --model orders:X --train t.txt --save m",
+        "run s.toml --jobs 1",
+        "score --load m --test t.txt --trust-code",
+        "models orders:X",
+    ],
+)
+def test_what_a_model_notes_gives_a_terminal_no_orders(folder_of_notes, line, monkeypatch):
+    """As one of a server or a GGUF file does, whose names others chose."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    out.isatty = err.isatty = lambda: True
+    monkeypatch.chdir(folder_of_notes)
+    monkeypatch.syspath_prepend(str(folder_of_notes))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    assert main(line.split()) == 0
+    assert not re.search("[\u202e\x07]", (out.buffer.getvalue() + err.buffer.getvalue()).decode())
+
+
+@pytest.fixture(scope="module")
+def folder_of_notes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "t.txt").write_text("the tide waits\n" * 60)
+    (folder / "orders.py").write_text(MODEL)
+    head = "name = 's'\ncorpora = ['t.txt']\nzipf_orders = []\n"
+    (folder / "s.toml").write_text(f"{head}[[models]]\nmodel = 'orders:X'\nlabel = 'm'\n")
+    return folder
 
 
 @pytest.fixture(scope="module")

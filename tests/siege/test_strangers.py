@@ -13,7 +13,7 @@ from readers import ARPA, saved
 
 import lmbench as lb
 from lmbench.bench.runner import measure_suite
-from lmbench.bench.strangers import is_own, write_suite
+from lmbench.bench.strangers import read_suite, write_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.cli import main
@@ -21,6 +21,11 @@ from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.names import name_fault
+
+
+def is_own(path):
+    return read_suite(path)[1]
+
 
 EVIL = "open('ran', 'w').close()\nimport lmbench as lb\nfrom lmbench.models.uniform import Uniform\n\n\nclass X(Uniform):\n    pass\n"
 TEXT = "the ferry waits for the tide and the tide for nobody\n" * 40
@@ -120,6 +125,58 @@ def test_a_saved_model_does_not_run_what_a_folder_of_weights_brings(here, tmp_pa
     assert "trust_remote_code=True' runs the code that the model brings" in refused("next", "--load", path)
 
 
+@pytest.mark.parametrize("name", ["evil/model", "//evil/x", "gpt2"])
+def test_nothing_is_fetched_from_the_hub_unasked(here, name, monkeypatch):
+    """Neither for a saved model nor for a suite, whose folder's name and the model's may be a name on the hub."""
+    asked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *place, **_: asked.append(place))
+    path = evil_model(here / "theirs")
+    facts, arrays = open_arrays(path)
+    facts = {**facts, "model": "hugging-face", "options": {"path": name}}
+    write_arrays(path, {k: v.all() for k, v in arrays.items()}, facts)
+    assert "is no folder here, and is fetched from the hub; --trust-code" in refused("next", "--load", path)
+    (here / "theirs" / "s.toml").write_text(suite("hugging-face", f"options = {{path = '{name}'}}"))
+    os.chdir(here)
+    assert "fetched from the hub" in refused("run", "theirs/s.toml")
+    assert asked == []
+    # A suite of one's own may, and the models that it has left may be read.
+    assert ModelSpec("hugging-face", options={"path": name}).code == {"hugging-face"}
+    assert ModelSpec("hugging-face", options={"path": str(here)}).code == frozenset()
+
+
+STRANGE = (
+    *("subprocess:Popen", "os:system", "builtins:eval", "lmbench.cli:main", "lmbench.models.base:LanguageModel", "..x:Y"),
+    *("antigravity:x", "this:s", "idlelib.idle:x", "lmbench.__main__:main", "lmbench.bench.suite:Suite", "m:X:Y"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_suite_from_elsewhere_names_no_class_but_a_models(here, name):
+    """Of the standard library, of lmbench that is none, of modules that do something as they are imported."""
+    (here / "theirs" / "s.toml").write_text(suite(name))
+    before = set(sys.modules)
+    refused("run", here / "theirs" / "s.toml")
+    assert not {"antigravity", "this", "idlelib.idle"} & (set(sys.modules) - before)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lmbench.models.outside.server:Server", "{url = 'http://127.0.0.1:9/v1', key = 'HOME'}"),
+        ("server", "{url = 'http://127.0.0.1:9/v1', key = 'HOME'}"),
+        ("lmbench.models.outside.hugging_face:HuggingFace", "{path = '.', trust_remote_code = true}"),
+    ],
+)
+def test_a_class_of_lmbenchs_by_its_path_does_no_more_than_by_its_name(here, name, options):
+    """Imported already as it is, it sends nothing and runs nothing unasked; a server would be sent a variable of the environment."""
+    import lmbench.models.outside.hugging_face
+    import lmbench.models.outside.server
+
+    assert lmbench.models.outside.server
+    (here / "theirs" / "s.toml").write_text(suite(name, f"options = {options}"))
+    assert "--trust-code" in refused("run", here / "theirs" / "s.toml")
+
+
 def test_a_suite_from_elsewhere_runs_no_code_unasked(here):
     path = here / "theirs" / "s.toml"
     path.write_text(suite("evilmod:X"))
@@ -167,7 +224,7 @@ def test_a_file_of_another_user_is_a_strangers(here, monkeypatch):
     assert is_own(here / "mine" / "s.toml")
     monkeypatch.setattr(os, "getuid", lambda: 4321)
     monkeypatch.setattr(
-        "pathlib.Path.stat", lambda *_, **__: os.stat_result((0o100644, 0, 0, 1, 77, 0, 9, 0, 0, 0))
+        os, "fstat", lambda *_: os.stat_result((*(this := os.stat("s.toml"))[:4], 77, *this[5:]))
     )
     assert not is_own(here / "mine" / "s.toml")
 

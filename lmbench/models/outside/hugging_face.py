@@ -28,7 +28,7 @@ class HuggingFace(Windowed):
     What the network saw in its own training is not known here: it may have read the test text.
     """
 
-    path: str = option("", "a folder with a saved model and its tokenizer, or a name on the hub", kind="path")
+    path: str = option("", "a folder with a saved model and its tokenizer, or a name on the hub", kind="hub")
     revision: str | None = option(
         None, "of a name on the hub: a branch, tag or commit; none: the main branch"
     )
