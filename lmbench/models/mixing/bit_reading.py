@@ -97,7 +97,7 @@ def _desk(decisions: int, offsets: np.ndarray, bases: np.ndarray) -> _Desk:
         np.zeros(CONTEXTS, dtype=np.int64),
         np.zeros(CONTEXTS, dtype=np.int64),
         np.zeros(SELECTORS, dtype=np.int64),
-        np.zeros(3, dtype=np.int64),
+        np.zeros(4, dtype=np.int64),
         np.zeros((decisions, CONTEXTS), dtype=np.int64),
         np.zeros((decisions, CONTEXTS), dtype=np.int64),
         np.zeros((decisions, CONTEXTS), dtype=np.int64),
@@ -184,6 +184,17 @@ def _gather(place: Place, memory: Memory, desk: _Desk) -> None:
         far = 11 if n < 24 else (12 if n < 32 else (13 if n < 64 else (14 if n < 200 else 15)))
         length = max(1, n - 4) if n < 16 else 1 + min(far, 14)
     desk.numbers[0], desk.numbers[1], desk.numbers[2] = depth, length, longest
+
+
+@compiled()
+def _touch(first: int, end: int, decisions: np.ndarray, memory: Memory, desk: _Desk) -> None:
+    """Reads where the nodes of some decisions would be, so that they are at hand: many at a time arrive in the time of one."""
+    last, seen = u64(len(memory.nodes) - 1), u64(0)
+    for i in range(first, end):
+        for k in range(CONTEXTS):
+            if desk.states[k] == 2:
+                seen ^= memory.nodes[np.int64(key_of_node(desk.keys[k], decisions[i]) & last)]
+    desk.numbers[3] = np.int64(seen >> u64(1))
 
 
 @compiled(fastmath=True)
@@ -396,6 +407,7 @@ def read(
     text, number = place.text, place.numbers
     document = row = 0
     reach = np.zeros(len(tree.above) + 1)
+    every = np.arange(len(tree.above))
     for t in range(len(ids) + 1):
         ends = t == len(ids)
         asked = row < len(wanted) and wanted[row] == t
@@ -411,6 +423,7 @@ def read(
         if asked or learns or len(log_probs):
             _gather(place, memory, desk)
         if asked:
+            _touch(0, len(every), every, memory, desk)
             for decision in range(len(tree.above)):
                 above = tree.above[decision]
                 p = np.float64(_probability(decision, tree.depth[decision], tree, text, memory, desk))
@@ -432,6 +445,7 @@ def read(
         symbol = ids[t]
         if learns or len(log_probs):
             total = 0.0
+            _touch(0, tree.length[symbol], tree.path[symbol], memory, desk)
             for depth in range(tree.length[symbol]):
                 decision, bit = tree.path[symbol, depth], tree.bit[symbol, depth]
                 p = np.float64(_probability(decision, depth, tree, text, memory, desk))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class Contexts:
     def _of_lines(self) -> bool:
         return self.lines and self.alphabet.newline != NOTHING
 
-    @property
+    @cached_property
     def bases(self) -> np.ndarray:
         """(K,) int64: for each context the one that it falls back to, which comes before it; -1 for none."""
         return np.array(bases_of(self.orders, self.words, self.gaps, self._of_lines), dtype=np.int64)
