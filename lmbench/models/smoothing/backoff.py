@@ -24,7 +24,7 @@ from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.smoothing.packing import pack_column, pack_trie, unpack_column, unpack_trie
 from lmbench.models.smoothing.pruning import normalised
-from lmbench.models.smoothing.table import Backoff, MappedBackoff, Table
+from lmbench.models.smoothing.table import Backoff, Following, MappedBackoff, Table
 from lmbench.storage.mapped import MappedArray
 from lmbench.storage.memory import MEMORY_LIMIT, left_of, limit_of
 from lmbench.storage.tasks import Here, Run
@@ -158,46 +158,37 @@ class BackoffStepper(Stepper):
     model: BackoffModel
 
     def begin(self) -> None:
-        # Of each of the last tokens, from the latest to so many of them: the n-gram's rank, the ranks of those that go on from it, and
-        # their last words; None of one that is not in the table.
-        self.contexts: list[tuple[int, np.ndarray, np.ndarray] | None] = []
+        self.table = self.model.table.asked(0)
+        # Of each of the last tokens, from the latest to so many of them: what goes on from the n-gram; None of one that is not in the table.
+        self.contexts: list[Following | None] = []
         if self.bos >= 0:
             self._push(self.bos)
 
     def read(self, ids: np.ndarray) -> None:
-        most = self.model.table.order - 1
+        self.table = self.model.table.asked(len(ids))
+        most = self.table.order - 1
         if len(ids) >= most:
             self.contexts = []
         for token in ids[max(0, len(ids) - most) :].tolist():
             self._push(token)
 
     def _push(self, token: int) -> None:
-        table = self.model.table
+        table = self.table
         longer = [token]
         for context in self.contexts[: table.order - 2]:
-            place = -1 if context is None else int(np.searchsorted(context[2], token))
-            there = context is not None and place < len(context[2]) and int(context[2][place]) == token
-            longer.append(int(context[1][place]) if context is not None and there else -1)
+            longer.append(-1 if context is None else context.rank_with(token))
         self.contexts = [
-            None if rank < 0 else (rank, *self._going_on(k, rank))
+            None if rank < 0 else table.following(k, rank)
             for k, rank in enumerate(longer[: table.order - 1], 1)
         ]
 
-    def _going_on(self, k: int, rank: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ranks and last words of the n-grams that begin with one of order k."""
-        begin, end = self.model.table.children(k, np.array([rank]))
-        grams = np.arange(int(begin[0]), int(end[0]))
-        return grams, self.model.table.words_at(k + 1, grams)
-
     def _distribution(self) -> np.ndarray:
-        table = self.model.table
-        p = np.array(table.probs[1], dtype=np.float64)
+        p = np.array(self.table.probs[1], dtype=np.float64)
         with np.errstate(all="ignore"):  # wrong numbers are found where they come out
-            for k, context in enumerate(self.contexts, 1):
+            for context in self.contexts:
                 if context is not None:
-                    rank, grams, words = context
-                    p *= table.backoffs[k][np.array([rank])]
-                    p[words] = table.probs[k + 1][grams]
+                    p *= context.weight
+                    p[context.words] = context.probs
             return np.log(p)
 
 

@@ -16,7 +16,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -35,6 +35,20 @@ _LONG, _REST = (
 )  # tokens of a text that is worth going through a file for, and of one after such
 _OFTEN = 32  # or a part of its n-grams
 _LARGE = 1 << 22  # n-grams of which fewer are quicker in memory, with an index
+
+
+class Following(NamedTuple):
+    """What goes on from an n-gram: the rank of the first, the (n,) last words, ascending, and their probabilities; the n-gram's backoff weight."""
+
+    first: int
+    words: np.ndarray
+    probs: np.ndarray
+    weight: float
+
+    def rank_with(self, word: int) -> int:
+        """The rank of the n-gram made longer by a word; -1: not there."""
+        place = int(self.words.searchsorted(word))
+        return self.first + place if place < len(self.words) and self.words[place] == word else -1
 
 
 class Table(NgramTrie):
@@ -116,6 +130,17 @@ class Table(NgramTrie):
             rows, starts, ranks = (column[known & ~over] for column in (rows, starts, ranks))
         return ends
 
+    def asked(self, tokens: int) -> Table:
+        """The table to ask of a text token by token, so many more of them: this one, or one that is quicker by now."""
+        return self
+
+    def following(self, k: int, rank: int) -> Following:
+        """What goes on from an n-gram of order k, which is below the highest."""
+        begin, end = self.children(k, np.array([rank]))
+        grams = np.arange(int(begin[0]), int(end[0]))
+        weight = float(self.backoffs[k][np.array([rank])][0])
+        return Following(int(begin[0]), self.words_at(k + 1, grams), self.probs[k + 1][grams], weight)
+
     @property
     @abstractmethod
     def nbytes(self) -> int:
@@ -138,6 +163,11 @@ class Backoff(Table):
     def nbytes(self) -> int:
         columns = (*self.words[2:], *self.begins[1:], *self.probs[1:], *self.backoffs[1:])
         return sum(column.nbytes for column in columns) + sum(lookup.nbytes for lookup in self.index.values())
+
+    def following(self, k: int, rank: int) -> Following:
+        first, beyond = int(self.begins[k][rank]), int(self.begins[k][rank + 1])
+        words, probs = self.words[k + 1][first:beyond], self.probs[k + 1][first:beyond]
+        return Following(first, words, probs, float(self.backoffs[k][rank]))
 
     def select(self, keep: Sequence[np.ndarray]) -> Backoff:
         """The table with only some n-grams of its highest orders.
@@ -170,13 +200,14 @@ class MappedBackoff(Table):
         self.index = Index()
         self._packed, self._columns = packed, columns
         self._long = _LONG
+        self._size = sum(self.sizes)
 
     def score(self, tokens: Tokens) -> np.ndarray:
         """As any table does it; by a large one a long text while the file is gone through from end to end, none of which stays in memory.
 
         Once other texts have been a sixteenth as long as the table together, all of it is unpacked and kept.
         """
-        size = sum(self.sizes)
+        size = self._size
         if size >= _LARGE and len(tokens) >= min(self._long, size // _OFTEN):
             self._long = _REST  # the end of a text that comes in pieces is short
             return self._score_in_order(tokens)
@@ -220,6 +251,10 @@ class MappedBackoff(Table):
             inside = ends < len(symbols)
             ends, contexts = ends[inside], contexts[inside]
         return p[~is_bos]
+
+    def asked(self, tokens: int) -> Table:
+        self.index.asked += tokens
+        return self if self.index.asked * WORTH < self._size else self._unpacked
 
     def prepare(self, tokens: int) -> None:
         """Packed n-grams have no index; see ``score``."""
