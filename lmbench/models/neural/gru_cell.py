@@ -83,10 +83,10 @@ class GruCell(nn.GRU):
         bias, of_new = self.bias_hh_l0[: 2 * size], self.bias_hh_l0[2 * size :]
         bias = self.bias_ih_l0 + torch.cat([bias, torch.zeros_like(of_new)])
         Z = from_input(x, W.t(), bias)
-        first, U, of_new = (part.to(Z.dtype) for part in (state[0], U, of_new))
+        U, of_new = U.to(Z.dtype), of_new.to(Z.dtype)
         H: Tensor
         if plan is None:
-            H = GruRecurrence.apply(Z, first, U, of_new)  # type: ignore[no-untyped-call]
+            H = GruRecurrence.apply(Z, state[0].to(Z.dtype), U, of_new)  # type: ignore[no-untyped-call]
         else:
-            (H,) = Persistent.apply(plan, Z, first, None, U, of_new)  # type: ignore[no-untyped-call]
+            (H,) = Persistent.apply(plan, Z, state[0], None, U, of_new)  # type: ignore[no-untyped-call]
         return H, H[-1:]

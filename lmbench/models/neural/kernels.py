@@ -25,15 +25,32 @@ INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 
 @triton.jit
 def _tanh(x):
-    return 2 * tl.sigmoid(2 * x) - 1
+    """By the instruction there is, to 2^-11: what is stored of it is rounded to 2^-9."""
+    if INTERPRETED:
+        return 2 * tl.sigmoid(2 * x) - 1
+    else:
+        return tl.inline_asm_elementwise(
+            "tanh.approx.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
 
 
 @triton.jit
-def _place(batch, size, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Of a program: (ROWS, 1) rows, (1, COLUMNS) units, (ROWS, COLUMNS) whether there are such, and numbers from a step to the next."""
+def _sigmoid(x):
+    return 0.5 * _tanh(0.5 * x) + 0.5
+
+
+@triton.jit
+def _place(batch, ROWS: tl.constexpr, COLUMNS: tl.constexpr, SIZE: tl.constexpr, FULL: tl.constexpr):
+    """Of a program: (ROWS, 1) rows, (1, COLUMNS) units, those of them to read of, (ROWS, COLUMNS) whether there are such.
+
+    Where there is none, the last there is is read, which needs no second way. FULL: there are all rows.
+    """
     m = tl.program_id(0) * ROWS + tl.arange(0, ROWS)[:, None]
     n = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
-    return m, n, (m < batch) & (n < size), tl.cast(batch, tl.int64) * size
+    inside = (m < batch) & (n < SIZE)
+    rows = m if FULL else tl.minimum(m, batch - 1)
+    units = n if SIZE % COLUMNS == 0 else tl.minimum(n, SIZE - 1)
+    return m, n, rows, units, inside, tl.cast(batch, tl.int64) * SIZE
 
 
 @triton.jit
@@ -63,9 +80,12 @@ def _arrive(count):
 
 
 @triton.jit
-def _state(X, k, m, stride, batch, size):
+def _state(where, k, SIZE: tl.constexpr, K: tl.constexpr):
     """Of a state that other programs wrote: past the first cache, which may hold what was there before."""
-    return tl.load(X + m * stride + k, mask=(k < size) & (m < batch), other=0.0, cache_modifier=".cg")
+    if SIZE == K:
+        return tl.load(where, cache_modifier=".cg")
+    else:
+        return tl.load(where, mask=k < SIZE, other=0.0, cache_modifier=".cg")
 
 
 @triton.jit
@@ -101,162 +121,171 @@ def _summed(x, PARTS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 
 @triton.jit(do_not_specialize=["begin", "end", "batch"])
 def forward(
-    Z, H, C, S, U, b, counts, begin, end, batch, size, programs, along, across, apart,
-    G: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    Z, H, C, S, U, b, counts, begin, end, batch, programs, along, across, apart,
+    G: tl.constexpr, SIZE: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, FULL: tl.constexpr,
 ):  # fmt: skip
     """Steps begin .. end of a layer; G says of which cell: 1 plain, 3 gated, 4 LSTM.
 
-    Z (steps, batch, G size): what the input adds. H (steps + 1, batch, size), C the same in float32: states, the first
-    given. S: as Z, the gates, for the way back (gated: r, z, n and u in a fourth place). b (size): see GruRecurrence.
+    Z (steps, batch, G SIZE): what the input adds. H (steps + 1, batch, SIZE), C the same in float32: states, the first
+    given. S: as Z, the gates, for the way back (gated: r, z, n and u in a fourth place). b (SIZE): see GruRecurrence.
     U: along, across, apart: from a number summed over, from a unit and from a gate to the next.
     """
-    m, n, inside, step = _place(batch, size, ROWS, COLUMNS)
-    one = m * size + n
+    m, n, rows, units, inside, step = _place(batch, ROWS, COLUMNS, SIZE, FULL)
+    one, there = m * SIZE + n, rows * SIZE + units
     count = counts + tl.program_id(0) * 32
     SLOTS: tl.constexpr = 1 if G == 1 else 4
     line = tl.arange(0, COLUMNS * SLOTS)[:, None]
     gate, unit, k = line % SLOTS, tl.program_id(1) * COLUMNS + line // SLOTS, tl.arange(0, K)[None, :]
     W = tl.load(
         U + gate * apart + unit * across + k * along,
-        mask=(gate < G) & (unit < size) & (k < size), other=0.0,
+        mask=(gate < G) & (unit < SIZE) & (k < SIZE), other=0.0,
     )  # fmt: skip
+    X, Z = H + rows * SIZE + k, Z + rows * (SIZE * G) + units
+    s, h_of, c_of = S + m * (SIZE * 4) + n, H + step + one, C + step + one
     if G == 1:
         # Read a step before it is needed: of a plain cell nothing else is long enough to hide it.
-        a = tl.load(Z + begin * step + one, mask=inside, other=0.0)
+        a = tl.load(Z + begin * step)
     if G == 3:
-        bias = tl.load(b + n, mask=n < size, other=0.0).to(tl.float32)
-        state = tl.load(H + begin * step + one, mask=inside, other=0.0).to(tl.float32)
+        bias = tl.load(b + units).to(tl.float32)
+        state = tl.load(H + begin * step + there).to(tl.float32)
     if G == 4:
-        state = tl.load(C + begin * step + one, mask=inside, other=0.0)
+        state = tl.load(C + begin * step + there)
     for t in tl.range(begin, end, num_stages=1):
+        z = Z + t * step * G
         if G == 1:
-            following = tl.load(Z + tl.minimum(t + 1, end - 1) * step + one, mask=inside, other=0.0)
+            following = tl.load(Z + tl.minimum(t + 1, end - 1) * step)
         else:
-            z = Z + t * step * G + m * size * G + n
-            a = tl.load(z, mask=inside, other=0.0)
-            a1 = tl.load(z + size, mask=inside, other=0.0).to(tl.float32)
-            a2 = tl.load(z + 2 * size, mask=inside, other=0.0).to(tl.float32)
+            a = tl.load(z)
+            a1, a2 = tl.load(z + SIZE), tl.load(z + 2 * SIZE)
         if G == 4:
-            a3 = tl.load(z + 3 * size, mask=inside, other=0.0).to(tl.float32)
+            a3 = tl.load(z + 3 * SIZE)
+        where = X + t * step
         _wait(count, (t - begin) * programs)
-        p = _times(W, _state(H + t * step, k, m, size, batch, size))
+        p = _times(W, _state(where, k, SIZE, K))
         if G == 1:
             h = _tanh(a.to(tl.float32) + p)
             a = following
         else:
             p0, p1, p2, p3 = _gates(p, ROWS, COLUMNS)
         if G == 3:
-            r, update = tl.sigmoid(a.to(tl.float32) + p0), tl.sigmoid(a1 + p1)
+            r, update = _sigmoid(a.to(tl.float32) + p0), _sigmoid(a1.to(tl.float32) + p1)
             u = p2 + bias
-            new = _tanh(a2 + r * u)
+            new = _tanh(a2.to(tl.float32) + r * u)
             h = new + update * (state - new)
             state = h
         if G == 4:
-            i, f = tl.sigmoid(a.to(tl.float32) + p0), tl.sigmoid(a1 + p1)
-            g, o = _tanh(a2 + p2), tl.sigmoid(a3 + p3)
+            i, f = _sigmoid(a.to(tl.float32) + p0), _sigmoid(a1.to(tl.float32) + p1)
+            g, o = _tanh(a2.to(tl.float32) + p2), _sigmoid(a3.to(tl.float32) + p3)
             state = f * state + i * g
             h = o * _tanh(state)
-        tl.store(H + (t + 1) * step + one, h, mask=inside)
+        tl.store(h_of + t * step, h, mask=inside)
         _arrive(count)
         # What only the way back wants, nobody waits for.
-        s = S + t * step * 4 + m * size * 4 + n
         if G == 3:
-            tl.store(s, r, mask=inside)
-            tl.store(s + size, update, mask=inside)
-            tl.store(s + 2 * size, new, mask=inside)
-            tl.store(s + 3 * size, u, mask=inside)
+            tl.store(s + t * step * 4, r, mask=inside)
+            tl.store(s + t * step * 4 + SIZE, update, mask=inside)
+            tl.store(s + t * step * 4 + 2 * SIZE, new, mask=inside)
+            tl.store(s + t * step * 4 + 3 * SIZE, u, mask=inside)
         if G == 4:
-            tl.store(s, i, mask=inside)
-            tl.store(s + size, f, mask=inside)
-            tl.store(s + 2 * size, g, mask=inside)
-            tl.store(s + 3 * size, o, mask=inside)
-            tl.store(C + (t + 1) * step + one, state, mask=inside)
+            tl.store(s + t * step * 4, i, mask=inside)
+            tl.store(s + t * step * 4 + SIZE, f, mask=inside)
+            tl.store(s + t * step * 4 + 2 * SIZE, g, mask=inside)
+            tl.store(s + t * step * 4 + 3 * SIZE, o, mask=inside)
+            tl.store(c_of + t * step, state, mask=inside)
 
 
 @triton.jit(do_not_specialize=["begin", "end", "steps", "batch"])
 def backward(
-    A, H, C, S, U, D, N, carried, counts, begin, end, steps, batch, size, programs, along, across, apart,
-    G: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    A, H, C, S, U, D, N, carried, counts, begin, end, steps, batch, programs, along, across, apart,
+    G: tl.constexpr, SIZE: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, FULL: tl.constexpr,
     PARTS: tl.constexpr, AHEAD: tl.constexpr,
 ):  # fmt: skip
-    """The same steps back, counted from the last: D (steps + 1, batch, G, size), derivatives of the loss by the products of U.
+    """The same steps back, counted from the last: D (steps + 1, batch, G, SIZE), derivatives of the loss by the products of U.
 
-    A (steps, batch, size): those by H from above. D's last is zeros. N (steps, batch, size): those by what the input adds
-    to n (gated). carried (batch, size), float32: what passes to the step before beside the products, read and left there.
+    A (steps, batch, SIZE): those by H from above. D's last is zeros. N (steps, batch, SIZE): those by what the input adds
+    to n (gated). carried (batch, SIZE), float32: what passes to the step before beside the products, read and left there.
     AHEAD: gates of which D is read before the first of them is multiplied.
     """
-    m, n, inside, step = _place(batch, size, ROWS, COLUMNS)
-    one = m * size + n
+    m, n, rows, units, inside, step = _place(batch, ROWS, COLUMNS, SIZE, FULL)
+    one, there = m * SIZE + n, rows * SIZE + units
     count = counts + tl.program_id(0) * 32
     if G == 1:
-        k, km = tl.arange(0, K)[None, :], m
+        k = tl.arange(0, K)[None, :]
         unit = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)[:, None]
-        W = (tl.load(U + unit * across + k * along, mask=(unit < size) & (k < size), other=0.0),)
-        # As forwards, read a step before.
-        above = tl.load(A + (steps - 1 - begin) * step + one, mask=inside, other=0.0)
-        h = tl.load(H + (steps - begin) * step + one, mask=inside, other=0.0)
+        W = (tl.load(U + unit * across + k * along, mask=(unit < SIZE) & (k < SIZE), other=0.0),)
+        X = D + rows * SIZE + k
     else:
         # A gate's matrix has too few lines for the large matrix units; each warp sums over a part.
         part = tl.arange(0, PARTS)[:, None, None] * (K // PARTS)
         kw = part + tl.arange(0, K // PARTS)[None, :, None]
-        k, km = part + tl.arange(0, K // PARTS)[None, None, :], m[None, :, :]
+        k = part + tl.arange(0, K // PARTS)[None, None, :]
+        X = D + rows[None, :, :] * (SIZE * G) + k
         U += kw * along + n[None, :, :] * across
-        valid = (n[None, :, :] < size) & (kw < size)
+        valid = (n[None, :, :] < SIZE) & (kw < SIZE)
         W = (tl.load(U, mask=valid, other=0.0),)
         for gate in tl.static_range(1, G):
             W += (tl.load(U + gate * apart, mask=valid, other=0.0),)
-        carry = tl.load(carried + one, mask=inside, other=0.0)
+        carry = tl.load(carried + there)
+    A, N, D, s = A + there, N + one, D + m * (SIZE * G) + n, S + rows * (SIZE * 4) + units
+    H, C = H + there, C + there
+    if G == 1:
+        # As forwards, read a step before.
+        above = tl.load(A + (steps - 1 - begin) * step).to(tl.float32)
+        slope = tl.load(H + (steps - begin) * step).to(tl.float32)
+        slope = 1 - slope * slope
     for back in tl.range(begin, end, num_stages=1):
         t = steps - 1 - back
-        d = D + t * step * G + m * size * G + n
         if G == 1:
             before = tl.maximum(t - 1, steps - end)
-            next_above = tl.load(A + before * step + one, mask=inside, other=0.0)
-            next_h = tl.load(H + (before + 1) * step + one, mask=inside, other=0.0)
+            next_above, next_h = tl.load(A + before * step), tl.load(H + (before + 1) * step)
         else:
-            above = tl.load(A + t * step + one, mask=inside, other=0.0)
-            s = S + t * step * 4 + m * size * 4 + n
-            s0 = tl.load(s, mask=inside, other=0.0).to(tl.float32)
-            s1 = tl.load(s + size, mask=inside, other=0.0).to(tl.float32)
-            s2 = tl.load(s + 2 * size, mask=inside, other=0.0).to(tl.float32)
-            s3 = tl.load(s + 3 * size, mask=inside, other=0.0).to(tl.float32)
+            above = tl.load(A + t * step).to(tl.float32)
+            s0 = tl.load(s + t * step * 4).to(tl.float32)
+            s1 = tl.load(s + t * step * 4 + SIZE).to(tl.float32)
+            s2 = tl.load(s + t * step * 4 + 2 * SIZE).to(tl.float32)
+            s3 = tl.load(s + t * step * 4 + 3 * SIZE).to(tl.float32)
+        # What each derivative is times of those to come.
         if G == 3:
-            h = tl.load(H + t * step + one, mask=inside, other=0.0)
+            h = tl.load(H + t * step).to(tl.float32)
+            to_new = (1 - s1) * (1 - s2 * s2)
+            to_r, to_update, to_u = to_new * s3 * s0 * (1 - s0), (h - s2) * s1 * (1 - s1), to_new * s0
+            above += carry
         if G == 4:
-            c = tl.load(C + t * step + one, mask=inside, other=0.0)
-            after = tl.load(C + (t + 1) * step + one, mask=inside, other=0.0)
-        later = D + (t + 1) * step * G
+            squashed = _tanh(tl.load(C + (t + 1) * step))
+            to_i, to_f = s2 * s0 * (1 - s0), tl.load(C + t * step) * s1 * (1 - s1)
+            to_g, to_o = s0 * (1 - s2 * s2), squashed * s3 * (1 - s3)
+            to_state = s3 * (1 - squashed * squashed)
+        where, d = X + (t + 1) * step * G, D + t * step * G
         _wait(count, (back - begin) * programs)
         if G == 1:
-            total = above.to(tl.float32) + _times(W[0], _state(later, k, km, size, batch, size))
-            tl.store(d, total * (1 - h.to(tl.float32) * h.to(tl.float32)), mask=inside)
-            above, h = next_above, next_h
+            total = above + _times(W[0], _state(where, k, SIZE, K))
+            tl.store(d, total * slope, mask=inside)
         else:
-            xs = (_state(later, k, km, size * G, batch, size),)
+            xs = (_state(where, k, SIZE, K),)
             for gate in tl.static_range(1, AHEAD):
-                xs += (_state(later + gate * size, k, km, size * G, batch, size),)
+                xs += (_state(where + gate * SIZE, k, SIZE, K),)
             parts = tl.zeros((PARTS, ROWS, COLUMNS), tl.float32)
             for gate in tl.static_range(G):
                 parts = tl.dot(xs[gate], W[gate], parts, input_precision="ieee")
                 if gate + AHEAD < G:
-                    xs += (_state(later + (gate + AHEAD) * size, k, km, size * G, batch, size),)
-            total = above.to(tl.float32) + _summed(parts, PARTS, ROWS, COLUMNS)
+                    xs += (_state(where + (gate + AHEAD) * SIZE, k, SIZE, K),)
+            total = above + _summed(parts, PARTS, ROWS, COLUMNS)
         if G == 3:
-            total += carry
-            by_new = total * (1 - s1) * (1 - s2 * s2)
-            tl.store(d, by_new * s3 * s0 * (1 - s0), mask=inside)
-            tl.store(d + size, total * (h.to(tl.float32) - s2) * s1 * (1 - s1), mask=inside)
-            tl.store(d + 2 * size, by_new * s0, mask=inside)
+            tl.store(d, total * to_r, mask=inside)
+            tl.store(d + SIZE, total * to_update, mask=inside)
+            tl.store(d + 2 * SIZE, total * to_u, mask=inside)
         if G == 4:
-            squashed = _tanh(after)
-            carry += total * s3 * (1 - squashed * squashed)
-            tl.store(d, carry * s2 * s0 * (1 - s0), mask=inside)
-            tl.store(d + size, carry * c * s1 * (1 - s1), mask=inside)
-            tl.store(d + 2 * size, carry * s0 * (1 - s2 * s2), mask=inside)
-            tl.store(d + 3 * size, total * squashed * s3 * (1 - s3), mask=inside)
+            carry += total * to_state
+            tl.store(d, carry * to_i, mask=inside)
+            tl.store(d + SIZE, carry * to_f, mask=inside)
+            tl.store(d + 2 * SIZE, carry * to_g, mask=inside)
+            tl.store(d + 3 * SIZE, total * to_o, mask=inside)
         _arrive(count)
+        if G == 1:
+            above, slope = next_above.to(tl.float32), next_h.to(tl.float32)
+            slope = 1 - slope * slope
         if G == 3:
-            tl.store(N + t * step + one, by_new, mask=inside)
+            tl.store(N + t * step, total * to_new, mask=inside)
             carry = total * s1
         if G == 4:
             carry = carry * s1

@@ -38,6 +38,6 @@ class LstmCell(nn.LSTM):
                 return h[None], (h[None], c[None])
             return super().forward(rows, state)
         Z = from_input(x, W.t(), self.bias_ih_l0 + self.bias_hh_l0)
-        first, U = (part.to(Z.dtype) for part in (state[0][0], U))
-        H, C = Persistent.apply(plan, Z, first, state[1][0].float(), U, None)  # type: ignore[no-untyped-call]
+        h, c = (part[0] for part in state)
+        H, C = Persistent.apply(plan, Z, h, c.float(), U.to(Z.dtype), None)  # type: ignore[no-untyped-call]
         return H, (H[-1:], C[None])

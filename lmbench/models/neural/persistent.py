@@ -26,13 +26,14 @@ TOLERANCE = 0.1  # of the largest number, in bfloat16: some 25 of its steps
 class Plan:
     """How a layer of ``size`` units is divided among programs.
 
-    rows, columns: of the minibatch and of the units, a program. steps: of a launch; 0: all, in which the programs that
-    share rows wait for each other and must run at once. ahead: gates of which a step back reads before it multiplies.
+    rows, columns: of the minibatch and of the units, a program; back: rows on the way back. steps: of a launch; 0: all, in which the
+    programs that share rows wait for each other and must run at once. ahead: gates of which a step back reads before it multiplies.
     """
 
     size: int
     rows: int = 16
     columns: int = 16
+    back: int = 16
     steps: int = 0
     ahead: int = 1
 
@@ -41,17 +42,19 @@ class Plan:
         """Numbers summed over: ``size`` brought to a power of two."""
         return max(16, 1 << (self.size - 1).bit_length())
 
-    def grid(self, batch: int) -> tuple[int, int]:
+    def grid(self, batch: int, rows: int) -> tuple[int, int]:
         """Programs over the rows, and over the units."""
-        return -(-batch // self.rows), -(-self.size // self.columns)
+        return -(-batch // rows), -(-self.size // self.columns)
 
-    def shape(self, gates: int) -> dict[str, int]:
-        """What is fixed when a kernel is compiled, of both."""
-        return {"G": gates, "K": self.padded, "ROWS": self.rows, "COLUMNS": self.columns}
+    def shape(self, gates: int, batch: int) -> dict[str, int]:
+        """What is fixed when the kernel of the way there is compiled."""
+        shape = {"G": gates, "SIZE": self.size, "K": self.padded, "ROWS": self.rows, "COLUMNS": self.columns}
+        return shape | {"FULL": batch % self.rows == 0}
 
-    def shape_back(self, gates: int) -> dict[str, int]:
-        """And of that for the way back."""
-        return self.shape(gates) | {"PARTS": min(8, self.padded // 16), "AHEAD": min(self.ahead, gates)}
+    def shape_back(self, gates: int, batch: int) -> dict[str, int]:
+        """And that of the way back."""
+        shape = self.shape(gates, batch) | {"ROWS": self.back, "FULL": batch % self.back == 0}
+        return shape | {"PARTS": min(8, self.padded // 16), "AHEAD": min(self.ahead, gates)}
 
 
 def warps(shape: dict[str, int]) -> int:
@@ -67,22 +70,29 @@ def plan_for(gates: int, size: int, batch: int, multiprocessors: int, shared: in
     shared: bytes of memory that a program may have of its multiprocessor.
 
     >>> plan_for(4, 1024, 32, 132, 232_448)
-    Plan(size=1024, rows=16, columns=16, steps=0, ahead=1)
+    Plan(size=1024, rows=16, columns=16, back=16, steps=0, ahead=1)
+    >>> plan_for(4, 512, 32, 132, 232_448)  # fewer units: fewer rows each on the way back, which reads of all gates
+    Plan(size=512, rows=16, columns=16, back=8, steps=0, ahead=4)
     >>> plan_for(3, 512, 64, 108, 166_912)  # more rows of the minibatch than programs for 16 each: 32
-    Plan(size=512, rows=32, columns=16, steps=0, ahead=3)
+    Plan(size=512, rows=32, columns=16, back=32, steps=0, ahead=3)
     >>> plan_for(4, 1024, 32, 108, 166_912) is None
     True
     """
     if size > LARGEST:
         return None
+
+    def together(plan: Plan, rows: int) -> bool:
+        rows_of_programs, columns = plan.grid(batch, rows)
+        return rows_of_programs * columns <= multiprocessors
+
     for rows in range(16, MOST_ROWS + 1, 16):
         # The large matrix units take 64 lines: a unit has as many as gates, and three are brought to four.
         plan = Plan(size, rows, 64 if gates == 1 else 16)
-        weights = 2 * 64 * plan.padded
-        state, least = 2 * plan.padded * rows, 2**14
-        rows_of_programs, columns = plan.grid(batch)
-        if rows_of_programs * columns <= multiprocessors and weights + max(state, least) <= shared:
-            return replace(plan, ahead=gates if weights + gates * state <= shared else 1)
+        weights, least = 2 * 64 * plan.padded, 2**14
+        if together(plan, rows) and weights + max(2 * plan.padded * rows, least) <= shared:
+            back = 8 if gates > 1 and together(plan, 8) else rows
+            ahead = gates if weights + gates * 2 * plan.padded * back <= shared else 1
+            return replace(plan, back=back, ahead=ahead)
     return None
 
 
@@ -124,7 +134,9 @@ def chosen(kernel: Kernel, U: Tensor, steps: int, batch: int) -> Plan | None:
     if kernel == "triton" and plan is None:
         what = f"hidden={size} and batch={batch}"
         raise InputError(f"{what} are too large for kernel=triton on this GPU; use kernel=auto")
-    return plan if plan is None or kernel == "triton" or agrees(plan, gates, U.device) else None
+    if plan is None or kernel == "triton":
+        return plan
+    return plan if agrees(plan, gates, U.device, batch % plan.rows == 0) else None
 
 
 class Persistent(torch.autograd.Function):
@@ -140,6 +152,8 @@ class Persistent(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         """Z: (steps, batch, gates H); first, cell: (batch, H), cell of an LSTM; U: (gates H, H), b: (H), of gated units.
 
+        Z, U and b are of one kind, first is brought to it.
+
         Gives the states (steps, batch, H) and, of an LSTM, the last cell (batch, H) in float32.
         """
         from lmbench.models.neural import kernels
@@ -154,10 +168,11 @@ class Persistent(torch.autograd.Function):
             C[0] = cell
         S = Z.new_empty(steps if gates > 1 else 1, batch, 4, size)
         bias = H if b is None else b.contiguous()
-        layout = (batch, size, plan.grid(batch)[1], U.stride(1), U.stride(0), size * U.stride(0))
-        _launch(kernels.forward, plan, plan.shape(gates), steps, (Z, H, C, S, U, bias), layout)
+        layout = (batch, plan.grid(batch, plan.rows)[1], U.stride(1), U.stride(0), size * U.stride(0))
+        _launch(kernels.forward, plan, plan.shape(gates, batch), steps, (Z, H, C, S, U, bias), layout)
         ctx.save_for_backward(H, C, S, U)
-        ctx.plan = plan
+        ctx.plan, ctx.kind = plan, first.dtype
+        ctx.set_materialize_grads(False)
         return (H[1:], C[-1]) if gates == 4 else (H[1:],)
 
     @staticmethod
@@ -165,23 +180,30 @@ class Persistent(torch.autograd.Function):
         from lmbench.models.neural import kernels
 
         H, C, S, U = ctx.saved_tensors
-        plan, A = ctx.plan, gradients[0].contiguous()
+        plan, A = ctx.plan, torch.zeros_like(H[1:]) if gradients[0] is None else gradients[0].contiguous()
         steps, batch, size = A.shape
         gates = len(U) // size
         D = A.new_empty(steps + 1, batch, gates, size)
         D[-1] = 0
         N = A.new_empty(steps if gates == 3 else 1, batch, size)
-        carried = (
-            gradients[1].float().clone() if gates == 4 else A.new_zeros(batch, size, dtype=torch.float32)
+        carried = A.new_zeros(batch, size, dtype=torch.float32)
+        if gates == 4 and gradients[1] is not None:
+            carried += gradients[1]
+        layout = (steps, batch, plan.grid(batch, plan.back)[1], U.stride(0), U.stride(1), size * U.stride(0))
+        _launch(
+            kernels.backward,
+            plan,
+            plan.shape_back(gates, batch),
+            steps,
+            (A, H, C, S, U, D, N, carried),
+            layout,
         )
-        layout = (steps, batch, size, plan.grid(batch)[1], U.stride(0), U.stride(1), size * U.stride(0))
-        _launch(kernels.backward, plan, plan.shape_back(gates), steps, (A, H, C, S, U, D, N, carried), layout)
         D = D[:-1]
         of_U = D.flatten(2).flatten(0, 1).t() @ H[:-1].flatten(0, 1)
         of_first = of_b = None
         if ctx.needs_input_grad[2]:
             of_first = D[0].flatten(1) @ U
-            of_first = of_first + carried.to(D.dtype) if gates == 3 else of_first
+            of_first = (of_first + carried if gates == 3 else of_first).to(ctx.kind)
         if gates == 3:
             of_b = D[:, :, 2].sum((0, 1))
             D[:, :, 2] = N
@@ -197,7 +219,7 @@ def _launch(
     layout: tuple[int, ...],
 ) -> None:
     """Runs a kernel over all steps, in as many launches as the plan says."""
-    rows, columns = plan.grid(tensors[1].shape[1])
+    rows, columns = plan.grid(tensors[1].shape[1], shape["ROWS"])
     counts = tensors[0].new_zeros(rows * 32, dtype=torch.int32)
     each = plan.steps or steps
     for begin in range(0, steps, each):
@@ -251,14 +273,16 @@ def outcome(way: Callable[..., Any], given: list[Tensor | None]) -> list[Tensor]
 
 
 @functools.cache
-def agrees(plan: Plan, gates: int, device: torch.device, kind: torch.dtype = torch.bfloat16) -> bool:
+def agrees(
+    plan: Plan, gates: int, device: torch.device, full: bool = False, kind: torch.dtype = torch.bfloat16
+) -> bool:
     """Whether the kernels give on a device what the formulas say, states and gradients, to the rounding of ``kind``.
 
-    Tried once in a process, on three steps; where they do not, a warning says so.
+    Tried once in a process, on three steps; where they do not, a warning says so. full: with as many rows as programs have.
     """
     try:
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
-            exact = drawn(gates, 3, plan.rows + 1, plan.size, device)
+            exact = drawn(gates, 3, 2 * plan.rows if full else plan.rows + 1, plan.size, device)
             # All but an LSTM's cell.
             rounded = [x if x is None or i == 2 else x.to(kind) for i, x in enumerate(exact)]
             mine = outcome(functools.partial(Persistent.apply, plan), rounded)

@@ -58,10 +58,10 @@ class PlainCell(nn.Module):
         """x: (steps, batch) ids, which stand for one-hot rows (-1: for zeros) and look theirs up, or (steps, batch, inputs)."""
         plan = chosen(self.kernel, self.weight_hh_l0, *x.shape[:2])
         Z = from_input(x, self.weight_ih_l0, self.bias_ih_l0)
-        first, W = state[0].to(Z.dtype), self.weight_hh_l0.to(Z.dtype)
+        W = self.weight_hh_l0.to(Z.dtype)
         H: Tensor
         if plan is None:
-            H = PlainRecurrence.apply(Z, first, W)  # type: ignore[no-untyped-call]
+            H = PlainRecurrence.apply(Z, state[0].to(Z.dtype), W)  # type: ignore[no-untyped-call]
         else:
-            (H,) = Persistent.apply(plan, Z, first, None, W.t(), None)  # type: ignore[no-untyped-call]
+            (H,) = Persistent.apply(plan, Z, state[0], None, W.t(), None)  # type: ignore[no-untyped-call]
         return H, H[-1:]

@@ -78,19 +78,27 @@ def affine(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
 
 class _Selected(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, ids: Tensor, table: Tensor, kind: torch.dtype) -> Tensor:
-        ctx.save_for_backward(ids)
-        ctx.like = table
-        return table.to(kind).index_select(0, ids)
+    def forward(ctx: Any, ids: Tensor, W: Tensor, b: Tensor, kind: torch.dtype) -> Tensor:
+        table = W.new_empty(len(W) + 1, len(b), dtype=kind)
+        torch.add(W, b, out=table[:-1])
+        table[-1] = b
+        places = ids % len(table)
+        ctx.save_for_backward(places)
+        ctx.kind, ctx.tokens = W.dtype, len(W)
+        return table.index_select(0, places)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        (ids,), (g,) = ctx.saved_tensors, gradients
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        (places,), (g,), last = ctx.saved_tensors, gradients, ctx.tokens
+        if g.is_cuda and g.dtype != ctx.kind == torch.float32 and last <= MOST_MULTIPLIED:
+            # Of tokens line by line, and in place of nothing's the sum of all, which is that of b.
+            chosen = (torch.arange(last + 1, device=g.device)[:, None] == places).to(g.dtype)
+            chosen[last] = 1
+            of_rows = torch.mm(chosen, g, out_dtype=torch.float32)
+            return None, of_rows[:last], of_rows[last], None
         # Summed without the rounding of what is added.
-        if g.is_cuda and g.dtype != ctx.like.dtype == torch.float32 and len(ctx.like) <= MOST_MULTIPLIED:
-            chosen = (torch.arange(len(ctx.like), device=g.device)[:, None] == ids).to(g.dtype)
-            return None, torch.mm(chosen, g, out_dtype=torch.float32), None
-        return None, torch.zeros_like(ctx.like).index_add_(0, ids, g.to(ctx.like.dtype)), None
+        of_rows = g.new_zeros(last + 1, g.shape[1], dtype=ctx.kind).index_add_(0, places, g.to(ctx.kind))
+        return None, of_rows[:last], of_rows[:last].sum(0) + of_rows[last], None
 
 
 def kind_of(W: Tensor) -> torch.dtype:
@@ -106,8 +114,7 @@ def from_input(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
     """
     if x.dim() > 2:
         return affine(x.flatten(0, 1), W, b).view(*x.shape[:2], -1)
-    table = torch.cat([W + b, b[None]])
-    chosen: Tensor = _Selected.apply(x.flatten() % len(table), table, kind_of(W))  # type: ignore[no-untyped-call]
+    chosen: Tensor = _Selected.apply(x.flatten(), W, b, kind_of(W))  # type: ignore[no-untyped-call]
     return chosen.view(*x.shape, -1)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lmbench.errors import InputError
 from lmbench.models.neural.model import MOST_LAYERS, MOST_REMEMBERED, TunedModel
 from lmbench.models.neural.network import DirectNetwork, Network, State, dropped, gram_table, rows_of
 from lmbench.models.neural.products import Linear
 from lmbench.models.options import option
+
+# On a GPU not cuDNN's, which in bfloat16 is planned anew for each length of rows.
+ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def rotate(x: Tensor, first: int) -> Tensor:
@@ -45,9 +50,10 @@ class TransformerBlock(nn.Module):
         every = torch.cat([memory, self.norm_a(x)])
         q = rotate(self._heads(self.query(every[len(memory) :])), len(memory))
         keys, values = self.key_value(every).chunk(2, dim=-1)
-        attended = nn.functional.scaled_dot_product_attention(
-            q, rotate(self._heads(keys), 0), self._heads(values), mask
-        )
+        with sdpa_kernel(ATTENTION) if x.is_cuda else nullcontext():
+            attended = nn.functional.scaled_dot_product_attention(
+                q, rotate(self._heads(keys), 0), self._heads(values), mask
+            )
         x = x + self._dropped(self.project(attended.permute(2, 0, 1, 3).flatten(2)))
         x = x + self._dropped(self.narrow(nn.functional.gelu(self.widen(self.norm_b(x)))))
         return x, every[len(x) :]

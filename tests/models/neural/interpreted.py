@@ -79,7 +79,7 @@ def test_a_layer_is_the_librarys(gates, steps, batch, size):
 @pytest.mark.parametrize("gates", CELLS)
 def test_several_programs_a_row_and_rows_of_several_programs(gates):
     given = drawn(gates, 2, 18, 20, CPU)
-    assert_equal(by_kernels(Plan(20, steps=1, ahead=gates), given), outcome(composed, given))
+    assert_equal(by_kernels(Plan(20, back=8, steps=1, ahead=gates), given), outcome(composed, given))
 
 
 @pytest.mark.parametrize("gates", CELLS)
@@ -117,12 +117,12 @@ def test_programs_that_run_at_once_wait_for_each_other(gates, monkeypatch):
 @pytest.mark.parametrize("gates", CELLS)
 def test_in_half_precision_little_is_lost(gates):
     """float16: of bfloat16 the interpreter multiplies the bits."""
-    assert agrees(Plan(24, columns=32), gates, CPU, torch.float16)
+    assert agrees(Plan(24, columns=32), gates, CPU, kind=torch.float16)
 
 
 def test_kernels_that_are_wrong_are_not_used(monkeypatch):
     with pytest.warns(UserWarning, match="not used on this GPU, torch's are .*range must be a power of 2"):
-        assert not agrees(Plan(17, columns=24), 1, CPU, torch.float16)
+        assert not agrees(Plan(17, columns=24), 1, CPU, kind=torch.float16)
     for factor in (1.5, float("nan")):
         agrees.cache_clear()
         monkeypatch.setattr(
@@ -130,7 +130,7 @@ def test_kernels_that_are_wrong_are_not_used(monkeypatch):
             lambda *arguments, factor=factor: tuple(x * factor for x in composed(*arguments)),
         )
         with pytest.warns(UserWarning, match="not used on this GPU, torch's are .results differ by"):
-            assert not agrees(Plan(16), 1, CPU, torch.float16)
+            assert not agrees(Plan(16), 1, CPU, kind=torch.float16)
 
 
 def test_a_model_learns_the_same():
