@@ -1,16 +1,19 @@
 """Tokens a second of training recurrent layers on a GPU, by Triton's kernels and by cuDNN, launched one by one and as CUDA graphs.
 
-python tests/benchmarks/bench_gpu.py [--cells rnn,gru,lstm] [--hidden 256,512,1024] [--batch 32] [--steps 35]
+python tests/benchmarks/bench_gpu.py [--cells rnn,gru,lstm] [--hidden 256,512,1024] [--batch 32] [--steps 35] [--flashrnn]
 
 A step is forward, loss, backward and the update, on characters, in bfloat16 with weights in float32; a layer, forward and backward of
-the recurrent layer alone. torch.nn is cuDNN, to which torch gives float16 where bfloat16 is asked for; of some layers cuDNN has another kernel
-where inputs are a multiple of 128, so that it is tried with zeros beside the characters, too. Ways take turns; the median counts. On a
-processor (--device cpu), with TRITON_INTERPRET=1, it says nothing of speed and shows that it runs.
+the recurrent layer alone. torch.nn is cuDNN, to which torch gives float16 where bfloat16 is asked for, so that it is tried with weights in
+bfloat16, too; of some layers cuDNN has another kernel where inputs are a multiple of 128 wide, so that it is tried with zeros beside the
+characters. The loops of Dive into Deep Learning are as printed there, in single precision. --flashrnn: the layer by the package
+flashrnn too, which compiles for a minute, and has no part of what the input adds. Ways take turns; the median counts. On a processor
+(--device cpu), with TRITON_INTERPRET=1, it says nothing of speed and shows that it runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import statistics
 import time
@@ -20,7 +23,7 @@ from dataclasses import replace
 from unittest import mock
 
 import torch
-from bench_neural import LibraryNetwork, V, recurrent
+from bench_neural import LibraryNetwork, V, book, recurrent
 
 from lmbench.models.neural import persistent
 from lmbench.models.neural.recurrent import RecurrentNetwork
@@ -29,12 +32,23 @@ Step = Callable[[], object]
 Conditions = Callable[[], AbstractContextManager[None]]
 
 
+def rounded(network: torch.nn.Module, ids: torch.Tensor) -> AbstractContextManager[object]:
+    """Products in bfloat16, but of networks that are to stay as they are."""
+    enabled = ids.is_cuda and not getattr(network, "as_it_is", False)
+    return torch.autocast(ids.device.type, torch.bfloat16, enabled=enabled)
+
+
+def as_it_is(network: torch.nn.Module) -> torch.nn.Module:
+    network.as_it_is = True
+    return network
+
+
 def training_step(network: torch.nn.Module, ids: torch.Tensor) -> Step:
     """One update by plain gradient descent, without a word from the GPU to the processor, so that it can become a graph."""
     parameters = list(network.parameters())
 
     def step() -> None:
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
+        with rounded(network, ids):
             logits, _ = network(ids[:-1], network.start(ids.shape[1]))
         loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[1:].flatten())
         gradients = torch.autograd.grad(loss, parameters)
@@ -54,9 +68,28 @@ def layer_pass(network: torch.nn.Module, ids: torch.Tensor) -> Step:
     weight = torch.randn(*x.shape[:2], network.hidden, device=ids.device)
 
     def step() -> None:
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
+        with rounded(network, ids):
             H, _ = layer(x, state if len(state) > 1 else state[0])
         torch.autograd.grad(H, parameters, weight.to(H.dtype))
+
+    return step
+
+
+def flash_pass(cell: str, ids: torch.Tensor, hidden: int) -> Step:
+    """The layer by FlashRNN, from what the input adds on."""
+    from flashrnn import flashrnn
+
+    gates, added = {"rnn": (1, 1), "lstm": (4, 4), "gru": (3, 4)}[cell]
+    steps, batch = ids[1:].shape
+    shapes = (batch, steps, gates, 1, hidden), (gates, 1, hidden, hidden), (added, 1, hidden)
+    given = [
+        (torch.randn(*shape, device=ids.device) / hidden**0.5).bfloat16().requires_grad_() for shape in shapes
+    ]
+    weight = torch.randn(batch, steps, 1, hidden, device=ids.device).bfloat16()
+
+    def step() -> None:
+        states, _ = flashrnn(*given, function="elman" if cell == "rnn" else cell, backend="cuda_fused")
+        torch.autograd.grad(states[0], given, weight)
 
     return step
 
@@ -111,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=35)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--flashrnn", action="store_true")
     given = parser.parse_args(arguments)
     device = torch.device(given.device)
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -128,28 +162,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for cell in given.cells.split(","):
         for hidden in map(int, given.hidden.split(",")):
             for part, of in (("step", training_step), ("layer", layer_pass)):
-                compare(f"{cell} {hidden}, {part}", cell, hidden, of, ids, given.rounds)
+                flash = given.flashrnn and part == "layer"
+                compare(f"{cell} {hidden}, {part}", cell, hidden, of, ids, given.rounds, flash)
 
 
 def compare(
-    title: str, cell: str, hidden: int, of: Callable[..., Step], ids: torch.Tensor, rounds: int
+    title: str, cell: str, hidden: int, of: Callable[..., Step], ids: torch.Tensor, rounds: int, flash: bool
 ) -> None:
     """Prints what each way takes, launched one by one and as a graph."""
     ours = recurrent(cell, hidden, kernel="triton").to(ids.device)
-    ways: dict[str, tuple[torch.nn.Module, Conditions]] = {
-        "torch.nn": (LibraryNetwork(cell, hidden).to(ids.device), nullcontext),
-        "torch.nn, 128 inputs": (LibraryNetwork(cell, hidden, 128).to(ids.device), nullcontext),
-        "triton": (ours, nullcontext),
-        "triton, a launch a step": (ours, a_launch_a_step),
+    library = LibraryNetwork(cell, hidden).to(ids.device)
+    made: dict[str, tuple[Callable[[], Step], Conditions]] = {
+        "torch.nn": (lambda: of(library, ids), nullcontext),
+        "torch.nn, bfloat16": (lambda: of(as_it_is(copy.deepcopy(library).bfloat16()), ids), nullcontext),
+        "torch.nn, 128 inputs": (
+            lambda: of(LibraryNetwork(cell, hidden, 128).to(ids.device), ids),
+            nullcontext,
+        ),
+        "triton": (lambda: of(ours, ids), nullcontext),
+        "triton, a launch a step": (lambda: of(ours, ids), a_launch_a_step),
     }
+    if of is training_step:
+        made["book's loop"] = lambda: of(as_it_is(book(cell, hidden).to(ids.device)), ids), nullcontext
+    if flash:
+        made["FlashRNN"] = lambda: flash_pass(cell, ids, hidden), nullcontext
     steps: dict[str, tuple[Step, Conditions]] = {}
-    for name, (network, conditions) in ways.items():
-        step = of(network, ids)
+    for name, (make, conditions) in made.items():
         try:
             with conditions():
+                step = make()
                 step()
                 steps[name] = (step, conditions)
-                if ids.is_cuda:
+                if ids.is_cuda and name != "FlashRNN":  # of its launches no graph can be taken
                     steps[f"{name}, as a graph"] = (as_graph(step), nullcontext)
         except Exception as error:  # what a driver or a compiler says; other ways and sizes may do
             print(f"{title}, {name}: {str(error).strip().splitlines()[0]}", flush=True)

@@ -64,7 +64,7 @@ class BookGated(torch.nn.Module):
         self.W_hq, self.b_q = draw(hidden, V), draw(V)
 
     def start(self, batch: int):
-        return tuple(torch.zeros(batch, self.hidden) for _ in range(1 + (self.cell == "lstm")))
+        return tuple(self.b_q.new_zeros(batch, self.hidden) for _ in range(1 + (self.cell == "lstm")))
 
     def gate(self, i: int, X: torch.Tensor, H: torch.Tensor) -> torch.Tensor:
         return torch.mm(X, self.W_x[i]) + torch.mm(H, self.W_h[i]) + self.b[i]
@@ -98,7 +98,7 @@ class LibraryNetwork(torch.nn.Module):
         return tuple(self.linear.weight.new_zeros(batch, self.hidden) for _ in range(1 + self.lstm))
 
     def rows(self, ids):
-        return one_hot(ids, self.inputs)
+        return one_hot(ids, self.inputs, self.linear.weight.dtype)
 
     def forward(self, ids, state):
         before = tuple(s[None] for s in state)
