@@ -13,7 +13,7 @@ import dataclasses
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -182,6 +182,11 @@ class LanguageModel(ABC):
     def _read_on(self, tokens: Tokens) -> bool:
         """Learns from more text, and says whether it can; what was learnt before is not changed in place."""
         return False
+
+    def retraced(self, train: Tokens, size: int) -> Iterator[np.ndarray] | None:
+        """What a model that learns as it reads says of its own training text, each token after those before it alone: (n, V) float64,
+        nats, of ``size`` tokens at a time. None of a model that knows the text only as a whole."""
+        return None
 
     def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
         """The models that ``fit`` combines, over this one's vocabulary, made of fitted ones. Raises InputError where they do not suit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,6 +46,17 @@ class Tokens:
     def before(self, t: int) -> Tokens:
         """What stands before token t: the first t tokens, and its document begun, though it may have none of them."""
         return Tokens(self.ids[:t], self.starts[: np.searchsorted(self.starts, t, side="right")], self.bos)
+
+    def pieces(self, size: int) -> Iterator[Tokens]:
+        """The text in pieces of ``size`` tokens; where none begins, a piece goes on with the document before it.
+
+        >>> text = Tokens(np.array([5, 6, 7]), np.array([0, 1]))
+        >>> [(piece.ids.tolist(), piece.starts.tolist()) for piece in text.pieces(2)]
+        [([5, 6], [0, 1]), ([7], [])]
+        """
+        for begin in range(0, len(self), size):
+            first, last = np.searchsorted(self.starts, [begin, begin + size])
+            yield Tokens(self.ids[begin : begin + size], self.starts[first:last] - begin, self.bos)
 
     def documents(self) -> list[np.ndarray]:
         """The ids of each document, as views."""

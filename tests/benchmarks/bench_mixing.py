@@ -3,9 +3,11 @@
     python tests/benchmarks/bench_mixing.py pool time-machine context-mixing lstm
     python tests/benchmarks/bench_mixing.py pool python-docs kneser-ney:order=8,discounts=tune context-mixing lstm:hidden=256,epochs=8
     python tests/benchmarks/bench_mixing.py read time-machine context-mixing context-mixing:adaptive=yes
+    python tests/benchmarks/bench_mixing.py hear time-machine infini-gram:adaptive=yes context-mixing:adaptive=yes lstm:dynamic=0.0005
 
 pool: weights are learnt on one half of the held-out text, and the other half is scored, both ways. read: the end of the training text,
-as long as the held-out text, takes the place of the latter, which is scored. The test text is not looked at. Bits a token, of characters.
+as long as the held-out text, takes the place of the latter, which is scored. hear: the first half of the held-out text is learnt from and read, and
+the second scored, by a geometric pool of the models and bit-mixing, and by bit-mixing that hears them. The test text is not looked at. Bits a token, of characters.
 """
 
 from __future__ import annotations
@@ -69,12 +71,33 @@ def read(corpus: lb.Corpus, specs: list[str]) -> None:
             print(f"{spec}, the end read: {more}: {bits(model.log_probs(valid)):.4f}", flush=True)
 
 
+def hear(corpus: lb.Corpus, specs: list[str]) -> None:
+    train, valid = (corpus.encoded("char", split).tokens for split in ("train", "valid"))
+    size, cut = len(corpus.vocab("char")), len(valid) // 2
+    first = valid.head(cut)
+    second = Tokens(valid.ids[cut:], np.append(0, valid.starts[valid.starts > cut] - cut), valid.bos)
+    own = "bit-mixing:adaptive=yes"
+    parts = {
+        spec: made(spec, corpus).fit(train, first, size, np.random.default_rng(0)) for spec in [*specs, own]
+    }
+    for spec, part in parts.items():
+        print(f"{spec}: {bits(part.read_on(first).log_probs(second)):.4f}", flush=True)
+    pooled = {"pooling": "geometric", "weights": "by-entropy"}
+    for name, of, options in (("mixture", [*specs, own], pooled), ("bit-mixing", specs, {"adaptive": True})):
+        model = lb.make_model(
+            name, of=tuple(f"model {i + 1}" for i in range(len(of))), read_valid=True, **options
+        )
+        model.vocabulary(corpus.vocab("char"))
+        model.fit(train, first, size, np.random.default_rng(0), components=[parts[spec] for spec in of])
+        print(f"{name} of {len(of)}: {bits(model.log_probs(second)):.4f}", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["pool", "read"])
+    parser.add_argument("what", choices=["pool", "read", "hear"])
     parser.add_argument("corpus")
     parser.add_argument("models", nargs="+")
     asked = parser.parse_args()
-    {"pool": pool, "read": read}[asked.what](lb.load_corpus(asked.corpus), asked.models)
+    {"pool": pool, "read": read, "hear": hear}[asked.what](lb.load_corpus(asked.corpus), asked.models)

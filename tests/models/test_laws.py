@@ -246,6 +246,7 @@ MIXED = {"of": "kneser-ney,cache"}
         ("infini-gram", {"adaptive": True}),
         ("context-mixing", {"adaptive": True}),
         ("bit-mixing", {"adaptive": True}),
+        ("bit-mixing", {"adaptive": True, "of": "cache,bigram", "read_valid": True}),
         ("context-mixing", {"lines": False, "orders": "0,2,6"}),
         ("rnn", SMALL["rnn"] | {"context": "reset"}),
         ("rnn", SMALL["rnn"] | {"context": "fixed:3"}),

@@ -13,7 +13,7 @@ from lmbench.models.mixing.decisions import KINDS
 INPUTS = 4  # of each context
 MATCHES = 3
 GRADES = 16  # of matches' lengths, by which weights are chosen
-WIDTH = (INPUTS * CONTEXTS + 2 * MATCHES + 1 + 15) // 16 * 16
+OWN = INPUTS * CONTEXTS + 2 * MATCHES + 1  # inputs of a decision, before those that other models give
 SETS = 10
 FARTHEST = 12.0  # log-odds
 BUCKETS = 33  # of log-odds, in the tables of the last correction
@@ -24,7 +24,7 @@ class Memory(NamedTuple):
 
     roots, nodes: (2^m,) uint64 (see ``bit_slots``). heads: (MATCHES, 2^h) int32, where each hash of last symbols came latest. matches:
     (3, MATCHES) int64, of the present matches: where they go on, their lengths, and steps since one broke. histories: (CONTEXTS, HISTORIES, 2),
-    runs: (CONTEXTS, RUN_KINDS, 2), lengths: (MATCHES, 64, 2), corrections: (C, 2), probabilities and how often met; weights: (W, WIDTH);
+    runs: (CONTEXTS, RUN_KINDS, 2), lengths: (MATCHES, 64, 2), corrections: (C, 2), probabilities and how often met; weights: (W, width);
     second: (S, SETS); all float32. seen: (1,) int64, symbols from which the weights have learnt.
     """
 
@@ -54,7 +54,12 @@ def correction_sizes(vocab_size: int) -> np.ndarray:
     return np.array([vocab_size, 1 << min(14, 2 * wide), 1 << min(16, 3 * wide), GRADES * 3 * 16])
 
 
-def empty_memory(vocab_size: int, tokens: int) -> Memory:
+def width_with(others: int) -> int:
+    """Inputs of a decision with those of so many other models, in whole vectors of a processor."""
+    return (OWN + others + 15) // 16 * 16
+
+
+def empty_memory(vocab_size: int, tokens: int, others: int = 0) -> Memory:
     """One that knows nothing, with room for a text of so many tokens."""
     slots = 1 << max(10, int(np.ceil(np.log2(32 * max(tokens, 1)))))
     heads = 1 << max(8, int(np.ceil(np.log2(2 * max(tokens, 1)))))
@@ -73,7 +78,7 @@ def empty_memory(vocab_size: int, tokens: int) -> Memory:
         pairs(np.full((CONTEXTS, RUN_KINDS), 0.9)),
         pairs(np.full((MATCHES, 64), 0.9)),
         pairs(corrections),
-        np.full((set_sizes(vocab_size).sum(), WIDTH), 0.02, dtype=np.float32),
+        np.full((set_sizes(vocab_size).sum(), width_with(others)), 0.02, dtype=np.float32),
         np.full((vocab_size + GRADES * 3, SETS), 1 / SETS, dtype=np.float32),
         np.zeros(1, dtype=np.int64),
     )

@@ -11,31 +11,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Stepper, Traits, learned
-from lmbench.models.mixing.bit_contexts import (
-    LENGTH,
-    NOW,
-    OPEN,
-    SAME_AS_ABOVE,
-    SINCE_CAPITAL,
-    Alphabet,
-    Place,
-    empty_place,
-)
-from lmbench.models.mixing.bit_memory import Memory, correction_sizes, empty_memory, set_sizes
+from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
+from lmbench.models.mixing.bit_contexts import NOW, Alphabet, Place, empty_place
+from lmbench.models.mixing.bit_memory import OWN, Memory, correction_sizes, empty_memory, set_sizes
 from lmbench.models.mixing.bit_reading import read
-from lmbench.models.mixing.decisions import KINDS, Decisions, decisions_of, kinds_of
-from lmbench.models.mixing.log_linear import small_enough
+from lmbench.models.mixing.bit_saved import (
+    TABLES,
+    saved_alphabet,
+    saved_memory,
+    saved_place,
+    saved_tree,
+)
+from lmbench.models.mixing.decisions import Decisions, decisions_of, kinds_of
+from lmbench.models.mixing.log_linear import newton, small_enough
+from lmbench.models.mixing.others import said_in_training, said_next, said_of
+from lmbench.models.mixing.parts import check_labels, check_parts, pack_parts, unpack_parts
+from lmbench.models.mixing.widened import joined
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
-from lmbench.models.saved import saved_array
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import Vocab
 
 _NOWHERE = np.zeros(0, dtype=np.int64)
-_TABLES = ("roots", "nodes")
 _ROOM = 1 << 12  # tokens for which a stepper makes room at a time
 _BLOCK = 1 << 14  # tokens between two signs of progress
+_SHARE = 0.3  # first weight of what another model says
+_IMPOSSIBLE = -50.0  # nats
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,12 +49,24 @@ class BitMixing(LanguageModel):
 
     Everything learns from each token as soon as it has been predicted, in one pass over the training text. With ``adaptive`` it
     goes on learning while a text is scored, from one document to the next.
+
+    With ``of`` the log-odds that other models give each decision are among what is mixed. Of a model that learns as it reads they are there from
+    the beginning, as it would have said them when it read the training text (``retraced``); what else is mixed is weighed on the
+    held-out text, first by Newton's method on whole distributions, then by reading it as any text.
+
     For characters and bytes. It needs some 0.5 to 1 kB of memory for each token of the training text, in tables that do not grow: of a
     text much longer than that, the least used entries are given up.
     """
 
+    of: tuple[str, ...] = option(
+        (), "labels of other models of which what they say is mixed in; none: its contexts alone"
+    )
     adaptive: bool = option(False, "go on learning from the text that is scored", fits=False)
-    read_valid: bool = option(False, "read the held-out text too, after the training text", fits=False)
+    read_valid: bool = option(
+        False,
+        "read the held-out text too, after the training text, as do the others that can",
+        fits=False,
+    )
 
     tree: Decisions = learned()
     alphabet: Alphabet = learned()
@@ -61,11 +74,28 @@ class BitMixing(LanguageModel):
     memory: Memory = learned()
 
     def __post_init__(self) -> None:
+        check_labels(self.of)
+        if self.of and not self.adaptive:
+            raise InputError(
+                "option of: what others say is weighed as the text is read; set adaptive=true too"
+            )
         self._spellings: Sequence[str] = ()
 
     @property
     def traits(self) -> Traits:
-        return Traits(held_out="needed" if self.read_valid else "no", adaptive=self.adaptive, precision=1e-9)
+        return Traits(
+            held_out="needed" if self.read_valid or self.of else "no",
+            adaptive=self.adaptive,
+            precision=1e-5 if self.of else 1e-9,  # that of a component in single precision
+            components=self.of,
+        )
+
+    @property
+    def scores_candidates(self) -> bool:
+        return any(component.scores_candidates for component in self.components)
+
+    def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
+        return joined(vocab, parts)
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         self._spellings = corpus_vocab.tokens
@@ -78,24 +108,63 @@ class BitMixing(LanguageModel):
         kinds = kinds_of(self._spellings, size, int(counts.argmax()), train.bos)
         self.tree = decisions_of(counts, kinds, self._spellings)
         self.alphabet = Alphabet(kinds, _folded(self._spellings, size))
-        self.memory = empty_memory(size, len(train))
+        check_parts(self.of, self.components, size)
+        self.memory = empty_memory(size, len(train), len(self.of))
         self.place = _with_room(empty_place(size), len(train))
-        for begin in range(0, len(train), _BLOCK):
-            end = min(begin + _BLOCK, len(train))
-            starts = train.starts[(train.starts >= begin) & (train.starts < end)] - begin
-            self._read(Tokens(train.ids[begin:end], starts, train.bos), self.place, self.memory, True)
-            monitor.progress(end, len(train), "tokens")
+        heard, said = said_in_training(self.components, train, _BLOCK, self.tree)
+        self.memory.weights[:, OWN : OWN + len(heard)] = _SHARE * heard
+        done = 0
+        for piece, part in zip(train.pieces(_BLOCK), said, strict=True):
+            self._read(piece, part, self.place, self.memory, True)
+            done += len(piece)
+            monitor.progress(done, len(train), "tokens")
 
     def _settle(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator) -> None:
-        if self.read_valid and valid is not None:
+        if valid is None:
+            return
+        if self.of:
+            self._weigh(valid, np.array([c.retraced(train, _BLOCK) is not None for c in self.components]))
+        elif self.read_valid:
             self._read_on(valid)
             self.notes.append("it has read the held-out text too")
 
+    def _weigh(self, valid: Tokens, heard: np.ndarray) -> None:
+        """Learns on the held-out text how much others are worth, above all those (of E bool) that have not been heard."""
+        places = np.arange(len(valid))
+        said = said_of(self.components, valid, places, self.tree)
+        silent = [self.components[i] for i in np.flatnonzero(~heard)]
+        if silent:
+            before = np.where(heard, said, np.float32(0))
+            rows = [self._read(valid, before, *self._copies(len(valid)), True, wanted=places)[1]]
+            rows += [model.distributions(valid) for model in silent]
+            features = np.maximum(np.stack(rows, axis=1), _IMPOSSIBLE)
+            shares = newton(features, valid.ids, np.append(1.0, np.zeros(len(silent))), 1.0)
+            self.memory.weights[:] *= np.float32(shares[0])
+            self.memory.weights[:, OWN + np.flatnonzero(~heard)] = shares[1:].astype(np.float32)
+            named = zip(np.array(self.of)[~heard].tolist(), shares[1:], strict=True)
+            self.notes.append(
+                "weights at first " + ", ".join(f"{label} {share:.4f}" for label, share in named)
+            )
+        place, memory = self._copies(len(valid))
+        self._read(valid, said, place, memory, True)
+        if not self.read_valid:
+            self.memory = self.memory._replace(weights=memory.weights, second=memory.second)
+            return
+        self.place, self.memory = place, memory
+        self.components = [component.read_on(valid) for component in self.components]
+        self.notes.append("it has read the held-out text too")
+
     def _read_on(self, tokens: Tokens) -> bool:
         """Reads more text, and learns from it all that it learns from any."""
+        said = self._said(tokens)
         self.place, self.memory = self._copies(len(tokens))
-        self._read(tokens, self.place, self.memory, True)
+        self._read(tokens, said, self.place, self.memory, True)
+        self.components = [component.read_on(tokens) for component in self.components]
         return True
+
+    def _said(self, tokens: Tokens) -> np.ndarray:
+        """(T, V - 1, E) float32: what others say of each token."""
+        return said_of(self.components, tokens, np.arange(len(tokens)), self.tree)
 
     def _copies(self, room: int) -> tuple[Place, Memory]:
         """What was learnt, to be changed, with room for more tokens."""
@@ -110,13 +179,17 @@ class BitMixing(LanguageModel):
     def _read(
         self,
         tokens: Tokens,
+        said: np.ndarray,
         place: Place,
         memory: Memory,
         learns: bool,
         scored: bool = False,
         wanted: np.ndarray = _NOWHERE,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(T,) ln p of the tokens, if they are to be scored, and (R, V) of all that may stand at the places wanted."""
+        """(T,) ln p of the tokens, if they are to be scored, and (R, V) of all that may stand at the places wanted.
+
+        said: (T, V - 1, E), what others say of the tokens; of the one behind them where that alone is wanted.
+        """
         log_probs, rows = np.zeros(len(tokens) if scored else 0), np.zeros((len(wanted), self.vocab_size))
         ends = [np.concatenate([[0], np.cumsum(f(self.vocab_size))]) for f in (set_sizes, correction_sizes)]
         read(
@@ -133,16 +206,21 @@ class BitMixing(LanguageModel):
             log_probs,
             rows,
             wanted.astype(np.int64, copy=False),
+            said,
         )
         return log_probs, rows
 
     # Scoring ---------------------------------------------------------------------------------------
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
-        return self._read(tokens, *self._ready(len(tokens)), self.adaptive, scored=True)[0]
+        return self._read(tokens, self._said(tokens), *self._ready(len(tokens)), self.adaptive, scored=True)[
+            0
+        ]
 
     def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
-        return self._read(tokens, *self._ready(len(tokens)), self.adaptive, wanted=places)[1]
+        return self._read(
+            tokens, self._said(tokens), *self._ready(len(tokens)), self.adaptive, wanted=places
+        )[1]
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
@@ -154,7 +232,7 @@ class BitMixing(LanguageModel):
 
     def _state(self) -> dict[str, np.ndarray]:
         state = {f"memory.{name}": array for name, array in self.memory._asdict().items()}
-        for name in _TABLES:  # of which most is empty
+        for name in TABLES:
             table = state.pop(f"memory.{name}")
             filled = np.flatnonzero(table)
             state[f"{name}.places"], state[f"{name}.entries"] = filled.astype(np.int32), table[filled]
@@ -162,17 +240,15 @@ class BitMixing(LanguageModel):
         state |= {f"place.{name}": array for name, array in self.place._asdict().items()}
         state["place.text"] = self.place.text[: self.place.numbers[NOW]]
         state |= {f"tree.{name}": array for name, array in self.tree._asdict().items()}
-        return state | {f"alphabet.{name}": array for name, array in self.alphabet._asdict().items()}
+        state |= {f"alphabet.{name}": array for name, array in self.alphabet._asdict().items()}
+        return state | pack_parts(self.components)
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         size = self.vocab_size
-        self.alphabet = Alphabet(*(_saved(state, f"alphabet.{name}", (size,)) for name in Alphabet._fields))
-        kinds, folded = self.alphabet
-        if not (_within(kinds, 0, KINDS) and _within(folded, 0, size)):
-            raise InputError("the kinds of symbols in it are none; fit the model anew")
-        self.tree = _saved_tree(state, size)
-        self.place = _saved_place(state, size)
-        self.memory = _saved_memory(state, size, int(self.place.numbers[NOW]))
+        self.alphabet, self.tree = saved_alphabet(state, size), saved_tree(state, size)
+        self.place = saved_place(state, size)
+        self.memory = saved_memory(state, size, int(self.place.numbers[NOW]), len(self.of))
+        self.components = unpack_parts(state, len(self.of))
 
 
 class Walk(Stepper):
@@ -184,15 +260,31 @@ class Walk(Stepper):
         super().__init__(model, bos)
         self.place, self.memory = model._ready(_ROOM)
         self.begins = _NOWHERE
+        self.others = [component.stepper(bos) for component in model.components]
+        self.said: np.ndarray | None = None  # by the others, of the next token, where they have been asked
 
     def begin(self) -> None:
         self.begins = np.zeros(1, dtype=np.int64)  # the next token begins a document
+        self.said = None
+        for other in self.others:
+            other.begin()
+
+    def _said(self) -> np.ndarray:
+        if self.said is None:
+            self.said = said_next(self.others, self.model.tree)
+        return self.said
 
     def read(self, ids: np.ndarray) -> None:
         now = int(self.place.numbers[NOW])
         if now + len(ids) >= len(self.place.text):
             self.place = _with_room(self.place, len(ids) + max(_ROOM, now), apart=False)
-        self.model._read(Tokens(ids, self.begins, self.bos), self.place, self.memory, self.model.adaptive)
+        # What others say is asked for token by token.
+        for piece in Tokens(ids, self.begins, self.bos).pieces(1 if self.others else len(ids)):
+            said = self._said() if self.others else self.model._said(piece)
+            self.model._read(piece, said, self.place, self.memory, self.model.adaptive)
+            self.said = None
+            for other in self.others:
+                other.read(piece.ids)
         self.begins = _NOWHERE
 
     def _distribution(self) -> np.ndarray:
@@ -202,7 +294,9 @@ class Walk(Stepper):
         memory = self.memory._replace(matches=self.memory.matches.copy())
         nothing = Tokens(np.zeros(0, dtype=np.int32), self.begins, self.bos)
         wanted = np.zeros(1, dtype=np.int64)
-        row: np.ndarray = self.model._read(nothing, place, memory, self.model.adaptive, wanted=wanted)[1][0]
+        row: np.ndarray = self.model._read(
+            nothing, self._said(), place, memory, self.model.adaptive, wanted=wanted
+        )[1][0]
         return row
 
 
@@ -220,88 +314,3 @@ def _folded(spellings: Sequence[str], size: int) -> np.ndarray:
         return np.arange(size)
     number = {spelling: i for i, spelling in reversed(list(enumerate(spellings)))}
     return np.array([number.get(spelling.lower(), i) for i, spelling in enumerate(spellings)])
-
-
-# Reading back, with every index looked at, since compiled code does not ----------------------------
-
-
-def _saved(state: Mapping[str, np.ndarray], name: str, shape: Sequence[int | None]) -> np.ndarray:
-    """(…) int64."""
-    return np.ascontiguousarray(saved_array(state, name, shape, "i"), dtype=np.int64)
-
-
-def _within(array: np.ndarray, low: int, end: int) -> bool:
-    return bool(((array >= low) & (array < end)).all())
-
-
-def _saved_tree(state: Mapping[str, np.ndarray], size: int) -> Decisions:
-    path = _saved(state, "tree.path", (size, None))
-    shapes = [(size, path.shape[1]), (size,), *[(size - 1,)] * 3]
-    rest = (
-        _saved(state, f"tree.{name}", shape)
-        for name, shape in zip(Decisions._fields[1:], shapes, strict=True)
-    )
-    tree = Decisions(path, *rest)
-    sound = (
-        _within(path, -1, size - 1)
-        and _within(tree.bit, 0, 2)
-        and _within(tree.length, 0, max(path.shape[1], 1))
-        and bool((tree.above < np.arange(size - 1)).all() and _within(tree.above, -1, size))
-        and _within(tree.turn, 0, 2)
-        and _within(tree.depth, 0, max(path.shape[1], 1))
-        and bool(((path >= 0) == (np.arange(path.shape[1]) < tree.length[:, None])).all())
-    )
-    if not sound:
-        raise InputError("the tree of decisions in it is none; fit the model anew")
-    return tree
-
-
-def _saved_place(state: Mapping[str, np.ndarray], size: int) -> Place:
-    text = np.ascontiguousarray(saved_array(state, "place.text", (None,), "i"), dtype=np.int32)
-    empty = empty_place(size)
-    hashes = saved_array(state, "place.hashes", empty.hashes.shape, "u").astype(np.uint64)
-    rest = [_saved(state, f"place.{name}", getattr(empty, name).shape) for name in Place._fields[2:]]
-    place = Place(text, hashes, *rest)
-    numbers = place.numbers
-    sound = _within(text, 0, size) and numbers[NOW] == len(text) and _within(numbers[:5], 0, len(text) + 1)
-    sound = sound and numbers[LENGTH] >= 0 and 0 <= numbers[OPEN] < 16
-    sound = sound and 0 <= numbers[SINCE_CAPITAL] < 64 and numbers[SAME_AS_ABOVE] >= -1
-    if not (sound and all(_within(past, 0, 1 << 16) for past in place[3:])):
-        raise InputError("the text in it is none of this vocabulary; fit the model anew")
-    return place
-
-
-def _saved_memory(state: Mapping[str, np.ndarray], size: int, tokens: int) -> Memory:
-    tables = [_saved_table(state, name, tokens) for name in _TABLES]
-    if len(tables[0]) and int((tables[0] & np.uint64(0xFFFF)).max()) >= size:
-        raise InputError("the symbols in it are none of this vocabulary; fit the model anew")
-    heads = np.ascontiguousarray(saved_array(state, "memory.heads", (3, None), "i"), dtype=np.int32)
-    matches = _saved(state, "memory.matches", (3, 3))
-    like = empty_memory(size, 1)
-    learnt = []
-    for name in Memory._fields[4:-1]:
-        array = saved_array(state, f"memory.{name}", getattr(like, name).shape)
-        learnt.append(np.ascontiguousarray(array, dtype=np.float32))
-    seen = _saved(state, "memory.seen", (1,))
-    pairs = learnt[:4]
-    sound = all((np.abs(array) < 1e9).all() for array in learnt) and all(
-        ((array[..., 0] >= 0) & (array[..., 0] <= 1) & (array[..., 1] >= 0)).all() for array in pairs
-    )
-    width = heads.shape[1]
-    sound = sound and width > 0 and width & (width - 1) == 0 and _within(heads, 0, tokens + 1)
-    sound = sound and _within(matches, 0, tokens + 1) and seen[0] >= 0
-    if not sound:
-        raise InputError("the weights in it are no sound numbers; fit the model anew")
-    return Memory._make([*tables, heads, matches, *learnt, seen])
-
-
-def _saved_table(state: Mapping[str, np.ndarray], name: str, tokens: int) -> np.ndarray:
-    """(2^m,) uint64, no larger than a text of so many tokens asks for."""
-    size = int(saved_array(state, f"{name}.size", (1,), "i")[0])
-    places = saved_array(state, f"{name}.places", (None,), "i")
-    entries = saved_array(state, f"{name}.entries", (len(places),), "u")
-    if not (8 <= size <= 64 * (tokens + 16) and size & (size - 1) == 0 and _within(places, 0, size)):
-        raise InputError(f"the table {name} in it is none; fit the model anew")
-    table = np.zeros(size, dtype=np.uint64)
-    table[places] = entries
-    return table

@@ -8,16 +8,12 @@ small contexts; the sums are mixed once more and then corrected by tables of wha
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lmbench.models.compiled import compiled
 from lmbench.models.mixing.bit_contexts import (
-    BEGIN,
     CONTEXTS,
     NOW,
-    ORDERS,
     SELECTORS,
     Alphabet,
     Place,
@@ -25,13 +21,13 @@ from lmbench.models.mixing.bit_contexts import (
     go_on,
     look,
 )
-from lmbench.models.mixing.bit_memory import BUCKETS, FARTHEST, GRADES, MATCHES, SETS, WIDTH, Memory
+from lmbench.models.mixing.bit_desk import Desk, empty_desk, follow, gather, touch
+from lmbench.models.mixing.bit_memory import BUCKETS, FARTHEST, GRADES, MATCHES, OWN, SETS, Memory
 from lmbench.models.mixing.bit_slots import (
     SURE,
     history_of_run,
     key_of_node,
     kind_of_history,
-    kind_of_run,
     learn_bit,
     node_of_run,
     place_of,
@@ -41,8 +37,6 @@ from lmbench.models.mixing.bit_slots import (
 from lmbench.models.mixing.decisions import Decisions
 
 u64, f32 = np.uint64, np.float32
-LEAST_MATCH = (5, 9, 16)  # symbols that a match has at least
-_LONGEST_LOOK = 64  # symbols that a match is looked back over when it is found
 _LIMIT = 255.0  # those tables and histories' probabilities move by one part in so many at least
 LEAST = 2e-6  # no decision is surer
 # How fast weights learn: at first, after very many symbols, and the symbols by which the difference halves; those of the second layer.
@@ -52,156 +46,25 @@ _GRID = (np.arange(4096) + 0.5) / 4096
 LOG_ODDS = np.log(_GRID / (1 - _GRID)).astype(np.float32)
 
 
-class _Desk(NamedTuple):
-    """What is worked out for one symbol, and for D decisions of it.
-
-    Of the K contexts: keys (uint64); roots (where their entries are), states (0 new, 1 one symbol, 2 several), symbols (the last), runs, kinds
-    (of runs). chosen: (SELECTORS,). numbers: (3,), the longest order that is seen, by one more; the longest match's length, graded; its number,
-    -1 for none. Of each decision and context: nodes, there (where its entry is, and whether), history, run (which probabilities were
-    asked, -1 for none). match, expected: (D, MATCHES) which probability, and the bit. rows: (D, SETS), second: (D, 2), table: (D, 4), which weights
-    and corrections. inputs: (D, WIDTH); sums, guesses: (D, SETS + 2) log-odds and probabilities of the sets and of both second mixers, float32.
-    offsets, bases: where each set of weights and each table of corrections begins.
-    """
-
-    keys: np.ndarray
-    roots: np.ndarray
-    states: np.ndarray
-    symbols: np.ndarray
-    runs: np.ndarray
-    kinds: np.ndarray
-    chosen: np.ndarray
-    numbers: np.ndarray
-    nodes: np.ndarray
-    there: np.ndarray
-    history: np.ndarray
-    run: np.ndarray
-    match: np.ndarray
-    expected: np.ndarray
-    rows: np.ndarray
-    second: np.ndarray
-    table: np.ndarray
-    inputs: np.ndarray
-    sums: np.ndarray
-    guesses: np.ndarray
-    offsets: np.ndarray
-    bases: np.ndarray
-
-
-@compiled(inline="always")
-def _desk(decisions: int, offsets: np.ndarray, bases: np.ndarray) -> _Desk:
-    return _Desk(
-        np.zeros(CONTEXTS, dtype=np.uint64),
-        np.zeros(CONTEXTS, dtype=np.int64),
-        np.zeros(CONTEXTS, dtype=np.int64),
-        np.zeros(CONTEXTS, dtype=np.int64),
-        np.zeros(CONTEXTS, dtype=np.int64),
-        np.zeros(CONTEXTS, dtype=np.int64),
-        np.zeros(SELECTORS, dtype=np.int64),
-        np.zeros(4, dtype=np.int64),
-        np.zeros((decisions, CONTEXTS), dtype=np.int64),
-        np.zeros((decisions, CONTEXTS), dtype=np.int64),
-        np.zeros((decisions, CONTEXTS), dtype=np.int64),
-        np.zeros((decisions, CONTEXTS), dtype=np.int64),
-        np.zeros((decisions, MATCHES), dtype=np.int64),
-        np.zeros((decisions, MATCHES), dtype=np.int64),
-        np.zeros((decisions, SETS), dtype=np.int64),
-        np.zeros((decisions, 2), dtype=np.int64),
-        np.zeros((decisions, 4), dtype=np.int64),
-        np.zeros((decisions, WIDTH), dtype=np.float32),
-        np.zeros((decisions, SETS + 2), dtype=np.float32),
-        np.zeros((decisions, SETS + 2), dtype=np.float32),
-        offsets,
-        bases,
-    )
-
-
 @compiled(inline="always")
 def _odds(p: np.float32) -> np.float32:
     return LOG_ODDS[np.int64(p * f32(4095.99))]
 
 
-@compiled()
-def _follow(place: Place, memory: Memory, learns: bool) -> None:
-    """Lets the matches go on to the present place, and looks for new ones where they broke."""
-    text, now = place.text, place.numbers[NOW]
-    ends, sizes, broken = memory.matches[0], memory.matches[1], memory.matches[2]
-    mask = u64(memory.heads.shape[1] - 1)
-    for q in range(MATCHES):
-        if sizes[q] > 0 and text[ends[q]] == text[now - 1]:
-            sizes[q] += 1
-            ends[q] += 1
-        else:
-            if sizes[q] > 0:
-                broken[q] = 8
-            sizes[q] = 0
-        least = LEAST_MATCH[q]
-        if now - place.numbers[BEGIN] >= least:
-            h = u64(q)
-            for j in range(least):
-                h = h * u64(0x9E3779B97F4A7C15) + u64(text[now - 1 - j] + 1)
-            h = (h ^ (h >> u64(31))) * u64(0xD6E8FEB86659FD93)
-            slot = np.int64((h >> u64(32)) & mask)
-            if sizes[q] == 0:
-                candidate, n = memory.heads[q, slot], 0
-                while (
-                    n < _LONGEST_LOOK
-                    and candidate - 1 - n >= 0
-                    and text[candidate - 1 - n] == text[now - 1 - n]
-                ):
-                    n += 1
-                if candidate > 0 and n >= least:
-                    sizes[q], ends[q] = n, candidate
-            if learns:
-                memory.heads[q, slot] = now
-        if broken[q] > 0:
-            broken[q] -= 1
-
-
-@compiled()
-def _gather(place: Place, memory: Memory, desk: _Desk) -> None:
-    """What is known of the contexts of the next symbol."""
-    now, depth = place.numbers[NOW], 0
-    for k in range(CONTEXTS):
-        i, there = place_of(memory.roots, desk.keys[k], 16, 0x3FF)
-        desk.roots[k] = i
-        desk.states[k] = 0
-        if there:
-            entry = memory.roots[i]
-            several = np.int64(entry >> u64(25)) & 1
-            run = np.int64(entry >> u64(16)) & 511
-            desk.states[k], desk.symbols[k], desk.runs[k] = 1 + several, np.int64(entry & u64(0xFFFF)), run
-            age = (now - (np.int64(entry >> u64(26)) & 0x3FFFF)) & 0x3FFFF
-            desk.kinds[k] = kind_of_run(run, age, several)
-            if k < ORDERS:
-                depth = k + 1
-    longest = -1
-    for q in range(MATCHES):
-        if memory.matches[1, q] > 0:
-            longest = q
-    length = 0
-    if longest >= 0:
-        n = memory.matches[1, longest]
-        far = 11 if n < 24 else (12 if n < 32 else (13 if n < 64 else (14 if n < 200 else 15)))
-        length = max(1, n - 4) if n < 16 else 1 + min(far, 14)
-    desk.numbers[0], desk.numbers[1], desk.numbers[2] = depth, length, longest
-
-
-@compiled()
-def _touch(first: int, end: int, decisions: np.ndarray, memory: Memory, desk: _Desk) -> None:
-    """Reads where the nodes of some decisions would be, so that they are at hand: many at a time arrive in the time of one."""
-    last, seen = u64(len(memory.nodes) - 1), u64(0)
-    for i in range(first, end):
-        for k in range(CONTEXTS):
-            if desk.states[k] == 2:
-                seen ^= memory.nodes[np.int64(key_of_node(desk.keys[k], decisions[i]) & last)]
-    desk.numbers[3] = np.int64(seen >> u64(1))
-
-
 @compiled(fastmath=True)
 def _probability(
-    decision: int, depth: int, tree: Decisions, text: np.ndarray, memory: Memory, desk: _Desk
+    decision: int,
+    depth: int,
+    tree: Decisions,
+    text: np.ndarray,
+    memory: Memory,
+    given: np.ndarray,
+    desk: Desk,
 ) -> np.float32:
-    """How probable it is that the decision turns out 1; what leads to that is left on the desk under its depth."""
+    """How probable it is that the decision turns out 1; what leads to that is left on the desk under its depth.
+
+    given: (V - 1, E) float32, what others say of each decision here.
+    """
     inputs, path, bits = desk.inputs[depth], tree.path, tree.bit
     nodes, known, histories, runs = desk.nodes[depth], desk.there[depth], desk.history[depth], desk.run[depth]
     matched, expected, rows = desk.match[depth], desk.expected[depth], desk.rows[depth]
@@ -259,6 +122,8 @@ def _probability(
         inputs[o], inputs[o + 1] = first, second
         o += 2
     inputs[o] = f32(0.4)
+    for e in range(given.shape[1]):
+        inputs[OWN + e] = given[decision, e]
 
     longest, length, deep = desk.numbers[2], desk.numbers[1], min(depth, 15)
     says = 0
@@ -283,7 +148,7 @@ def _probability(
         rows[s] += offsets[s]
         w = memory.weights[rows[s]]
         x = f32(0)
-        for j in range(WIDTH):
+        for j in range(len(inputs)):
             x += w[j] * inputs[j]
         sums[s] = min(max(x, -farthest), farthest)
         guesses[s] = f32(1) / (f32(1) + np.exp(-sums[s]))
@@ -321,14 +186,14 @@ def _towards(pairs: np.ndarray, hit: bool, limit: float) -> None:
 
 
 @compiled(fastmath=True)
-def _learn(bit: int, decision: int, depth: int, memory: Memory, desk: _Desk) -> None:
+def _learn(bit: int, decision: int, depth: int, memory: Memory, desk: Desk) -> None:
     """Learns from how the decision has turned out whose probability lies on the desk."""
     y, inputs, sums, guesses = f32(bit), desk.inputs[depth], desk.sums[depth], desk.guesses[depth]
     rate = f32(_LAST_RATE + (_RATE - _LAST_RATE) / (1.0 + memory.seen[0] / _HALF))
     for s in range(SETS):
         step = (y - guesses[s]) * rate
         w = memory.weights[desk.rows[depth, s]]
-        for j in range(WIDTH):
+        for j in range(len(inputs)):
             w[j] += step * inputs[j]
     for half in range(2):
         step = (y - guesses[SETS + half]) * f32(_SECOND_RATE)
@@ -356,7 +221,7 @@ def _learn(bit: int, decision: int, depth: int, memory: Memory, desk: _Desk) -> 
 
 
 @compiled()
-def _keep(symbol: int, now: int, tree: Decisions, memory: Memory, desk: _Desk) -> None:
+def _keep(symbol: int, now: int, tree: Decisions, memory: Memory, desk: Desk) -> None:
     """Keeps which symbol came in each context; where it is the second one, the nodes of both are laid."""
     for k in range(CONTEXTS):
         key, state, last, run = desk.keys[k], desk.states[k], desk.symbols[k], desk.runs[k]
@@ -396,16 +261,19 @@ def read(
     log_probs: np.ndarray,
     rows: np.ndarray,
     wanted: np.ndarray,
+    given: np.ndarray,
 ) -> None:
     """Predicts the tokens and writes log_probs, (T,) float64, in nats; with no room for them it only reads.
 
     starts: (D,) int64, where documents begin; the first token goes on with what was read before where none begins there. learns: whether
     from each token; otherwise a document begins at ``rest`` tokens read, whatever was read before. rows: (R, V) float64 gets the distributions at the
-    places (R,) wanted, ascending, up to T, where nothing is read.
+    places (R,) wanted, ascending, up to T, where nothing is read. given: (T or more, V - 1, E) float32, log-odds of all decisions by others at each
+    token; or (R or more, …) at the places wanted alone, where nothing else is foretold.
     """
-    desk = _desk(tree.path.shape[1], offsets, bases)
+    desk = empty_desk(tree.path.shape[1], memory.weights.shape[1], offsets, bases)
     text, number = place.text, place.numbers
     document = row = 0
+    said = given[0]
     reach = np.zeros(len(tree.above) + 1)
     every = np.arange(len(tree.above))
     for t in range(len(ids) + 1):
@@ -421,12 +289,13 @@ def read(
             begin_document(place)
         look(place, alphabet, desk.keys, desk.chosen)
         if asked or learns or len(log_probs):
-            _gather(place, memory, desk)
+            gather(place, memory, desk)
+            said = given[t if learns or len(log_probs) else row]
         if asked:
-            _touch(0, len(every), every, memory, desk)
+            touch(0, len(every), every, memory, desk)
             for decision in range(len(tree.above)):
                 above = tree.above[decision]
-                p = np.float64(_probability(decision, tree.depth[decision], tree, text, memory, desk))
+                p = np.float64(_probability(decision, tree.depth[decision], tree, text, memory, said, desk))
                 before = 0.0
                 if above >= 0:
                     before = reach[above] if tree.turn[decision] == 0 else rows[row, above]
@@ -445,10 +314,10 @@ def read(
         symbol = ids[t]
         if learns or len(log_probs):
             total = 0.0
-            _touch(0, tree.length[symbol], tree.path[symbol], memory, desk)
+            touch(0, tree.length[symbol], tree.path[symbol], memory, desk)
             for depth in range(tree.length[symbol]):
                 decision, bit = tree.path[symbol, depth], tree.bit[symbol, depth]
-                p = np.float64(_probability(decision, depth, tree, text, memory, desk))
+                p = np.float64(_probability(decision, depth, tree, text, memory, said, desk))
                 total += np.log(p if bit else 1.0 - p)
             if len(log_probs):
                 log_probs[t] = total
@@ -458,4 +327,4 @@ def read(
                 _keep(symbol, number[NOW], tree, memory, desk)
                 memory.seen[0] += 1
         go_on(place, alphabet, symbol, desk.chosen[SELECTORS - 1], learns)
-        _follow(place, memory, learns)
+        follow(place, memory, learns)

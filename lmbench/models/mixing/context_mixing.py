@@ -6,7 +6,7 @@ beyond what one smoothed n-gram model can use, because the mixture learns how mu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,6 +147,18 @@ class ContextMixing(LanguageModel):
         self.table = merged(self.table, here, self.vocab_size)
         self.read_tokens += size
         return True
+
+    def retraced(self, train: Tokens, size: int) -> Iterator[np.ndarray] | None:
+        """With the weights as they are now, which have learnt from the whole text; the counts are those of what stands before."""
+        return self._retraced(train, size) if self.adaptive else None
+
+    def _retraced(self, train: Tokens, size: int) -> Iterator[np.ndarray]:
+        nothing = ContextTable.empty(len(self.contexts.bases))
+        text, here = numbered(*self.contexts.keys(train), train.ids, self.vocab_size, nothing)
+        for begin in range(0, len(train), size):
+            end = min(begin + size, len(train))
+            tables = nothing.counted, here.counted
+            yield self._read(text, *tables, begin, end, begin, 1, wanted=np.arange(begin, end))[1]
 
     def _weights_at_rest(self) -> Weights:
         """Weights of the right shapes, all 0."""

@@ -12,10 +12,10 @@ from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.gate import Gate
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
-from lmbench.models.mixing.parts import pack_parts, unpack_parts
+from lmbench.models.mixing.parts import check_labels, check_parts, pack_parts, unpack_parts
 from lmbench.models.mixing.static import static_mixture
 from lmbench.models.mixing.weights import KINDS, Weights, groups
-from lmbench.models.mixing.widened import Widened
+from lmbench.models.mixing.widened import joined
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
@@ -65,12 +65,7 @@ class Mixture(LanguageModel):
         of = "geometric" if self.by == "by-entropy" else "linear"
         if self.by != "fixed" and self.pooling != of:
             raise InputError(f"option weights={self.by} is of pooling={of}; leave it out or ask for that")
-        if not self.of or not all(self.of):
-            raise InputError("option of: name the models to mix, for instance of=kneser-ney,cache")
-        if len(set(self.of)) < len(self.of):
-            raise InputError(
-                f"option of={','.join(self.of)}: a model beside itself adds nothing; name each once"
-            )
+        check_labels(self.of or ("",))
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         if self.pooling == "linear":
@@ -98,8 +93,7 @@ class Mixture(LanguageModel):
         )
 
     def joined(self, vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
-        same = [part.vocab.tokens == vocab.tokens for part in parts]
-        return [part.model if it else Widened.of(part, vocab) for part, it in zip(parts, same, strict=True)]
+        return joined(vocab, parts)
 
     def backed_off(self) -> LanguageModel:
         """All of the components' n-grams, with the mixture's probabilities (SRILM's ``ngram -mix-lm``)."""
@@ -107,13 +101,7 @@ class Mixture(LanguageModel):
 
     def _fit(self, train: Tokens, valid: Tokens | None, rng: np.random.Generator, monitor: Monitor) -> None:
         assert valid is not None  # fit has seen to it
-        for label, component in zip(self.of, self.components, strict=True):
-            if not component.traits.normalised:
-                raise InputError(f"{label} gives scores, not probabilities; it cannot be mixed")
-            if component.vocab_size != self.vocab_size:
-                raise InputError(
-                    f"{label} has {component.vocab_size} tokens in its vocabulary, not {self.vocab_size}"
-                )
+        check_parts(self.of, self.components, self.vocab_size)
         if self.pooling == "linear":
             log_probs = np.stack([c.log_probs(valid) for c in self.components])
             self.grouped = Weights.learnt(log_probs, groups(self.by, self.components, valid))

@@ -1,4 +1,4 @@
-"""Fitted models inside of a fitted model: how they are saved with it."""
+"""Fitted models inside of a fitted model: which may be there, and how they are saved with it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ import numpy as np
 from lmbench.errors import InputError
 from lmbench.models import make_model, model_class
 from lmbench.models.base import LanguageModel
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises InputError where the labels of models to mix do not name each once."""
+    if not all(labels):
+        raise InputError("option of: name the models to mix, for instance of=kneser-ney,cache")
+    if len(set(labels)) < len(labels):
+        raise InputError(f"option of={','.join(labels)}: a model beside itself adds nothing; name each once")
+
+
+def check_parts(labels: Sequence[str], parts: Sequence[LanguageModel], vocab_size: int) -> None:
+    """Raises InputError where one of the fitted models cannot be mixed with others."""
+    for label, part in zip(labels, parts, strict=True):
+        if not part.traits.normalised:
+            raise InputError(f"{label} gives scores, not probabilities; it cannot be mixed")
+        if part.vocab_size != vocab_size:
+            raise InputError(f"{label} has {part.vocab_size} tokens in its vocabulary, not {vocab_size}")
 
 
 def pack_parts(parts: Sequence[LanguageModel]) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -15,6 +15,12 @@ from lmbench.models.monitor import Monitor
 from lmbench.models.saved import saved_array
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import NOTHING, Vocab
+
+
+def joined(vocab: Vocab, parts: Sequence[Part]) -> list[LanguageModel]:
+    """The parts of a mixture, those of other words over its vocabulary."""
+    same = [part.vocab.tokens == vocab.tokens for part in parts]
+    return [part.model if it else Widened.of(part, vocab) for part, it in zip(parts, same, strict=True)]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -67,6 +73,10 @@ class Widened(LanguageModel):
         wide[self.own[known]] = known
         every = np.arange(self.vocab_size, dtype=np.int32)[:, None]
         return [every, *(wide[rows] for rows in inside[1:])]
+
+    def retraced(self, train: Tokens, size: int) -> Iterator[np.ndarray] | None:
+        inside = self.components[0].retraced(self._own(train), size)
+        return None if inside is None else (rows[:, self.own] + self.shares for rows in inside)
 
     def _own(self, tokens: Tokens) -> Tokens:
         return Tokens(self.own[tokens.ids], tokens.starts, self._bos(tokens.bos))

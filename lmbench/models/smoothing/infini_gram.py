@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,10 +90,24 @@ class InfiniGram(LanguageModel):
 
     def _grow(self) -> None:
         """The tree of the training text. A document begins as if one token stood before it; that token is read once."""
-        self.tree, self.first = ContextTree.empty(len(self.ids) + len(self.starts) + 1), 0
-        if self.bos >= 0:
-            self.first = int(extend(self.tree, 0, self.bos))
-        self._read(self.tree, Tokens(self.ids, self.starts, self.bos), learns=True)
+        text = Tokens(self.ids, self.starts, self.bos)
+        self.tree, self.first = self._planted(text)
+        self._read(self.tree, text, learns=True)
+
+    def _planted(self, tokens: Tokens) -> tuple[ContextTree, int]:
+        """An empty tree with room for the tokens, and the state in which their documents begin."""
+        tree = ContextTree.empty(len(tokens) + len(tokens.starts) + 1)
+        return tree, int(extend(tree, 0, tokens.bos)) if tokens.bos >= 0 else 0
+
+    def retraced(self, train: Tokens, size: int) -> Iterator[np.ndarray] | None:
+        return self._retraced(train, size) if self.adaptive else None
+
+    def _retraced(self, train: Tokens, size: int) -> Iterator[np.ndarray]:
+        tree, first = self._planted(train)
+        place = np.array([first, min(first, 1), first])
+        for piece in train.pieces(size):
+            rows = self._read(tree, piece, learns=True, wanted=np.arange(len(piece)), place=place)[1]
+            yield np.log(rows, out=rows)
 
     def _read(
         self,
@@ -124,12 +138,9 @@ class InfiniGram(LanguageModel):
         tree, place = self._ready(tokens), self._place(tokens)
         noted, offsets = [], [np.zeros(1, dtype=np.int64)]
         room = np.empty((min(_BLOCK, len(tokens)) * (DEEPEST + 1), COLUMNS), dtype=np.int32)
-        for begin in range(0, len(tokens), _BLOCK):
-            ids = tokens.ids[begin : begin + _BLOCK]
-            starts = tokens.starts - begin
-            starts = starts[(starts >= 0) & (starts < len(ids))]
-            ends = np.zeros(len(ids) + 1, dtype=np.int64)
-            given = (tree, ids, starts, place, self.adaptive, self.settings, self.vocab_size)
+        for piece in tokens.pieces(_BLOCK):
+            ends = np.zeros(len(piece) + 1, dtype=np.int64)
+            given = (tree, piece.ids, piece.starts, place, self.adaptive, self.settings, self.vocab_size)
             read(*given, np.empty(0), np.empty((0, 1)), _NOWHERE, room, ends, LENGTHS, RATIOS, PLACES)
             noted.append(room[: ends[-1]].copy())
             offsets.append(ends[1:] + offsets[-1][-1])

@@ -20,7 +20,7 @@ from lmbench.models.mixing.bit_contexts import (
     go_on,
     look,
 )
-from lmbench.models.mixing.bit_memory import SETS, WIDTH, correction_sizes, empty_memory
+from lmbench.models.mixing.bit_memory import OWN, SETS, correction_sizes, empty_memory
 from lmbench.models.mixing.bit_mixing import _with_room
 from lmbench.models.mixing.bit_slots import history_after, history_of_run
 from lmbench.models.mixing.decisions import OTHER, decisions_of, kinds_of
@@ -184,11 +184,13 @@ def crowded(number, size):
 class Slow:
     """The model, with dictionaries for tables, and every number found anew."""
 
-    def __init__(self, tree, keys, chosen, ids, size):
+    def __init__(self, tree, keys, chosen, ids, size, given):
         self.tree, self.keys, self.chosen, self.ids, self.size = tree, keys, chosen, ids, size
+        self.given = given
+        first = np.append(np.full(OWN, 0.02), np.full(given.shape[2], 0.3))
         self.nodes, self.roots, self.heads = {}, {}, {}
         self.maps = {}
-        self.weights = defaultdict(lambda: np.full(WIDTH, 0.02))
+        self.weights = defaultdict(first.copy)
         self.second = defaultdict(lambda: np.full(SETS, 1 / SETS))
         self.matches = [[0, 0, 0] for _ in SIZES]  # end, length, steps since one broke
 
@@ -252,7 +254,7 @@ class Slow:
                     parts = [odds(p) * (1 if turn else -1), (p - 0.5) * 4 * (1 if turn else -1)]
                     asked.append((name, turn == bit))
             inputs += parts
-        inputs = np.array([*inputs, 0.4] + [0.0] * (WIDTH - len(inputs) - 1))
+        inputs = np.array([*inputs, 0.4, *self.given[t, decision].tolist()])
         length = 0
         if longest is not None:
             length = (
@@ -330,15 +332,19 @@ class Slow:
             self.matches[q] = [end, n, max(broken - 1, 0)]
 
 
-def test_a_text_scores_as_with_dictionaries():
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_text_scores_as_with_dictionaries(others):
     text = TEXT[:330]
     model, tokens, vocab = fitted(text)
     keys, chosen = contexts_of(tokens.ids, model.alphabet)
-    slow = Slow(model.tree, keys, chosen, tokens.ids, len(vocab))
+    shape = (len(tokens), len(vocab) - 1, others)
+    given = np.random.default_rng(0).normal(0, 2, shape).astype(np.float32)
+    slow = Slow(model.tree, keys, chosen, tokens.ids, len(vocab), given)
     expected = [slow.symbol(t) for t in range(len(tokens))]
     # A table with room for all, where nothing is given up.
-    place, memory = _with_room(empty_place(len(vocab)), len(tokens)), empty_memory(len(vocab), 5000)
-    scores = model._read(tokens, place, memory, learns=True, scored=True)[0]
+    place, memory = _with_room(empty_place(len(vocab)), len(tokens)), empty_memory(len(vocab), 5000, others)
+    memory.weights[:, OWN : OWN + others] = 0.3
+    scores = model._read(tokens, given, place, memory, learns=True, scored=True)[0]
     # In single precision a number may fall into the next step of a table.
     apart = np.abs(scores - expected)
     assert apart.max() < 0.01
