@@ -72,6 +72,7 @@ MODELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "stupid-backoff": ("stupid-backoff", {"order": 2}),
         "uniform": ("uniform", {}),
         "context-mixing": ("context-mixing", {}),
+        "bit-mixing": ("bit-mixing", {"adaptive": True}),
         "mixture": ("mixture", {"of": "witten-bell,cache"}),
     },
     "neural": {

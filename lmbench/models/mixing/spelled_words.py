@@ -56,7 +56,7 @@ class SpelledWords:
         for i, word in enumerate(words.tokens[first:], first):
             ids = characters.encode(list(word))
             if word != "\n" and (ids > 0).all():
-                spelled.append((_key(ids), i))
+                spelled.append((key_of(ids), i))
         spelled.sort()
         keys = [_ids(key) for key, _ in spelled]
         begins = np.cumsum([0, *map(len, keys)], dtype=np.int64)
@@ -81,7 +81,7 @@ class SpelledWords:
     def keys(self) -> list[str]:
         """The words as strings of their characters' ids, ascending."""
         bounds = self.begins.tolist()
-        return [_key(self.symbols[a:b]) for a, b in itertools.pairwise(bounds)]
+        return [key_of(self.symbols[a:b]) for a, b in itertools.pairwise(bounds)]
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -130,14 +130,19 @@ class SpelledWords:
         for begin, end, closed in self._bounds(ids):
             opens = begin == 0 or ids[begin - 1] == self.newline
             ended = closed and ids[end - 1] == self.newline
-            key = _key(ids[begin : end - closed])
+            key = key_of(ids[begin : end - closed])
             segments.append(Segment(begin, end, closed, len(words), bool(opens), key))
-            if closed and not (opens and ended and not key):
-                place = self.place(key)
-                words.append(int(self.words[place]) if place >= 0 else 0)
-            if ended:
-                words.append(max(self.word_newline, 0))
+            if closed:
+                words += self.ended(key, bool(opens), bool(ended))
         return segments, words
+
+    def ended(self, key: str, opens: bool, newline: bool) -> list[int]:
+        """The ids of words and line feeds that a segment comes to which has ended, by a space or by a line feed."""
+        ids = []
+        if not (opens and newline and not key):
+            place = self.place(key)
+            ids.append(int(self.words[place]) if place >= 0 else 0)
+        return [*ids, max(self.word_newline, 0)] if newline else ids
 
     def _bounds(self, ids: np.ndarray) -> Iterator[tuple[int, int, bool]]:
         stops = np.flatnonzero((ids == self.space) | (ids == self.newline)).tolist()
@@ -176,7 +181,7 @@ class SpelledWords:
         return spelled
 
 
-def _key(ids: np.ndarray | Sequence[int]) -> str:
+def key_of(ids: np.ndarray | Sequence[int]) -> str:
     first, number = _SURROGATES
     return "".join([chr(i if i < first else i + number) for i in np.asarray(ids).tolist()])
 

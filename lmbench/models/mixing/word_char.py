@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from lmbench.errors import InputError
-from lmbench.models.base import LanguageModel, Part, Traits, learned
+from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.parts import pack_parts, unpack_parts
-from lmbench.models.mixing.spelled_words import Segment, SpelledWords, one_longer
+from lmbench.models.mixing.spelled_words import Segment, SpelledWords, key_of, one_longer
 from lmbench.models.mixing.weights import Weights, groups
 from lmbench.models.mixing.widened import Widened
 from lmbench.models.monitor import Monitor
@@ -39,6 +39,15 @@ class _Spelled(NamedTuple):
     @classmethod
     def none(cls, length: int = 0) -> _Spelled:
         return cls([0.0] * (length + 1), 1.0, 0.0, 0.0, -np.inf)
+
+
+class _Begun(NamedTuple):
+    """Words, (V,) what the model of words gives each that may come next, and the weights of both models there."""
+
+    words: Sequence[int]
+    p: np.ndarray
+    of_words: float
+    of_characters: float
 
 
 class _Read(NamedTuple):
@@ -257,45 +266,62 @@ class WordChar(LanguageModel):
     # Foretelling --------------------------------------------------------------------------------------
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
-        result = np.array(self.components[1].next_log_probs(contexts, bos))
-        for row, context in zip(result, contexts, strict=True):
+        rows = self.components[1].next_log_probs(contexts, bos)
+        result = []
+        for row, context in zip(rows, contexts, strict=True):
             begin = self._word_begin(context)
             segments, words = self.spelled.segments(context)
-            begun = segments[-1] if len(context) > begin else None
-            key = begun.key if begun else ""
-            opens = begin == 0 or context[begin - 1] == self.spelled.newline
-            segment = Segment(begin, len(context), False, len(words), bool(opens), key)
+            key = segments[-1].key if len(context) > begin else ""
+            opens = begin == 0 or bool(context[begin - 1] == self.spelled.newline)
+            result.append(self._foretell(self._begun(words), key, opens, row, self._own(context, begin, bos)))
+        return np.stack(result)
+
+    def _stepper(self, bos: int) -> Stepper:
+        # The model of words is asked for what comes after some words: by all of them, each anew, where it looks back on all.
+        return super()._stepper(bos) if self.components[0].reach is None else WordCharStepper(self, bos)
+
+    def _begun(self, words: Sequence[int]) -> _Begun:
+        """What the model of words says before a word, and after words (and what else stands in their place)."""
+        p = self._after_words(words)
+        levels = groups(self.by, [self.components[0]], one_longer([words], self.spelled.word_newline))
+        return _Begun(words, p, *self.shares.at([level[-1:] for level in levels])[0].tolist())
+
+    def _after_words(self, words: Sequence[int]) -> np.ndarray:
+        """(V,) p of what comes after words."""
+        model = self.components[0]
+        kept = words if model.reach is None else words[max(0, len(words) - model.reach) :]
+        p: np.ndarray = np.exp(
+            model.next_log_probs([np.array(kept, dtype=np.int32)], self.spelled.word_newline)[0]
+        )
+        return p
+
+    def _foretell(self, begun: _Begun, key: str, opens: bool, row: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """(V,) nats: the distribution inside of a word. row: (V,) nats by the model of characters; own: (L + 1,) nats (see ``_own``)."""
+        mark = self.spelled.word_newline
+        newline = float(begun.p[mark]) if mark >= 0 else 0.0
+        ordered = begun.p[self.spelled.words]
+        spelled = self._of_row(ordered, newline, Segment(0, len(key), False, 0, opens, key))
+        joint = _joint(spelled._replace(ends=-np.inf), own, begun.of_words, begun.of_characters)
+        masses = np.zeros(self.vocab_size)
+        left = 1.0 if opens else 1.0 - newline
+        if left > 0:
+            places, symbols = self.spelled.following(key)
+            np.add.at(masses, symbols, ordered[places] / left)
             place = self.spelled.place(key)
-            documents = [words] if place < 0 else [words, [*words, int(self.spelled.words[place])]]
-            model = self.components[0]
-            kept = [w if model.reach is None else w[max(0, len(w) - model.reach) :] for w in documents]
-            p = np.exp(
-                model.next_log_probs([np.array(w, dtype=np.int32) for w in kept], self.spelled.word_newline)
-            )
-            levels = groups(self.by, [model], one_longer([words], self.spelled.word_newline))
-            weight, other = self.shares.at([level[-1:] for level in levels])[0].tolist()
-            newline = p[:, self.spelled.word_newline] if self.spelled.word_newline >= 0 else np.zeros(len(p))
-            ordered = p[0, self.spelled.words]
-            spelled = self._of_row(ordered, float(newline[0]), segment)
-            own = self._own(context, begin, bos)
-            joint = _joint(spelled._replace(ends=-np.inf), own, weight, other)
-            masses = np.zeros(self.vocab_size)
-            left = 1.0 if opens else 1.0 - float(newline[0])
-            if left > 0:
-                places, symbols = self.spelled.following(key)
-                np.add.at(masses, symbols, ordered[places] / left)
-                ends = float(newline[-1]) if place >= 0 else 0.0
-                if opens and not key:
-                    at_newline, at_space = float(newline[0]), spelled.whole
-                else:
-                    at_newline, at_space = spelled.whole * ends, spelled.whole * (1 - ends)
-                for symbol, mass in ((self.spelled.newline, at_newline), (self.spelled.space, at_space)):
-                    if symbol >= 0:
-                        masses[symbol] += mass
-            with np.errstate(divide="ignore"):
-                believed = np.log(weight * spelled.unknown + other) + own[-1]
-                row[:] = np.logaddexp(np.log(weight * masses), believed + row) - joint[len(key)]
-        return result
+            if opens and not key:
+                at_newline, at_space = newline, spelled.whole
+            else:
+                ends = 0.0
+                if place >= 0 and mark >= 0:
+                    ends = float(self._after_words([*begun.words, int(self.spelled.words[place])])[mark])
+                at_newline, at_space = spelled.whole * ends, spelled.whole * (1 - ends)
+            for symbol, mass in ((self.spelled.newline, at_newline), (self.spelled.space, at_space)):
+                if symbol >= 0:
+                    masses[symbol] += mass
+        with np.errstate(divide="ignore"):
+            believed = np.log(begun.of_words * spelled.unknown + begun.of_characters) + own[-1]
+            nats: np.ndarray = np.logaddexp(np.log(begun.of_words * masses), believed + row) - joint[len(key)]
+        return nats
 
     def _word_begin(self, context: np.ndarray) -> int:
         """Where the word that goes on at the end of a context begins."""
@@ -320,3 +346,53 @@ class WordChar(LanguageModel):
         self.components = unpack_parts(state, 2)
         self.spelled = SpelledWords.saved(state, self.vocab_size, self.components[0].vocab_size)
         self.shares = Weights.saved(state, 2, 1 + (self.by != "fixed"))
+
+
+class WordCharStepper(Stepper):
+    """The way of the model of characters; the last words, and what the model of words says after them; the word so far."""
+
+    model: WordChar
+
+    def __init__(self, model: WordChar, bos: int) -> None:
+        super().__init__(model, bos)
+        self.characters = model.components[1].stepper(bos)
+        self.most = (model.components[0].reach or 0) + 1
+
+    def begin(self) -> None:
+        self.characters.begin()
+        self.words: list[int] = []
+        self._open(True)
+
+    def _open(self, opens: bool) -> None:
+        """A word begins; opens: a line, too."""
+        self.key, self.opens, self.own = "", opens, [0.0]
+        self.begun: _Begun | None = None
+        self.row: np.ndarray | None = None
+
+    def read(self, ids: np.ndarray) -> None:
+        spelled = self.model.spelled
+        stops = np.flatnonzero((ids == spelled.space) | (ids == spelled.newline))
+        done = 0
+        for stop in stops.tolist():
+            ended = bool(ids[stop] == spelled.newline)
+            self.words += spelled.ended(self.key + key_of(ids[done:stop]), self.opens, ended)
+            self._open(ended)
+            done = stop + 1
+        self.words = self.words[-self.most :]
+        if done:
+            self.characters.read(ids[:done])
+        for i in range(done, len(ids)):
+            self.own.append(self.own[-1] + float(self._row()[ids[i]]))
+            self.key += key_of(ids[i : i + 1])
+            self.characters.read(ids[i : i + 1])
+            self.row = None
+
+    def _row(self) -> np.ndarray:
+        if self.row is None:
+            self.row = self.characters.distribution()
+        return self.row
+
+    def _distribution(self) -> np.ndarray:
+        if self.begun is None:
+            self.begun = self.model._begun(self.words)
+        return self.model._foretell(self.begun, self.key, self.opens, self._row(), np.array(self.own))

@@ -227,8 +227,11 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
     Gives (B, V) float64, nats: the distribution after each text; and the state, which is that after the
     texts only where all are of one length.
     """
-    lengths = torch.tensor([len(row) for row in ids])
-    padded = nn.utils.rnn.pad_sequence([torch.from_numpy(np.asarray(row, dtype=np.int64)) for row in ids])
+    order = np.argsort(
+        [-len(row) for row in ids], kind="stable"
+    )  # those that end soon leave the others alone
+    lengths = torch.tensor([len(ids[i]) for i in order])
+    padded = nn.utils.rnn.pad_sequence([torch.from_numpy(np.asarray(ids[i], dtype=np.int64)) for i in order])
     device = next(network.parameters()).device
     result = torch.empty(len(ids), network.vocab_size, dtype=torch.float64)
     chunk = max(16, CHUNK_LOGITS // (len(ids) * max(1024, network.vocab_size)))
@@ -236,10 +239,13 @@ def read(network: Network, ids: Sequence[np.ndarray], state: State | None = None
     with torch.inference_mode():
         state = network.start(len(ids)) if state is None else state
         for done in range(0, len(padded), chunk):
-            logits, state = network(padded[done : done + chunk].to(device), state)
-            last = lengths - 1 - done
-            rows = torch.nonzero((last >= 0) & (last < len(logits)))[:, 0]
-            result[rows] = torch.log_softmax(logits[last[rows], rows].double(), dim=-1).cpu()
+            here = int((lengths > done).sum())
+            state = tuple(s[..., :here, :] for s in state)
+            logits, state = network(padded[done : done + chunk, :here].to(device), state)
+            last = lengths[:here] - 1 - done
+            rows = torch.nonzero(last < len(logits))[:, 0]
+            nats = torch.log_softmax(logits[last[rows], rows].double(), dim=-1)
+            result[torch.from_numpy(order[rows.numpy()])] = nats.cpu()
     return result.numpy(), state
 
 

@@ -12,6 +12,7 @@ from lmbench.corpora.corpus import Corpus, Documents
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
+from lmbench.models.mixing.word_char import WordCharStepper
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.verification import verify
 from lmbench.text.canonical import CanonicalText, canonical_text
@@ -113,6 +114,26 @@ def test_the_laws_hold_and_the_text_decodes(scorers, tmp_path):
     scorer.save(tmp_path / "m")
     again = Scorer.load(tmp_path / "m", check=True)
     assert again.score(text).nats.tolist() == scorer.score(text).nats.tolist()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.text("ab \nx", max_size=20), st.randoms())
+def test_read_step_by_step_it_says_what_it_says_of_the_whole(scorers, text, chance):
+    model, ids = scorers[0].model, scorers[0].vocab.encode(list(text))
+    bos = scorers[0].vocab.newline
+    stepper = model.stepper(bos)
+    assert isinstance(stepper, WordCharStepper)
+    stepper.begin()
+    done = 0
+    while True:
+        expected = model.next_log_probs(ids[:done], bos)
+        np.testing.assert_allclose(np.exp(stepper.distribution()), np.exp(expected), atol=1e-12)
+        if done == len(ids):
+            break
+        some = ids[done : done + chance.randint(1, 6)]
+        stepper.read(some)
+        done += len(some)
+    assert len(stepper.words) <= model.components[0].reach + 3  # however long the text
 
 
 def test_it_is_better_than_either_on_held_out_text_and_weights_may_depend_on_the_context():
