@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from lmbench.text.vocab import Vocab
 ORDER = 6  # characters that a prediction rests on, itself included; chosen on held-out words
 # Ids: a character never seen; the end of a word and what stands before it; the alphabet.
 NEW, BOUNDARY, FIRST = 0, 1, 2
+_TOGETHER = 1 << 16  # words spelled at a time
 FORBIDDEN = np.array([10, 32], dtype=np.uint32)  # no word holds a line feed or a space
 
 
@@ -191,14 +193,13 @@ class WordSpeller(Speller):
         model.fit(_spelled(words, alphabet)[0] if words else [BOUNDARY], vocab_size=size)
         new = NewCharacters.beside(alphabet, np.union1d(alphabet, FORBIDDEN))
         share = 0.0 if "\n" in covered else 1 / (len(words) + 2)
-        inside = sorted(covered - {"\n"})
+        inside = words if covered == types else sorted(covered - {"\n"})
         masses = _log_probs(model, new, inside, alphabet)
         rest = math.log1p(-share) - math.log1p(-math.fsum(np.exp(masses).tolist()))
-        foreseen = np.array([not set(word) - set(map(chr, alphabet.tolist())) for word in inside], dtype=bool)
-        kept = [word for word, it in zip(inside, foreseen.tolist(), strict=True) if it]
-        return cls(
-            alphabet, model, new, math.log(share) if share else -math.inf, rest, kept, masses[foreseen]
-        )
+        letters = frozenset(map(chr, alphabet.tolist()))
+        foreseen = np.fromiter(map(letters.issuperset, inside), dtype=bool, count=len(inside))
+        kept, newline = list(compress(inside, foreseen.tolist())), math.log(share) if share else -math.inf
+        return cls(alphabet, model, new, newline, rest, kept, masses[foreseen])
 
     def log_probs(self, strings: Sequence[str]) -> np.ndarray:
         newline = np.array([s == "\n" for s in strings], dtype=bool)
@@ -255,13 +256,14 @@ def _log_probs(
     model: LanguageModel, new: NewCharacters, words: Sequence[str], alphabet: np.ndarray
 ) -> np.ndarray:
     """(N,) float64, nats: ln p of words under the character model alone."""
-    if not words:
-        return np.zeros(0)
-    tokens, points = _spelled(words, alphabet)
-    nats = model.log_probs(tokens)
-    unseen = tokens.ids == NEW
-    nats[unseen] += new.log_probs(points[unseen])
-    return np.add.reduceat(nats, tokens.starts)
+    parts = [np.zeros(0)]
+    for begin in range(0, len(words), _TOGETHER):
+        tokens, points = _spelled(words[begin : begin + _TOGETHER], alphabet)
+        nats = model.log_probs(tokens)
+        unseen = tokens.ids == NEW
+        nats[unseen] += new.log_probs(points[unseen])
+        parts.append(np.add.reduceat(nats, tokens.starts))
+    return np.concatenate(parts)
 
 
 def _spelled(words: Sequence[str], alphabet: np.ndarray) -> tuple[Tokens, np.ndarray]:

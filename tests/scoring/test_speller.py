@@ -55,6 +55,18 @@ def word_prob_by_recursion(types, word):
     return math.prod(symbol_prob_by_recursion(types, word[:i], c) for i, c in enumerate(symbols))
 
 
+def test_words_spelled_some_at_a_time_cost_the_same(monkeypatch):
+    asked = ["", "a", "zoo", "bb", "abc", "\n"]
+    whole = Speller.fit(Vocab(TYPES), "word", [*TYPES, "zoo", "é"])
+    monkeypatch.setattr("lmbench.scoring.speller._TOGETHER", 2)
+    parts = Speller.fit(Vocab(TYPES), "word", [*TYPES, "zoo", "é"])
+    assert isinstance(whole, WordSpeller)
+    assert isinstance(parts, WordSpeller)
+    assert np.array_equal(parts.masses, whole.masses)
+    assert parts.covered == whole.covered
+    assert np.array_equal(parts.log_probs(asked), whole.log_probs(asked))
+
+
 def test_character_model_is_witten_bell_on_types():
     speller = Speller.fit(Vocab(), "word", TYPES)
     words = ["", "a", "ba", "abab", "abbabb", "a?", "?b?"]
