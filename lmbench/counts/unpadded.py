@@ -50,9 +50,12 @@ def without(ids: np.ndarray, starts: np.ndarray, skip: Sequence[int]) -> tuple[n
     >>> [column.tolist() for column in without(np.array([3, 1, 3, 2, 3]), np.array([0, 1, 2, 4]), [3])]
     [[1, 2], [0, 1]]
     """
-    left_out = np.flatnonzero(np.isin(ids, skip)) if len(skip) else np.zeros(0, dtype=np.int64)
+    keep = np.ones(len(ids), dtype=bool)
+    for one in skip:
+        keep &= ids != one
+    left_out = np.flatnonzero(~keep)
     starts = distinct(starts - np.searchsorted(left_out, starts))[0]
-    ids = np.delete(ids, left_out) if len(left_out) else ids
+    ids = ids[keep] if len(left_out) else ids
     return ids, starts[starts < len(ids)]
 
 

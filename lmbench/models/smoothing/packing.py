@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.counts.ngrams import first_of_runs
 from lmbench.counts.trie import NgramTrie, roots
 from lmbench.errors import InputError
 from lmbench.models.saved import saved_array
+from lmbench.models.smoothing.stretches import Range
 from lmbench.storage.mapped import MappedArray
 from lmbench.storage.pieces import PIECE, Made, pieces_of, release
 
@@ -96,40 +96,27 @@ class PackedTrie:
         for column in self._columns.values():
             return release(column.stretch(0, 0))
 
-    def stretches(self, k: int) -> Iterator[tuple[int, int, int, int]]:
-        """All of order k ≥ 2 in turn: contexts of order k-1, from one to before another, and the n-grams that continue them."""
+    def ranges(self, k: int) -> Iterator[Range]:
+        """All of order k ≥ 2 in turn."""
         contexts, grams = self.sizes[k - 1 : k + 1]
         begins = self._columns[f"begins.{k}"].all()
         groups = np.searchsorted(begins, np.arange(_STRETCH, grams, _STRETCH), side="right") - 1
         groups = np.unique(np.append(0, groups))
         edges = zip((groups * _GROUP).tolist(), begins[groups].tolist(), strict=True) if contexts else ()
-        for (begin, first), (beyond, last) in pairwise([*edges, (contexts, grams)]):
-            yield begin, first, beyond, last
+        return (Range(*one, *other) for one, other in pairwise([*edges, (contexts, grams)]))
 
-    def search_sorted(
-        self, k: int, stretch: tuple[int, int, int, int], contexts: np.ndarray, words: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(Q,) int64 ranks in order k, and (Q,) bool whether they are there, of contexts of a stretch continued by words; both ascend together."""
-        begin, first, beyond, last = stretch
-        number = self._columns[f"children.{k}"].stretch(begin, beyond)
-        begins = np.append(0, np.cumsum(number, dtype=np.int64))
-        if begins[-1] != last - first:
-            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
-        starts = first_of_runs(contexts)
-        asked = contexts[starts] - begin
-        # The keys of all n-grams that continue one of the contexts: which of these, and the word.
-        number = number[asked].astype(np.int64)
-        offsets = np.cumsum(number) - number
-        bits = self._vocab_size.bit_length()
-        keys = np.repeat(np.arange(len(asked)) << bits, number)
-        grams = np.arange(len(keys))
-        grams += np.repeat(begins[asked] - offsets, number)
-        keys |= self._columns[f"words.{k}"].stretch(first, last)[grams]
-        wanted = np.repeat(np.arange(len(asked)) << bits, np.diff(starts, append=len(contexts)))
-        wanted |= words
-        places = np.searchsorted(keys, wanted)
-        present = np.append(keys, -1)[places] == wanted
-        return first + np.append(grams, 0)[places], present
+    def of_range(self, k: int, part: Range) -> tuple[np.ndarray, np.ndarray]:
+        """How many n-grams continue each context, and the last words of these."""
+        number = self._columns[f"children.{k}"].stretch(part.begin, part.beyond)
+        return number, self._columns[f"words.{k}"].stretch(part.first, part.last)
+
+
+def ranges_of(begins: np.ndarray) -> Iterator[Range]:
+    """Of a trie in memory. begins: (contexts + 1,), where the n-grams that continue each context begin."""
+    cuts = np.searchsorted(begins, np.arange(_STRETCH, int(begins[-1]), _STRETCH), side="right") - 1
+    cuts = np.unique(np.concatenate([[0], cuts, [len(begins) - 1]]))
+    edges = zip(cuts.tolist(), begins[cuts].tolist(), strict=True)
+    return (Range(*one, *other) for one, other in pairwise(edges))
 
 
 def unpack_trie(

@@ -13,7 +13,7 @@ Scoring and distributions are written here, once.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, final
@@ -21,10 +21,11 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from lmbench.counts.blocks import Columns, kept
-from lmbench.counts.ngrams import sort_keys
 from lmbench.counts.trie import WORTH, Index, NgramTrie, with_bos
-from lmbench.models.smoothing.packing import PackedTrie, open_column
+from lmbench.models.smoothing.packing import PackedTrie, open_column, ranges_of
+from lmbench.models.smoothing.stretches import Range, Stretch, score_in_order
 from lmbench.storage.mapped import MappedArray
+from lmbench.storage.pieces import release
 from lmbench.text.tokens import Tokens
 
 _PIECE = 1 << 17  # symbols scored at once: what is made of them on the way stays near the processor
@@ -169,6 +170,28 @@ class Backoff(Table):
         words, probs = self.words[k + 1][first:beyond], self.probs[k + 1][first:beyond]
         return Following(first, words, probs, float(self.backoffs[k][rank]))
 
+    def score(self, tokens: Tokens) -> np.ndarray:
+        """As any table does it; by a large one a long text in the order of the n-grams, unless there is an index already."""
+        size = sum(self.sizes)
+        if not self.index and size >= _LARGE and len(tokens) >= min(_LONG, size // _OFTEN):
+            return score_in_order(self, tokens)
+        return super().score(tokens)
+
+    def unigrams(self) -> np.ndarray:
+        return self.probs[1]
+
+    def ranges(self, k: int) -> Iterator[Range]:
+        return ranges_of(self.begins[k - 1])
+
+    def stretch(self, k: int, part: Range) -> Stretch:
+        contexts, grams = slice(part.begin, part.beyond), slice(part.first, part.last)
+        number = np.diff(self.begins[k - 1][part.begin : part.beyond + 1])
+        return Stretch(number, self.backoffs[k - 1][contexts], self.words[k][grams], self.probs[k][grams])
+
+    def release(self) -> None:
+        for column in (*self.words, *self.begins, *self.probs, *self.backoffs):
+            release(column)
+
     def select(self, keep: Sequence[np.ndarray]) -> Backoff:
         """The table with only some n-grams of its highest orders.
 
@@ -210,47 +233,25 @@ class MappedBackoff(Table):
         size = self._size
         if size >= _LARGE and len(tokens) >= min(self._long, size // _OFTEN):
             self._long = _REST  # the end of a text that comes in pieces is short
-            return self._score_in_order(tokens)
+            return score_in_order(self, tokens)
         self.index.asked += len(tokens)
         if self.index.asked * WORTH < size:
             return super().score(tokens)
         return self._unpacked.score(tokens)
 
-    def _score_in_order(self, tokens: Tokens) -> np.ndarray:
-        """``score``: what is looked up is sorted first, so that it lies in the file in the order in which it is asked for."""
-        symbols, is_bos = with_bos(tokens)
-        words = np.where(is_bos, self.vocab_size, symbols)  # bos as a word is none: no n-gram ends in it
-        bits = self.vocab_size.bit_length()
-        p = self.probs[1][symbols].astype(np.float64)
-        ends, contexts = np.arange(1, len(symbols)), symbols[:-1]
-        if contexts.min(initial=0) < 0:
-            ends, contexts = ends[contexts >= 0], contexts[contexts >= 0]
-        for k in range(2, self.order + 1):
-            keys = contexts.astype(np.int64)
-            keys <<= bits
-            keys |= words.take(ends)
-            keys, ends = sort_keys(keys, ends, self.sizes[k - 1] << bits)
-            contexts = keys >> bits
-            keys &= (1 << bits) - 1
-            further = []
-            for stretch in self._packed.stretches(k):
-                begin, first, beyond, last = stretch
-                here = slice(*np.searchsorted(contexts, [begin, beyond]).tolist())
-                if here.start == here.stop:
-                    continue
-                ranks, present = self._packed.search_sorted(k, stretch, contexts[here], keys[here])
-                missed = here.start + np.flatnonzero(~present)
-                p[ends[missed]] *= self.backoffs[k - 1].stretch(begin, beyond)[contexts[missed] - begin]
-                ranks, grams = ranks[present], ends[here][present]
-                p[grams] = self.probs[k].stretch(first, last)[ranks - first]
-                further.append((grams + 1, ranks))
-                self._packed.release()
-            if not further:
-                break
-            ends, contexts = (np.concatenate(column) for column in zip(*further, strict=True))
-            inside = ends < len(symbols)
-            ends, contexts = ends[inside], contexts[inside]
-        return p[~is_bos]
+    def unigrams(self) -> np.ndarray:
+        return np.asarray(self.probs[1])
+
+    def ranges(self, k: int) -> Iterator[Range]:
+        return self._packed.ranges(k)
+
+    def stretch(self, k: int, part: Range) -> Stretch:
+        number, words = self._packed.of_range(k, part)
+        backoffs = self.backoffs[k - 1].stretch(part.begin, part.beyond)
+        return Stretch(number, backoffs, words, self.probs[k].stretch(part.first, part.last))
+
+    def release(self) -> None:
+        self._packed.release()
 
     def asked(self, tokens: int) -> Table:
         self.index.asked += tokens
