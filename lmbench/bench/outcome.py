@@ -18,8 +18,9 @@ from lmbench.results.build import results_of
 from lmbench.results.schema import Result, Results
 from lmbench.results.texts import TextFacts
 from lmbench.results.views import TOKENS, Views, views_of
-from lmbench.scoring.run import Run, load_run, mapped
+from lmbench.scoring.run import Run
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.stored_run import load_run, mapped
 from lmbench.storage.tasks import Run as Tasks
 
 Answer = Run | TextFacts | str  # of a cell, of a text, or why there is none

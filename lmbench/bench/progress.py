@@ -14,7 +14,7 @@ from lmbench.bench.suite_file import load_suite
 from lmbench.errors import InputError
 from lmbench.results.build import result_of
 from lmbench.results.schema import CorpusResult, Results
-from lmbench.scoring.run import load_run
+from lmbench.scoring.stored_run import load_run
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ from lmbench.errors import InputError
 from lmbench.models import Monitor, make_model
 from lmbench.results.texts import TextFacts
 from lmbench.scoring.evaluation import fit_run, training_facts, verified
-from lmbench.scoring.run import Run, Sample, load_run, save_run
+from lmbench.scoring.run import Run, Sample
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.stored_run import load_run, save_run
 from lmbench.scoring.token_file import external_run
 from lmbench.scoring.verification import certify
 from lmbench.storage.files import sweep, write_whole

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from lmbench.comparing.cells import stream_cells, stream_edges
 from lmbench.comparing.totals import Totals
-from lmbench.scoring.run import Run, Signature, StoredRun
+from lmbench.scoring.run import Outline, Run
 from lmbench.scoring.scores import Scores
+from lmbench.scoring.stored_run import StoredRun
 
 
 @dataclass(frozen=True, eq=False)
-class Summed:
-    """A run of which some tokens at a time are in memory. tokens, documents: how many its text has; chars: their characters."""
+class Summed(Outline):
+    """A run of which some tokens at a time are in memory."""
 
-    corpus: str
-    label: str
-    signature: Signature
-    tokens: int
-    documents: int
-    chars: int
     _pieces: Callable[[], Iterator[tuple[Scores, bool]]] = field(repr=False)
     _made: dict[int, Totals] = field(default_factory=dict, repr=False)
 
@@ -37,8 +32,7 @@ class Summed:
     def stored(cls, path: Path) -> Summed:
         """Of a run in a file. Raises InputError where it is none; what is damaged further on is met later."""
         run = StoredRun.of(path)
-        sizes = run.tokens, run.documents, run.chars
-        return cls(run.corpus, run.label, run.signature, *sizes, run.pieces)
+        return cls(**{one.name: getattr(run, one.name) for one in fields(Outline)}, _pieces=run.pieces)
 
     @property
     def seed(self) -> int:

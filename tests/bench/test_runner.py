@@ -26,7 +26,7 @@ from lmbench.results.file import write_results
 from lmbench.results.views import Views
 from lmbench.scoring.code_hash import deciding_files, own_code_hash
 from lmbench.scoring.evaluation import beginning, evaluate, fit_run, learnt_text
-from lmbench.scoring.run import load_run
+from lmbench.scoring.stored_run import load_run
 
 # Runs ------------------------------------------------------------------------------------------------
 

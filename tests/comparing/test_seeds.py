@@ -15,7 +15,7 @@ from lmbench.errors import InputError
 from lmbench.models.uniform import Uniform
 from lmbench.report.ranking import rows as ranked
 from lmbench.scoring.evaluation import evaluate
-from lmbench.scoring.run import load_run
+from lmbench.scoring.stored_run import load_run
 
 
 def test_several_seeds_are_one_row_of_the_leaderboard_and_each_is_kept(tmp_path):

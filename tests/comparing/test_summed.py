@@ -12,8 +12,9 @@ from lmbench.comparing.pairs import comparisons
 from lmbench.comparing.summed import Summed
 from lmbench.comparing.totals import Totals
 from lmbench.errors import InputError
-from lmbench.scoring.run import Run, Signature, StoredRun, load_run, mapped, save_run
+from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import Scores
+from lmbench.scoring.stored_run import StoredRun, load_run, mapped, save_run
 
 
 def run_of(label, lengths, starts, documents="stream", seed=0, noise=0):
@@ -128,7 +129,7 @@ def test_scores_of_a_long_text_are_the_same_in_a_file_and_leave_none(tmp_path, m
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     one = run_of("a", [3, 0, 2, 4], [0, 2])
     assert mapped(one) is one
-    monkeypatch.setattr("lmbench.scoring.run.PIECE", 4)
+    monkeypatch.setattr("lmbench.scoring.stored_run.PIECE", 4)
     again = mapped(one)
     assert again.scores is not one.scores
     for name in ("log_probs", "ends", "oov", "spelling", "starts"):

@@ -15,8 +15,9 @@ from lmbench.report.diff_page import changes_answer
 from lmbench.results.diff import Change, Changes, diff_runs
 from lmbench.results.file import write_results
 from lmbench.results.schema import Result, Results
-from lmbench.scoring.run import Run, Signature, save_run
+from lmbench.scoring.run import Run, Signature
 from lmbench.scoring.scores import Scores
+from lmbench.scoring.stored_run import save_run
 
 ROW = Change(
     corpus="ferry",

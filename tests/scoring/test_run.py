@@ -10,17 +10,9 @@ import lmbench as lb
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.scoring.evaluation import fit_run, score_run
-from lmbench.scoring.run import (
-    Epoch,
-    Facts,
-    Sample,
-    Signature,
-    Verified,
-    load_run,
-    measured_each_seed,
-    save_run,
-)
+from lmbench.scoring.run import Epoch, Facts, Sample, Signature, Verified, measured_each_seed
 from lmbench.scoring.scorer import Scorer
+from lmbench.scoring.stored_run import load_run, save_run
 from lmbench.text.canonical import canonical_text
 
 

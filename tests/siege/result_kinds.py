@@ -25,7 +25,7 @@ from lmbench.results.diff import diff_runs
 from lmbench.results.file import read_results, write_results
 from lmbench.results.views import Views
 from lmbench.scoring.evaluation import evaluate
-from lmbench.scoring.run import load_run, save_run
+from lmbench.scoring.stored_run import load_run, save_run
 from lmbench.scoring.token_file import external_run, write_tokens
 from lmbench.text.units import unit_named
 

@@ -26,8 +26,8 @@ from lmbench.cli import main
 from lmbench.corpora.descriptions import _unpack, describe
 from lmbench.errors import InputError
 from lmbench.results.file import read_results, write_results
-from lmbench.scoring.run import load_run
 from lmbench.scoring.scorer import Scorer, load_model
+from lmbench.scoring.stored_run import load_run
 from lmbench.storage.mapped import open_arrays, write_arrays
 
 TEXT = str(GOLDEN / "ferry.train.txt")

@@ -20,7 +20,7 @@ from lmbench.corpora.descriptions import _unpack, describe, fetch
 from lmbench.corpora.download import download
 from lmbench.corpora.rows import texts_of_rows
 from lmbench.errors import InputError
-from lmbench.scoring.run import load_run
+from lmbench.scoring.stored_run import load_run
 from lmbench.storage import unpacking
 from lmbench.storage.files import read_text
 

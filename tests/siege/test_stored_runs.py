@@ -11,7 +11,7 @@ from lmbench.bench.runner import measure_suite
 from lmbench.bench.watch import Watch
 from lmbench.errors import InputError
 from lmbench.results.diff import diff_runs
-from lmbench.scoring.run import load_run, save_run
+from lmbench.scoring.stored_run import load_run, save_run
 
 TEXT = str(GOLDEN / "ferry.train.txt")
 
