@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,13 @@ def correction_sizes(vocab_size: int) -> np.ndarray:
 def width_with(others: int) -> int:
     """Inputs of a decision with those of so many other models, in whole vectors of a processor."""
     return (OWN + others + 15) // 16 * 16
+
+
+@functools.lru_cache(maxsize=8)
+def bounds_of(vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(SETS + 1,) where each set of weights begins and the last ends, and (5,) the same of the tables of corrections."""
+    first, second = (np.cumsum(sizes(vocab_size)) for sizes in (set_sizes, correction_sizes))
+    return np.append(0, first), np.append(0, second)
 
 
 def empty_memory(vocab_size: int, tokens: int, others: int = 0) -> Memory:

@@ -13,7 +13,7 @@ import numpy as np
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.bit_contexts import NOW, Alphabet, Place, empty_place
-from lmbench.models.mixing.bit_memory import OWN, Memory, correction_sizes, empty_memory, set_sizes
+from lmbench.models.mixing.bit_memory import OWN, Memory, bounds_of, empty_memory
 from lmbench.models.mixing.bit_reading import read
 from lmbench.models.mixing.bit_saved import (
     TABLES,
@@ -191,7 +191,6 @@ class BitMixing(LanguageModel):
         said: (T, V - 1, E), what others say of the tokens; of the one behind them where that alone is wanted.
         """
         log_probs, rows = np.zeros(len(tokens) if scored else 0), np.zeros((len(wanted), self.vocab_size))
-        ends = [np.concatenate([[0], np.cumsum(f(self.vocab_size))]) for f in (set_sizes, correction_sizes)]
         read(
             tokens.ids.astype(np.int32, copy=False),
             tokens.starts.astype(np.int64, copy=False),
@@ -201,8 +200,7 @@ class BitMixing(LanguageModel):
             memory,
             learns,
             int(self.place.numbers[NOW]),
-            ends[0],
-            ends[1],
+            *bounds_of(self.vocab_size),
             log_probs,
             rows,
             wanted.astype(np.int64, copy=False),
