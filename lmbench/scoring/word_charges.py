@@ -67,7 +67,9 @@ def charges_of_words(ends: WordEnds, encoded: EncodedText, scores: Scores, words
 
 
 def _sums(values: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(N,): the sums of values from each begin to its end; infinite ones do not spoil their neighbours."""
+    """(N,): the sums of values from each begin to its end; infinite ones do not spoil their neighbours. No more is read than is asked for."""
+    first = int(begins.min(initial=len(values)))
+    values, begins, ends = values[first : int(ends.max(initial=first))], begins - first, ends - first
     finite = np.isfinite(values)
     totals = np.append(0.0, np.cumsum(np.where(finite, values, 0.0)))
     counts = np.append(0, np.cumsum(~finite))
@@ -96,6 +98,7 @@ def _ends_and_entropies(
             "leave punctuation joined, or give it a text whose words stand apart by single spaces"
         )
     nats, entropies = np.zeros(len(words.ends)), np.full(len(words.ends), np.nan)
+    charged = scores.nats
     is_opening = np.zeros(len(words.ends), dtype=bool)
     is_opening[opening] = True
     kinds_before = np.append(0, words.kinds)[: len(words.kinds)]
@@ -115,17 +118,19 @@ def _ends_and_entropies(
             some = np.array([row_of[place] for place in after[mine].tolist()], dtype=np.int64)
             chances = ends.chances(rows[some], kind)
             chances += ends.opened(tokens, after[mine], rows[some], np.full(len(mine), kind))
-            chances = _at_least_the_text(ends, encoded, scores, after[mine], words.ends[mine], chances, kind)
+            chances = _at_least_the_text(
+                ends, encoded, scores, charged, after[mine], words.ends[mine], chances, kind
+            )
             for j, i in enumerate(mine.tolist()):
                 last = int(after[i]) - 1
                 if longer := ends.longer(int(tokens.ids[last]), rows[row_of[last]]):
-                    chances[j] += longer / math.exp(scores.nats[last])
+                    chances[j] += longer / math.exp(charged[last])
             with np.errstate(divide="ignore"):
                 nats[mine] = np.log(chances)
         for i in told[across[told]].tolist():
             place = int(after[i])
             chance = ends.across(encoded, place, int(words.ends[i]), rows[row_of[place]], int(words.kinds[i]))
-            nats[i] = math.log(max(chance, math.exp(scores.nats[place])))
+            nats[i] = math.log(max(chance, math.exp(charged[place])))
         for i in part[~unclear[part]].tolist():
             row = rows[row_of[int(first_letter[i])]]
             entropies[i] = _entropy(
@@ -155,6 +160,7 @@ def _at_least_the_text(
     ends: WordEnds,
     encoded: EncodedText,
     scores: Scores,
+    charged: np.ndarray,
     places: np.ndarray,
     cuts: np.ndarray,
     chances: np.ndarray,
@@ -164,7 +170,7 @@ def _at_least_the_text(
     if ends.end == "space":
         return chances
     behind = np.searchsorted(scores.ends, cuts + 1) + 1
-    own = np.exp(_sums(scores.nats, places, behind))
+    own = np.exp(_sums(charged, places, behind))
     counted = (
         ends.over(kind)[encoded.tokens.ids[places]] | scores.oov[places] | (ends.scorer.unit.name == "byte")
     )

@@ -99,6 +99,16 @@ def test_a_suite_is_measured_and_reported_on_a_cluster(tmp_path, cluster, monkey
         assert (Path("here") / name).read_bytes() == (Path("there") / name).read_bytes()
 
 
+def test_whoever_reaches_a_scheduler_runs_code_at_its_workers(cluster):
+    """What the security page says of clusters, and why they are for one's own machines alone."""
+    from distributed import Client
+
+    with Client(cluster, set_as_default=False) as stranger:
+        workers = set(stranger.run(os.getpid).values())
+    assert len(workers) == 2
+    assert os.getpid() not in workers
+
+
 class Counting:
     """Calls that are written down."""
 

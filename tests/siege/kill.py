@@ -196,9 +196,11 @@ def main() -> int:
     for name in COMMANDS:
         rows = [kill for kill in done if kill.command == name]
         print(f"{name:<22} {len(rows):>6} {sum(bool(kill.outcome) for kill in rows):>7}")
-    found = places(asked.folder) | cluster(asked.folder)
-    for name, wrong in found.items():
-        print(f"{name}: {wrong or 'as it should'}")
+    found = {}
+    for stage in (places, cluster):  # each is printed before the next begins
+        found |= (outcome := stage(asked.folder))
+        for name, wrong in outcome.items():
+            print(f"{name}: {wrong or 'as it should'}", flush=True)
     bad = [kill for kill in done if kill.outcome]
     print(
         f"{len(done)} kills, {len(bad)} faults; {len(found)} places, {sum(map(bool, found.values()))} faults"

@@ -13,9 +13,8 @@ pytestmark = pytest.mark.timeout(400)  # forty commands, one after the other
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kills")
     server = Server()
-    names = ["run", "fit --save", "fetch", "fit, spilling", "export"]
     try:
-        return folder, kill.campaign(folder, 20, 1, names, server.given)
+        return folder, kill.campaign(folder, 20, 1, given=server.given)
     finally:
         server.close()
 
@@ -23,6 +22,7 @@ def done(tmp_path_factory):
 def test_twenty_kills_leave_what_the_undisturbed_command_leaves(done):
     _, kills = done
     assert len(kills) == 20
+    assert {one.command for one in kills} == set(kill.COMMANDS)
     assert [one for one in kills if one.outcome] == []
     assert len({one.status for one in kills}) > 1
     assert any(one.status in (-9, 137) for one in kills)

@@ -1,6 +1,8 @@
 """Networks of the transformers library: kinds of configurations, damaged and foreign ones, and logits in pieces."""
 
 import json
+import os
+import pickle
 import shutil
 
 import numpy as np
@@ -215,6 +217,26 @@ def test_damaged_and_foreign_ones_are_refused_in_one_line(name, said, tmp_path, 
     with pytest.raises(InputError, match=said) as told:
         Network(str(tmp_path), "cpu", "auto", trust_remote_code=False)
     assert "\n" not in str(told.value)
+
+
+class Pickled:
+    """What writes a file where it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+def test_weights_that_are_pickled_run_nothing(tmp_path, monkeypatch):
+    """Nothing but numbers is unpickled of ``pytorch_model.bin``, whether torch packed it or not."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path, byte_level())
+    (tmp_path / "model.safetensors").unlink()
+    for write in (torch.save, lambda value, place: place.write_bytes(pickle.dumps(value, 2))):
+        write({"transformer.wte.weight": Pickled()}, tmp_path / "pytorch_model.bin")
+        with pytest.raises(InputError, match="cannot load"):
+            Network(str(tmp_path), "cpu", "auto", trust_remote_code=False)
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_code_of_its_own_runs_where_that_is_allowed(tmp_path, monkeypatch):
