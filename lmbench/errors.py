@@ -7,6 +7,7 @@ import difflib
 import errno
 from collections.abc import Iterable, Iterator
 
+LARGEST_SEED = 2**63 - 1
 LONGEST = 299  # characters of a message
 NO_MEMORY = "not enough memory; a smaller order, hidden size or text needs less"
 # What is said where memory lacks and no MemoryError is raised: of libraries that do not load, of threads that do not start.
@@ -76,6 +77,13 @@ def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
 def shown(text: str, most: int = 60) -> str:
     """A piece of the input as an error shows it: in quotes, on one line, not too long."""
     return repr(text if len(text) <= most else f"{text[:most]}…")
+
+
+def check_seed(seed: int) -> int:
+    """A seed of random numbers itself. Raises InputError where it is none: below 0, or beyond 63 bits."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"seed={seed} must be from 0 to {LARGEST_SEED}")
+    return seed
 
 
 @contextlib.contextmanager

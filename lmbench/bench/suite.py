@@ -15,7 +15,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.formats import stem_of
 from lmbench.counts.ngrams import LONGEST
-from lmbench.errors import InputError, unknown
+from lmbench.errors import LARGEST_SEED, InputError, unknown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import needs_trust, option_fields
 from lmbench.text.vocab import Lexicon
@@ -23,7 +23,7 @@ from lmbench.text.vocab import Lexicon
 MOST_SEEDS = 1000
 # Orders of n-grams whose ranks are fitted.
 Orders = tuple[Annotated[int, Meta(ge=1, le=LONGEST)], ...]
-Seeds = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...], Meta(max_length=MOST_SEEDS)]
+Seeds = Annotated[tuple[Annotated[int, Meta(ge=0, le=LARGEST_SEED)], ...], Meta(max_length=MOST_SEEDS)]
 
 
 class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
@@ -181,7 +181,7 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True):
         chosen_seeds = self.seeds
         if seed is not None or seeds is not None:
             first, number = seed or 0, 1 if seeds is None else seeds
-            if not (1 <= number <= MOST_SEEDS and 0 <= first <= 2**63 - MOST_SEEDS):
+            if not (1 <= number <= MOST_SEEDS and 0 <= first <= LARGEST_SEED - MOST_SEEDS):
                 raise InputError(f"{number} seeds from {first} on: give 1 to {MOST_SEEDS}, from 0 or more on")
             chosen_seeds = tuple(range(first, first + number))
             chosen = [msgspec.structs.replace(spec, seeds=()) for spec in chosen]

@@ -16,6 +16,7 @@ from lmbench.cli.options import (
     key_values,
     model_options,
     quiet_option,
+    seed_option,
     trust_code_option,
     with_options,
 )
@@ -125,7 +126,7 @@ def fit(
 @click.option(
     "--top-p", type=float, default=1.0, help="Only the likeliest tokens that make up this probability."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 def generate(
     saved: str, prompt: str, length: int, temperature: float, top_k: int, top_p: float, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lmbench.cli.completion import complete_corpus, complete_model, complete_option
-from lmbench.errors import InputError, printable
+from lmbench.errors import LARGEST_SEED, InputError, printable
 from lmbench.text.canonical import DOCUMENTS, NORMALISERS
 from lmbench.text.units import LEARNT, UNITS, check_unit
 
@@ -94,6 +94,14 @@ text_options = (
     click.option("--documents", type=click.Choice(DOCUMENTS), help="Default: stream; a corpus's own."),
     field_option,
 )
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    metavar="INTEGER",
+    default=0,
+    show_default=True,
+    help="Of all randomness, from 0 on.",
+)
 model_options = (
     click.option(
         "--model",
@@ -128,7 +136,7 @@ model_options = (
     unit_option,
     *lexicon_options,
     *text_options,
-    click.option("--seed", type=int, default=0, show_default=True),
+    seed_option,
 )
 tolerance_option = click.option(
     "--tolerance",

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lmbench.cli.completion import complete_corpus, complete_study
-from lmbench.cli.options import field_option, json_option, key_values, quiet_option, text_of
+from lmbench.cli.options import field_option, json_option, key_values, quiet_option, seed_option, text_of
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 
@@ -29,7 +29,7 @@ from lmbench.storage.files import write_whole
 @click.option("--csv", "csv_file", metavar="FILE", help="For `sequence`: a series of your own.")
 @click.option("--column", metavar="NAME", help="The column of --csv.")
 @click.option("--full", is_flag=True, help="The long version.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @click.option(
     "--out", type=click.Path(file_okay=False), help="Where to write; default reports/study-NAME-CORPUS."
 )

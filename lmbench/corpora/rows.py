@@ -10,6 +10,7 @@ from typing import Any
 
 from lmbench.errors import InputError
 from lmbench.storage.files import read_text
+from lmbench.storage.plain import json_of
 from lmbench.storage.unpacking import check_ratio, unpacked
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
@@ -35,8 +36,6 @@ def kind_of(file: Path) -> str:
 
 
 def _json_rows(file: Path, field: str) -> Iterator[str]:
-    import msgspec
-
     has_rows = False
     with unpacked(file) as stream:
         for number, line in enumerate(stream, 1):
@@ -44,8 +43,8 @@ def _json_rows(file: Path, field: str) -> Iterator[str]:
                 continue
             where = f"{file} line {number}"
             try:
-                row = msgspec.json.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                row = json_of(line)
+            except ValueError as error:
                 raise InputError(f"{where} is not JSON ({error}); one object a line is expected") from None
             has_rows = True
             yield _text_of(row, field, where)
@@ -54,11 +53,9 @@ def _json_rows(file: Path, field: str) -> Iterator[str]:
 
 
 def _list_rows(file: Path, field: str) -> Iterator[str]:
-    import msgspec
-
     try:
-        rows = msgspec.json.decode(read_text(file))
-    except (msgspec.DecodeError, RecursionError) as error:
+        rows = json_of(read_text(file))
+    except ValueError as error:
         raise InputError(f"{file} is not JSON ({error}); a list of objects is expected") from None
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{file} is not a list of objects with a field {field}; give one, or JSON lines")

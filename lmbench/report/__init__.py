@@ -29,6 +29,7 @@ from lmbench.results.diff import Changes
 from lmbench.results.schema import Results
 from lmbench.results.views import Views
 from lmbench.storage.files import write_whole
+from lmbench.storage.plain import json_of
 from lmbench.storage.tasks import Here, Run
 
 __all__ = [
@@ -115,8 +116,8 @@ def write_pdf(folder: Path, results: Results, out: Path) -> list[Path]:
 
     stored = folder / "figures" / CHARTS
     try:
-        charts = msgspec.json.decode(stored.read_bytes(), type=list[Chart]) if stored.is_file() else None
-    except (msgspec.DecodeError, RecursionError) as error:
+        charts = json_of(stored.read_bytes(), list[Chart]) if stored.is_file() else None
+    except ValueError as error:
         raise InputError(f"{stored}: {error}; run the suite again, its scores are kept") from None
     for chart in charts or ():
         if chart.fault:

@@ -11,6 +11,7 @@ import msgspec
 from lmbench.errors import InputError
 from lmbench.results.schema import SCHEMA_VERSION, Result, Results
 from lmbench.storage.files import read_bytes, write_whole
+from lmbench.storage.plain import json_of
 
 NAMES = ("corpus", "label", "seed", "status")  # of a row, written first
 
@@ -50,9 +51,9 @@ def read_results(folder: Path) -> Results:
     if not path.exists():
         raise InputError(f"{path} is not there; `lmbench run` makes a run directory with one")
     try:
-        document = msgspec.json.decode(read_bytes(path))
+        document = json_of(read_bytes(path))
         version = document["schema_version"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is not a results.json of lmbench; name a run directory") from None
     if version not in range(1, SCHEMA_VERSION + 1):
         raise InputError(

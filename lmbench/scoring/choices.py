@@ -13,6 +13,7 @@ from lmbench.errors import InputError, shown
 from lmbench.scoring.continuation import Continuation, continuation
 from lmbench.scoring.scorer import Scorer
 from lmbench.storage.files import read_text
+from lmbench.storage.plain import json_of
 
 WAYS = ("raw", "char", "byte", "token", "pmi")
 
@@ -148,8 +149,8 @@ def _rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
             continue
         where = f"{path} line {number}"
         try:
-            row = msgspec.json.decode(line)
-        except msgspec.DecodeError as error:
+            row = json_of(line)
+        except ValueError as error:
             raise InputError(f"{where} is not JSON ({error}); one object a line is expected") from None
         if not isinstance(row, dict):
             raise InputError(f"{where} is not an object")

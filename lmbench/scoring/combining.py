@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.errors import InputError
+from lmbench.errors import InputError, check_seed
 from lmbench.models import Monitor, make_model
 from lmbench.scoring.scorer import Scorer
 from lmbench.text.canonical import CanonicalText, canonical_text
@@ -64,7 +64,7 @@ def mix(
         raise InputError("the text to learn the weights on is empty; give one of some thousand words")
     model = make_model(name, of=list(labels) or [str(i) for i in range(1, len(scorers) + 1)], **options)
     parts = model.joined(vocab, [scorer.part for scorer in scorers])
-    model.fit(tokens, tokens, len(vocab), np.random.default_rng(seed), monitor, parts)
+    model.fit(tokens, tokens, len(vocab), np.random.default_rng(check_seed(seed)), monitor, parts)
     types = list(dict.fromkeys(chain.from_iterable(scorer.types for scorer in alike)))
     about = {"seed": seed, "valid": text.fingerprint, "parts": [scorer.about for scorer in scorers]}
     return Scorer(model, last.unit, vocab, *modes, types, about)

@@ -107,7 +107,7 @@ def _first_row(place: str) -> dict[str, Any]:
     line = next((line for line in read_text(place).split("\n") if line.strip()), "{}")
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}
 
@@ -132,7 +132,7 @@ def read_judged(path: str | Path) -> Judged:
                     str(document.get("group", "")),
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{path} line {number} is no row of lm-evaluation-harness's --log_samples with acc; name the samples of a task "
                 "of choices"

@@ -83,7 +83,7 @@ def _row(line: str, where: str) -> tuple[str, float]:
         row = json.loads(line)
         arguments = _leaves(row["arguments"])
         answers = _leaves(row["resps"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"{where} is no row of lm-evaluation-harness's --log_samples (arguments and resps); name such a file, or a "
             "table of tokens with tabs"

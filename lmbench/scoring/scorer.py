@@ -18,7 +18,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.shards import ShardedText
 from lmbench.counts.files import WordCounts
 from lmbench.counts.ngrams import NgramCounts
-from lmbench.errors import InputError
+from lmbench.errors import InputError, check_seed
 from lmbench.models import LanguageModel, Monitor, make_model
 from lmbench.models.base import Part
 from lmbench.models.trust import Trust
@@ -89,7 +89,10 @@ class Scorer:
         }
         valid = encoded["valid"].tokens if "valid" in encoded else None
         train = encoded["train"].tokens if learns else Tokens.of(())
-        rng, parts = np.random.default_rng(seed), model.joined(vocab, [c.part for c in components])
+        rng, parts = (
+            np.random.default_rng(check_seed(seed)),
+            model.joined(vocab, [c.part for c in components]),
+        )
         model.fit(train, valid, len(vocab), rng, monitor, parts)
         about = {"corpus": corpus.name, "sha256": corpus.sha256, "seed": seed}
         about |= {"train": corpus.train.fingerprint if learns else ""}

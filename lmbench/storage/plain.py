@@ -1,4 +1,4 @@
-"""JSON's own types all the way down."""
+"""JSON and TOML, read and made of their own types all the way down."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ def plain(value: Any) -> Any:
     {'1': [0.5, None], 'rank': 3}
     """
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=lambda numbers: numbers.tolist()))
+
+
+def json_of(data: bytes | str, kind: Any = Any) -> Any:
+    """What a JSON document holds, of a type that msgspec can check. Raises ValueError, whatever is wrong with it.
+
+    >>> json_of(b'[1, 2]', tuple[int, int])
+    (1, 2)
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
 
 
 def toml_of(path: str | Path, text: str | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lmbench.errors import unknown
+from lmbench.errors import check_seed, unknown
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import typed
 from lmbench.studies.study import Study
@@ -104,7 +104,7 @@ def run_study(
     }
     options = {key: typed(f"option of study {name}", key, value, own) for key, value in options.items()}
     monitor = monitor or Monitor()
-    answer = function(corpus, seed=seed, full=full, monitor=monitor, **options)
+    answer = function(corpus, seed=check_seed(seed), full=full, monitor=monitor, **options)
     monitor.progress(1, 1)
     asked = {"name": name, "question": STUDIES[name][1], "corpus": corpus.name if corpus else ""}
     return msgspec.structs.replace(answer, **asked, seed=seed, full=full)

@@ -20,6 +20,7 @@ from lmbench.errors import InputError
 from lmbench.models import Monitor
 from lmbench.scoring.code_hash import code_hash
 from lmbench.storage.files import write_whole
+from lmbench.storage.plain import json_of
 from lmbench.studies import STUDIES, Study, run_study
 
 
@@ -44,9 +45,9 @@ def write_study(study: Study, folder: Path, key: str = "") -> None:
 def read_study(path: Path, key: str) -> Study | None:
     """A stored study, or None where it is missing, damaged, or of another text or code."""
     try:
-        stored = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        stored = json_of(path.read_bytes(), dict[str, Any])
         return msgspec.convert(stored, Study) if stored.pop("key") == key else None
-    except (OSError, KeyError, RecursionError, msgspec.MsgspecError):
+    except (OSError, KeyError, ValueError, RecursionError, msgspec.ValidationError):
         return None
 
 

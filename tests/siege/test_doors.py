@@ -19,11 +19,19 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import NO_MEMORY, InputError, cut
 from lmbench.models import make_model
 from lmbench.models.smoothing.packing import pack_column
+from lmbench.report import write_pdf
+from lmbench.results.file import read_results
+from lmbench.results.schema import Results
+from lmbench.scoring.choices import read_questions
 from lmbench.scoring.combining import mix
+from lmbench.scoring.harness_tasks import read_judged
+from lmbench.scoring.samples_file import samples_scores
 from lmbench.scoring.scorer import Scorer, load_model
 from lmbench.storage.files import sweep, whole_file, write_whole
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.plain import toml_of
+from lmbench.studies import run_study
+from lmbench.studies.answers import read_study
 
 TEXT = str(GOLDEN / "ferry.train.txt")
 
@@ -94,6 +102,53 @@ def test_seeds_beyond_measure_are_refused(asked, tmp_path, capsys, monkeypatch):
     (tmp_path / "s.toml").write_text(f"name = 's'\ncorpora = ['{TEXT}']\n[[models]]\nmodel = 'uniform'\n")
     assert main(["run", "s.toml", "--quiet", "--trust-paths", asked]) == 2
     assert "give 1 to 1000, from 0 or more on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["score", "--model", "witten-bell", "--train", TEXT],
+        ["fit", "--model", "rnn", "--train", TEXT, "--save", "o"],
+        ["surprisal", "--model", "witten-bell", "--train", TEXT, TEXT],
+        ["generate", "--load", "o"],
+        ["study", "markov"],
+    ],
+)
+@pytest.mark.parametrize("seed", ["-12786839", str(2**63)])
+def test_seeds_that_begin_nothing_are_refused(argv, seed, capsys):
+    assert main([*argv, "--seed", seed]) == 2
+    assert f"'--seed': {seed} is not in the range" in capsys.readouterr().err
+
+
+def test_seeds_are_checked_in_python_too():
+    corpus = Corpus.of("golden-mean")
+    for ask in (
+        lambda: Scorer.fit(make_model("uniform"), corpus, seed=-1),
+        lambda: run_study("markov", corpus, seed=2**63),
+    ):
+        with pytest.raises(InputError, match=r"^seed=-?\d+ must be from 0 to 9223372036854775807$"):
+            ask()
+
+
+@pytest.mark.parametrize("written", [b'[{"name": "\xe2("}]', b"[" * 100_000, b"{", b'{"key": 1}', b""])
+def test_json_that_is_none_is_said_so_or_made_anew(written, tmp_path):
+    """Bytes that are no UTF-8, and nesting without end, are other errors to its reader than a wrong document."""
+    (tmp_path / "figures").mkdir()
+    for name in ("figures/charts.json", "results.json", "study.json", "rows.jsonl", "rows.json"):
+        (tmp_path / name).write_bytes(written)
+    results = Results()
+    for ask in (
+        lambda: write_pdf(tmp_path, results, tmp_path),
+        lambda: read_results(tmp_path),
+        lambda: Corpus.of(tmp_path / "rows.jsonl"),
+        lambda: Corpus.of(tmp_path / "rows.json", field="text"),
+        lambda: read_questions(tmp_path / "rows.jsonl"),
+        lambda: read_judged(tmp_path / "rows.jsonl"),
+        lambda: samples_scores(tmp_path / "rows.jsonl", Corpus.of("golden-mean").text("test")),
+    ):
+        with pytest.raises(InputError):
+            ask()
+    assert read_study(tmp_path / "study.json", "key") is None
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmbench.models.neural.dynamic import DynamicEvaluation
     from lmbench.models.neural.walk import Walk
 
+LARGEST_SCALE = 1e6  # of the first weights: beyond it nothing is learnt, then nothing can be drawn
 CELLS: dict[str, Any] = {"rnn": PlainCell, "gru": GruCell, "lstm": LstmCell}
 
 
@@ -195,8 +196,10 @@ class Recurrent(TunedModel):
             raise InputError(f"layers={self.layers} must be at least 1")
         if self.layers > MOST_LAYERS:
             raise InputError(f"layers={self.layers} must be {MOST_LAYERS} at most")
-        if self.input_scale <= 0:
-            raise InputError(f"input_scale={self.input_scale:g} must be greater than 0")
+        if not 0 < self.input_scale <= LARGEST_SCALE:
+            raise InputError(
+                f"input_scale={self.input_scale:g} must be greater than 0, and {LARGEST_SCALE:g} at most"
+            )
         if self.tied and self.embedding not in (None, self.hidden):
             raise InputError(f"tied=true needs embedding={self.hidden}, the hidden size; leave embedding out")
 
