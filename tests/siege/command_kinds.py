@@ -197,12 +197,22 @@ def check_line(data: bytes, folder: Path) -> object:
             and not (_STUDIES & {*argv} and {"t.txt", "u.txt", "long.txt", "x.csv"} & {*argv})
         )
         or _takes_long(argv)
+        or any(_is_folder_outside(word, folder) for word in argv)
     ):
         return None
     for path in prepared().iterdir():
         place = folder / path.name
         shutil.copytree(path, place, dirs_exist_ok=True) if path.is_dir() else shutil.copy(path, place)
     return command(argv, folder, b"the tide\nwaits\n")
+
+
+def _is_folder_outside(word: str, folder: Path) -> bool:
+    """Whether all that lies in another folder would be read, which is as much as there is."""
+    try:
+        place = (folder / word.split("=")[-1]).resolve()
+        return place.is_dir() and not place.is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False
 
 
 def _takes_long(argv: list[str]) -> bool:
