@@ -16,6 +16,7 @@ from lmbench.models.smoothing.backoff import check_order
 from lmbench.text.tokens import Tokens
 
 _CELLS = 1 << 20  # counts of what is remembered that are held at once
+_LEAST = np.finfo(np.float64).tiny  # what a probability is taken for that is less than a number can be
 
 
 @dataclass(kw_only=True, eq=False)
@@ -55,7 +56,7 @@ class Cache(LanguageModel):
                 count_recent(which, self.window) for which in (number(contexts, tokens.ids), contexts)
             )
             p = (seen + self.strength * p) / (total + self.strength)
-        return np.log(p)
+        return np.log(np.maximum(p, _LEAST))
 
     def _distributions(self, tokens: Tokens, asked: np.ndarray) -> np.ndarray:
         rows = np.tile(self.unigrams, (len(asked), 1))
@@ -75,7 +76,7 @@ class Cache(LanguageModel):
                 row *= self.strength
                 row += np.bincount(cells, minlength=row.size).reshape(row.shape)
                 row /= (total + self.strength)[:, None]
-        return np.log(rows, out=rows)
+        return np.log(np.maximum(rows, _LEAST, out=rows), out=rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
@@ -90,7 +91,7 @@ class Cache(LanguageModel):
             alike = np.flatnonzero(which[begin:-1] == which[-1]) + begin
             seen = np.bincount(kept[alike], minlength=self.vocab_size)
             row = (seen + self.strength * row) / (len(alike) + self.strength)
-        return np.log(row)
+        return np.log(np.maximum(row, _LEAST))
 
     def _contexts(self, tokens: Tokens) -> list[np.ndarray]:
         """For each order from 1, (T,) int64: a number for the tokens before each token, alike where they are."""

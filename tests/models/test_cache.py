@@ -61,6 +61,16 @@ def test_scores_are_taken_from_the_distributions_from_one_document_to_the_next(d
     np.testing.assert_allclose(np.exp(rows).sum(axis=1), 1, rtol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{"strength": 1e-200}, {"order": 127, "strength": 1e-3}])
+def test_what_is_less_than_a_number_can_be_is_not_nothing(options):
+    tokens = tokens_of([[0] * 200 + [1, 0]])
+    model = make_model("cache", **options).fit([0, 1], vocab_size=V)
+    rows = model.distributions(tokens)
+    for log_probs in (model.log_probs(tokens), rows, model.next_log_probs(tokens)):
+        assert np.isfinite(log_probs).all()
+    np.testing.assert_allclose(np.exp(rows).sum(axis=1), 1, rtol=1e-12)
+
+
 @pytest.mark.parametrize("options", [{}, {"order": 1}, {"window": 0}, {"window": 10_000}])
 def test_laws(options):
     assert check_model(make_model("cache", **options)) == {}
