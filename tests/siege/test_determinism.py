@@ -39,13 +39,14 @@ CODE = (
 )
 
 
-def left(folder, rows, jobs, threads, hashes):
+def left(folder, rows, jobs, threads, hashes, **more):
     """What a run of its own process leaves, times left out."""
     folder.mkdir()
     for name, text in (("t.txt", kill.TEXT), ("s.toml", HEAD + rows), ("go.py", CODE)):
         (folder / name).write_text(text)
     space = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": hashes}
     space["OPENBLAS_NUM_THREADS"] = "1"  # as in the command
+    space |= more
     subprocess.run([sys.executable, "go.py", str(jobs)], cwd=folder, env=space, check=True, timeout=100)
     return {name: content for name, content in contents(folder).items() if name != "out/suite.toml"}
 
@@ -78,6 +79,16 @@ def test_with_fewer_instructions_counts_are_the_same_bits_and_scores_to_a_roundi
             assert one["ends.npy"] == other["ends.npy"]
             nats, others = (np.load(io.BytesIO(each["log_probs.npy"])) for each in (one, other))
             assert np.abs(nats - others).max() < 1e-12, name
+
+
+def test_who_compiles_gets_the_bits_of_who_finds_it_compiled(tmp_path):
+    """Sums whose order is left to a compiler come out otherwise where it sees them in other surroundings."""
+    rows = '[[models]]\nmodel = "bit-mixing"\n[[models]]\nmodel = "context-mixing"\noptions = {adaptive = true}\n'
+    one, other = (
+        left(tmp_path / str(n), rows, 1, 1, "0", NUMBA_CACHE_DIR=str(tmp_path / "compiled")) for n in range(2)
+    )
+    assert list((tmp_path / "compiled").rglob("*.nbc"))
+    assert difference(one, other) == ""
 
 
 def test_a_network_is_the_same_bits_on_as_many_threads(first, tmp_path):
