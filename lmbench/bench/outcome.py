@@ -26,15 +26,22 @@ from lmbench.storage.tasks import Run as Tasks
 Answer = Run | TextFacts | str  # of a cell, of a text, or why there is none
 
 
-@functools.lru_cache(maxsize=1)
+Stamps = tuple[tuple[str | int, ...], ...]
+
+
 def load(spec: CorpusSpec) -> Corpus:
-    """The text of a corpus; the last one is kept."""
+    """The text of a corpus; the last one is kept, as long as its files are those that were read."""
+    return _load(spec, spec.stamps())
+
+
+@functools.lru_cache(maxsize=1)
+def _load(spec: CorpusSpec, stamps: Stamps) -> Corpus:
     return spec.load()
 
 
 @functools.lru_cache(maxsize=1)
-def _load_split(spec: CorpusSpec, number: int, of: int) -> Corpus:
-    return load(spec).divided_anew(number, of)
+def _load_split(spec: CorpusSpec, stamps: Stamps, number: int, of: int) -> Corpus:
+    return _load(spec, stamps).divided_anew(number, of)
 
 
 def scorer_of(run: Run, suite: Suite, folder: Path) -> Scorer:
@@ -48,7 +55,8 @@ def scorer_of(run: Run, suite: Suite, folder: Path) -> Scorer:
 
 def corpus_of(cell: Cell, suite: Suite) -> Corpus:
     """The text of a cell, divided as it asks for."""
-    return load(cell.corpus) if cell.split is None else _load_split(cell.corpus, cell.split, suite.splits)
+    spec = cell.corpus
+    return load(spec) if cell.split is None else _load_split(spec, spec.stamps(), cell.split, suite.splits)
 
 
 @dataclass

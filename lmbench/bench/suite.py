@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from lmbench.comparing.pairs import WORTHWHILE
 from lmbench.corpora.corpus import Corpus
-from lmbench.corpora.descriptions import registry
-from lmbench.corpora.formats import stem_of
+from lmbench.corpora.descriptions import data_folders, describe, find, registry
+from lmbench.corpora.formats import files_of, stem_of
+from lmbench.corpora.inputs import is_described
 from lmbench.counts.ngrams import LONGEST
 from lmbench.errors import LARGEST_SEED, InputError, unknown
 from lmbench.models import MODELS, make_model, model_class
@@ -58,6 +59,21 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
 
         parts = {name: absolute(getattr(self, name)) for name in ("train", "valid", "test")}
         return msgspec.structs.replace(self, **parts)
+
+    def stamps(self) -> tuple[tuple[str | int, ...], ...]:
+        """What tells of each file whether it is still the one that was read: path, time, size, number. Files of registered corpora are
+        checked when they are read. Raises InputError where one is missing."""
+        found: list[Path] = []
+        for place in (self.train, self.valid, self.test):
+            if isinstance(place, str) and is_described(place):
+                if place.endswith(".toml"):
+                    own = Path(place)
+                    folders = [own.parent, *data_folders()]
+                    found += [own, *(path for file in describe(place).files if (path := find(file, folders)))]
+            elif isinstance(place, (str, tuple)) and place != "-":
+                found += files_of(place)
+        facts = [(path.resolve(), path.stat()) for path in found if path.exists()]
+        return tuple((str(path), s.st_mtime_ns, s.st_size, s.st_ino) for path, s in facts)
 
     def load(self) -> Corpus:
         return Corpus.of(
