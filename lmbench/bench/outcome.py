@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmbench.bench.cells import Cell, cells_of
-from lmbench.bench.suite import CorpusSpec, Suite
+from lmbench.bench.suite import CorpusSpec, Stamps, Suite
 from lmbench.bench.texts import TextTask
 from lmbench.charts.chart import Chart
 from lmbench.comparing.splits import Splits, over_splits
@@ -24,9 +24,6 @@ from lmbench.scoring.stored_run import load_run, mapped
 from lmbench.storage.tasks import Run as Tasks
 
 Answer = Run | TextFacts | str  # of a cell, of a text, or why there is none
-
-
-Stamps = tuple[tuple[str | int, ...], ...]
 
 
 def load(spec: CorpusSpec) -> Corpus:

@@ -24,6 +24,8 @@ from lmbench.text.vocab import Lexicon
 MOST_SEEDS = 1000
 # Orders of n-grams whose ranks are fitted.
 Orders = tuple[Annotated[int, Meta(ge=1, le=LONGEST)], ...]
+# Of each file of a text: path, time, size, number.
+Stamps = tuple[tuple[str | int, ...], ...]
 Seeds = Annotated[tuple[Annotated[int, Meta(ge=0, le=LARGEST_SEED)], ...], Meta(max_length=MOST_SEEDS)]
 
 
@@ -60,9 +62,8 @@ class CorpusSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
         parts = {name: absolute(getattr(self, name)) for name in ("train", "valid", "test")}
         return msgspec.structs.replace(self, **parts)
 
-    def stamps(self) -> tuple[tuple[str | int, ...], ...]:
-        """What tells of each file whether it is still the one that was read: path, time, size, number. Files of registered corpora are
-        checked when they are read. Raises InputError where one is missing."""
+    def stamps(self) -> Stamps:
+        """What tells of each file whether it is still the one that was read. Files of registered corpora are checked when they are read. Raises InputError where one is missing."""
         found: list[Path] = []
         for place in (self.train, self.valid, self.test):
             if isinstance(place, str) and is_described(place):
