@@ -150,9 +150,7 @@ class LanguageModel(ABC):
 
     def _likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
         """(n,) bool: whether each of the tokens at some places is the likeliest there."""
-        starts = tokens.starts[np.searchsorted(tokens.starts, places, side="right") - 1]
-        before = [tokens.ids[a:b] for a, b in zip(starts.tolist(), places.tolist(), strict=True)]
-        best: np.ndarray = self.next_log_probs(before, tokens.bos).argmax(axis=1) == tokens.ids[places]
+        best: np.ndarray = self.distributions(tokens, places).argmax(axis=1) == tokens.ids[places]
         return best
 
     @property
