@@ -20,6 +20,7 @@ import numpy as np
 
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import InputError
+from lmbench.models.asked import check_places, check_tokens
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option as option
 from lmbench.models.options import option_fields
@@ -338,8 +339,8 @@ class LanguageModel(ABC):
     def log_probs(self, tokens: Tokens | Sequence[int] | np.ndarray) -> np.ndarray:
         """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.
 
-        Raises InputError for ids outside 0..V-1, a model that is not fitted, or one whose numbers are wrong: a
-        probability that is NaN or, by more than ``traits.precision``, above 1.
+        Raises InputError for ids outside 0..V-1, documents that are empty or out of order, a model that is not fitted, or one
+        whose numbers are wrong: a probability that is NaN or, by more than ``traits.precision``, above 1.
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)
@@ -348,7 +349,8 @@ class LanguageModel(ABC):
         return self.at_most_one(self._log_probs(tokens))
 
     def likeliest(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
-        """(n,) bool: whether each of the tokens at some places is the likeliest there. Raises InputError as ``log_probs`` does."""
+        """(n,) bool: whether each of the tokens at some ascending places is the likeliest there. Raises InputError as ``log_probs``
+        does."""
         self._check(tokens)
         return self._likeliest(tokens, places)
 
@@ -358,7 +360,7 @@ class LanguageModel(ABC):
         """(T, V) float64, nats: row t is the distribution that entry t of ``log_probs`` is taken from.
 
         places: (P,) ascending, the only tokens of which it is asked; then (P, V). It needs 8 V bytes a row. Raises InputError
-        as ``log_probs`` does.
+        as ``log_probs`` does, and of places that do not ascend or are none of the text's.
 
         >>> from lmbench.models import make_model
         >>> np.exp(make_model("uniform").fit([1, 2], vocab_size=4).distributions([1])).tolist()
@@ -366,10 +368,11 @@ class LanguageModel(ABC):
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)
-        asked = np.arange(len(tokens)) if places is None else np.asarray(places, dtype=np.int64)
+        asked = np.arange(len(tokens)) if places is None else np.asarray(places)
         if len(asked) == 0:
             return np.zeros((0, self.vocab_size))
-        return self.at_most_one(self._distributions(tokens, asked))
+        check_places(asked, tokens)
+        return self.at_most_one(self._distributions(tokens, asked.astype(np.int64, copy=False)))
 
     def next_log_probs(
         self,
@@ -383,21 +386,22 @@ class LanguageModel(ABC):
         as ``log_probs`` does.
         """
         if isinstance(context, Tokens):
-            self._check(context)
+            self._check(context, goes_on=True)
             return self._after(context)
-        if not (len(context) > 0 and np.ndim(context[0]) == 1):
-            return self.next_log_probs(Tokens.of(np.asarray(context, dtype=np.int32), bos))
-        contexts = [np.asarray(c, dtype=np.int32) for c in context]
-        for ids in contexts:
-            self._check(Tokens.of(ids))
-        return self.at_most_one(self._next_log_probs(contexts, bos))
+        given: Any = context  # one, or several
+        if not (len(given) > 0 and np.ndim(given[0]) == 1):
+            return self.next_log_probs(Tokens.of(given, bos))
+        contexts = [Tokens.of(one, bos) for one in given]
+        for one in contexts:
+            self._check(one)
+        return self.at_most_one(self._next_log_probs([one.ids for one in contexts], bos))
 
     def stepper(self, bos: int = NOTHING) -> Stepper:
         """A way through a text from its beginning, a token at a time: what comes next is asked for before it is read.
 
-        bos: the id as if which each document begins, or ``NOTHING``. Raises InputError of a model that is not fitted.
+        bos: the id as if which each document begins, or ``NOTHING``. Raises InputError of a model that is not fitted, and of another bos.
         """
-        self._check(Tokens.of(()))
+        self._check(Tokens.of((), bos))
         return self._stepper(bos)
 
     @property
@@ -458,13 +462,11 @@ class LanguageModel(ABC):
         """The options from which a saved model is made again, wherever that is done."""
         return self.options()
 
-    def _check(self, tokens: Tokens) -> None:
+    def _check(self, tokens: Tokens, goes_on: bool = False) -> None:
+        """Raises InputError where the model is not fitted, or cannot be asked of such tokens (see ``check_tokens``)."""
         if not self.vocab_size:
             raise InputError(f"this {type(self).__name__} is not fitted; call fit() first")
-        ids = tokens.ids
-        if len(ids) and (int(ids.min()) < 0 or int(ids.max()) >= self.vocab_size):
-            worst = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
-            raise InputError(f"token id {worst} is outside the vocabulary 0..{self.vocab_size - 1}")
+        check_tokens(tokens, self.vocab_size, goes_on)
 
     def at_most_one(self, log_probs: np.ndarray) -> np.ndarray:
         """Log-probabilities of a sound model, at most 0; raises InputError where it is not."""

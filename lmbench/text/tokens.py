@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmbench.errors import InputError
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.interning import WordFinder
 from lmbench.text.units import Unit, narrow_points
@@ -32,10 +33,14 @@ class Tokens:
 
     @classmethod
     def of(cls, ids: Tokens | Sequence[int] | np.ndarray, bos: int = NOTHING) -> Tokens:
-        """One document of the given ids; Tokens pass through."""
+        """One document of the given ids; Tokens pass through. Raises InputError of what is no list of 32-bit integers.
+
+        >>> Tokens.of([5, 6]).ids.dtype, len(Tokens.of(()))
+        (dtype('int32'), 0)
+        """
         if isinstance(ids, Tokens):
             return ids
-        return cls(np.asarray(ids, dtype=np.int32), np.zeros(1, dtype=np.int64), bos)
+        return cls(_ids(ids), np.zeros(1, dtype=np.int64), bos)
 
     def head(self, length: int) -> Tokens:
         """The first ``length`` tokens, with the documents that begin in them; all of a text that has no more."""
@@ -66,6 +71,20 @@ class Tokens:
         """(T,) int64: how many tokens of its document stand before each token."""
         lengths = np.diff(np.append(self.starts, len(self.ids)))
         return np.arange(len(self.ids), dtype=np.int64) - np.repeat(self.starts, lengths)
+
+
+def _ids(ids: Sequence[int] | np.ndarray) -> np.ndarray:
+    """(T,) int32, the same numbers. Raises InputError where there are none such."""
+    try:
+        array = np.asarray(ids)
+    except ValueError:  # rows of different lengths
+        array = np.zeros((0, 0))
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        raise InputError("token ids are whole numbers in one row; give a list of integers")
+    narrow = array.astype(np.int32, copy=False)
+    if len(array) and array.dtype.itemsize >= 4 and (narrow != array).any():
+        raise InputError(f"token id {array[narrow != array][0]} is beyond 32 bits; ids are from 0 to V - 1")
+    return narrow
 
 
 @dataclass(frozen=True)

@@ -172,9 +172,9 @@ class Server(LanguageModel):
                 "no probability of a text"
             )
 
-    def _check(self, tokens: Tokens) -> None:
+    def _check(self, tokens: Tokens, goes_on: bool = False) -> None:
         self.vocab_size = len(self._vocab)
-        super()._check(tokens)
+        super()._check(tokens, goes_on)
 
     def _log_probs(self, tokens: Tokens) -> np.ndarray:
         texts = ["".join(self._vocab.to_tokens(ids)) for ids in tokens.documents()]
