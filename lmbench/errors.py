@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 LARGEST_SEED = 2**63 - 1
 LONGEST = 299  # characters of a message
-NO_MEMORY = "not enough memory; a smaller order, hidden size or text needs less"
+NO_MEMORY = "not enough memory; a smaller order, hidden size, batch or text needs less"
 # What is said where memory lacks and no MemoryError is raised: of libraries that do not load, of threads that do not start.
 _OF_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread", "out of memory")
 

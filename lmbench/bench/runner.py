@@ -24,7 +24,7 @@ from lmbench.bench.workers import Place, Processes, Work
 from lmbench.comparing.seen import Seen
 from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.words import remarks
-from lmbench.errors import InputError
+from lmbench.errors import NO_MEMORY, InputError, lacks_memory
 from lmbench.models import Monitor, make_model
 from lmbench.results.texts import TextFacts
 from lmbench.scoring.evaluation import fit_run, training_facts, verified
@@ -294,8 +294,8 @@ def _try(task: Cell | TextTask, suite: Suite, folder: Path, monitor: Monitor) ->
         return measure(task, suite, folder, monitor)
     except InputError as error:
         return str(error)
-    except MemoryError:
-        return "not enough memory; a smaller order, hidden size or batch needs less"
     except Exception as error:  # a model's own bug must not take the other rows with it
+        if lacks_memory(error):
+            return NO_MEMORY
         write_whole(folder / "errors" / f"{task.corpus.name}-{task.stem}.txt", traceback.format_exc())
         return f"{type(error).__name__}: {error} (the traceback is in errors/)"

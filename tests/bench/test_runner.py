@@ -18,7 +18,7 @@ from lmbench.bench.cells import Cell
 from lmbench.bench.runner import measure_suite
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
-from lmbench.errors import InputError
+from lmbench.errors import NO_MEMORY, InputError
 from lmbench.models import make_model
 from lmbench.report import page
 from lmbench.report.ranking import rows as ranked
@@ -101,14 +101,16 @@ def test_side_by_side_gives_the_same_as_one_after_another(tmp_path):
 
 
 def test_a_model_that_fails_leaves_its_reason_and_the_rest_goes_on(tmp_path):
-    outcome, found = results_in(tmp_path, suite_of(failing("error"), failing("memory"), ("bigram",)))
+    outcome, found = results_in(
+        tmp_path, suite_of(failing("error"), failing("memory"), failing("card"), ("bigram",))
+    )
     assert [run.label for run in outcome.runs] == ["bigram"]
     said = {row.label: row.status for row in found.results}
     assert said["bigram"] == "ok"
     assert "ZeroDivisionError: by design" in said["error"]
-    assert "memory" in said["memory"]
+    assert said["memory"] == said["card"] == f"failed: {NO_MEMORY}"
     assert "by design" in (tmp_path / "errors" / "ferry-error.txt").read_text()
-    assert [row.rank for row in ranked(found, "ferry")] == [1, None, None]
+    assert [row.rank for row in ranked(found, "ferry")] == [1, None, None, None]
 
 
 def test_a_worker_that_is_killed_costs_its_own_row_alone(tmp_path):

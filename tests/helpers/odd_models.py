@@ -22,6 +22,8 @@ class Failing(Uniform):
             raise ZeroDivisionError("by design")
         if self.how == "memory":
             raise MemoryError
+        if self.how == "card":  # as torch says it of a GPU
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         if self.how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "interrupt":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from cycle import V, small, text
 
 from lmbench.models import Monitor, make_model
 from lmbench.models.laws import check_model
+from lmbench.models.neural.model import NeuralModel
 from lmbench.models.neural.network import Network
 from lmbench.models.neural.optimizers import clip_gradients
 from lmbench.models.neural.scratch import ScratchNetwork
@@ -166,26 +168,25 @@ class Killer(Monitor):
                 raise Killed
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("rnn-scratch", {}),
-        ("rnn-scratch", {"sampling": "random"}),
-        ("lstm", {"direct": 2, "noise": 0.1, "weight_drop": 0.2}),
-        ("lstm", {"arithmetic": "bfloat16"}),
-        ("transformer", {}),
-        ("gru", {"optimizer": "muon", "embedding_dropout": 0.2, "slowness": 0.5}),
-        ("mingru", {"layers": 1}),
-    ],
-)
-def test_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
-    # Weights, moments, running mean, hidden state, place in the text, and generators (of masks and minibatches).
-    def fit(monitor):
+KILLED: list[tuple[str, dict[str, Any]]] = [
+    ("rnn-scratch", {}),
+    ("rnn-scratch", {"sampling": "random"}),
+    ("lstm", {"direct": 2, "noise": 0.1, "weight_drop": 0.2}),
+    ("lstm", {"arithmetic": "bfloat16"}),
+    ("transformer", {}),
+    ("gru", {"optimizer": "muon", "embedding_dropout": 0.2, "slowness": 0.5}),
+    ("mingru", {"layers": 1}),
+]
+
+
+def goes_on(name: str, options: dict[str, Any], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit that was killed three times comes to the bits of one that was not."""
+
+    def fit(monitor: Monitor) -> NeuralModel:
         model = make_model(name, **({"hidden": 16, "batch": 4, "steps": 8, "epochs": 4} | options))
         return model.fit(text(300), text(60), V, rng=np.random.default_rng(5), monitor=monitor)
 
     whole = fit(Monitor())
-    path = tmp_path / "fit.npz"
     for after in (3, 7, 9):  # in the middle of epochs; an epoch has 9 minibatches
         with pytest.raises(Killed):
             fit(Killer(path, after, monkeypatch))
@@ -193,6 +194,21 @@ def test_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
     np.testing.assert_array_equal(resumed.log_probs(text(40)), whole.log_probs(text(40)))
     assert [h["train_bits"] for h in resumed.history] == [h["train_bits"] for h in whole.history]
     assert [h["valid_bits"] for h in resumed.history] == [h["valid_bits"] for h in whole.history]
+
+
+@pytest.mark.parametrize(("name", "options"), KILLED)
+def test_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
+    # Weights, moments, running mean, hidden state, place in the text, and generators (of masks and minibatches).
+    goes_on(name, {"device": "cpu"} | options, tmp_path / "fit.npz", monkeypatch)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize(
+    ("name", "options"), [*KILLED, ("lstm", {"hidden": 256, "direct": 2}), ("rnn", {"hidden": 256})]
+)
+def test_on_a_gpu_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
+    goes_on(name, {"device": "cuda"} | options, tmp_path / "fit.npz", monkeypatch)
 
 
 def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_gone_on_with(tmp_path, monkeypatch):
