@@ -79,6 +79,7 @@ class GruCell(nn.GRU):
         plan = chosen(self.kernel, U, *x.shape[:2])
         if U.is_cuda and plan is None:
             rows = one_hot_rows(x, self.input_size, U.dtype) if x.dim() == 2 else x
+            self.train(torch.is_grad_enabled())  # as in ``LstmCell``
             return super().forward(rows, state)
         bias, of_new = self.bias_hh_l0[: 2 * size], self.bias_hh_l0[2 * size :]
         bias = self.bias_ih_l0 + torch.cat([bias, torch.zeros_like(of_new)])

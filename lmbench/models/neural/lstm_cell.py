@@ -36,6 +36,10 @@ class LstmCell(nn.LSTM):
                     rows[0], (state[0][0], state[1][0]), W, U, self.bias_ih_l0, self.bias_hh_l0
                 )
                 return h[None], (h[None], c[None])
+            if (
+                W.is_cuda
+            ):  # cuDNN keeps what gradients need of a layer in training alone; this one drops nothing itself
+                self.train(torch.is_grad_enabled())
             return super().forward(rows, state)
         Z = from_input(x, W.t(), self.bias_ih_l0 + self.bias_hh_l0)
         h, c = (part[0] for part in state)

@@ -120,6 +120,10 @@ class NeuralModel(LanguageModel):
             precision=1e-6,
         )
 
+    def saved_options(self) -> dict[str, Any]:
+        """Where there is no GPU, a model that was trained on one is read for the processor."""
+        return {**super().saved_options(), "device": "cpu" if self.device == "cpu" else "auto"}
+
     @property
     def training_flops(self) -> int:
         """Floating-point operations to learn from one token, matrix products alone; of a fitted model."""

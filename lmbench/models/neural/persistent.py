@@ -18,6 +18,7 @@ from lmbench.models.neural.products import kind_of
 
 Kernel = Literal["auto", "torch", "triton"]
 LARGEST = 1024  # units: of more, a step's operands do not fit the registers
+SMALLEST = 33  # of fewer, padded to 32, a program's part is smaller than the matrix units take
 MOST_ROWS = 32
 TOLERANCE = 0.1  # of the largest number, in bfloat16: some 25 of its steps
 
@@ -78,7 +79,7 @@ def plan_for(gates: int, size: int, batch: int, multiprocessors: int, shared: in
     >>> plan_for(4, 1024, 32, 108, 166_912) is None
     True
     """
-    if size > LARGEST:
+    if not SMALLEST <= size <= LARGEST:
         return None
 
     def together(plan: Plan, rows: int) -> bool:
@@ -132,8 +133,9 @@ def chosen(kernel: Kernel, U: Tensor, steps: int, batch: int) -> Plan | None:
     shared = getattr(device, "shared_memory_per_block_optin", 49_152)
     plan = plan_for(gates, size, batch, device.multi_processor_count, shared)
     if kernel == "triton" and plan is None:
-        what = f"hidden={size} and batch={batch}"
-        raise InputError(f"{what} are too large for kernel=triton on this GPU; use kernel=auto")
+        raise InputError(
+            f"kernel=triton of this GPU does not take hidden={size} and batch={batch} (hidden: {SMALLEST} to {LARGEST}); use kernel=auto"
+        )
     if plan is None or kernel == "triton":
         return plan
     return plan if agrees(plan, gates, U.device, batch % plan.rows == 0) else None

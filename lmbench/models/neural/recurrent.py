@@ -214,6 +214,9 @@ class Recurrent(TunedModel):
         """``tied``, or the default."""
         return self.width == self.hidden if self.tied is None else self.tied
 
+    def saved_options(self) -> dict[str, Any]:
+        return {**super().saved_options(), "kernel": "torch" if self.kernel == "torch" else "auto"}
+
     def _network(self, generator: torch.Generator) -> Network:
         return RecurrentNetwork(self, generator)
 

@@ -137,6 +137,7 @@ class HuggingFace(Windowed):
         return Traits(learns_from=0, precision=1e-5 if exact else 0.02, sources=files)
 
     def saved_options(self) -> dict[str, Any]:
-        """With the folder's absolute path: a saved model may be read from another one."""
+        """With the folder's absolute path: a saved model may be read from another one, and where there is no GPU."""
         folder = Path(self.path)
-        return {**self.options(), "path": str(folder.resolve()) if folder.is_dir() else self.path}
+        path = str(folder.resolve()) if folder.is_dir() else self.path
+        return {**self.options(), "path": path, "device": "cpu" if self.device == "cpu" else "auto"}

@@ -12,7 +12,7 @@ from cycle import V, small, text
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import check_model
-from lmbench.models.neural.dynamic import DynamicEvaluation
+from lmbench.models.neural.dynamic import DynamicEvaluation, mean_squares
 from lmbench.models.neural.network import held_out_bits, rounding, score
 from lmbench.models.neural.scratch import ScratchNetwork, one_hot
 from lmbench.text.tokens import Tokens
@@ -264,6 +264,19 @@ def test_every_network_goes_on_learning_as_it_scores(name):
     moving = small(name, **options, dynamic=0.005, dynamic_steps=10).fit(train, vocab_size=V)
     assert moving.log_probs(other)[150:].mean() > still.log_probs(other)[150:].mean() + 0.1
     assert check_model(moving, length=25) == {}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", ["rnn-scratch", "rnn", "gru", "lstm", "mingru", "transformer", "mlp"])
+def test_on_a_gpu_a_network_goes_on_learning_as_on_a_processor(name):
+    model = small(name, epochs=1, dynamic=0.005, dynamic_steps=10).fit(text(400), vocab_size=V)
+    again = small(name, epochs=1, dynamic=0.005, dynamic_steps=10, device="cuda")
+    again.restore(model.state(), V)
+    np.testing.assert_allclose(again.log_probs(text(300, 1)), model.log_probs(text(300, 1)), atol=1e-3)
+    found = [mean_squares(each.network, text(400), np.random.default_rng(0), 10) for each in (model, again)]
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(theirs.cpu(), mine, rtol=0.01, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from lmbench.models.neural.network import Network
 from lmbench.models.neural.optimizers import clip_gradients
 from lmbench.models.neural.scratch import ScratchNetwork
 from lmbench.models.neural.training import Trainer, minibatches
+from lmbench.scoring.scorer import Scorer, load_model
 from lmbench.text.tokens import Tokens
 
 
@@ -209,6 +210,15 @@ def test_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
 )
 def test_on_a_gpu_a_killed_fit_goes_on_bit_for_bit(name, options, tmp_path, monkeypatch):
     goes_on(name, {"device": "cuda"} | options, tmp_path / "fit.npz", monkeypatch)
+
+
+def test_what_was_trained_on_a_gpu_is_read_where_there_is_none(flow, tmp_path):
+    scorer = Scorer.fit(small("lstm", epochs=1), flow, "char")
+    scorer.model.device, scorer.model.kernel = "cuda", "triton"
+    scorer.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert (again.model.device, again.model.kernel) == ("auto", "auto")
+    np.testing.assert_allclose(again.score("the ferry").nats, scorer.score("the ferry").nats, atol=1e-5)
 
 
 def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_gone_on_with(tmp_path, monkeypatch):
