@@ -18,7 +18,9 @@ from lmbench.models.neural.products import kind_of
 
 Kernel = Literal["auto", "torch", "triton"]
 LARGEST = 1024  # units: of more, a step's operands do not fit the registers
-SMALLEST = 33  # of fewer, padded to 32, a program's part is smaller than the matrix units take
+SMALLEST = (
+    17  # units of gated cells: of fewer, a program's part on the way back is smaller than matrix units take
+)
 MOST_ROWS = 32
 TOLERANCE = 0.1  # of the largest number, in bfloat16: some 25 of its steps
 
@@ -79,7 +81,7 @@ def plan_for(gates: int, size: int, batch: int, multiprocessors: int, shared: in
     >>> plan_for(4, 1024, 32, 108, 166_912) is None
     True
     """
-    if not SMALLEST <= size <= LARGEST:
+    if size > LARGEST or (gates > 1 and size < SMALLEST):
         return None
 
     def together(plan: Plan, rows: int) -> bool:
@@ -134,7 +136,7 @@ def chosen(kernel: Kernel, U: Tensor, steps: int, batch: int) -> Plan | None:
     plan = plan_for(gates, size, batch, device.multi_processor_count, shared)
     if kernel == "triton" and plan is None:
         raise InputError(
-            f"kernel=triton of this GPU does not take hidden={size} and batch={batch} (hidden: {SMALLEST} to {LARGEST}); use kernel=auto"
+            f"kernel=triton of this GPU does not take hidden={size} and batch={batch} (of hidden it takes {SMALLEST} to {LARGEST}); use kernel=auto"
         )
     if plan is None or kernel == "triton":
         return plan

@@ -39,6 +39,9 @@ class TorchWalk(Walk):
     def __init__(self, network: Network, adapting: DynamicEvaluation | None) -> None:
         self.network, self.adapting = network if adapting is None else copy.deepcopy(network), adapting
         self.network.eval()
+        for module in self.network.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # as cuDNN wants them, which a copy does not have
         self.parameters = list(self.network.parameters())
         self.begin()
 

@@ -104,6 +104,8 @@ def test_compiled_for_a_gpu_weights_stay_on_chip(way, gates, size, tmp_path, mon
     ("gates", "size", "batch", "gpu", "rows"),
     [
         (1, 16, 1, HOPPER, 16),
+        (4, 16, 1, HOPPER, None),
+        (4, 17, 1, HOPPER, 16),
         (1, 256, 32, HOPPER, 16),
         (4, 1024, 32, HOPPER, 16),
         (4, 1000, 33, HOPPER, 32),  # three times 63 programs would be too many

@@ -270,13 +270,14 @@ def test_every_network_goes_on_learning_as_it_scores(name):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("name", ["rnn-scratch", "rnn", "gru", "lstm", "mingru", "transformer", "mlp"])
 def test_on_a_gpu_a_network_goes_on_learning_as_on_a_processor(name):
-    model = small(name, epochs=1, dynamic=0.005, dynamic_steps=10).fit(text(400), vocab_size=V)
-    again = small(name, epochs=1, dynamic=0.005, dynamic_steps=10, device="cuda")
+    options = {"epochs": 1, "dynamic": 0.005, "dynamic_steps": 10}
+    model = small(name, device="cpu", **options).fit(text(400), vocab_size=V)
+    again = small(name, device="cuda", **options)
     again.restore(model.state(), V)
-    np.testing.assert_allclose(again.log_probs(text(300, 1)), model.log_probs(text(300, 1)), atol=1e-3)
+    np.testing.assert_allclose(again.log_probs(text(300, 1)), model.log_probs(text(300, 1)), atol=0.01)
     found = [mean_squares(each.network, text(400), np.random.default_rng(0), 10) for each in (model, again)]
     for mine, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(theirs.cpu(), mine, rtol=0.01, atol=1e-6)
+        torch.testing.assert_close(theirs.cpu(), mine, rtol=0.05, atol=1e-5)
 
 
 @pytest.mark.parametrize(
