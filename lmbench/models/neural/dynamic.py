@@ -31,8 +31,9 @@ class DynamicEvaluation:
         self.trained = [p.detach() for p in network.parameters()]
         self.roots = [m.sqrt() for m in squares]
         touched = max(1, sum(int((r > 0).sum()) for r in self.roots))
-        mean = float(sum(r.sum() for r in self.roots)) / touched
-        self.mean, self.floor = mean, FLOOR * mean
+        # Where nothing could be learnt, of a vocabulary of one symbol, nothing moves, by whatever it is divided.
+        self.mean = float(sum(r.sum() for r in self.roots)) / touched or 1.0
+        self.floor = FLOOR * self.mean
 
     @cached_property
     def gains(self) -> list[Tensor]:

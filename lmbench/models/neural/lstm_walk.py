@@ -2,7 +2,8 @@
 
 The same network as ``RecurrentNetwork`` with cells of kind ``lstm``, in evaluation, of which torch's calls take several times as long for one
 token at a time. Gradients are of one segment, as ``DynamicEvaluation`` has them. A table of n-grams, of which a segment touches few rows, is
-learnt row by row: those that are not read are pulled back when they are read next, by all the steps that they have missed.
+learnt row by row: those that are not read are pulled back when they are read next, by all the steps that they have missed. A row is written
+where it is learnt alone, so that what is read of it does not hang on how often it was read before.
 """
 
 from __future__ import annotations
@@ -68,20 +69,21 @@ class Lag(NamedTuple):
 
 
 @compiled(fastmath=_FAST)
-def _catch_up(row: int, grams: np.ndarray, lag: Lag) -> None:
-    """Pulls a row back by the steps that it has missed."""
+def _caught_up(row: int, grams: np.ndarray, lag: Lag, into: np.ndarray) -> None:
+    """Writes a row (V,) pulled back by the steps that it has missed since it was learnt, be it read in between or not."""
     missed = lag.steps[0] - lag.learnt[row] if lag.learnt[row] >= 0 else 0
-    if missed > 0:
-        one, pull, p = grams.dtype.type(1), lag.pull[0], grams[row]
-        for v in range(len(p)):
-            kept, factor, n = one, one - min(one, pull * lag.root[row, v]), missed
-            while n:
-                if n & 1:
-                    kept *= factor
-                factor *= factor
-                n >>= 1
-            p[v] = lag.first[row, v] + (p[v] - lag.first[row, v]) * kept
-        lag.learnt[row] = lag.steps[0]
+    one, pull, p = grams.dtype.type(1), lag.pull[0], grams[row]
+    if missed <= 0:
+        into[:] = p
+        return
+    for v in range(len(p)):
+        kept, factor, n = one, one - min(one, pull * lag.root[row, v]), missed
+        while n:
+            if n & 1:
+                kept *= factor
+            factor *= factor
+            n >>= 1
+        into[v] = lag.first[row, v] + (p[v] - lag.first[row, v]) * kept
 
 
 @compiled(fastmath=_FAST)
@@ -92,6 +94,7 @@ def _forward(
     size, width, hidden = len(net.bias), net.embedding.shape[1], net.recurrent[0].shape[1]
     one = net.bias.dtype.type(1)
     z, logits = np.empty(4 * hidden, net.bias.dtype), np.empty(size, np.float64)
+    gram = np.empty(size, net.bias.dtype)
     for t in range(len(ids)):
         s, symbol = place + t, ids[t]
         tape.read[direct + s] = symbol
@@ -131,9 +134,9 @@ def _forward(
             at = (at * 1_000_003 + tape.read[direct + s - back] + 1 + back) % 2_147_483_647
             row = at % len(net.grams)
             tape.rows[s, back] = row
-            _catch_up(row, net.grams, lag)
+            _caught_up(row, net.grams, lag, gram)
             for v in range(size):
-                logits[v] += net.grams[row, v]
+                logits[v] += gram[v]
         highest, total = logits.max(), 0.0
         for v in range(size):
             total += math.exp(logits[v] - highest)
@@ -197,7 +200,7 @@ def _move_rows(
     lag: Lag,
     rule: tuple[Any, Any, Any, Any],
 ) -> None:
-    """The same of some rows of the table of n-grams, which are learnt up to now; which: (n · direct,), of the n-grams after each of n inputs."""
+    """The same of some rows of the table of n-grams, once they are caught up; which: (n · direct,), of the n-grams after each of n inputs."""
     g = np.zeros((len(rows), grams.shape[1]), grams.dtype)
     direct = len(which) // len(dlogits)
     for i in range(len(which)):
@@ -205,6 +208,7 @@ def _move_rows(
             g[which[i], v] += dlogits[i // direct, v]
     for i in range(len(rows)):
         row = rows[i]
+        _caught_up(row, grams, lag, grams[row])
         _move(grams[row], g[i], lag.first[row], lag.root[row], rule)
         lag.learnt[row] = lag.steps[0] + 1
     lag.steps[0] += 1
@@ -249,7 +253,7 @@ class LstmWalk(Walk):
                 name: _array(name, root).astype(kind)
                 for name, root in zip(named, adapting.roots, strict=True)
             }
-            pull = adapting.pull / adapting.mean if adapting.mean else 0.0
+            pull = adapting.pull / adapting.mean
             self.rule = tuple(kind.type(x) for x in (adapting.rate, adapting.floor, pull, 1))
             self.lag = self.lag._replace(
                 first=trained.get("grams", nothing),

@@ -7,7 +7,9 @@ import torch
 from lmbench.models import make_model
 from lmbench.models.neural.dynamic import DynamicEvaluation
 from lmbench.models.neural.lstm_walk import LstmWalk
+from lmbench.models.neural.stepping import AdaptingStepper
 from lmbench.models.neural.walk import TorchWalk
+from lmbench.text.tokens import Tokens
 
 V = 11
 KINDS = {
@@ -99,6 +101,31 @@ def test_a_segment_fed_at_once_or_token_by_token_gives_the_same_bits():
         np.testing.assert_allclose(np.exp(rows).sum(axis=1), 1.0, atol=1e-12)
         one.learn(targets)
         other.learn(targets)
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=list(KINDS))
+def test_documents_read_in_pieces_give_the_bits_of_the_whole_text(options):
+    # A reader comes to the last token of a document, which none is predicted from: what it reads there is read, not written.
+    network = network_of(options, double=False)
+    adapting, rng = adapting_of(network, rate=0.5), np.random.default_rng(0)
+    some = [document[1:] for document in documents()]
+    starts = np.cumsum([0, *map(len, some[:-1])])
+    tokens = Tokens(np.concatenate(some).astype(np.int32), starts, 2)
+    expected, place = adapting.score(tokens, whole=True), 0
+    stepper = AdaptingStepper(make_model("lstm", hidden=8, **options), tokens.bos, adapting)
+    for document in tokens.documents():
+        stepper.begin()
+        for piece in np.split(document, np.unique(rng.integers(1, len(document), 9))):
+            np.testing.assert_array_equal(np.minimum(stepper._distribution(), 0.0), expected[place])
+            stepper.read(piece)
+            place += len(piece)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_where_nothing_can_be_learnt_nothing_moves(name):
+    # Of one symbol all gradients are 0, and by the mean of their squares is divided.
+    model = make_model(name, hidden=4, epochs=1, dynamic=0.001, dynamic_steps=2).fit([0] * 9, vocab_size=1)
+    assert model.log_probs([0] * 7).tolist() == [0.0] * 7
 
 
 def test_weights_beyond_bounds_are_no_probabilities():
