@@ -82,7 +82,8 @@ class WordChar(LanguageModel):
 
     is a distribution at every character: J carries, within a word, how much is believed of either (Bayes' rule), and each word
     begins anew with λ. u is what the model of words leaves for words that it does not know: the model of characters spells
-    them, and any other string. λ is learnt on held-out text by expectation–maximisation.
+    them, and any other string. λ is learnt on held-out text by expectation–maximisation. After a beginning that neither model thinks possible,
+    J(r) = 0, the model of characters goes on alone, to the end of the word.
     """
 
     of: tuple[str, ...] = option((), "labels of two models, the first by word, the second by character")
@@ -159,7 +160,10 @@ class WordChar(LanguageModel):
             ):
                 own = np.append(0.0, np.cumsum(read.characters[segment.begin : segment.end]))
                 joint = _joint(spelled, own, words, characters)
-                result[read.first + segment.begin : read.first + segment.end] = np.diff(joint)
+                alone = read.characters[segment.begin : segment.end]
+                with np.errstate(invalid="ignore"):
+                    nats = np.where(np.isneginf(joint[:-1]), alone, np.diff(joint))
+                result[read.first + segment.begin : read.first + segment.end] = nats
         return result
 
     def _read(self, tokens: Tokens) -> Iterator[_Read]:
@@ -302,6 +306,8 @@ class WordChar(LanguageModel):
         ordered = begun.p[self.spelled.words]
         spelled = self._of_row(ordered, newline, Segment(0, len(key), False, 0, opens, key))
         joint = _joint(spelled._replace(ends=-np.inf), own, begun.of_words, begun.of_characters)
+        if np.isneginf(joint[len(key)]):
+            return row
         masses = np.zeros(self.vocab_size)
         left = 1.0 if opens else 1.0 - newline
         if left > 0:

@@ -136,6 +136,30 @@ def test_read_step_by_step_it_says_what_it_says_of_the_whole(scorers, text, chan
     assert len(stepper.words) <= model.components[0].reach + 3  # however long the text
 
 
+def test_after_an_impossible_beginning_the_model_of_characters_goes_on_alone():
+    # Unsmoothed pairs of characters: x never came, nor a or b after b, nor the end of a word after a.
+    corpus = Corpus.of(Documents(["ab b\nb ab b\n" * 9]), Documents(["b ab\n"]), 0.0)
+    words = Scorer.fit(make_model("witten-bell", order=2), corpus, "word")
+    characters = Scorer.fit(make_model("bigram", eps="0,0"), corpus, "char")
+    scorer = Scorer.fit(
+        make_model("word-char", of="words,characters"), corpus, components=[words, characters]
+    )
+    text = canonical_text(["ab bbab xa b\nbba\nb ab\n"], "none", "stream")
+    tokens = scorer.encode(text).tokens
+    nats, alone = scorer.model.log_probs(tokens), characters.model.log_probs(tokens)
+    after = [5, 6, 7, 9, 10, 15, 16]  # the rest of words with bb and x
+    assert text.text[4] == "b"
+    assert nats[after].tolist() == alone[after].tolist()
+    assert np.flatnonzero(np.isneginf(nats)).tolist() == [4, 5, 8, 10, 14, 15, 16]
+    rows = scorer.model.distributions(tokens)
+    np.testing.assert_allclose(np.exp(rows[np.arange(len(tokens)), tokens.ids]), np.exp(nats), atol=1e-12)
+    stepper = scorer.model.stepper(tokens.bos)
+    stepper.begin()
+    for place in range(len(tokens)):
+        np.testing.assert_allclose(np.exp(stepper.distribution()), np.exp(rows[place]), atol=1e-12)
+        stepper.read(tokens.ids[place : place + 1])
+
+
 def test_it_is_better_than_either_on_held_out_text_and_weights_may_depend_on_the_context():
     corpus = Corpus.of(
         Documents(["the ferry left at nine and the ferryman came late again tonight " * 30]), test=0.1
