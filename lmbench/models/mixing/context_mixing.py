@@ -42,6 +42,7 @@ _BLOCK = (
     1 << 14
 )  # tokens predicted at once from what stands before all of them, where the model is not adaptive
 _FEWEST_BLOCKS = 16
+_MOST_TIMES = 100  # counts have 32 bits: of a text of 20 million tokens that are all the same there are fewer
 _SCALED_BY = 60_000  # tokens by which the numbers that the weights look at are scaled
 
 
@@ -90,8 +91,8 @@ class ContextMixing(LanguageModel):
             raise InputError(
                 f"option orders={','.join(map(str, self.orders))}: give lengths of 0 or more, ascending"
             )
-        if self.times < 1:
-            raise InputError(f"option times={self.times} must be at least 1")
+        if not 1 <= self.times <= _MOST_TIMES:
+            raise InputError(f"option times={self.times} must be from 1 to {_MOST_TIMES}")
         self._spellings: Sequence[str] = ()
 
     @property

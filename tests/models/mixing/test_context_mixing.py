@@ -316,6 +316,15 @@ def test_impossible_orders_are_refused(orders):
         make_model("context-mixing", orders=orders)
 
 
+def test_counts_that_32_bits_do_not_hold_are_refused():
+    for times in (0, -1, 101, 2**31, 2**63 - 1):
+        with pytest.raises(InputError, match=f"times={times} must be from 1 to 100"):
+            make_model("context-mixing", adaptive=True, times=times)
+    text = np.tile([1, 2, 3, 2], 200)
+    model = make_model("context-mixing", adaptive=True, times=100, orders=(0, 1)).fit(text, vocab_size=4)
+    assert model.log_probs(text)[-100:].min() > np.log(0.9)
+
+
 def test_large_vocabularies_are_refused():
     with pytest.raises(InputError, match="characters or bytes"):
         make_model("context-mixing").vocabulary(Vocab([str(i) for i in range(5000)]))
