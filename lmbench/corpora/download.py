@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 from lmbench.errors import InputError, shown
 
 if TYPE_CHECKING:
-    import socket
     import urllib.request
 
 Progress = Callable[[int, int], None]  # bytes had, bytes in all (0 where the server does not say)
@@ -51,87 +47,16 @@ def _check_address(url: str, here: bool) -> None:
 
 def _opener() -> urllib.request.OpenerDirector:
     """Opens addresses, and follows a redirection by https alone; neither a connection nor an answer is waited for without end."""
-    import http.client
-    import ssl
     import urllib.request
+
+    from lmbench.storage.connections import Bounds, opener
 
     class Https(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *args: Any) -> urllib.request.Request | None:
             _check_address(args[-1], here=False)
             return super().redirect_request(*args)
 
-    class Answer(http.client.HTTPResponse):
-        def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
-            super().__init__(sock, *args, **more)
-            self.fp = io.BufferedReader(_Watched(self.fp.detach()))
-
-    class Plain(http.client.HTTPConnection):
-        response_class = Answer
-
-        def connect(self) -> None:
-            _in_time(super().connect)
-
-    class Secured(http.client.HTTPSConnection):
-        response_class = Answer
-
-        def connect(self) -> None:
-            _in_time(super().connect)
-
-    class Opening(urllib.request.HTTPHandler):
-        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(Plain, req)
-
-    class OpeningSecured(urllib.request.HTTPSHandler):
-        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(Secured, req, context=ssl.create_default_context())
-
-    return urllib.request.build_opener(Https, Opening, OpeningSecured)
-
-
-def _in_time(task: Callable[[], None]) -> None:
-    """Does what has no end of its own (names that are looked up, keys that are agreed upon a byte at a time), and raises TimeoutError
-    where it takes more than ``PATIENCE``."""
-    errors: list[BaseException] = []
-
-    def tried() -> None:
-        try:
-            task()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=tried, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    if thread.is_alive():
-        raise TimeoutError(f"no connection in {PATIENCE:.0f} s")
-    if errors:
-        raise errors[0]
-
-
-class _Watched(io.RawIOBase):
-    """What a server sends, head and chunks' lengths included; raises TimeoutError where that is hardly anything, or more than any text."""
-
-    def __init__(self, raw: io.RawIOBase) -> None:
-        self._raw, self._count, self._waited = raw, 0, 0.0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        began = time.monotonic()
-        count = self._raw.readinto(buffer)
-        self._waited += time.monotonic() - began
-        self._count += count or 0
-        if count and self._count < SLOWEST * (self._waited - PATIENCE):
-            said = f"it has sent {self._count:,} bytes in {self._waited:.0f} s"
-            raise TimeoutError(f"{said}; run it again to go on from there")
-        if self._count > LARGEST + SPARE:
-            raise ValueError(f"it goes on beyond {LARGEST:,} bytes, which no text of a corpus has")
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+    return opener(Bounds(PATIENCE, SLOWEST, LARGEST + SPARE), Https)
 
 
 def _unlinked(path: Path, mode: str) -> IO[bytes]:
@@ -153,6 +78,8 @@ def download(url: str, path: Path, sums: dict[str, str], progress: Progress | No
     import http.client
     import urllib.error
     import urllib.request
+
+    from lmbench.storage.connections import TooLong, TooSlow
 
     _check_address(url, here=True)
     opener = _opener()
@@ -193,6 +120,10 @@ def download(url: str, path: Path, sums: dict[str, str], progress: Progress | No
         ValueError,
     ) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, TooSlow):
+            reason = f"{reason}; run it again to go on from there"
+        if isinstance(reason, TooLong):
+            reason = f"it goes on beyond {LARGEST:,} bytes, which no text of a corpus has"
         raise InputError(f"cannot download {url}: {reason}") from None
     except OSError as error:
         raise InputError(f"cannot write {part}: {error.strerror or error}") from None

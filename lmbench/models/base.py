@@ -34,6 +34,7 @@ from lmbench.text.tokens import Tokens
 from lmbench.text.units import Unit
 from lmbench.text.vocab import NOTHING, Vocab
 
+LEAST = -1e100  # nats; of less the squares are no numbers
 CELLS = 1 << 20  # probabilities that are asked of ``_next_log_probs`` at once
 
 
@@ -340,7 +341,7 @@ class LanguageModel(ABC):
         """(T,) float64, nats, ≤ 0: entry t is ln p(x_t | x_<t) inside its document; -inf where p = 0.
 
         Raises InputError for ids outside 0..V-1, documents that are empty or out of order, a model that is not fitted, or one
-        whose numbers are wrong: a probability that is NaN or, by more than ``traits.precision``, above 1.
+        whose numbers are wrong: a probability that is NaN, below e^``LEAST`` and not 0, or, by more than ``traits.precision``, above 1.
         """
         tokens = Tokens.of(tokens)
         self._check(tokens)
@@ -469,14 +470,16 @@ class LanguageModel(ABC):
         check_tokens(tokens, self.vocab_size, goes_on)
 
     def at_most_one(self, log_probs: np.ndarray) -> np.ndarray:
-        """Log-probabilities of a sound model, at most 0; raises InputError where it is not."""
+        """Log-probabilities of a sound model, ``LEAST`` to 0 or -inf; raises InputError where it is not."""
         highest = log_probs.max(initial=-math.inf)
-        if highest <= 0:
-            return log_probs
-        if highest <= self.traits.precision:
-            return np.minimum(log_probs, 0.0)
+        lowest = log_probs.min(initial=0.0)
+        if lowest < LEAST:
+            lowest = log_probs.min(initial=0.0, where=log_probs > -math.inf)
+        if highest <= self.traits.precision and not lowest < LEAST:
+            return log_probs if highest <= 0 else np.minimum(log_probs, 0.0)
         where = "".join(f" ({path})" for path in self.traits.sources)
-        what = "NaN" if highest != highest else f"e^{highest:.6g}, above 1"
+        wrong = f"e^{lowest:.6g}, which nothing has" if lowest < LEAST else f"e^{highest:.6g}, above 1"
+        what = "NaN" if highest != highest else wrong
         raise InputError(
             f"{self.name}{where} gives a probability of {what}: its numbers are wrong; fit it or get it anew"
         )

@@ -17,6 +17,7 @@ import numpy as np
 from msgspec import Meta
 
 from lmbench.errors import InputError
+from lmbench.models.base import LEAST
 from lmbench.scoring.run import Facts, Outline, Run, Signature
 from lmbench.scoring.scores import PIECE, Scores
 from lmbench.storage.columns import GrowingColumn
@@ -178,9 +179,6 @@ class _Member:
         self._left -= number
         data = self._stream.read(number * self._dtype.itemsize) if self._left else self._stream.read()
         return np.frombuffer(bytearray(data), self._dtype, number)
-
-
-LEAST = -1e100  # nats; of less the squares are no numbers
 
 
 def _check(scores: Scores) -> None:

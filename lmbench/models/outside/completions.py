@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import ipaddress
 import json
+import math
 import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 import numpy as np
 
 from lmbench.errors import InputError, shown
 from lmbench.models.outside.laying import lay
+from lmbench.storage.connections import Bounds, TooLong, opener
 
 PAUSE = 0.5  # seconds before the first repetition, twice as many before each further one
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)  # states of a server that pass
@@ -23,6 +28,51 @@ NO_ECHO = (
     "{url} does not say how probable the tokens of a prompt are (echo with logprobs); vLLM, SGLang and the server of "
     "llama-cpp-python do, that of llama.cpp itself does not"
 )
+
+LARGEST = 64 << 20  # bytes of an answer
+
+
+class Offered(msgspec.Struct):
+    """A model that a server has, and what it says of how many tokens it takes."""
+
+    id: Annotated[str, msgspec.Meta(max_length=300)]
+    max_model_len: Any = None
+    meta: Any = None
+
+    @property
+    def tokens(self) -> int | None:
+        meta = self.meta if isinstance(self.meta, dict) else {}
+        lengths = (self.max_model_len, meta.get("n_ctx"), meta.get("n_ctx_train"))
+        return next((n for n in lengths if type(n) is int and n > 0), None)
+
+
+# Nats of a token or of the likeliest one; JSON of Python's has NaN, which nothing is below.
+_Nats = Annotated[float, msgspec.Meta(le=1e9)] | None
+
+
+class _Echoed(msgspec.Struct):
+    tokens: list[str] | None = None
+    token_logprobs: list[_Nats] = []
+    top_logprobs: list[dict[str, _Nats] | None] | None = None
+
+
+class _OfVllm(msgspec.Struct):
+    decoded_token: str | None = None
+    logprob: _Nats = None
+
+
+class _Choice(msgspec.Struct):
+    logprobs: _Echoed | None = None
+    prompt_logprobs: list[dict[str, _OfVllm] | None] | None = None
+
+
+class _Usage(msgspec.Struct):
+    completion_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+    usage: _Usage | None = None
 
 
 class Said(NamedTuple):
@@ -57,9 +107,9 @@ class Completions:
                 f"option url={url} would send the text unencrypted to another machine; write https://"
             )
         proxies = [urllib.request.ProxyHandler({})] if here else []
-        self._opener = urllib.request.build_opener(_NoRedirection, *proxies)
+        self._opener = opener(Bounds(timeout, math.inf, LARGEST), _NoRedirection, *proxies)
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[Offered]:
         """What the server says of each of its models; nothing where it has no such list."""
         try:
             answer = self._ask("models", None)
@@ -68,18 +118,27 @@ class Completions:
                 return []
             raise self._error(refused) from None
         listed = answer.get("data") if isinstance(answer, dict) else None
-        return [one for one in listed or [] if isinstance(one, dict) and isinstance(one.get("id"), str)]
+        offered = []
+        for one in listed if isinstance(listed, list) else ():
+            with contextlib.suppress(msgspec.ValidationError):
+                offered.append(msgspec.convert(one, Offered))
+        return offered
 
     def said(self, model: str, bos: str, text: str) -> Said:
         """What it says of each token of a text, before which ``bos`` stands. Raises InputError where it does not, with the reason."""
         request = {"model": model, "prompt": bos + text, "max_tokens": 1, "temperature": 0}
         try:
-            answer = self._ask("completions", {**request, "echo": True, "logprobs": 1})
+            said = self._ask("completions", {**request, "echo": True, "logprobs": 1})
         except _Refused as refused:
             raise self._error(refused) from None
-        tokens, nats, tops = self._tokens(answer)
-        usage = answer.get("usage")
-        wrote = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        try:
+            answer = msgspec.convert(said, _Answer)
+        except msgspec.ValidationError as error:
+            raise InputError(
+                f"{self.url} does not answer as an OpenAI-compatible server does ({error}): {shown(json.dumps(said), 120)}"
+            ) from None
+        tokens, nats, tops = self._tokens(answer.choices[0])
+        wrote = None if answer.usage is None else answer.usage.completion_tokens
         # One token is written after the text, or none where that would have been the end.
         for more in (wrote, 1, 0):
             if not isinstance(more, int) or not 0 <= more <= len(tokens):
@@ -98,28 +157,20 @@ class Completions:
             f"{shown(bos + text)}"
         )
 
-    def _tokens(self, answer: Any) -> tuple[list[str], list[float | None], list[float]]:
+    def _tokens(self, choice: _Choice) -> tuple[list[str], list[float | None], list[float]]:
         """Tokens as they are shown, ln p of each, and that of the likeliest in its place (inf: not said)."""
-        try:
-            choice = answer["choices"][0]
-            said = choice.get("logprobs") or {}
-            if said.get("tokens"):
-                tokens, nats = said["tokens"], said["token_logprobs"]
-                tops = [_best(top) for top in said.get("top_logprobs") or [None] * len(tokens)]
-            else:  # vLLM's own form: of each token of the prompt those asked for, itself first
-                rows = [list((row or {}).values()) for row in choice.get("prompt_logprobs") or ()]
-                tokens = [row[0]["decoded_token"] if row else "" for row in rows]
-                nats = [row[0]["logprob"] if row else None for row in rows]
-                tops = [max((one["logprob"] for one in row), default=np.inf) for row in rows]
-            if not tokens or len(tokens) != len(nats) or len(tokens) != len(tops):
-                raise InputError(NO_ECHO.format(url=self.url))
-            if not all(isinstance(n, (int, float, type(None))) for n in nats):
-                raise TypeError
-            return [str(token) for token in tokens], nats, tops
-        except (AttributeError, IndexError, KeyError, TypeError):
-            raise InputError(
-                f"{self.url} does not answer as an OpenAI-compatible server does: {shown(json.dumps(answer), 200)}"
-            ) from None
+        echoed = choice.logprobs
+        if echoed is not None and echoed.tokens:
+            tokens, nats = echoed.tokens, echoed.token_logprobs
+            tops = [_best(top) for top in echoed.top_logprobs or [None] * len(tokens)]
+        else:  # vLLM's own form: of each token of the prompt those asked for, itself first
+            rows = [list((row or {}).values()) for row in choice.prompt_logprobs or ()]
+            tokens = [(row[0].decoded_token or "") if row else "" for row in rows]
+            nats = [row[0].logprob if row else None for row in rows]
+            tops = [_best({str(i): one.logprob for i, one in enumerate(row)}) for row in rows]
+        if not tokens or len(tokens) != len(nats) or len(tokens) != len(tops):
+            raise InputError(NO_ECHO.format(url=self.url))
+        return tokens, nats, tops
 
     # The connection -----------------------------------------------------------------------------------
 
@@ -133,14 +184,17 @@ class Completions:
         for attempt in range(self._retries + 1):
             try:
                 with self._opener.open(request, timeout=self._timeout) as answer:
-                    return json.load(answer)
+                    # Piece by piece: what it says of its length may be anything.
+                    return json.loads(b"".join(iter(lambda: answer.read1(1 << 16), b"")))
             except urllib.error.HTTPError as error:
                 refused = _Refused(error.code, _words(error))
                 if error.code not in PASSING or attempt == self._retries:
                     raise refused from None
-            except ValueError:
+            except TooLong as error:
+                raise InputError(f"{self.url}/{what} answers without end: {error}") from None
+            except (ValueError, OverflowError, RecursionError):
                 raise InputError(f"{self.url}/{what} answers with something other than JSON") from None
-            except (OSError, urllib.error.URLError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", error)
                 if isinstance(reason, ConnectionRefusedError) or attempt == self._retries:
                     raise InputError(
@@ -197,14 +251,14 @@ def _words(error: urllib.error.HTTPError) -> str:
     """What a server says of an error, in one line."""
     try:
         raw = error.read(10_000).decode("utf-8", "replace")
-    except OSError:
+    except (OSError, http.client.HTTPException, ValueError, OverflowError):
         return error.reason
     try:
         said: Any = json.loads(raw)
         for key in ("error", "message", "detail"):
             said = said.get(key, said) if isinstance(said, dict) else said
         raw = said if isinstance(said, str) else json.dumps(said)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return " ".join(raw.split())[:240] or error.reason
 
@@ -213,5 +267,5 @@ def _reason(error: Any) -> str:
     return "timed out" if isinstance(error, TimeoutError) else " ".join(str(error).split())[:120]
 
 
-def _best(top: Any) -> float:
-    return max(top.values(), default=np.inf) if isinstance(top, dict) else np.inf
+def _best(top: Mapping[str, float | None] | None) -> float:
+    return max((n for n in (top or {}).values() if n is not None), default=np.inf)

@@ -97,17 +97,14 @@ class Server(LanguageModel):
     @functools.cached_property
     def _model(self) -> tuple[str, int | None]:
         """The model's name, and how many tokens it takes, where that is said."""
-        offered = {one["id"]: one for one in self._server.models()}
+        offered = {one.id: one for one in self._server.models()}
         if not self.model and len(offered) != 1:
             names = ", ".join(offered) or "none"
             raise InputError(f"option model: {self.url} has {len(offered)} models; name one of {names}")
         if offered and self.model and self.model not in offered:
             raise unknown("model of the server", self.model, offered)
         name = self.model or next(iter(offered))
-        about = offered.get(name, {})
-        meta = about.get("meta") or {}
-        lengths = (about.get("max_model_len"), meta.get("n_ctx"), meta.get("n_ctx_train"))
-        return name, next((n for n in lengths if isinstance(n, int) and n > 0), None)
+        return name, offered[name].tokens if name in offered else None
 
     @functools.cached_property
     def _reach(self) -> tuple[int, int]:
