@@ -16,6 +16,7 @@ from lmbench.storage.unpacking import check_ratio, unpacked
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 ROWS = (".jsonl", ".ndjson", ".parquet")
 BATCH = 4096  # rows of Parquet that are unpacked at a time
+ROW = 12  # bytes that a row takes beside its text: as a line of JSON
 TABLES = (".csv", ".tsv", ".json")  # plain text where no field is named
 
 
@@ -105,14 +106,18 @@ def _text_of(row: Any, field: str, where: str) -> str:
 def _parquet_rows(file: Path, field: str) -> Iterator[str]:
     """Of a value that stands in many rows, the file and memory hold one: what comes out is bounded as that of other packed files."""
     try:
-        from pyarrow import parquet
+        from pyarrow import parquet, types
     except ImportError:
         raise InputError(f"{file} is Parquet, which needs pyarrow: pip install 'lmbench[parquet]'") from None
     try:
         size = file.stat().st_size
-        names = parquet.read_schema(file).names
-        if field not in names:
+        schema = parquet.read_schema(file)
+        if field not in (names := schema.names):
             raise InputError(f"{file} has no column {field}; its columns are {', '.join(names)} (--field)")
+        kind = schema.types[names.index(field)]
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
+            raise InputError(f"{file}: column {field} holds {kind}, which is no text; name another (--field)")
         table = parquet.ParquetFile(file, read_dictionary=[field])
         check_ratio(_unpacked_size(table.metadata, field), size, str(file))
         number, had = 0, 0
@@ -121,17 +126,14 @@ def _parquet_rows(file: Path, field: str) -> Iterator[str]:
                 number, value = number + 1, cell.as_py()
                 if value is None:
                     raise InputError(f"{file} row {number}: column {field} is null; leave such rows out")
-                if not isinstance(value, str):
-                    raise InputError(
-                        f"{file}: column {field} holds {value!r} in row {number}, which is no text"
-                    )
-                check_ratio(had := had + len(value), size, str(file))
+                check_ratio(had := had + ROW + len(value), size, str(file))
                 yield value
     except InputError:
         raise
     except Exception as error:  # of the library's, or of Python's for names that are no text
         said = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{file} cannot be read as Parquet ({said}); get it anew") from None
+        remedy = "write it as by default" if said.startswith("Not yet implemented") else "get it anew"
+        raise InputError(f"{file} cannot be read as Parquet ({said}); {remedy}") from None
 
 
 def _unpacked_size(about: Any, field: str) -> int:

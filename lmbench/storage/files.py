@@ -73,6 +73,8 @@ def decode_utf8(data: bytes, name: str, offset: int = 0) -> str:
     kind = next((kind for magic, kind in _NO_TEXTS.items() if data.startswith(magic)), "")
     if not offset and kind:
         raise InputError(f"{name} is {kind}")
+    if not offset and data[257:262] == b"ustar" and b"\0" in data[:257]:
+        raise InputError(f"{name} is a tar archive; unpack it first")
     # A few zero bytes are a slip in a text; a file that is no text has many.
     if (nul := data.find(b"\0")) >= 0 and data.count(b"\0") > max(8, len(data) // _TEXT_PER_ZERO):
         raise InputError(f"{name} is a binary file (a zero byte at offset {offset + nul}); give UTF-8 text")

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import sys
 import zipfile
 import zlib
@@ -103,7 +104,18 @@ def zip_archive(source: str | os.PathLike[str] | IO[bytes], name: str) -> Iterat
                         f"{name}:{member.filename} is encrypted, or not packed by deflate; unpack it first"
                     )
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except InputError:
+        raise
+    # Places before the file's beginning, names that are no UTF-8, fields that are cut short, sizes beyond all bounds.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        struct.error,
+        OverflowError,
+    ) as error:
         raise InputError(f"{name} is a damaged zip archive ({error}); get it anew") from None
 
 

@@ -4,10 +4,12 @@ import bz2
 import gzip
 import http.server
 import io
+import itertools
 import lzma
 import random
 import socketserver
 import struct
+import tarfile
 import threading
 import zipfile
 
@@ -16,6 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from lmbench.cli import main
+from lmbench.corpora.corpus import Corpus
 from lmbench.corpora.descriptions import _unpack, describe, fetch
 from lmbench.corpora.download import download
 from lmbench.corpora.rows import texts_of_rows
@@ -53,7 +56,11 @@ def test_an_archive_out_of_proportion_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "way", ["too short", "bzip2", "lzma", "encrypted", "unknown", "damaged", "no archive", "cut"]
+    "way",
+    [
+        *("too short", "bzip2", "lzma", "encrypted", "unknown", "damaged", "no archive", "cut"),
+        *("begins before itself", "no UTF-8"),
+    ],
 )
 def test_an_archive_that_lies_or_is_odd_is_one_line(tmp_path, monkeypatch, way, capsys):
     """What its index says too little of would be unpacked whole, were it packed by bzip2 or LZMA."""
@@ -79,6 +86,12 @@ def test_an_archive_that_lies_or_is_odd_is_one_line(tmp_path, monkeypatch, way, 
         data = bytearray(b"PK\x03\x04" + b"x" * 90)
     elif way == "cut":
         data = data[:-30]
+    elif way == "begins before itself":
+        end = data.rfind(b"PK\x05\x06")
+        data[end + 16 : end + 20] = b"\0\0\0\xf0"
+    elif way == "no UTF-8":
+        data[index + 9] |= 8
+        data[index + 46] = 0xFF
     (tmp_path / "z.zip").write_bytes(data)
     (tmp_path / "d.toml").write_text(f"title = 't'\n[[files]]\nname = 't.txt'\nsha256 = '{'0' * 64}'\n")
     assert main(["corpora", "add", "d.toml", "z.zip"]) == 2
@@ -132,6 +145,53 @@ def test_parquet_out_of_proportion_is_refused(tmp_path, monkeypatch, way):
         list(read)
     monkeypatch.setattr(unpacking, "FREE_BYTES", 9 << 20)
     assert list(texts_of_rows(tmp_path / "t.parquet", "text")) == texts
+
+
+def test_parquet_of_a_row_again_and_again_is_refused(tmp_path, monkeypatch):
+    """Rows cost time and memory also where they hold nothing."""
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    many = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 200_000, pyarrow.int32()), [""])
+    pyarrow.parquet.write_table(pyarrow.table({"text": many}), tmp_path / "t.parquet", compression="zstd")
+    assert (tmp_path / "t.parquet").stat().st_size < 8000
+    read = texts_of_rows(tmp_path / "t.parquet", "text")
+    assert len(list(itertools.islice(read, 80_000))) == 80_000  # twelve bytes a row
+    with pytest.raises(InputError, match=r"t\.parquet unpacks to more than 300 times its size"):
+        list(read)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ([["a"]], "column text holds list<.*>, which is no text"),
+        ([{"x": "a"}], "column text holds struct<x: string>, which is no text"),
+        ([b"\xff"], "column text holds binary, which is no text"),
+        ([1.5], "column text holds double, which is no text"),
+        (["aa", "ab"], r"cannot be read as Parquet \(Not yet implemented.*\); write it as by default"),
+    ],
+)
+def test_parquet_without_a_text_that_can_be_bounded_is_refused(tmp_path, column, said):
+    """Of which a few bytes may stand for millions of lists, or for values that begin alike."""
+    encoding = {"column_encoding": {"text": "DELTA_BYTE_ARRAY"}} if len(column) == 2 else {}
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": column}), tmp_path / "t.parquet", use_dictionary=False, **encoding
+    )
+    with pytest.raises(InputError, match=said):
+        list(texts_of_rows(tmp_path / "t.parquet", "text"))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_a_tar_archive_is_no_text(tmp_path, pack):
+    """Nor is it unpacked: what it holds (links, devices, names that lead elsewhere) is nobody's concern here."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        about = tarfile.TarInfo("../../t.txt")
+        about.size = 1 << 20
+        archive.addfile(about, io.BytesIO(b"the tide waits\n" * 70_000))
+    (tmp_path / "t.txt").write_bytes(pack(stream.getvalue()))
+    with pytest.raises(InputError, match="is a tar archive; unpack it first"):
+        read_text(tmp_path / "t.txt")
+    with pytest.raises(InputError, match="is a tar archive; unpack it first"):
+        Corpus.of(str(tmp_path / "t.txt"))
 
 
 def test_a_damaged_parquet_file_is_one_line(tmp_path):
