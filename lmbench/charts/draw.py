@@ -18,8 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
+
+from lmbench.errors import InputError
+
+try:
+    import matplotlib
+except ValueError as error:
+    raise InputError(f"matplotlib does not start ({error}); correct MPLBACKEND or its matplotlibrc") from None
 from matplotlib import font_manager, ticker
 from matplotlib.axes import Axes as Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg

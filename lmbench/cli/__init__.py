@@ -116,9 +116,9 @@ def _status(argv: Sequence[str] | None) -> int:
         error.show()
         return 2
     except click.ClickException as error:
-        message = cut(printable(f"{' '.join(error.format_message().split())}{_nearest(error)}"))
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lmbench"
-        click.echo(f"lmbench: {message} (see `{where} --help`)", err=True)
+        message = f"{' '.join(error.format_message().split())}{_nearest(error)} (see `{where} --help`)"
+        click.echo(f"lmbench: {cut(printable(message))}", err=True)
         return 2
     except InputError as error:
         click.echo(f"lmbench: {error}", err=True)
@@ -132,7 +132,7 @@ def _status(argv: Sequence[str] | None) -> int:
     except Exception as error:
         if (trouble := _trouble(error)) is None:
             raise
-        click.echo(f"lmbench: {trouble}", err=True)
+        click.echo(f"lmbench: {cut(printable(trouble))}", err=True)
         return 2
 
 
@@ -141,7 +141,7 @@ def _trouble(error: Exception) -> str | None:
     if lacks_memory(error):
         return NO_MEMORY
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
-        return f"{cut(printable(str(error)))}: the link leads back to itself; name another file"
+        return f"{error}: the link leads back to itself; name another file"
     if isinstance(error, RecursionError):
         return "an input is nested too deep; nobody writes JSON or TOML so"
     if isinstance(error, UnicodeEncodeError):
@@ -149,7 +149,7 @@ def _trouble(error: Exception) -> str | None:
         return f"the command line holds {half}, which is no UTF-8 and stands in no file; leave it out"
     if isinstance(error, OSError):  # a name too long, a folder that may not be looked into, a disk that fails
         place = f"{error.filename}: " if error.filename is not None else ""
-        return f"{cut(printable(f'{place}{error.strerror or error}'))}; name another file"
+        return f"{place}{error.strerror or error}; name another file"
     return None
 
 

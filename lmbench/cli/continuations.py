@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import echo_text
+from lmbench.cli.options import echo_json, echo_text
 
 if TYPE_CHECKING:
     from lmbench.scoring.scorer import Scorer
@@ -29,7 +29,7 @@ def score_given(scorer: Scorer, context: str, place: str, field: str | None, as_
         rows.append({**facts, "bits_per_char": bits, "greedy": charged.greedy, **more})
     if as_json:
         document = {"model": scorer.model.name, "given": context, "continuations": rows}
-        return click.echo(json.dumps(document, ensure_ascii=False))
+        return echo_json(json.dumps(document, ensure_ascii=False))
     click.echo("log_prob\ttokens\tchars\tbits_per_char\tgreedy\tlog_prob_apart\tcontinuation")
     for row in rows:
         per_char, apart = (_number(row[key]) for key in ("bits_per_char", "log_prob_apart"))

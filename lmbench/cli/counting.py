@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmbench.cli.options import (
+    echo_json,
     echo_notes,
     echo_text,
     field_option,
@@ -75,5 +76,5 @@ def counts(
     write_counts(place, sums, form, wanted)
     if as_json:
         rows = [{"order": k, "ngrams": n, "tokens": int(sums.counts[k - 1].sum())} for k, n in sizes.items()]
-        return click.echo(json.dumps({"file": place, "format": form, "orders": rows}, ensure_ascii=False))
+        return echo_json(json.dumps({"file": place, "format": form, "orders": rows}, ensure_ascii=False))
     click.echo(f"{place}: " + ", ".join(f"{n:,} {k}-grams" for k, n in sizes.items()))

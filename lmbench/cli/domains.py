@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.lines import labelled
-from lmbench.cli.options import echo_notes, field_option, json_option, trust_code_option
+from lmbench.cli.options import echo_json, echo_notes, field_option, json_option, trust_code_option
 from lmbench.cli.tables import print_table
 from lmbench.text.canonical import NORMALISERS
 
@@ -88,7 +88,7 @@ def domains(
         labelled(saved), texts, per=per, reference=reference, normalise=normalise, against=seen
     )
     if as_json:
-        return click.echo(json.dumps(msgspec.to_builtins(table), ensure_ascii=False))
+        return echo_json(json.dumps(msgspec.to_builtins(table), ensure_ascii=False))
     _print(table)
 
 

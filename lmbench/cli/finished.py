@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import json_option, tolerance_option
+from lmbench.cli.options import echo_json, echo_text, json_option, tolerance_option
 from lmbench.errors import InputError, printable, unknown
 from lmbench.storage.files import write_whole
 
@@ -94,7 +94,7 @@ def _figures(folder: Path, results: Results, out: Path) -> None:
     if out == folder / "figures":
         check_within(folder, out / "figure")
     for path in report.write_pdf(folder, results, out):
-        click.echo(path)
+        echo_text(str(path))
 
 
 @click.command()
@@ -122,7 +122,7 @@ def diff(
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(changes).decode())
+        echo_json(msgspec.json.encode(changes).decode())
         return
     from lmbench.cli.tables import print_table
     from lmbench.report.diff_page import changes_answer, changes_markdown

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.cli.options import echo_json
 from lmbench.cli.tables import print_table
 from lmbench.errors import InputError
 
@@ -95,7 +96,7 @@ def judge_choices(
             rows.append({"model": label, "questions": len(questions), "ways": ways, "each": each})
         compared = {way: _plain(judged[way].comparisons) for way in WAYS}
         document = {**rows[0]} if len(rows) == 1 else {"models": rows, "comparisons": compared}
-        return click.echo(json.dumps(document, ensure_ascii=False))
+        return echo_json(json.dumps(document, ensure_ascii=False))
     for way in WAYS:
         click.echo(f"{way}: {MEANING[way]}")
         _print_judgement(judged[way], "questions")
@@ -165,7 +166,7 @@ def _plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _print_json(rows: list[dict[str, Any]], judged: Judgement) -> None:
     document = rows[0] if len(rows) == 1 else {"models": rows, "comparisons": _plain(judged.comparisons)}
-    click.echo(json.dumps(document, ensure_ascii=False))
+    echo_json(json.dumps(document, ensure_ascii=False))
 
 
 def _print_judgement(judged: Judgement, what: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import echo_notes, echo_text, json_option, trust_code_option
+from lmbench.cli.options import echo_json, echo_notes, echo_text, json_option, trust_code_option
 from lmbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -280,4 +280,4 @@ def _finite(cell: object) -> object:
 
 
 def _json(facts: dict[str, object]) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False))
+    echo_json(json.dumps(facts, ensure_ascii=False))

@@ -10,6 +10,7 @@ import click
 
 from lmbench.cli.lines import loaded
 from lmbench.cli.options import (
+    echo_json,
     echo_notes,
     json_option,
     key_values,
@@ -89,7 +90,7 @@ def mix(
             "vocab_size": len(scorer.vocab),
         }
         facts |= {"notes": scorer.model.notes, "tune_bits_per_char": bits | {"mixture": bits_written}}
-        return click.echo(json.dumps(facts, ensure_ascii=False))
+        return echo_json(json.dumps(facts, ensure_ascii=False))
     echo_notes(scorer.model.notes, scorer.model.name)
     each = ", ".join(f"{label} {b:.4f}" for label, b in bits.items())
     click.echo(f"{place}: {bits_written:.4f} bits a character of {tune} ({each})")

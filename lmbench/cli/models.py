@@ -11,6 +11,7 @@ import click
 from lmbench.cli.completion import complete_model
 from lmbench.cli.fitting import corpus_for, fitted_scorer, needed
 from lmbench.cli.options import (
+    echo_json,
     echo_text,
     json_option,
     key_values,
@@ -108,7 +109,7 @@ def fit(
         }
         facts |= {"vocab_size": len(scorer.vocab), "parameters": model.parameters}
         facts |= {"model_bytes": model.model_bytes, "fit_seconds": seconds, "notes": model.notes}
-        return click.echo(json.dumps(facts, ensure_ascii=False, default=str))
+        return echo_json(json.dumps(facts, ensure_ascii=False, default=str))
     click.echo(
         f"{place}: {name} by {scorer.unit.name}, {model.parameters:,} numbers, fitted in {seconds:.1f} s"
     )
@@ -158,7 +159,7 @@ def models(name: str | None, as_json: bool) -> None:
     if name is None:
         rows = [{"name": n, "about": about, "fixed": fixed} for n, (_, fixed, about) in MODELS.items()]
         if as_json:
-            click.echo(json.dumps({"models": rows}, ensure_ascii=False))
+            echo_json(json.dumps({"models": rows}, ensure_ascii=False))
             return
         for group, names in grouped_models().items():
             shown = [(name, MODELS[name][2]) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -258,3 +259,10 @@ def echo_text(text: str, nl: bool = True) -> None:
     if sys.stdout.isatty():
         text = "".join(c if c in "\n\t" else printable(c) for c in text)
     click.echo(text, nl=nl)
+
+
+def echo_json(text: str) -> None:
+    """Prints a JSON document: as it is into a file or pipe; on a terminal, what one would obey stands in JSON's own escapes."""
+    if sys.stdout.isatty():
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    click.echo(text)

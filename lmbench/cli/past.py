@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.options import json_option, tolerance_option
+from lmbench.cli.options import echo_json, echo_text, json_option, tolerance_option
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 
@@ -34,7 +34,7 @@ def past_runs(folder: Path, as_json: bool) -> None:
 
     past, complaints = runs_in(folder)
     if as_json:
-        click.echo(json.dumps({"runs": [_facts(run) for run in past]}, ensure_ascii=False))
+        echo_json(json.dumps({"runs": [_facts(run) for run in past]}, ensure_ascii=False))
     elif not past:
         click.echo(f"no finished run in {folder}", err=True)
     else:
@@ -143,7 +143,7 @@ def history(folder: Path, out: str | None, tolerance: float | None, as_json: boo
             }
             for step in between
         ]
-        click.echo(json.dumps({"runs": [_facts(run) for run in past], "steps": rows}, ensure_ascii=False))
+        echo_json(json.dumps({"runs": [_facts(run) for run in past], "steps": rows}, ensure_ascii=False))
         return
     for step in between:
         said = [
@@ -152,7 +152,7 @@ def history(folder: Path, out: str | None, tolerance: float | None, as_json: boo
             for row in step.moved
         ]
         words = "; ".join(said) or f"nothing moved beyond noise ({step.compared} compared)"
-        click.echo(f"{step.before.name} -> {step.after.name}: {words}")
+        echo_text(f"{step.before.name} -> {step.after.name}: {words}")
     if not between:
         click.echo("no run has a model in common with the one before it")
     click.echo(f"figure: {path}", err=True)
@@ -164,11 +164,10 @@ def history(folder: Path, out: str | None, tolerance: float | None, as_json: boo
 @click.option("--once", is_flag=True, help="Shows it once, as it is now.")
 def watch(folder: Path, every: float, once: bool) -> None:
     """Shows a run while it goes, from another terminal: the leaderboard so far, and learning curves."""
-    from rich.console import Console
-
     from lmbench.bench.progress import Standing
+    from lmbench.cli.tables import terminal
 
-    console = Console()
+    console = terminal()
     if once or not console.is_terminal:
         console.print(_screen(Standing.of(folder)))
         return

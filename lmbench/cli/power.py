@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lmbench.cli.options import field_option, json_option, quiet_option, text_of
+from lmbench.cli.options import echo_json, field_option, json_option, quiet_option, text_of
 
 # Two like models and one unlike: what a pair needs depends on how differently it fares from passage to passage.
 PROBES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
@@ -59,7 +59,7 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
             "documents": len(test.starts),
             "needs": required,
         }
-        click.echo(json.dumps(msgspec.to_builtins(document), ensure_ascii=False))
+        echo_json(json.dumps(msgspec.to_builtins(document), ensure_ascii=False))
         return
     click.echo(
         f"{corpus.name}: a test text of {test.chars:,} characters, {len(test.starts):,} documents. To find a difference of "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from lmbench.cli.completion import complete_corpus, complete_label, complete_suite
-from lmbench.cli.options import TokensType, json_option, quiet_option, text_options, with_options
+from lmbench.cli.options import TokensType, echo_json, json_option, quiet_option, text_options, with_options
 from lmbench.cli.own_text import how_to_go_on, own_text
 from lmbench.errors import InputError, printable, unknown
 
@@ -154,14 +154,12 @@ def run(
     # With one job this process trains; else it reads and draws, and the workers divide the cores.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores if jobs == 1 else 1))
 
-    from rich.console import Console
-
     from lmbench import report
     from lmbench.bench.run import Interrupted, run_suite
     from lmbench.cli.past import show_report
     from lmbench.cli.progress import progress_bars
     from lmbench.cli.run_progress import RunWatch
-    from lmbench.cli.tables import print_splits
+    from lmbench.cli.tables import print_splits, terminal
 
     interrupted = False
     with progress_bars(quiet) as bars:
@@ -180,9 +178,9 @@ def run(
                 return 130
             results, interrupted = stopped.results, True
     if as_json:
-        click.echo((folder / "results.json").read_text(encoding="utf-8"), nl=False)
+        echo_json((folder / "results.json").read_text(encoding="utf-8").rstrip("\n"))
     else:
-        Console().print(report.terminal_table(results))
+        terminal().print(report.terminal_table(results))
         for splits in results.splits:
             print_splits(splits)
     click.echo(f"report: {printable(str(folder / 'report.html'))}", err=True)
@@ -241,7 +239,7 @@ def suites(as_json: bool) -> None:
         for name, suite in loaded.items()
     ]
     if as_json:
-        click.echo(json.dumps({"suites": rows}, ensure_ascii=False))
+        echo_json(json.dumps({"suites": rows}, ensure_ascii=False))
         return
     heads = [("suite", False), ("models", True), ("texts", False), ("takes", False), ("what", False)]
     body = [

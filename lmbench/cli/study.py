@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from lmbench.cli.completion import complete_corpus, complete_study
-from lmbench.cli.options import field_option, json_option, key_values, quiet_option, seed_option, text_of
+from lmbench.cli.options import (
+    echo_json,
+    field_option,
+    json_option,
+    key_values,
+    quiet_option,
+    seed_option,
+    text_of,
+)
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 
@@ -55,7 +63,7 @@ def study(
     if name is None:
         if as_json:
             questions = [{"name": key, "question": question} for key, (_, question) in STUDIES.items()]
-            click.echo(json.dumps({"studies": questions}, ensure_ascii=False))
+            echo_json(json.dumps({"studies": questions}, ensure_ascii=False))
             return
         print_table(
             [("study", False), ("question", False)], [(key, said) for key, (_, said) in STUDIES.items()]
@@ -84,7 +92,7 @@ def study(
         write_whole(folder / f"{chart.name}.svg", svg)
     if as_json:
         document = {key: value for key, value in answer.to_dict().items() if key != "charts"}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        echo_json(json.dumps(document, ensure_ascii=False))
         return
     click.echo(answer.question)
     for sentence in answer.sentences:

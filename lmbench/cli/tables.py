@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 from lmbench.errors import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lmbench.comparing.splits import Splits
+
+
+def terminal() -> Console:
+    """What tables are printed on; where a terminal is said to have no columns at all, it is taken for one of 80."""
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    if console.width < 1:
+        console.width = 80
+    return console
 
 
 def print_table(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """A table without lines on stdout, whole where that is no terminal; columns: (head, whether it is numbers)."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
@@ -21,7 +32,7 @@ def print_table(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str
         table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
         table.add_row(*map(printable, row))
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = terminal()
     if not console.is_terminal:
         console.width = 1000
     console.print(table)

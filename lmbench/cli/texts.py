@@ -9,6 +9,7 @@ import click
 
 from lmbench.cli.options import (
     UnitType,
+    echo_json,
     echo_text,
     field_option,
     json_option,
@@ -66,7 +67,7 @@ def zipf(
         png, svg = draw(chart)
         write_whole(plot, svg if plot.endswith(".svg") else png)
     if as_json:
-        click.echo(json.dumps({"zipf": rows}, ensure_ascii=False))
+        echo_json(json.dumps({"zipf": rows}, ensure_ascii=False))
         return
     heads = ("tokens", "types", "once", "least squares", "rank MLE", "Zipf-Mandelbrot", "frequency MLE")
     print_table([("", False), *((head, True) for head in heads)], [_zipf_row(row) for row in rows])
@@ -109,7 +110,7 @@ def corpora_list(as_json: bool) -> None:
         here = all(find(file, data_folders()) for file in description.files)
         rows.append({"name": name, "title": description.title, "licence": description.licence, "here": here})
     if as_json:
-        click.echo(json.dumps({"corpora": rows}, ensure_ascii=False))
+        echo_json(json.dumps({"corpora": rows}, ensure_ascii=False))
         return
     body = [[str(r["name"]), "here" if r["here"] else "not fetched", str(r["title"])] for r in rows]
     print_table([("name", False), ("", False), ("title", False)], body)
@@ -123,7 +124,7 @@ def corpora_show(places: tuple[str, ...], field: str | None, as_json: bool) -> N
     """What a corpus or a text of your own is, and the sizes of its split."""
     description = text_of(places, field=field).describe()
     if as_json:
-        click.echo(json.dumps(description, ensure_ascii=False))
+        echo_json(json.dumps(description, ensure_ascii=False))
         return
     split = description.pop("split")
     for key, value in description.items():

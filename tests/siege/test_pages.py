@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from lmbench import report
+from lmbench.bench.run import run_suite
+from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
 from lmbench.cli import main
 from lmbench.cli.options import echo_text
 from lmbench.report import page
@@ -287,6 +289,49 @@ def folder_of_notes(tmp_path_factory):
     (folder / "orders.py").write_text(MODEL)
     head = "name = 's'\ncorpora = ['t.txt']\nzipf_orders = []\n"
     (folder / "s.toml").write_text(f"{head}[[models]]\nmodel = 'orders:X'\nlabel = 'm'\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("runs", "runs --json", "history --out h.svg", "history --json --out h.svg"),
+        *("diff ONE OTHER", "diff ONE OTHER --json", "diff ONE OTHER --markdown", "export ONE --format pdf", "watch ONE --once"),
+        *("fit --model unigram --train t.txt --save mORDER --json", "models --json", "corpora show ORDER.txt --json"),
+    ],
+)  # fmt: skip
+def test_no_folder_s_name_gives_a_terminal_orders(folder_of_runs, line, monkeypatch):
+    """Not in JSON either, which escapes some of them by itself; into a file it goes as it is."""
+    monkeypatch.chdir(folder_of_runs)
+    names = {
+        "ORDER": ORDER + "\x9b",
+        **dict(zip(("ONE", "OTHER"), sorted(map(str, Path("reports").iterdir())), strict=True)),
+    }
+    argv = [re.sub("ORDER|ONE|OTHER", lambda m: names[m[0]], word) for word in line.split()]
+    said = {}
+    for terminal in (True, False):
+        out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+        out.isatty = lambda terminal=terminal: terminal
+        monkeypatch.setattr("sys.stdout", out)
+        assert main(argv) == 0
+        said[terminal] = out.buffer.getvalue().decode()
+    assert said[True]
+    assert not re.search("[\x07\u202e\x9b]", said[True])
+    if "--json" in line:
+        one, other = map(json.loads, (said[True], said[False]))
+        assert one.keys() == other.keys()
+        assert "models" in line or "\u202e" in said[False]
+
+
+@pytest.fixture(scope="module")
+def folder_of_runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("t.txt", f"{ORDER}\x9b.txt"):
+        (folder / name).write_text("the tide waits\n" * 60)
+    text = CorpusSpec("t", train=str(folder / "t.txt"))
+    for number in (1, 2):
+        suite = Suite(f"s{number}", [text], [ModelSpec("uniform", "m")], zipf_orders=())
+        run_suite(suite, folder / "reports" / f"{number}{ORDER}\x9b")
     return folder
 
 

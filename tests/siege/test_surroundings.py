@@ -1,0 +1,70 @@
+"""What a command finds around it: variables, terminals and settings of other programs that make no sense."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from promises import assert_line
+
+from lmbench.cli import main
+from lmbench.errors import LONGEST
+
+RUN = "run s.toml --quiet --jobs 1 --out r"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.txt").write_text("the ferry waits for the tide\n" * 40)
+    text = "name = 's'\ncorpora = ['t.txt']\nzipf_orders = []\n[[models]]\nmodel = 'uniform'\n[[models]]\nmodel = 'bigram'\n"
+    (tmp_path / "s.toml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("folder", ["t.txt", "loop", "pipe", "no/such", "x" * 5000, "\x1b[31m\u202e", "a\nb"])
+@pytest.mark.parametrize("name", ["LMBENCH_DATA", "XDG_CACHE_HOME"])
+def test_a_folder_of_texts_that_is_none_is_one_line(here, monkeypatch, capsys, name, folder):
+    os.symlink("loop", "loop")
+    os.mkfifo("pipe")
+    monkeypatch.delenv("LMBENCH_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setenv(name, folder)
+    assert main(["corpora", "show", "ptb"]) == 2
+    assert_line(capsys.readouterr().err.removeprefix("lmbench: ").removesuffix("\n"))
+
+
+@pytest.mark.parametrize(
+    "line", ["score --model " + "x" * 900, "run " + "x" * 900, "run --" + "x" * 900, "x" * 900]
+)
+def test_a_refusal_is_short_with_all_that_it_advises(here, capsys, line):
+    assert main(line.split()) == 2
+    said = capsys.readouterr().err.removeprefix("lmbench: ").removesuffix("\n")
+    assert_line(said)
+    assert len(said) <= LONGEST
+
+
+@pytest.mark.parametrize("columns", ["0", "00", "-5", "x", "1000000"])
+def test_a_terminal_without_columns_is_printed_on(here, monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(RUN.split()) == 0
+    assert "uniform" in capsys.readouterr().out
+    assert main(["watch", "r", "--once"]) == 0
+    assert "uniform" in capsys.readouterr().out
+
+
+def test_settings_with_which_matplotlib_does_not_start_are_one_line(here):
+    done = subprocess.run(
+        [sys.executable, "-m", "lmbench", *RUN.split()],
+        env={
+            **os.environ,
+            "MPLBACKEND": "nonsense",
+            "PYTHONPATH": os.pathsep.join(map(str, filter(None, sys.path))),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "correct MPLBACKEND or its matplotlibrc" in done.stderr
+    assert_line(done.stderr.splitlines()[-1].removeprefix("lmbench: "))
