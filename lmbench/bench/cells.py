@@ -93,36 +93,49 @@ class Cell:
 
     def key(self, corpus: Corpus, suite: Suite) -> str:
         """Names all that the result depends on: the text, the model and its options, the seed, the code."""
-        model = make_model(self.spec.model, **self.spec.options)
-        facts = self._facts(corpus, model, model.options()) | {
-            "components": [c.key(corpus, suite) for c in self.components],
-            "samples": msgspec.structs.asdict(suite.samples),
-            "verify": suite.verify,
-        }
-        return _digest(facts)
+        model = self._model()
+        facts = self._of_row(model, model.options()) | self._of_files(corpus, model)
+        components = [c.key(corpus, suite) for c in self.components]
+        samples = msgspec.structs.asdict(suite.samples)
+        return _digest(facts | {"components": components, "samples": samples, "verify": suite.verify})
 
     def fit_key(self, corpus: Corpus) -> str:
         """Names all that the fit depends on, of a model that combines no others."""
-        model = make_model(self.spec.model, **self.spec.options)
-        return _digest(self._facts(corpus, model, model.fit_options()))
+        model = self._model()
+        return _digest(self._of_row(model, model.fit_options()) | self._of_files(corpus, model))
 
-    def _facts(self, corpus: Corpus, model: LanguageModel, options: Mapping[str, Any]) -> dict[str, Any]:
+    def fit_group(self) -> str:
+        """The same of those cells of one text of which ``fit_key`` is the same."""
+        model = self._model()
+        return _digest(self._of_row(model, model.fit_options()))
+
+    def _model(self) -> LanguageModel:
+        return make_model(self.spec.model, **self.spec.options)
+
+    def _of_row(self, model: LanguageModel, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the suite says of the row, and the seed: all in which cells of one text that combine no others differ."""
+        return {
+            "model": self.spec.model,
+            "options": {k: str(v) for k, v in options.items()},
+            "held_out": model.traits.held_out != "no",
+            "unit": self.spec.unit,
+            "unk": self.spec.unk,
+            "vocab": self.spec.vocab,
+            "min_count": self.spec.min_count,
+            "seed": self.seed,
+        }
+
+    def _of_files(self, corpus: Corpus, model: LanguageModel) -> dict[str, Any]:
+        """What stands in the files that it names, and the code; of the vocabulary in place of its name."""
         return {
             "text": corpus.sha256,
             "normalise": corpus.normalise,
             "documents": corpus.documents,
-            "model": self.spec.model,
-            "options": {k: str(v) for k, v in options.items()},
-            "held_out": model.traits.held_out != "no",
             "sources": {
                 str(p): hashlib.sha256(read_bytes(p)).hexdigest()
                 for p in (*model.traits.sources, *unit_sources(self.spec.unit))
             },
-            "unit": self.spec.unit,
-            "unk": self.spec.unk,
             "vocab": self.spec.vocab and hashlib.sha256(read_bytes(self.spec.vocab)).hexdigest(),
-            "min_count": self.spec.min_count,
-            "seed": self.seed,
             "code": code_hash(),
             "own_code": own_code_hash(self.spec.model),
         }
@@ -156,14 +169,8 @@ def _with_alike(cells: Sequence[Cell]) -> list[Cell]:
     """The cells of one text, those told whose fit is the same though their options are not."""
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        spec = cell.spec
-        model = make_model(spec.model, **spec.options)
         if not cell.components:
-            options = {k: str(v) for k, v in model.fit_options().items()}
-            lexicon = [spec.unit, spec.unk, spec.vocab, spec.min_count]
-            held_out = model.traits.held_out != "no"
-            group = [spec.model, options, held_out, lexicon, cell.seed]
-            groups.setdefault(msgspec.json.encode(group).decode(), []).append(cell)
+            groups.setdefault(cell.fit_group(), []).append(cell)
     first = {id(cell): group[0].stem for group in groups.values() if len(group) > 1 for cell in group}
     return [replace(cell, alike=first.get(id(cell), "")) for cell in cells]
 

@@ -46,6 +46,14 @@ def test_only_those_whose_fit_is_the_same_share_it():
     ]
 
 
+def test_a_group_is_of_those_whose_fit_depends_on_the_same():
+    third = ("gru", "third", "char", {**SMALL, "dynamic": 0.1})
+    suite = suite_of(STILL, OTHER, MOVING, third, ("gru", "word", "word", SMALL), *READING, ("uniform",))
+    cells, corpus = cells_of(suite, FERRY), FERRY.load()
+    keys, groups = [cell.fit_key(corpus) for cell in cells], [cell.fit_group() for cell in cells]
+    assert len(set(zip(keys, groups, strict=True))) == len(set(keys)) == len(set(groups)) == 9
+
+
 def test_each_is_bit_for_bit_what_it_is_alone(tmp_path, trainings):
     both, found = results_in(tmp_path / "both", suite_of(STILL, MOVING))
     assert trainings == [0.0]
