@@ -45,6 +45,7 @@ class Numbered:
 
     @classmethod
     def characters(cls, text: str) -> Numbered:
+        """Those of a text, by their code points; a text's width changes no number."""
         points = narrow_points(text)
         if points.dtype == np.uint8:
             return cls(points, OF_BYTE)

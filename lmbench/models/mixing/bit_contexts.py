@@ -62,6 +62,7 @@ class Alphabet(NamedTuple):
 
 
 def empty_place(vocab_size: int) -> Place:
+    """Where nothing has been read, with no room for a text."""
     pasts = (np.zeros(size, dtype=np.int64) for size in (vocab_size + 1, PASTS, PASTS))
     numbers = np.zeros(NUMBERS, dtype=np.int64)
     return Place(np.zeros(0, dtype=np.int32), np.zeros(HASHES, dtype=np.uint64), numbers, *pasts)
@@ -138,12 +139,12 @@ def look(place: Place, alphabet: Alphabet, keys: np.ndarray, chosen: np.ndarray)
     keys[i + 16] = hashed(u[GROUPS], hashed(one, two))
     keys[i + 17] = u[GROUPS]
     # Lines.
-    at = u64(min(column, 255))
+    capped = u64(min(column, 255))
     first = u64(text[line] if column > 0 else nothing)
-    keys[i + 18] = hashed(at, u64(k1))
-    keys[i + 19] = hashed(at, one)
+    keys[i + 18] = hashed(capped, u64(k1))
+    keys[i + 19] = hashed(capped, one)
     keys[i + 20] = hashed(u64(above), one)
-    keys[i + 21] = hashed(hashed(u64(above), one), at)
+    keys[i + 21] = hashed(hashed(u64(above), one), capped)
     keys[i + 22] = hashed(hashed(u64(above), u64(right)), word)
     keys[i + 23] = hashed(u64(above), u64(min(n[SAME_AS_ABOVE], 16) + 1))
     keys[i + 24] = hashed(first, one)

@@ -53,6 +53,7 @@ class Desk(NamedTuple):
 
 @compiled(inline="always")
 def empty_desk(decisions: int, width: int, offsets: np.ndarray, bases: np.ndarray) -> Desk:
+    """For ways of so many decisions at most, each with ``width`` inputs; offsets, bases: see ``bounds_of``."""
     return Desk(
         np.zeros(CONTEXTS, dtype=np.uint64),
         np.zeros(CONTEXTS, dtype=np.int64),

@@ -81,7 +81,12 @@ def _probability(
     given: (V - 1, E) float32, what others say of each decision here.
     """
     inputs, path, bits = desk.inputs[depth], tree.path, tree.bit
-    nodes, known, histories, runs = desk.nodes[depth], desk.there[depth], desk.history[depth], desk.run[depth]
+    nodes, filled, histories, runs = (
+        desk.nodes[depth],
+        desk.there[depth],
+        desk.history[depth],
+        desk.run[depth],
+    )
     matched, expected, rows = desk.match[depth], desk.expected[depth], desk.rows[depth]
     sums, guesses, seconds, table = (
         desk.sums[depth],
@@ -99,7 +104,7 @@ def _probability(
             bit = bits[symbol, depth]
             if state == 2:
                 i, there = place_of(memory.nodes, key_of_node(desk.keys[k], decision), 16, 63)
-                nodes[k], known[k] = i, there
+                nodes[k], filled[k] = i, there
                 if there:
                     entry = memory.nodes[i]
                     history = kind_of_history(np.int64(entry & u64(0xFFFF)))

@@ -25,6 +25,7 @@ TABLES = ("roots", "nodes")  # of which most is empty
 
 
 def saved_alphabet(state: Mapping[str, np.ndarray], size: int) -> Alphabet:
+    """That of V = ``size`` symbols. Raises InputError where it is none."""
     alphabet = Alphabet(*(_saved(state, f"alphabet.{name}", (size,)) for name in Alphabet._fields))
     if not (_within(alphabet.kinds, 0, KINDS) and _within(alphabet.folded, 0, size)):
         raise InputError("the kinds of symbols in it are none; fit the model anew")
@@ -41,6 +42,7 @@ def _within(array: np.ndarray, low: int, end: int) -> bool:
 
 
 def saved_tree(state: Mapping[str, np.ndarray], size: int) -> Decisions:
+    """That of V = ``size`` symbols. Raises InputError where it is none."""
     path = _saved(state, "tree.path", (size, None))
     shapes = [(size, path.shape[1]), (size,), *[(size - 1,)] * 3]
     rest = (
@@ -63,6 +65,7 @@ def saved_tree(state: Mapping[str, np.ndarray], size: int) -> Decisions:
 
 
 def saved_place(state: Mapping[str, np.ndarray], size: int) -> Place:
+    """At the end of the text that was read, of V = ``size`` symbols. Raises InputError where it is none."""
     text = np.ascontiguousarray(saved_array(state, "place.text", (None,), "i"), dtype=np.int32)
     empty = empty_place(size)
     hashes = saved_array(state, "place.hashes", empty.hashes.shape, "u").astype(np.uint64)
@@ -78,6 +81,7 @@ def saved_place(state: Mapping[str, np.ndarray], size: int) -> Place:
 
 
 def saved_memory(state: Mapping[str, np.ndarray], size: int, tokens: int, others: int) -> Memory:
+    """What was learnt from so many tokens of V = ``size`` symbols, beside so many others. Raises InputError where it is none."""
     tables = [_saved_table(state, name, tokens) for name in TABLES]
     if len(tables[0]) and int((tables[0] & np.uint64(0xFFFF)).max()) >= size:
         raise InputError("the symbols in it are none of this vocabulary; fit the model anew")

@@ -115,12 +115,14 @@ def place_of(table: np.ndarray, key: np.uint64, shift: int, mask: int) -> tuple[
 
 @compiled(inline="always")
 def key_of_node(key: np.uint64, decision: int) -> np.uint64:
+    """A hash of a context's hash and a decision."""
     x = (key ^ (u64(decision + 1) * u64(0x9E3779B97F4A7C15))) * u64(0xD6E8FEB86659FD93)
     return x ^ (x >> u64(32))
 
 
 @compiled(inline="always")
 def root_entry(key: np.uint64, when: int, several: int, run: int, symbol: int) -> np.uint64:
+    """The entry of a context (see above). several: 0 or 1. run: of more than 511, 511 are kept; symbol: below 2^16."""
     check = (key >> u64(44)) << u64(44)
     numbers = (u64(when & 0x3FFFF) << u64(26)) | (u64(several) << u64(25)) | (u64(min(run, 511)) << u64(16))
     return check | numbers | u64(symbol)
@@ -138,6 +140,7 @@ def node_of_run(key: np.uint64, run: int, bit: int) -> np.uint64:
 
 @compiled(inline="always")
 def probability(entry: np.uint64) -> np.float32:
+    """Of a 1, that a node's entry holds, 0 ≤ p < 1."""
     return np.float32(np.int64(entry >> u64(22)) & 0x3FFFFF) * np.float32(1 / 4194304)
 
 

@@ -105,18 +105,23 @@ def number_in(keys: np.ndarray, begin: int, end: int, key: np.uint64) -> int:
 
 @compiled()
 def place(
-    table: Growing, keys: np.ndarray, known: np.ndarray, bounds: np.ndarray, contexts: np.ndarray, adds: bool
+    table: Growing,
+    keys: np.ndarray,
+    past_keys: np.ndarray,
+    bounds: np.ndarray,
+    contexts: np.ndarray,
+    adds: bool,
 ) -> None:
     """Writes the numbers (K, 1) of contexts of these hashes (K,); those that are new join the table, for good if it ``adds``.
 
-    known, bounds: the hashes of the table learnt before (``ContextTable``).
+    past_keys, bounds: the hashes of the table learnt before (``ContextTable``).
     """
     for k in range(len(keys)):
         c = find(table, k, keys[k]) if adds else -1
         if c < 0:
             new = table.sizes[0] if adds else k
             table.keys[new], table.sorts[new] = keys[k], k
-            table.past[new] = number_in(known, bounds[k], bounds[k + 1], keys[k])
+            table.past[new] = number_in(past_keys, bounds[k], bounds[k + 1], keys[k])
             if adds:
                 table.slots[-1 - c] = new
                 table.sizes[0] += 1
@@ -157,7 +162,7 @@ def learn(
     kinds: Kinds,
     history: History,
     table: Growing,
-    known: np.ndarray,
+    past_keys: np.ndarray,
     bounds: np.ndarray,
     past: Counted,
     text: Text,
@@ -168,7 +173,7 @@ def learn(
     """Counts a token, standing at ``now``, ``times`` times after each of its contexts; text: one of a single token, to write on."""
     keys = np.empty(len(text.contexts), dtype=np.uint64)
     look(kinds, history, keys)
-    place(table, keys, known, bounds, text.contexts, True)
+    place(table, keys, past_keys, bounds, text.contexts, True)
     for k in range(len(keys)):
         text.slots[k, 0] = entry_of(table, text.contexts[k, 0], symbol)
     text.ids[0] = symbol

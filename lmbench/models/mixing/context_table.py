@@ -28,6 +28,7 @@ class ContextTable:
 
     @classmethod
     def empty(cls, sorts: int) -> ContextTable:
+        """One of K = ``sorts`` without contexts."""
         return _laid_out([np.zeros(0, dtype=np.uint64)] * sorts, np.zeros(0, dtype=np.int32), 1)[0]
 
     def clear(self) -> None:
@@ -107,16 +108,16 @@ def _laid_out(
     """A table with an entry for every pair of context and symbol, none counted; (K, T) contexts and (K, T) entries."""
     contexts, slots = (np.empty((len(keys), len(ids)), dtype=np.int32) for _ in range(2))
     bounds, entries = [0], 0
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    sorts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for k, hashes in enumerate(keys):
         unique, rank = np.unique(hashes, return_inverse=True)
         pairs, entry = np.unique(rank * vocab_size + ids, return_inverse=True)
         contexts[k], slots[k] = rank + bounds[-1], entry + entries
         first = np.searchsorted(pairs, np.arange(len(unique)) * vocab_size) + entries
-        found.append((unique, first, (pairs % vocab_size).astype(np.int32)))
+        sorts.append((unique, first, (pairs % vocab_size).astype(np.int32)))
         bounds.append(bounds[-1] + len(unique))
         entries += len(pairs)
-    unique, first, symbols = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    unique, first, symbols = (np.concatenate(parts) for parts in zip(*sorts, strict=True))
     size = len(unique)
     first = np.append(first, entries).astype(np.int64)
     counted = Counted(
@@ -134,7 +135,7 @@ def _laid_out(
 
 def merged(past: ContextTable, here: ContextTable, vocab_size: int) -> ContextTable:
     """What followed contexts in two texts read one after the other, ``here`` having been counted after ``past``."""
-    found: list[tuple[np.ndarray, ...]] = []
+    sorts: list[tuple[np.ndarray, ...]] = []
     for k in range(len(past.bounds) - 1):
         both = [(table.counted, *table.bounds[k : k + 2].tolist()) for table in (past, here)]
         own = np.concatenate([past.keys[both[0][1] : both[0][2]], here.keys[both[1][1] : both[1][2]]])
@@ -153,11 +154,11 @@ def merged(past: ContextTable, here: ContextTable, vocab_size: int) -> ContextTa
         pair, which = np.unique(np.concatenate(pairs), return_inverse=True)
         number = np.bincount(which, np.concatenate(numbers), len(pair)).astype(np.int32)
         size = np.bincount(pair // vocab_size, minlength=len(unique))
-        found.append((unique, size, pair % vocab_size, number, total, last, run, when))
+        sorts.append((unique, size, pair % vocab_size, number, total, last, run, when))
     keys, sizes, symbols, numbers_of_all, *others = (
-        np.concatenate(parts) for parts in zip(*found, strict=True)
+        np.concatenate(parts) for parts in zip(*sorts, strict=True)
     )
-    bounds = np.append(0, np.cumsum([len(parts[0]) for parts in found]))
+    bounds = np.append(0, np.cumsum([len(parts[0]) for parts in sorts]))
     first = np.append(0, np.cumsum(sizes))
     columns = [first[:-1], first[1:], symbols, numbers_of_all, *others]
     return ContextTable(keys, bounds, Counted(*[c.astype(k) for c, k in zip(columns, _KINDS, strict=True)]))

@@ -182,6 +182,11 @@ class SpelledWords:
 
 
 def key_of(ids: np.ndarray | Sequence[int]) -> str:
+    """Ids as a string, a character each, which compares as they do.
+
+    >>> key_of([97, 0xD7FF, 0xD800]) == "a" + chr(0xD7FF) + chr(0xE000)
+    True
+    """
     first, number = _SURROGATES
     return "".join([chr(i if i < first else i + number) for i in np.asarray(ids).tolist()])
 

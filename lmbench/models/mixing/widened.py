@@ -69,8 +69,8 @@ class Widened(LanguageModel):
         if inside is None:
             return None
         wide = np.zeros(self.components[0].vocab_size, dtype=np.int32)
-        known = np.flatnonzero(self.own)
-        wide[self.own[known]] = known
+        inside_too = np.flatnonzero(self.own)
+        wide[self.own[inside_too]] = inside_too
         every = np.arange(self.vocab_size, dtype=np.int32)[:, None]
         return [every, *(wide[rows] for rows in inside[1:])]
 

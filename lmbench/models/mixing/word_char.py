@@ -192,12 +192,12 @@ class WordChar(LanguageModel):
             }
             newline = self._spell(stream, wanted, rows)
             for first, (a, b, segments, _) in zip(stream.starts.tolist(), some, strict=True):
-                at = [first + segment.row for segment in segments]
+                begun = [first + segment.row for segment in segments]
                 spelled = [
                     self._ended(rows[row], segment, tokens.ids[a:b], newline, row)
-                    for row, segment in zip(at, segments, strict=True)
+                    for row, segment in zip(begun, segments, strict=True)
                 ]
-                yield _Read(a, segments, spelled, log_probs[a:b], [level[at] for level in levels])
+                yield _Read(a, segments, spelled, log_probs[a:b], [level[begun] for level in levels])
             begin = end
 
     def _spell(self, stream: Tokens, wanted: Mapping[int, Segment], rows: list[_Spelled]) -> np.ndarray:

@@ -94,7 +94,7 @@ def _forward(
     size, width, hidden = len(net.bias), net.embedding.shape[1], net.recurrent[0].shape[1]
     one = net.bias.dtype.type(1)
     z, logits = np.empty(4 * hidden, net.bias.dtype), np.empty(size, np.float64)
-    gram = np.empty(size, net.bias.dtype)
+    said = np.empty(size, net.bias.dtype)
     for t in range(len(ids)):
         s, symbol = place + t, ids[t]
         tape.read[direct + s] = symbol
@@ -129,14 +129,14 @@ def _forward(
             for k in range(hidden):
                 a += net.output[v, k] * top[k]
             logits[v] = a
-        at = 0
+        gram = 0
         for back in range(direct):
-            at = (at * 1_000_003 + tape.read[direct + s - back] + 1 + back) % 2_147_483_647
-            row = at % len(net.grams)
+            gram = (gram * 1_000_003 + tape.read[direct + s - back] + 1 + back) % 2_147_483_647
+            row = gram % len(net.grams)
             tape.rows[s, back] = row
-            _caught_up(row, net.grams, lag, gram)
+            _caught_up(row, net.grams, lag, said)
             for v in range(size):
-                logits[v] += gram[v]
+                logits[v] += said[v]
         highest, total = logits.max(), 0.0
         for v in range(size):
             total += math.exp(logits[v] - highest)

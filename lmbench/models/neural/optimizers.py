@@ -36,15 +36,15 @@ def optimizers_of(network: Network, options: NeuralModel) -> list[Optimizer]:
         {"params": [p for p in rest if p.dim() > 1], "weight_decay": options.weight_decay},
         {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    found: list[Optimizer] = [torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), fused=True)]
+    optimizers: list[Optimizer] = [torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), fused=True)]
     if between:
         matrices = [named[name] for name in named if name in between]
-        found.append(
+        optimizers.append(
             torch.optim.Muon(
                 matrices, lr=options.lr, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw"
             )
         )
-    return found
+    return optimizers
 
 
 def kept(optimizers: Iterable[Optimizer]) -> list[Tensor]:

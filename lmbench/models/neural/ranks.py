@@ -60,6 +60,6 @@ class Ranks:
         """What the first process says, so that all decide alike."""
         if self.count == 1:
             return value
-        told = torch.tensor([value], dtype=torch.float64, device=device)
-        torch.distributed.broadcast(told, 0)
-        return float(told)
+        shared = torch.tensor([value], dtype=torch.float64, device=device)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)

@@ -114,12 +114,12 @@ class RecurrentNetwork(DirectNetwork):
 
     def _penalty(self, raw: Tensor, x: Tensor) -> Tensor | float:
         """activation · mean x² + slowness · mean (h_t - h_{t-1})² of the last layer, x what is left of its h by dropout."""
-        found: Tensor | float = 0.0
+        total: Tensor | float = 0.0
         if self.activation:
-            found = found + self.activation * x.float().square().mean()
+            total = total + self.activation * x.float().square().mean()
         if self.slowness and len(raw) > 1:
-            found = found + self.slowness * raw.float().diff(dim=0).square().mean()
-        return found
+            total = total + self.slowness * raw.float().diff(dim=0).square().mean()
+        return total
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         ids = self._noised(ids)

@@ -101,9 +101,9 @@ def score_in_order(table: Stretched, tokens: Tokens) -> np.ndarray:
             read, own = table.stretch(k, part), contexts[here] - part.begin
             grams, present = read.search(own, keys[here], bits)
             p[ends[here][~present]] *= read.backoffs[own[~present]]
-            grams, known = grams[present], ends[here][present]
-            p[known] = read.probs[grams]
-            further.append((known + 1, grams + part.first))
+            grams, hits = grams[present], ends[here][present]
+            p[hits] = read.probs[grams]
+            further.append((hits + 1, grams + part.first))
             table.release()
         if not further:
             break
