@@ -87,11 +87,11 @@ def check_seed(seed: int) -> int:
 
 
 @contextlib.contextmanager
-def calling(library: str, on: str) -> Iterator[None]:
-    """Raises InputError where a library written in Rust gives up on its input; what it raises then is no Exception."""
+def calling(library: str, on: str, *kinds: type[BaseException]) -> Iterator[None]:
+    """Raises InputError where a library written in Rust gives up on its input; what it raises then is no Exception, or one of these."""
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error) not in kinds and type(error).__name__ != "PanicException":
             raise
         raise InputError(f"the library {library} fails on {on} ({error}); get it anew") from None

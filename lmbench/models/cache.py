@@ -9,6 +9,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Traits, learned
+from lmbench.models.logs import LEAST, logs_of
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
@@ -16,7 +17,6 @@ from lmbench.models.smoothing.backoff import check_order
 from lmbench.text.tokens import Tokens
 
 _CELLS = 1 << 20  # counts of what is remembered that are held at once
-_LEAST = np.finfo(np.float64).tiny  # what a probability is taken for that is less than a number can be
 
 
 @dataclass(kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class Cache(LanguageModel):
                 count_recent(which, self.window) for which in (number(contexts, tokens.ids), contexts)
             )
             p = (seen + self.strength * p) / (total + self.strength)
-        return np.log(np.maximum(p, _LEAST))
+        return logs_of(p)
 
     def _distributions(self, tokens: Tokens, asked: np.ndarray) -> np.ndarray:
         rows = np.tile(self.unigrams, (len(asked), 1))
@@ -76,7 +76,7 @@ class Cache(LanguageModel):
                 row *= self.strength
                 row += np.bincount(cells, minlength=row.size).reshape(row.shape)
                 row /= (total + self.strength)[:, None]
-        return np.log(np.maximum(rows, _LEAST, out=rows), out=rows)
+        return logs_of(rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
@@ -91,7 +91,7 @@ class Cache(LanguageModel):
             alike = np.flatnonzero(which[begin:-1] == which[-1]) + begin
             seen = np.bincount(kept[alike], minlength=self.vocab_size)
             row = (seen + self.strength * row) / (len(alike) + self.strength)
-        return np.log(np.maximum(row, _LEAST))
+        return logs_of(row.copy() if row is self.unigrams else row)
 
     def _contexts(self, tokens: Tokens) -> list[np.ndarray]:
         """For each order from 1, (T,) int64: a number for the tokens before each token, alike where they are."""
@@ -107,9 +107,7 @@ class Cache(LanguageModel):
         return {"unigrams": self.unigrams}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.unigrams = saved_array(state, "unigrams", (self.vocab_size,))
-        if not (self.unigrams > 0).all():
-            raise InputError("a probability is not above 0; fit the model anew")
+        self.unigrams = saved_array(state, "unigrams", (self.vocab_size,), least=LEAST, most=1.0)
 
 
 def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:

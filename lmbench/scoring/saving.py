@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -11,8 +12,9 @@ from lmbench.errors import InputError
 from lmbench.models import make_model, model_class
 from lmbench.models.trust import Trust, trusting
 from lmbench.storage.mapped import open_arrays, write_arrays
+from lmbench.text.canonical import check_reading
 from lmbench.text.ranking import packed
-from lmbench.text.units import unit_restored
+from lmbench.text.units import check_tokens, unit_restored
 
 if TYPE_CHECKING:
     from lmbench.scoring.scorer import Scorer
@@ -82,18 +84,26 @@ def read_scorer(kind: type[AnyScorer], path: str | Path, check: bool, trust_code
         )
         if header.vocab_size != len(words):
             raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
-        if header.unit == "word" and any("\n" in word != "\n" for word in (*words, *types)):
-            raise ValueError("a word goes on in the next line")
+        check_reading(header.normalise, header.documents)
         of_unit = [key for key in columns if key.startswith("unit.")]
         learnt = {key.removeprefix("unit."): columns.pop(key).all() for key in of_unit}
         state = {key.removeprefix("model."): column for key, column in columns.items()}
         with trusting(trust_code):
             model = make_model(header.model, **header.options)
             model.restore(state, header.vocab_size, header.notes, header.history)
+        unit, vocab = model.own_unit, model.vocabulary_of(words, header.reserved)
+        if unit is None:
+            unit = unit_restored(header.unit, learnt)
+            of_text = words[header.reserved :]
+            if len(set(of_text)) < len(of_text):
+                raise ValueError("a token stands twice in its vocabulary")
+            check_tokens(unit, chain(of_text, types))
+        if header.unk and vocab[header.unk] != 0:
+            raise ValueError("its unknown token is one like others in its vocabulary")
         return kind(
             model,
-            model.own_unit or unit_restored(header.unit, learnt),
-            model.vocabulary_of(words, header.reserved),
+            unit,
+            vocab,
             header.normalise,
             header.documents,
             types,

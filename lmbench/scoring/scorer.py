@@ -31,7 +31,7 @@ from lmbench.storage.tasks import Run
 from lmbench.text.canonical import CanonicalText, canonical_text
 from lmbench.text.interning import WordFinder
 from lmbench.text.tokens import EncodedText, Tokens, encode, encode_lines, occurrences
-from lmbench.text.units import Unit, unit_named
+from lmbench.text.units import Unit, check_tokens, unit_named
 from lmbench.text.vocab import UNK, Lexicon, Vocab
 from lmbench.version import __version__
 
@@ -76,8 +76,8 @@ class Scorer:
         not suit the text.
         """
         types = corpus.vocab(unit) if corpus.train.text or model.traits.learns_from != 0 else Vocab()
-        vocab = _vocabulary(model, types, unit, lexicon)
         cut = model.own_unit or corpus.unit(unit)
+        vocab = _vocabulary(model, types, cut, lexicon)
         alike = [component for component in components if component.unit.spec == cut.spec]
         vocab = vocab.joined([component.vocab for component in alike])
         own = vocab is not types
@@ -125,8 +125,8 @@ class Scorer:
         types = counts.vocab()
         if UNK in counts.words and not lexicon.unk:
             lexicon = replace(lexicon, unk=UNK)
-        vocab = _vocabulary(model, types, "word", lexicon)
         cut = unit_named("word")
+        vocab = _vocabulary(model, types, cut, lexicon)
         valid = None if corpus.valid is None else encode(corpus.valid, cut, vocab).tokens
         said: list[str] = []
 
@@ -172,7 +172,7 @@ class Scorer:
         # Where the unknown word is left out, one more is needed.
         ranked = text.ranked(first + 1, limit, lexicon.unk, lexicon.min_count) if first and limit else None
         seen = Vocab(text.counts if ranked is None else ranked.counts)
-        vocab = _vocabulary(model, seen, reading.unit, lexicon)
+        vocab = _vocabulary(model, seen, unit, lexicon)
         held_out = None if valid is None else encode(valid, unit, vocab).tokens
         facts = [model.name, model.options(), vocab.tokens, "" if valid is None else valid.fingerprint]
         key = hashlib.sha256(msgspec.json.encode([*facts, __version__], order="deterministic"))
@@ -358,9 +358,11 @@ class Scorer:
         return cls.fit(make_model("arpa", file=str(path)), corpus, "word")
 
 
-def _vocabulary(model: LanguageModel, types: Vocab, unit: str, lexicon: Lexicon) -> Vocab:
-    """The vocabulary that a model works with. Raises InputError where the unknown word is one of its own."""
-    vocab = model.vocabulary(lexicon.of(types, unit))
+def _vocabulary(model: LanguageModel, types: Vocab, unit: Unit, lexicon: Lexicon) -> Vocab:
+    """The vocabulary that a model works with. Raises InputError where the unknown word is one of its own, or one is no token of the unit."""
+    vocab = model.vocabulary(lexicon.of(types, unit.name))
+    if vocab is not types and model.own_unit is None:
+        check_tokens(unit, vocab.tokens[len(vocab.reserved) :])
     if lexicon.unk and vocab[lexicon.unk] != 0:
         raise InputError(
             f"unk={lexicon.unk} is a word like others in the vocabulary of {model.name}; leave it out"

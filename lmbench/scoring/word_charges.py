@@ -53,17 +53,22 @@ def charges_of_words(ends: WordEnds, encoded: EncodedText, scores: Scores, words
     behind = np.where(some, np.append(after, 0)[last], tokens.starts)
     rest = _sums(scores.nats, behind, edges[1:])
     told = np.where(some, np.append(ends_nats, 0.0)[last], 0.0)
-    with np.errstate(invalid="ignore"):  # where a probability is 0, all is infinite
+    with np.errstate(invalid="ignore"):
         return WordCharges(
-            -(nats + ends_nats - given) / LN2,
+            _bits(-(nats + ends_nats - given) / LN2),
             after - before,
             _sums(scores.oov.astype(np.float64), before, after) > 0,
             -nats / LN2 + 0.0,  # not -0.0
             entropies,
-            -(rest - told) / LN2 + 0.0,
+            _bits(-(rest - told) / LN2),
             edges[1:] - behind,
             -rest / LN2 + 0.0,
         )
+
+
+def _bits(bits: np.ndarray) -> np.ndarray:
+    """Where a probability is 0, all is infinite, also what it takes away; and less than 0 is nothing but by rounding."""
+    return np.where(np.isnan(bits), np.inf, np.maximum(bits, 0.0))
 
 
 def _sums(values: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -118,19 +123,17 @@ def _ends_and_entropies(
             some = np.array([row_of[place] for place in after[mine].tolist()], dtype=np.int64)
             chances = ends.chances(rows[some], kind)
             chances += ends.opened(tokens, after[mine], rows[some], np.full(len(mine), kind))
-            chances = _at_least_the_text(
+            nats[mine] = _at_least_the_text(
                 ends, encoded, scores, charged, after[mine], words.ends[mine], chances, kind
             )
-            for j, i in enumerate(mine.tolist()):
+            for i in mine.tolist():
                 last = int(after[i]) - 1
                 if longer := ends.longer(int(tokens.ids[last]), rows[row_of[last]]):
-                    chances[j] += longer / math.exp(charged[last])
-            with np.errstate(divide="ignore"):
-                nats[mine] = np.log(chances)
+                    nats[i] = np.logaddexp(nats[i], math.log(longer) - charged[last])
         for i in told[across[told]].tolist():
             place = int(after[i])
             chance = ends.across(encoded, place, int(words.ends[i]), rows[row_of[place]], int(words.kinds[i]))
-            nats[i] = math.log(max(chance, math.exp(charged[place])))
+            nats[i] = max(math.log(chance) if chance > 0 else -math.inf, charged[place])
         for i in part[~unclear[part]].tolist():
             row = rows[row_of[int(first_letter[i])]]
             entropies[i] = _entropy(
@@ -166,15 +169,20 @@ def _at_least_the_text(
     chances: np.ndarray,
     kind: int,
 ) -> np.ndarray:
-    """The chances of words' ends, the text's own way to go on among them, also where its first token does not tell."""
+    """Nats: the chances of words' ends, the text's own way to go on among them, also where its first token does not tell.
+
+    In logarithms, since the text may be less likely than a number can be; a word's end is not.
+    """
+    with np.errstate(divide="ignore"):
+        nats: np.ndarray = np.log(chances)
     if ends.end == "space":
-        return chances
+        return nats
     behind = np.searchsorted(scores.ends, cuts + 1) + 1
-    own = np.exp(_sums(charged, places, behind))
+    own = _sums(charged, places, behind)
     counted = (
         ends.over(kind)[encoded.tokens.ids[places]] | scores.oov[places] | (ends.scorer.unit.name == "byte")
     )
-    return np.minimum(np.where(counted, np.maximum(chances, own), chances + own), 1.0)
+    return np.minimum(np.where(counted, np.maximum(nats, own), np.logaddexp(nats, own)), 0.0)
 
 
 def _entropy(ends: WordEnds, row: np.ndarray, kind: int | None) -> float:

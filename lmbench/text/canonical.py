@@ -190,6 +190,14 @@ class CanonicalText(Card):
         return cls("".join(documents), np.cumsum(lengths) - lengths)
 
 
+def check_reading(normalise: str, documents: str) -> None:
+    """Raises InputError where there is no such normaliser, or no such way to divide a text into documents."""
+    if normalise not in NORMALISERS:
+        raise unknown("normaliser", normalise, NORMALISERS)
+    if documents not in DOCUMENTS:
+        raise unknown("documents mode", documents, DOCUMENTS)
+
+
 def canonical_text(raw: Sequence[str], normalise: str, documents: str) -> CanonicalText:
     """Normalises raw documents (files, topics) and divides them.
 
@@ -203,10 +211,7 @@ def canonical_text(raw: Sequence[str], normalise: str, documents: str) -> Canoni
     >>> lines.documents(), lines.starts.tolist()
     (['one\\n', 'two\\n'], [0, 4])
     """
-    if normalise not in NORMALISERS:
-        raise unknown("normaliser", normalise, NORMALISERS)
-    if documents not in DOCUMENTS:
-        raise unknown("documents mode", documents, DOCUMENTS)
+    check_reading(normalise, documents)
     texts = [t for t in (NORMALISERS[normalise](r) for r in raw) if t]
     if documents == "line":
         text = "".join([t if t.endswith("\n") else t + "\n" for t in texts])

@@ -19,7 +19,8 @@ from lmbench.errors import InputError, calling, unknown
 from lmbench.storage.files import read_bytes
 from lmbench.storage.mapped import open_arrays
 from lmbench.text.sentence_piece import sentence_piece
-from lmbench.text.subword import SubwordUnit, check_whole
+from lmbench.text.subword import SubwordUnit
+from lmbench.text.units import check_whole
 
 if TYPE_CHECKING:
     from lmbench.text.canonical import CanonicalText
@@ -32,6 +33,7 @@ PATTERN = (
     r"|[^\S\n]{1,500}(?!\S)|[^\S\n]{1,500}|\n"
 )
 LONGEST = 16  # characters of a piece that unigram training thinks of
+MOST_PIECES = 1 << 24
 _SHARED = 1e-6  # of scores; what training leaves beyond depends on the order in which it adds up
 
 
@@ -45,7 +47,7 @@ class Pieces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: Literal["bpe", "unigram"] = "bpe"
     level: Literal["char", "byte"] = "char"
-    size: Annotated[int, msgspec.Meta(ge=1, le=1 << 24)] = 2000
+    size: Annotated[int, msgspec.Meta(ge=1, le=MOST_PIECES)] = 2000
     file: str = ""
 
 
@@ -93,8 +95,7 @@ def restored(spec: str, state: Mapping[str, np.ndarray]) -> SubwordUnit:
         raise InputError(f"the tokenizer of unit {spec} is missing")
     library = _library()
     try:
-        with calling("tokenizers", f"the tokenizer of unit {spec}"):
-            tokenizer = library.Tokenizer.from_str(state["tokenizer"].tobytes().decode())
+        tokenizer = _described(library, state["tokenizer"].tobytes(), f"the tokenizer of unit {spec}")
     except InputError:
         raise
     except Exception as error:  # of the library's, which raises no narrower one
@@ -127,6 +128,17 @@ def _library() -> Any:
     except ImportError:
         raise InputError("word pieces need the library tokenizers; pip install 'lmbench[subword]'") from None
     return tokenizers
+
+
+def _described(library: Any, data: bytes, source: str) -> Any:
+    """The tokenizer that JSON describes. Raises InputError where its numbers are beyond any: the library goes through all up to the
+    largest; and what the library raises."""
+    with calling("tokenizers", source):
+        tokenizer = library.Tokenizer.from_str(data.decode())
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest > MOST_PIECES:
+        raise InputError(f"{source} has a piece of number {largest:,}, beyond {MOST_PIECES:,}; get it anew")
+    return tokenizer
 
 
 # Training ------------------------------------------------------------------------------------------
@@ -202,8 +214,7 @@ def read_tokenizer(file: str) -> Any:
     library, data = _library(), read_bytes(Path(file))
     if data.lstrip()[:1] == b"{":
         try:
-            with calling("tokenizers", file):
-                return library.Tokenizer.from_str(data.decode())
+            return _described(library, data, file)
         except InputError:
             raise
         except Exception as error:  # of the library's, which raises no narrower one
@@ -213,8 +224,7 @@ def read_tokenizer(file: str) -> Any:
     try:
         saved = open_arrays(file)[1] if data[8:9] == b"{" else {}
         if "unit.tokenizer" in saved:
-            with calling("tokenizers", file):
-                return library.Tokenizer.from_str(saved["unit.tokenizer"].all().tobytes().decode())
+            return _described(library, saved["unit.tokenizer"].all().tobytes(), file)
         return sentence_piece(library, data)
     except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:  # ints for bytes
         raise InputError(

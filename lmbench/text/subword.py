@@ -14,6 +14,7 @@ import numpy as np
 from lmbench.errors import InputError, calling
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.cut import Cut
+from lmbench.text.units import check_whole
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _Piece = Callable[[str], bytes]
@@ -49,6 +50,10 @@ class SubwordUnit:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = special == "text"
+        # What draws among ways to cut a text is for training; a text would cost something else each time.
+        for drawn in ("dropout", "alpha", "nbest_size"):
+            if getattr(tokenizer.model, drawn, None) is not None:
+                setattr(tokenizer.model, drawn, None)
         self._unknown = None if unknown is None else tokenizer.token_to_id(unknown)
         self._spelled = spelled
         added = tokenizer.get_added_tokens_decoder()
@@ -84,6 +89,9 @@ class SubwordUnit:
             return self._bytes_of(number)
         before = self.ids("a")
         return self._read([*before, number]).removeprefix(self._read(before)).encode()
+
+    def has(self, token: str) -> bool:
+        return self._number(token) is not None
 
     def shown(self, ids: Sequence[int]) -> str:
         """Tokens as the tokenizer itself shows them, special ones left out."""
@@ -194,7 +202,7 @@ class SubwordUnit:
     def ids(self, text: str) -> list[int]:
         """The network's own ids of a document's tokens, whether or not they hold all of it."""
         check_whole(text, "a document", f"the tokenizer of {self.source} cannot read")
-        with calling("tokenizers", self.source):
+        with calling("tokenizers", self.source, Exception):
             encoding = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = encoding.ids
         if not self._spelled or self._unknown is None or self._unknown not in ids:
@@ -292,17 +300,6 @@ class SubwordUnit:
         else:
             remedy = f"{remedy or 'take a model with another tokenizer'}, or score the text as it reads it: -o as_read=true"
         raise InputError(f"the tokenizer of {self.source} reads {_shown(read, at)} for {where}; {remedy}")
-
-
-def check_whole(text: str, where: str, why: str) -> None:
-    """Raises InputError where a text holds half of a pair of code units, which has no place in UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"character {error.start + 1} of {where}, U+{ord(text[error.start]):04X}, is half of a pair (a "
-            f"surrogate), which {why}; replace it"
-        ) from None
 
 
 def _shown(text: str, at: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lmbench.errors import unknown
+from lmbench.errors import InputError, shown, unknown
 from lmbench.text.interning import distinct_words
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class Unit(Protocol):
     def tokens(self) -> Sequence[str]:
         """Tokens that a text may be cut into though the training text has none of them."""
         return ()
+
+    def has(self, token: str) -> bool:
+        """Whether a vocabulary may have such a token: one that it lacks in all texts does no harm, one that ``join`` cannot read does."""
+        return True
 
     def state(self) -> dict[str, np.ndarray]:
         """What the unit has learnt, as named arrays, of which ``unit_restored`` makes it again."""
@@ -106,6 +110,9 @@ class WordUnit(Unit):
                 lines[-1].append(token)
         return "\n".join(" ".join(line) for line in lines)
 
+    def has(self, token: str) -> bool:
+        return token == "\n" or "\n" not in token
+
     def types(self, text: str) -> tuple[list[str], np.ndarray]:
         return distinct_words(text)
 
@@ -128,7 +135,7 @@ class ByteUnit(Unit):
     symbols = tuple(chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256))
 
     def split(self, text: str) -> list[str]:
-        return [self.symbols[b] for b in text.encode("utf-8")]
+        return [self.symbols[b] for b in _utf8(text)]
 
     def join(self, tokens: Iterable[str]) -> str:
         """Bytes that are not UTF-8 (a model may generate them) become U+FFFD."""
@@ -137,20 +144,57 @@ class ByteUnit(Unit):
         )
         return data.decode("utf-8", errors="replace")
 
+    def has(self, token: str) -> bool:
+        return token in self.symbols
+
     def brings(self, token: str) -> bytes:
         return token.encode() if len(token) == 1 else bytes([int(token[3:5], 16)])
 
     def types(self, text: str) -> tuple[list[str], np.ndarray]:
-        data = text.encode("utf-8")
+        data = _utf8(text)
         types = list(dict.fromkeys(data))
         table = np.zeros(256, dtype=np.int32)
         table[types] = np.arange(len(types))
         return [self.symbols[b] for b in types], table[np.frombuffer(data, dtype=np.uint8)]
 
     def ends(self, text: str) -> np.ndarray:
-        data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+        data = np.frombuffer(_utf8(text), dtype=np.uint8)
         following = np.append(data[1:], 0)[: len(data)]
         return np.cumsum((following & 0xC0) != 0x80, dtype=np.int64)
+
+
+def check_whole(text: str, where: str, why: str) -> None:
+    """Raises InputError where a text holds half of a pair of code units, which has no place in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"character {error.start + 1} of {where}, U+{ord(text[error.start]):04X}, is half of a pair (a "
+            f"surrogate), which {why}; replace it"
+        ) from None
+
+
+def _utf8(text: str) -> bytes:
+    """The bytes of a text. Raises InputError where it has none."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        check_whole(text, "the text", "no byte stands for")
+        raise
+
+
+def check_tokens(unit: Unit, tokens: Iterable[str]) -> None:
+    """Raises InputError where one of a vocabulary's tokens is none of a unit's.
+
+    >>> check_tokens(UNITS["byte"], ["a", "<0xE2>", "the"])
+    Traceback (most recent call last):
+    lmbench.errors.InputError: 'the' in the vocabulary is no token of unit byte; give one of its tokens, or another unit
+    """
+    for token in tokens:
+        if not unit.has(token):
+            raise InputError(
+                f"{shown(token)} in the vocabulary is no token of unit {unit.spec}; give one of its tokens, or another unit"
+            )
 
 
 UNITS: dict[str, Unit] = {"char": CharUnit(), "word": WordUnit(), "byte": ByteUnit()}

@@ -355,6 +355,23 @@ def test_what_a_model_holds_impossible_is_infinite_and_spoils_no_other_word():
     assert surprisal(scorer, "").empty
 
 
+def test_what_is_less_likely_than_a_number_can_be_is_finite_and_no_gain():
+    """The end of a word costs at most what the text goes on with, which e^-800 is too small to say otherwise than as a logarithm."""
+
+    class Hardly(type(make_model("uniform"))):
+        def _log_probs(self, tokens):
+            return np.full(len(tokens), -800.0)
+
+        def _distributions(self, tokens, places):
+            return np.full((len(places), self.vocab_size), -800.0)
+
+    scorer = Scorer.fit(Hardly(), corpus_of("a b c d " * 9), "char")
+    table = surprisal(scorer, "a b c")
+    assert np.isfinite(table.bits).all()
+    assert (table.bits >= 0).all()
+    assert table.bits.sum() == pytest.approx(5 * 800 / math.log(2))
+
+
 def test_a_batch_is_read_like_the_whole(monkeypatch):
     texts = ["the ferry left", "it was gone\nat nine", "he came back"] * 3
     whole = surprisal(counted("char"), texts)

@@ -149,8 +149,7 @@ def work(name: str, begin: int, end: int, folder: Path) -> None:
 
     kind = KINDS[name]
     seeds = seeds_of(name, folder)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
+    limit_memory()
     with open(folder / f"{name}.at", "r+b") as stream:
         at = mmap.mmap(stream.fileno(), 8)
     for number in range(begin, end):
@@ -160,6 +159,12 @@ def work(name: str, begin: int, end: int, folder: Path) -> None:
         if found is not None:
             keep(folder, name, *found, data, kind.check)
     at[:8] = end.to_bytes(8, "little")
+
+
+def limit_memory() -> None:
+    """Lets this process take so much memory more than it has, and no more."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
 
 
 def seeds_of(name: str, folder: Path) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import readers
+import saved_models
 from command_kinds import check_line, check_text, command_lines, damaged_line, texts
 from damage import damaged_bytes, damaged_json, damaged_lines, damaged_npz, damaged_toml
 from file_kinds import check_file, check_run_folder, damaged_file, run_files, side_files
@@ -13,8 +14,8 @@ from suite_kinds import check_description, check_run, check_suite, descriptions,
 
 KINDS: dict[str, Kind] = {
     "arpa": Kind(lambda: {"small": readers.ARPA.encode()}, damaged_arpa, readers.arpa_scores),
-    "count-model": Kind(lambda: readers.saved("count"), damaged_saved, readers.saved_scores),
-    "neural-model": Kind(lambda: readers.saved("neural"), damaged_saved, readers.saved_scores),
+    "count-model": Kind(lambda: saved_models.saved("count"), damaged_saved, readers.saved_scores),
+    "neural-model": Kind(lambda: saved_models.saved("neural"), damaged_saved, readers.saved_scores),
     "suite": Kind(suites, damaged_toml, check_suite),
     "suite-run": Kind(lambda: {"small": suites()["small"]}, damaged_toml, check_run),
     "description": Kind(descriptions, damaged_toml, check_description),

@@ -48,7 +48,7 @@ WORDS = (
         "\0",
     ),
 )
-FLOATS = (np.nan, np.inf, -1.0, 0.0, 2.0, 3e4)
+FLOATS = (np.nan, np.inf, -np.inf, -1.0, 0.0, 2.0, 7.5, 3e4, 1e300, 1.7e308, -1e300, 1e-45, 1e-310)
 VALUES = (
     *NUMBERS,
     0.5,
@@ -61,6 +61,11 @@ VALUES = (
     "\n",
     "word",
     "kneser-ney",
+    "byte",
+    "fixed:1",
+    "1e-320",
+    "nan",
+    "\u202e",
     "F64",
     "U8",
     [],
@@ -238,5 +243,6 @@ def _overwritten(body: bytes, place: dict[str, Any], rng: random.Random) -> byte
     at = begin + rng.randrange(-(-(end - begin) // size)) * size
     pieces = [(rng.choice(NUMBERS) % 256**size).to_bytes(size, "little"), rng.randbytes(size)]
     if size > 1:
-        pieces.append(np.array(rng.choice(FLOATS), dtype=f"<f{size}").tobytes())
+        with np.errstate(over="ignore"):
+            pieces.append(np.array(rng.choice(FLOATS), dtype=f"<f{size}").tobytes())
     return body[:at] + rng.choice(pieces)[: len(body) - at] + body[at + size :]

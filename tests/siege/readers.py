@@ -6,11 +6,9 @@ no warning, no hang, no memory beyond its size. ``fuzz.py`` searches for files t
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from promises import assert_line
 
@@ -62,27 +60,6 @@ FAST = (
     "katz",
     "absolute-discounting",
 )
-# kind: file: name and options of the model in it
-MODELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
-    "count": {
-        "kneser-ney": ("kneser-ney", {"order": 3}),
-        "quantised": ("kneser-ney", {"order": 3, "bits": 8}),
-        "katz": ("katz", {"order": 2}),
-        "trigram": ("trigram", {"eps": (1, 1, 1)}),
-        "stupid-backoff": ("stupid-backoff", {"order": 2}),
-        "uniform": ("uniform", {}),
-        "context-mixing": ("context-mixing", {}),
-        "bit-mixing": ("bit-mixing", {"adaptive": True}),
-        "mixture": ("mixture", {"of": "witten-bell,cache"}),
-    },
-    "neural": {
-        "gru": ("gru", {"hidden": 3, "embedding": 2, "epochs": 1}),
-        "rnn-scratch": ("rnn-scratch", {"hidden": 3, "epochs": 1}),
-        "dynamic": ("rnn-scratch", {"hidden": 2, "epochs": 1, "dynamic": 0.001}),
-        "mlp": ("mlp", {"hidden": 3, "epochs": 1}),
-        "transformer": ("transformer", {"epochs": 1, "hidden": 4, "heads": 2}),
-    },
-}
 
 
 # What holds ----------------------------------------------------------------------------------------
@@ -125,24 +102,3 @@ def _scores(data: bytes, folder: Path, read: Callable[[Path], Scorer]) -> list[f
             return scores.log_probs.tolist()
     assert_line(told)
     return None
-
-
-# Good files ----------------------------------------------------------------------------------------
-
-
-def saved(kind: str) -> dict[str, bytes]:
-    """Small saved models of a kind, ``count`` or ``neural``, by name."""
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model")
-        for file, (name, options) in MODELS[kind].items():
-            model = make_model(name, **options)
-            parts = [Scorer.fit(make_model(label), CORPUS, "word") for label in model.traits.components]
-            unit = "char" if name == "gru" else "word"
-            Scorer.fit(model, CORPUS, unit, components=parts).save(path)
-            found[file] = path.read_bytes()
-        if kind == "count":
-            Path(folder, "a.arpa").write_text(ARPA, encoding="utf-8")
-            Scorer.fit(make_model("arpa", file=f"{folder}/a.arpa"), CORPUS, "word").save(path)
-            found["arpa"] = path.read_bytes()
-    return found

@@ -94,6 +94,14 @@ def test_orders_that_no_n_gram_has_are_refused(orders, capsys):
     assert "is not a list of whole numbers from 1 to 999" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("unit", ["byte", "subword:level=byte,size=300"])
+def test_a_vocabulary_of_tokens_that_the_unit_has_not_is_refused(unit, tmp_path, capsys):
+    (tmp_path / "words").write_text("a\nthe ferry\n")
+    argv = ["fit", "--model", "bigram", "--unit", unit, "--vocab", str(tmp_path / "words"), "--train", TEXT]
+    assert main([*argv, "--save", str(tmp_path / "model")]) == 2
+    assert f"'the ferry' in the vocabulary is no token of unit {unit}; give" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "asked", ["--seeds=9999999999999999999", "--seeds=1001", "--seed=-1", f"--seed={2**63}"]
 )
@@ -245,7 +253,7 @@ def test_a_saved_word_that_goes_on_in_the_next_line_is_refused(tmp_path):
     begin, end = header["vocab"]["data_offsets"]
     damaged = body[begin:end].replace(b'"ferry"', b'"f\\nry"', 1)
     (tmp_path / "m").write_bytes(sealed(header, body[:begin] + damaged + body[end:]))
-    with pytest.raises(InputError, match="a word goes on in the next line"):
+    with pytest.raises(InputError, match=r"'f.+nry' in the vocabulary is no token of unit word"):
         load_model(tmp_path / "m")
 
 

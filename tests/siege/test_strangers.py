@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from model_damage import joined, parts
 from paths import GOLDEN
-from readers import ARPA, saved
+from readers import ARPA
+from saved_models import saved
 
 import lmbench as lb
 from lmbench.bench.runner import measure_suite

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_damage import damaged_saved, parts, sealed
-from readers import MODELS, saved_scores
-from readers import saved as saved_models
+from readers import saved_scores
+from saved_models import MODELS
+from saved_models import saved as saved_models
 
 from lmbench.corpora.corpus import Corpus
 from lmbench.counts.trie import NgramTrie
@@ -294,7 +295,13 @@ def test_whatever_an_array_holds(files, tmp_path, kind, name):
                     place["data_offsets"] = [begin, end - (end - begin) // place["shape"][0]]
                     place["shape"][0] -= 1
             told = saved_scores(sealed(header, body), tmp_path)
-            assert told in (None, sound) or damage in ("zeros", "ones", "type")
+            # A training text that lacks its last token, or document, is another text.
+            is_text = "infini-gram" in content.decode("latin-1") and array.endswith((".ids", ".starts"))
+            assert (
+                told in (None, sound)
+                or damage in ("zeros", "ones", "type")
+                or (is_text and damage == "shorter")
+            )
 
 
 FACTS = {
@@ -307,6 +314,9 @@ FACTS = {
     "an option with a line end": lambda facts: facts["options"].update(a="\n"),
     "another model": lambda facts: facts.update(model="\n" * 1000),
     "another unit": lambda facts: facts.update(unit=["word"]),
+    "no normaliser": lambda facts: facts.update(normalise="none "),
+    "no way to divide a text": lambda facts: facts.update(documents="lines"),
+    "an unknown token like others": lambda facts: facts.update(unk="a"),
     "a format of another kind": lambda facts: facts.update(format="\n" * 1000),
     "no facts": lambda facts: facts.clear(),
 }

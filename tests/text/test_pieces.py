@@ -251,6 +251,27 @@ def test_a_text_that_the_library_gives_up_on_is_refused(unit, monkeypatch):
         unit.ids("ab")
 
 
+def test_numbers_of_pieces_beyond_measure_are_refused_since_the_library_goes_through_all_of_them(tmp_path):
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 2**32 - 1}, "merges": []}
+    (tmp_path / "t.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+    with pytest.raises(InputError, match=r"t\.json has a piece of number 4,294,967,295, beyond 16,777,216"):
+        unit_named(f"subword:file={tmp_path}/t.json")
+
+
+def test_nothing_is_drawn_in_cutting_a_text(tmp_path):
+    """A tokenizer for training leaves out some merges at random."""
+    model = {
+        "type": "BPE",
+        "dropout": 0.5,
+        "vocab": {"a": 0, "b": 1, "ab": 2, "\n": 3},
+        "merges": [["a", "b"]],
+    }
+    described = {"version": "1.0", "added_tokens": [], "decoder": {"type": "Fuse"}, "model": model}
+    (tmp_path / "t.json").write_text(json.dumps(described))
+    unit = unit_named(f"subword:file={tmp_path}/t.json")
+    assert unit.split("ab" * 50) == ["ab"] * 50
+
+
 def test_a_pattern_that_takes_too_long_is_given_up(tmp_path):
     """Of a hundred letters it would try 2^100 ways; the library gives up, and says so as Rust does."""
     pattern = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}

@@ -1,9 +1,11 @@
 """A text as a model sees it."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmbench.errors import InputError
 from lmbench.text.canonical import canonical_text
 from lmbench.text.interning import WordFinder
 from lmbench.text.tokens import Tokens, encode, encode_lines
@@ -47,3 +49,9 @@ def test_lines_looked_up_word_by_word_are_those_encoded(texts, words):
         unknown = np.flatnonzero(expected.oov)
         assert found.surface_at(unknown) == [expected.surface()[i] for i in unknown]
         assert expected.surface_at(unknown) == found.surface_at(unknown)
+
+
+def test_half_of_a_pair_has_no_bytes():
+    for ask in (unit_named("byte").split, unit_named("byte").types, unit_named("byte").ends):
+        with pytest.raises(InputError, match=r"character 2 of the text, U\+D800, is half of a pair"):
+            ask("a\ud800")

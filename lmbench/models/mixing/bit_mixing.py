@@ -25,7 +25,7 @@ from lmbench.models.mixing.bit_saved import (
 from lmbench.models.mixing.decisions import Decisions, decisions_of, kinds_of
 from lmbench.models.mixing.log_linear import newton, small_enough
 from lmbench.models.mixing.others import said_in_training, said_next, said_of
-from lmbench.models.mixing.parts import check_labels, check_parts, pack_parts, unpack_parts
+from lmbench.models.mixing.parts import check_labels, check_parts, exactly, pack_parts, unpack_parts
 from lmbench.models.mixing.widened import joined
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
@@ -246,7 +246,8 @@ class BitMixing(LanguageModel):
         self.alphabet, self.tree = saved_alphabet(state, size), saved_tree(state, size)
         self.place = saved_place(state, size)
         self.memory = saved_memory(state, size, int(self.place.numbers[NOW]), len(self.of))
-        self.components = unpack_parts(state, len(self.of))
+        self.components = unpack_parts(state, [exactly(size)] * len(self.of))
+        check_parts(self.of, self.components, size)
 
 
 class Walk(Stepper):

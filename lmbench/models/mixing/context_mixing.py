@@ -29,7 +29,7 @@ from lmbench.models.mixing.reading import (
 )
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
-from lmbench.models.saved import saved_array
+from lmbench.models.saved import MOST_TOKENS, saved_array
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import Vocab
 
@@ -292,8 +292,10 @@ class ContextMixing(LanguageModel):
             raise InputError(
                 "the classes of symbols are not of two bits, or the symbols without case are none"
             )
-        if not -1 <= newline < self.vocab_size:
-            raise InputError("the symbol that ends lines is none of the vocabulary")
+        if not (-1 <= newline < self.vocab_size and 0 <= separator < self.vocab_size):
+            raise InputError("the symbols that end words and lines are none of the vocabulary")
+        if not 0 <= self.read_tokens <= MOST_TOKENS:
+            raise InputError("the number of tokens that it has read is none; fit the model anew")
         alphabet = Alphabet(separator, newline, classes, folded, letters)
         self.contexts = Contexts(self.orders, self.words, self.gaps, self.lines, alphabet)
         self.weights = Weights(

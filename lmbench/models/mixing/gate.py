@@ -8,11 +8,11 @@ from typing import Self
 
 import numpy as np
 
-from lmbench.errors import InputError
 from lmbench.models.mixing.log_linear import newton
-from lmbench.models.saved import saved_array
+from lmbench.models.saved import MOST, saved_array
 
 STRENGTH = 30.0  # of the pull to weights that are the same everywhere, for each spread that an entropy may be off its mean
+_LEAST = 1e-6  # nats, a spread
 _FARTHEST = 4.0  # spreads
 
 
@@ -45,7 +45,7 @@ class Gate:
         entropies = _entropies(rows)
         prior = np.zeros((len(weights), len(weights) + 1))
         prior[:, 0] = weights
-        gate = cls(entropies.mean(axis=0), entropies.std(axis=0) + 1e-6, prior)
+        gate = cls(entropies.mean(axis=0), entropies.std(axis=0) + _LEAST, prior)
         return replace(gate, values=newton(rows, ids, prior, STRENGTH, gate._looks(entropies)))
 
     def weights(self, rows: np.ndarray) -> np.ndarray:
@@ -64,11 +64,10 @@ class Gate:
     @classmethod
     def saved(cls, state: Mapping[str, np.ndarray], models: int) -> Self:
         """Read back. Raises InputError where it is no gate of so many models."""
-        shapes = {"mean": (models,), "spread": (models,), "values": (models, models + 1)}
-        arrays = [saved_array(state, f"gate.{name}", shape) for name, shape in shapes.items()]
-        if not (all(np.isfinite(array).all() for array in arrays) and (arrays[1] > 0).all()):
-            raise InputError("its weights are not those of a mixture; fit the model anew")
-        return cls(*arrays)
+        mean = saved_array(state, "gate.mean", (models,), least=0.0, most=MOST)
+        spread = saved_array(state, "gate.spread", (models,), least=_LEAST, most=MOST)
+        values = saved_array(state, "gate.values", (models, models + 1), least=-MOST, most=MOST)
+        return cls(mean, spread, values)
 
 
 def _entropies(rows: np.ndarray) -> np.ndarray:

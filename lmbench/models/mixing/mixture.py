@@ -12,13 +12,13 @@ from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.gate import Gate
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
-from lmbench.models.mixing.parts import check_labels, check_parts, pack_parts, unpack_parts
+from lmbench.models.mixing.parts import check_labels, check_parts, exactly, pack_parts, unpack_parts
 from lmbench.models.mixing.static import static_mixture
 from lmbench.models.mixing.weights import KINDS, Weights, groups
 from lmbench.models.mixing.widened import joined
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
-from lmbench.models.saved import saved_array
+from lmbench.models.saved import MOST, saved_array
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import Vocab
 
@@ -171,12 +171,11 @@ class Mixture(LanguageModel):
             self.grouped = Weights.saved(state, len(self.of), KINDS.index(self.by) + 1)
             self.weights = self.grouped.values[0][0]
         else:
-            self.weights = saved_array(state, "weights", (len(self.of),))
-            if not np.isfinite(self.weights).all():
-                raise InputError("its weights are not those of a mixture; fit the model anew")
+            self.weights = saved_array(state, "weights", (len(self.of),), least=-MOST, most=MOST)
             if self.by == "by-entropy":
                 self.gate = Gate.saved(state, len(self.of))
-        self.components = unpack_parts(state, len(self.of))
+        self.components = unpack_parts(state, [exactly(self.vocab_size)] * len(self.of))
+        check_parts(self.of, self.components, self.vocab_size)
 
 
 class MixtureStepper(Stepper):

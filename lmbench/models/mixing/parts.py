@@ -21,6 +21,11 @@ def check_labels(labels: Sequence[str]) -> None:
         raise InputError(f"option of={','.join(labels)}: a model beside itself adds nothing; name each once")
 
 
+def exactly(size: int) -> range:
+    """The one size that a part's vocabulary may have."""
+    return range(size, size + 1)
+
+
 def check_parts(labels: Sequence[str], parts: Sequence[LanguageModel], vocab_size: int) -> None:
     """Raises InputError where one of the fitted models cannot be mixed with others."""
     for label, part in zip(labels, parts, strict=True):
@@ -40,16 +45,24 @@ def pack_parts(parts: Sequence[LanguageModel]) -> dict[str, np.ndarray]:
     return state
 
 
-def unpack_parts(state: Mapping[str, np.ndarray], number: int) -> list[LanguageModel]:
-    """The parts again. Raises InputError where one is missing or is not what it says."""
+def unpack_parts(state: Mapping[str, np.ndarray], sizes: Sequence[range]) -> list[LanguageModel]:
+    """The parts again. Raises InputError where one is missing or is not what it says.
+
+    sizes: of each part, how many tokens its vocabulary may have; a model without arrays would believe any number.
+    """
     parts = []
-    for i in range(number):
+    for i, size in enumerate(sizes):
         if f"{i}.about" not in state:
             raise InputError(f"the model {i + 1} of those that it is made of is missing")
         about = json.loads(state[f"{i}.about"].tobytes())
+        part = _made(about["name"], about["options"])
+        if about["vocab_size"] not in size:
+            raise InputError(
+                f"the model {i + 1} of those that it is made of has another vocabulary than what it is made with; fit the model anew"
+            )
         prefix = f"{i}.state."
         own = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
-        parts.append(_made(about["name"], about["options"]).restore(own, int(about["vocab_size"])))
+        parts.append(part.restore(own, int(about["vocab_size"])))
     return parts
 
 

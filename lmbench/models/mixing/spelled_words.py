@@ -57,6 +57,10 @@ class SpelledWords:
             ids = characters.encode(list(word))
             if word != "\n" and (ids > 0).all():
                 spelled.append((key_of(ids), i))
+        if len(words) > most_words(len(spelled)):
+            raise InputError(
+                f"of {len(words):,} words only {len(spelled):,} are spelled in the characters that the other model knows; mix models of one text"
+            )
         spelled.sort()
         keys = [_ids(key) for key, _ in spelled]
         begins = np.cumsum([0, *map(len, keys)], dtype=np.int64)
@@ -179,6 +183,11 @@ class SpelledWords:
         if not sound or spelled.keys != sorted(spelled.keys):
             raise InputError("its words are not spelled in its characters; fit the model anew")
         return spelled
+
+
+def most_words(spelled: int) -> int:
+    """How many words a model may have, of which so many are spelled in the other's characters: a file that says more is damaged."""
+    return 64 * spelled + 4096
 
 
 def key_of(ids: np.ndarray | Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from lmbench.text.tokens import Tokens
 KINDS = ("fixed", "per-order", "by-context")
 STRENGTH = 30.0  # tokens that a group's weights take over from those of the group around it
 _ORDERS, _KINDS = 16, 8  # of contexts, and of how many kinds of tokens follow them, that are told apart
+_ONE = 1 + 1e-6  # a weight, or the sum of some, at most
 _STEPS = 2000
 _ENOUGH = 1e-8  # nats a token
 
@@ -95,12 +96,15 @@ class Weights:
     @classmethod
     def saved(cls, state: Mapping[str, np.ndarray], number: int, levels: int) -> Weights:
         """Read back. number: of models. Raises InputError where they are no weights."""
-        names, values = [np.zeros(1, dtype=np.int64)], [saved_array(state, "weights", (number,))[None]]
+        names, values = (
+            [np.zeros(1, dtype=np.int64)],
+            [saved_array(state, "weights", (number,), least=0.0, most=_ONE)[None]],
+        )
         for k in range(1, levels):
             names.append(saved_array(state, f"groups.{k}", (None,), "i"))
-            values.append(saved_array(state, f"weights.{k}", (len(names[k]), number)))
+            values.append(saved_array(state, f"weights.{k}", (len(names[k]), number), least=0.0, most=_ONE))
         for rows in values:
-            if not ((rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) < 1e-6).all()):
+            if not (np.abs(rows.sum(axis=1) - 1) < 1e-6).all():
                 raise InputError("its weights are not those of a mixture; fit the model anew")
         return cls(tuple(names), tuple(values))
 

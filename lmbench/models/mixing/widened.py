@@ -10,7 +10,7 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
-from lmbench.models.mixing.parts import pack_parts, unpack_parts
+from lmbench.models.mixing.parts import exactly, pack_parts, unpack_parts
 from lmbench.models.monitor import Monitor
 from lmbench.models.saved import saved_array
 from lmbench.text.tokens import Tokens
@@ -102,10 +102,11 @@ class Widened(LanguageModel):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.own = saved_array(state, "own", (self.vocab_size or None,), "i")
-        self.shares = saved_array(state, "shares", (len(self.own),))
-        self.components = unpack_parts(state, 1)
-        if len(self.own) and not 0 <= self.own.min() <= self.own.max() < self.components[0].vocab_size:
+        self.shares = saved_array(state, "shares", (len(self.own),), most=0.0)
+        # Each token of the model inside is one of the wider vocabulary.
+        if not len(self.own) or self.own.min() < 0:
             raise InputError("its tokens are not those of the model inside; fit it anew")
+        self.components = unpack_parts(state, [exactly(int(self.own.max()) + 1)])
 
 
 class WidenedStepper(Stepper):

@@ -10,12 +10,13 @@ import numpy as np
 
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
-from lmbench.models.mixing.parts import pack_parts, unpack_parts
-from lmbench.models.mixing.spelled_words import Segment, SpelledWords, key_of, one_longer
+from lmbench.models.mixing.parts import exactly, pack_parts, unpack_parts
+from lmbench.models.mixing.spelled_words import Segment, SpelledWords, key_of, most_words, one_longer
 from lmbench.models.mixing.weights import Weights, groups
 from lmbench.models.mixing.widened import Widened
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
+from lmbench.models.saved import saved_array
 from lmbench.text.tokens import Tokens
 from lmbench.text.vocab import Vocab
 
@@ -349,7 +350,8 @@ class WordChar(LanguageModel):
         return {**self.spelled.state(), **self.shares.state(), **pack_parts(self.components)}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.components = unpack_parts(state, 2)
+        spelled = len(saved_array(state, "words", (None,), "i"))
+        self.components = unpack_parts(state, [range(1, most_words(spelled) + 1), exactly(self.vocab_size)])
         self.spelled = SpelledWords.saved(state, self.vocab_size, self.components[0].vocab_size)
         self.shares = Weights.saved(state, 2, 1 + (self.by != "fixed"))
 

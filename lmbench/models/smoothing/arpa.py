@@ -309,9 +309,13 @@ def to_arpa(model: BackoffModel, vocab: Vocab) -> Arpa:
     ngrams, probs, backoffs = [], [], []
     for k in range(1, table.order + 1):
         rows = table.ngrams(k)
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             p = np.log10(table.probs[k], dtype=np.float64)
             b = np.log10(table.backoffs[k], dtype=np.float64) if k < table.order else np.zeros(len(rows))
+        if not ((p <= _TOLERANCE).all() and (b < np.inf).all()):
+            raise InputError(
+                f"the numbers of {model.name} for n-grams of order {k} are no probabilities; fit it or get it anew"
+            )
         if k == 1:
             old = np.array([0, newline, newline, *np.flatnonzero(new > 2)])
             p, b = p[old], b[old]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from lmbench.models.compiled import compiled
+from lmbench.models.logs import LEAST
 
 whole: Any = np.int64  # as compiled functions take numbers: of one width
 DEEPEST = 64  # contexts that a prediction rests on, the longest first; then comes the empty one
@@ -262,7 +263,7 @@ def read(
                 p = 1.0 / vocab_size
                 for k in range(depth - 1, -1, -1):
                     p = own[k] + give[k] * p
-                log_probs[t] = np.log(p)
+                log_probs[t] = np.log(max(p, LEAST))
             if asked:
                 rows[row] = 1.0 / vocab_size
                 for k in range(depth - 1, -1, -1):

@@ -11,9 +11,10 @@ import numpy as np
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Stepper, Traits, learned
 from lmbench.models.compiled import compiled
+from lmbench.models.logs import logs_of
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
-from lmbench.models.saved import saved_array
+from lmbench.models.saved import MOST, saved_array
 from lmbench.models.smoothing.context_tree import (
     COLUMNS,
     DEEPEST,
@@ -107,7 +108,7 @@ class InfiniGram(LanguageModel):
         place = np.array([first, min(first, 1), first])
         for piece in train.pieces(size):
             rows = self._read(tree, piece, learns=True, wanted=np.arange(len(piece)), place=place)[1]
-            yield np.log(rows, out=rows)
+            yield logs_of(rows)
 
     def _read(
         self,
@@ -159,7 +160,7 @@ class InfiniGram(LanguageModel):
     def _distributions(self, tokens: Tokens, places: np.ndarray) -> np.ndarray:
         wanted = np.asarray(places, dtype=np.int64)
         rows = self._read(self._ready(tokens), tokens, self.adaptive, wanted=wanted)[1]
-        return np.log(rows, out=rows)
+        return logs_of(rows)
 
     def _next_log_probs(self, contexts: Sequence[np.ndarray], bos: int) -> np.ndarray:
         return np.stack([self._after(Tokens.of(context, bos)) for context in contexts])
@@ -187,13 +188,11 @@ class InfiniGram(LanguageModel):
         self.ids = np.ascontiguousarray(saved_array(state, "ids", (None,), "i"), dtype=np.int32)
         self.starts = saved_array(state, "starts", (None,), "i").astype(np.int64)
         self.bos = int(saved_array(state, "bos", (1,), "i")[0])
-        self.settings = saved_array(state, "settings", (SETTINGS,)).astype(np.float64)
+        self.settings = saved_array(state, "settings", (SETTINGS,), least=-MOST, most=MOST).astype(np.float64)
         inside = (self.ids >= 0) & (self.ids < self.vocab_size)
         ordered = (np.diff(self.starts, prepend=-1) > 0) & (self.starts < len(self.ids))
         if not (inside.all() and ordered.all() and -1 <= self.bos < self.vocab_size):
             raise InputError("the training text in it is none of this vocabulary; fit the model anew")
-        if not np.isfinite(self.settings).all():
-            raise InputError("the settings are not finite numbers; fit the model anew")
         self._grow()
 
 
@@ -224,7 +223,7 @@ class Walk(Stepper):
         row = self.model._read(
             self.tree, anything, learns=False, wanted=np.zeros(1, dtype=np.int64), place=self.place.copy()
         )[1][0]
-        return np.log(row, out=row)
+        return logs_of(row)
 
 
 class Evidence(NamedTuple):
