@@ -272,8 +272,8 @@ class LanguageModel(ABC):
             raise InputError(
                 f"{self.name} needs its components fitted first: {', '.join(self.traits.components)}"
             )
-        self.components, self.reading = list(components), None
-        self.notes, self.history, self.costs = [], [], {}
+        self._forget()
+        self.components = list(components)
         rng = np.random.default_rng(0) if rng is None else rng
         untouched = rng.bit_generator.state
         monitor, began = monitor or Monitor(), time.perf_counter()
@@ -300,6 +300,10 @@ class LanguageModel(ABC):
         """
         raise InputError(f"{self.name} learns from a text, not from counts; give --train, or a count model")
 
+    def _forget(self) -> None:
+        """Nothing is left of what was said of an earlier fit, or read by it."""
+        self.notes, self.history, self.costs, self.reading = [], [], {}, None
+
     def _held_out(self, valid: Tokens | Sequence[int] | np.ndarray | None) -> Tokens | None:
         """The held-out text. Raises InputError where there has to be one and is none."""
         held_out = None if valid is None else Tokens.of(valid)
@@ -321,7 +325,7 @@ class LanguageModel(ABC):
         """
         self.vocab_size = len(unigrams)
         held_out = self._held_out(valid)
-        self.notes, self.history, self.costs = [], [], {}
+        self._forget()
         self._fit_shards(train, unigrams, held_out, run)
         return self
 
@@ -425,8 +429,8 @@ class LanguageModel(ABC):
 
         Arrays that lie in a file may stay there. Raises InputError where they are not those of such a model.
         """
+        self._forget()
         self.vocab_size, self.notes, self.history = vocab_size, list(notes), list(history)
-        self.reading = None
         mapped = {name: column for name, column in state.items() if isinstance(column, MappedArray)}
         if mapped:
             self._open(mapped)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmbench.counts import count_ngrams
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.text.tokens import Tokens
@@ -108,3 +109,17 @@ def test_the_likeliest_of_a_text_are_those_of_its_distributions(name, options):
             fitted.next_log_probs(text.ids[max(s for s in (0, 20, 40) if s <= p) : p], 1) for p in places
         ]
         assert (np.stack(alone).argmax(axis=1) != fitted.distributions(text, places).argmax(axis=1)).any()
+
+
+def test_a_model_fitted_anew_forgets_what_it_was_asked(tmp_path):
+    texts = [np.array([1, 2, 1, 2, 1, 2, 3]), np.array([1, 3, 1, 3, 1, 3, 2])]
+    one, other = (make_model("witten-bell", order=2).fit(text, vocab_size=4) for text in texts)
+    expected = other.next_log_probs([1, 2, 1])
+    assert one.next_log_probs([1, 2, 1]).argmax() == 2
+    for fit in (
+        lambda: one.fit(texts[1], vocab_size=4),
+        lambda: one.fit_counts(lambda order: count_ngrams(Tokens.of(texts[1]), order=order, vocab_size=4)),
+        lambda: one.restore(other.state(), 4),
+    ):
+        one.fit(texts[0], vocab_size=4).next_log_probs([1, 2, 1])
+        assert np.array_equal(fit().next_log_probs([1, 2, 1]), expected)

@@ -225,7 +225,7 @@ class CountModel(BackoffModel):
         ngrams = counts(self.order)
         self.vocab_size = ngrams.vocab_size
         held_out = self._held_out(valid)
-        self.notes, self.history, self.costs = [], [], {}
+        self._forget()
         self._learn(ngrams, Tokens.of(()), held_out)
         return self
 
