@@ -14,7 +14,7 @@ from lmbench.models.mixing.gate import Gate
 from lmbench.models.mixing.log_linear import log_softmax, newton, small_enough
 from lmbench.models.mixing.parts import check_labels, check_parts, exactly, pack_parts, unpack_parts
 from lmbench.models.mixing.static import static_mixture
-from lmbench.models.mixing.weights import KINDS, Weights, groups
+from lmbench.models.mixing.weights import KINDS, Weights, check_groups, groups
 from lmbench.models.mixing.widened import joined
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
@@ -66,6 +66,7 @@ class Mixture(LanguageModel):
         if self.by != "fixed" and self.pooling != of:
             raise InputError(f"option weights={self.by} is of pooling={of}; leave it out or ask for that")
         check_labels(self.of or ("",))
+        check_groups(self.by, len(self.of))
 
     def vocabulary(self, corpus_vocab: Vocab) -> Vocab:
         if self.pooling == "linear":

@@ -16,8 +16,22 @@ KINDS = ("fixed", "per-order", "by-context")
 STRENGTH = 30.0  # tokens that a group's weights take over from those of the group around it
 _ORDERS, _KINDS = 16, 8  # of contexts, and of how many kinds of tokens follow them, that are told apart
 _ONE = 1 + 1e-6  # a weight, or the sum of some, at most
+# Models whose groups have numbers of their own in 64 bits.
+_MOST_MODELS = {"per-order": 16, "by-context": 9}
 _STEPS = 2000
 _ENOUGH = 1e-8  # nats a token
+
+
+def check_groups(kind: str, number: int) -> None:
+    """Raises InputError where the groups of so many models cannot be told apart.
+
+    >>> check_groups("by-context", 9)
+    """
+    most = _MOST_MODELS.get(kind, number)
+    if number > most:
+        raise InputError(
+            f"option weights={kind} is of {most} models at most, not {number}; use weights=fixed"
+        )
 
 
 def groups(kind: str, models: Sequence[LanguageModel], tokens: Tokens) -> list[np.ndarray]:

@@ -130,6 +130,29 @@ def test_what_is_known_of_contexts_is_what_the_training_text_had(train, test, bo
     assert [len(level) for level in levels] == [len(expected)] * 3
 
 
+@pytest.mark.parametrize(("kind", "most"), [("per-order", 16), ("by-context", 9)])
+def test_every_model_tells_groups_apart(kind, most):
+    class Seen:
+        def __init__(self, order, kinds):
+            self.order, self.kinds = order, kinds
+
+        def seen(self, tokens):
+            return np.full(len(tokens), self.order), np.full(len(tokens), self.kinds)
+
+    text = Tokens.of([0])
+    for number in (most, most + 1):
+        rows = [[Seen(15, 999) for _ in range(number)] for _ in range(3)]
+        rows[1][0], rows[2][0] = Seen(14, 999), Seen(15, 0)
+        names = [int(groups(kind, models, text)[-1][0]) for models in rows]
+        assert (len(set(names)) == 2 + (kind == "by-context")) == (number == most)
+        labels = [f"m{i}" for i in range(number)]
+        if number == most:
+            make_model("mixture", of=labels, weights=kind)
+        else:  # of the first, 64 bits leave nothing
+            with pytest.raises(InputError, match=f"of {most} models at most, not {number}"):
+                make_model("mixture", of=labels, weights=kind)
+
+
 def test_options_that_do_not_go_together():
     with pytest.raises(InputError, match="weights=per-order is of pooling=linear"):
         make_model("mixture", of="a,b", pooling="geometric", weights="per-order")
