@@ -11,9 +11,10 @@ import numpy as np
 from lmbench.errors import InputError
 from lmbench.models.base import LanguageModel, Part, Stepper, Traits, learned
 from lmbench.models.mixing.parts import exactly, pack_parts, unpack_parts
-from lmbench.models.mixing.spelled_words import Segment, SpelledWords, key_of, most_words, one_longer
+from lmbench.models.mixing.spelled_words import Segment, SpelledWords, most_words, one_longer
 from lmbench.models.mixing.weights import Weights, groups
 from lmbench.models.mixing.widened import Widened
+from lmbench.models.mixing.word_char_stepper import WordCharStepper
 from lmbench.models.monitor import Monitor
 from lmbench.models.options import option
 from lmbench.models.saved import saved_array
@@ -42,7 +43,7 @@ class _Spelled(NamedTuple):
         return cls([0.0] * (length + 1), 1.0, 0.0, 0.0, -np.inf)
 
 
-class _Begun(NamedTuple):
+class Begun(NamedTuple):
     """Words, (V,) what the model of words gives each that may come next, and the weights of both models there."""
 
     words: Sequence[int]
@@ -285,11 +286,11 @@ class WordChar(LanguageModel):
         # The model of words is asked for what comes after some words: by all of them, each anew, where it looks back on all.
         return super()._stepper(bos) if self.components[0].reach is None else WordCharStepper(self, bos)
 
-    def _begun(self, words: Sequence[int]) -> _Begun:
+    def _begun(self, words: Sequence[int]) -> Begun:
         """What the model of words says before a word, and after words (and what else stands in their place)."""
         p = self._after_words(words)
         levels = groups(self.by, [self.components[0]], one_longer([words], self.spelled.word_newline))
-        return _Begun(words, p, *self.shares.at([level[-1:] for level in levels])[0].tolist())
+        return Begun(words, p, *self.shares.at([level[-1:] for level in levels])[0].tolist())
 
     def _after_words(self, words: Sequence[int]) -> np.ndarray:
         """(V,) p of what comes after words."""
@@ -300,7 +301,7 @@ class WordChar(LanguageModel):
         )
         return p
 
-    def _foretell(self, begun: _Begun, key: str, opens: bool, row: np.ndarray, own: np.ndarray) -> np.ndarray:
+    def _foretell(self, begun: Begun, key: str, opens: bool, row: np.ndarray, own: np.ndarray) -> np.ndarray:
         """(V,) nats: the distribution inside of a word. row: (V,) nats by the model of characters; own: (L + 1,) nats (see ``_own``)."""
         mark = self.spelled.word_newline
         newline = float(begun.p[mark]) if mark >= 0 else 0.0
@@ -354,53 +355,3 @@ class WordChar(LanguageModel):
         self.components = unpack_parts(state, [range(1, most_words(spelled) + 1), exactly(self.vocab_size)])
         self.spelled = SpelledWords.saved(state, self.vocab_size, self.components[0].vocab_size)
         self.shares = Weights.saved(state, 2, 1 + (self.by != "fixed"))
-
-
-class WordCharStepper(Stepper):
-    """The way of the model of characters; the last words, and what the model of words says after them; the word so far."""
-
-    model: WordChar
-
-    def __init__(self, model: WordChar, bos: int) -> None:
-        super().__init__(model, bos)
-        self.characters = model.components[1].stepper(bos)
-        self.most = (model.components[0].reach or 0) + 1
-
-    def begin(self) -> None:
-        self.characters.begin()
-        self.words: list[int] = []
-        self._open(True)
-
-    def _open(self, opens: bool) -> None:
-        """A word begins; opens: a line, too."""
-        self.key, self.opens, self.own = "", opens, [0.0]
-        self.begun: _Begun | None = None
-        self.row: np.ndarray | None = None
-
-    def read(self, ids: np.ndarray) -> None:
-        spelled = self.model.spelled
-        stops = np.flatnonzero((ids == spelled.space) | (ids == spelled.newline))
-        done = 0
-        for stop in stops.tolist():
-            ended = bool(ids[stop] == spelled.newline)
-            self.words += spelled.ended(self.key + key_of(ids[done:stop]), self.opens, ended)
-            self._open(ended)
-            done = stop + 1
-        self.words = self.words[-self.most :]
-        if done:
-            self.characters.read(ids[:done])
-        for i in range(done, len(ids)):
-            self.own.append(self.own[-1] + float(self._row()[ids[i]]))
-            self.key += key_of(ids[i : i + 1])
-            self.characters.read(ids[i : i + 1])
-            self.row = None
-
-    def _row(self) -> np.ndarray:
-        if self.row is None:
-            self.row = self.characters.distribution()
-        return self.row
-
-    def _distribution(self) -> np.ndarray:
-        if self.begun is None:
-            self.begun = self.model._begun(self.words)
-        return self.model._foretell(self.begun, self.key, self.opens, self._row(), np.array(self.own))

@@ -12,7 +12,7 @@ from lmbench.corpora.corpus import Corpus, Documents
 from lmbench.errors import InputError
 from lmbench.models import make_model
 from lmbench.models.laws import broken_laws
-from lmbench.models.mixing.word_char import WordCharStepper
+from lmbench.models.mixing.word_char_stepper import WordCharStepper
 from lmbench.scoring.scorer import Scorer
 from lmbench.scoring.verification import verify
 from lmbench.text.canonical import CanonicalText, canonical_text
