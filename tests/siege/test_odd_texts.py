@@ -1,4 +1,4 @@
-"""Models of counts and mixtures on texts that hardly are any: a figure or one line, without a warning."""
+"""Models of counts, mixtures and networks on texts that hardly are any: a figure or one line, without a warning."""
 
 import warnings
 
@@ -15,6 +15,7 @@ TEXTS = {
     "line feeds": "\n" * 200,
     "two tokens": "ab",
 }
+SMALL = "-o hidden=4 -o epochs=1 -o steps=8 -o batch=4"
 ROWS = {
     **{name: f"--model {name}" for name in (*grouped_models()["of counts"], "cache", "context-mixing", "bit-mixing")},
     "mixture": "--model mixture -o of=bigram,kneser-ney",
@@ -23,6 +24,9 @@ ROWS = {
     "discounts that are chosen": "--model kneser-ney -o discounts=tune",
     "words": "--model kneser-ney --unit word",
     "bits of bytes": "--model bit-mixing --unit byte",
+    **{name: f"--model {name} {SMALL}" for name in grouped_models()["networks"] if "d2l" not in name},  # which fix their sizes
+    "transformer": f"--model transformer {SMALL} -o heads=2 -o layers=1",
+    "a network of words": f"--model lstm {SMALL} --unit word",
 }  # fmt: skip
 
 

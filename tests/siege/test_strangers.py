@@ -276,6 +276,18 @@ def test_a_suite_from_elsewhere_stays_in_its_folder(here, written):
     assert "--trust-paths" in refused("run", theirs / "s.toml")
 
 
+@pytest.mark.parametrize("name", ["link.txt", "linked/text.txt"])
+def test_a_description_that_its_user_names_may_have_links(here, name):
+    """A suite from elsewhere that names it may not: it stays in its folder."""
+    (here / "theirs" / "link.txt").symlink_to(here / "mine" / "text.txt")
+    (here / "theirs" / "linked").symlink_to(here / "mine")
+    (here / "theirs" / "described.toml").write_text(f"title = 't'\n[[files]]\nname = '{name}'\n")
+    described = lb.Corpus.of(str(here / "theirs" / "described.toml"))
+    assert "".join(described.text(part).text for part in ("train", "valid", "test")) == TEXT + "mine"
+    (here / "theirs" / "s.toml").write_text(suite(corpora="'described.toml'"))
+    assert "--trust-paths" in refused("run", here / "theirs" / "s.toml")
+
+
 def test_its_paths_are_taken_from_its_folder(here):
     path = here / "theirs" / "s.toml"
     path.write_text(suite())

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from promises import assert_line
 
 from lmbench.cli import main
 from lmbench.errors import LONGEST
+from lmbench.results.file import read_results
 
 RUN = "run s.toml --quiet --jobs 1 --out r"
 
@@ -68,3 +70,30 @@ def test_settings_with_which_matplotlib_does_not_start_are_one_line(here):
     assert done.returncode == 2
     assert "correct MPLBACKEND or its matplotlibrc" in done.stderr
     assert_line(done.stderr.splitlines()[-1].removeprefix("lmbench: "))
+
+
+@pytest.mark.parametrize("place", ["loop/x", "pipe", "t.txt", "/proc", "no/such", ""])
+@pytest.mark.parametrize("name", ["HOME", "XDG_STATE_HOME"])
+def test_an_account_without_a_folder_runs_all_the_same(here, monkeypatch, name, place):
+    """What it cannot keep there is not kept: the suite of the run is then nobody's own."""
+    os.symlink("loop", "loop")
+    os.mkfifo("pipe")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv(name, place and os.path.abspath(place))
+    assert main(["run", "s.toml", "--quiet", "--jobs", "1", "--out", "r", "--model", "uniform"]) == 0
+
+
+def test_two_runs_at_once_in_one_folder_leave_what_one_does(here):
+    """In two processes: each writes its files aside, and names them whole."""
+    path = os.pathsep.join(map(str, filter(None, sys.path)))
+    argv = [sys.executable, "-m", "lmbench", *RUN.split()]
+    both = [
+        subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    assert [process.communicate()[1] for process in both] == [b"report: r/report.html\n"] * 2
+    assert main([*RUN.split()[:-1], "alone"]) == 0
+    files = {run: sorted(path.relative_to(run) for path in Path(run).rglob("*")) for run in ("r", "alone")}
+    assert files["r"] == files["alone"]
+    one, other = (read_results(Path(run)) for run in files)
+    assert [row.bits_per_char for row in one.results] == [row.bits_per_char for row in other.results]
