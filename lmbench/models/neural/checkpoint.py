@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -71,14 +70,17 @@ def read_checkpoint(path: Path, owner: str) -> tuple[Progress, dict[str, list[Te
     Raises DamagedCheckpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        facts = json.loads(str(arrays.pop("facts")))
-    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile):
+        facts = dict(json.loads(str(arrays.pop("facts"))))
+        progress = Progress(**facts) if facts.pop("fingerprint", None) == owner else None
+    except (
+        Exception
+    ):  # a dozen kinds: of archives, their packings, arrays, JSON, fields that another version has
         raise DamagedCheckpoint(path) from None
-    if facts.pop("fingerprint", None) != owner:
+    if progress is None:
         return None
     tensors: dict[str, list[Tensor]] = {}
     for name, array in arrays.items():
         tensors.setdefault(name.partition(".")[0], []).append(torch.from_numpy(array))
-    return Progress(**facts), tensors
+    return progress, tensors

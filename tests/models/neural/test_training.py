@@ -13,6 +13,7 @@ from cycle import V, small, text
 
 from lmbench.models import Monitor, make_model
 from lmbench.models.laws import check_model
+from lmbench.models.neural.checkpoint import DamagedCheckpoint, Progress, read_checkpoint, write_checkpoint
 from lmbench.models.neural.model import NeuralModel
 from lmbench.models.neural.network import Network
 from lmbench.models.neural.optimizers import clip_gradients
@@ -234,6 +235,33 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_gone_on_with(tmp_pa
     model = small(lr=0.5).fit(text(300), None, V, monitor=Killer(path, None, monkeypatch))
     np.testing.assert_array_equal(model.log_probs(text(9)), fresh.log_probs(text(9)))
     assert "damaged" in model.notes[0]
+
+
+def test_whatever_is_changed_in_a_checkpoint_it_is_whole_or_said_to_be_damaged(tmp_path):
+    path = tmp_path / "fit.npz"
+    write_checkpoint(path, Progress({"a": 1}), {"best": [torch.zeros(2, 2)]}, "mine")
+    whole, damaged = path.read_bytes(), 0
+    for place in range(0, len(whole), 2):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            read_checkpoint(path, "mine")
+        except DamagedCheckpoint:
+            damaged += 1
+    assert damaged > 0.3 * len(whole)
+    for facts in (
+        "[1]",
+        "3",
+        "null",
+        '{"fingerprint": "mine"}',
+        '{"fingerprint": "mine", "epoch_rng": {}, "new": 1}',
+    ):
+        np.savez(path, facts=np.array(facts))
+        with pytest.raises(DamagedCheckpoint):
+            read_checkpoint(path, "mine")
+    np.savez(path, facts=np.array('{"fingerprint": "another\'s", "new": 1}'))
+    assert read_checkpoint(path, "mine") is None
 
 
 def test_products_in_bfloat16_learn_as_much_and_leave_scoring_in_single_precision():
