@@ -189,7 +189,7 @@ def open_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, MappedArray
         crc32 = data[:end].view(np.uint32)
         if str(_digest(text, places, crc32)) != digest:
             raise _damaged(path)
-        facts: dict[str, Any] = msgspec.json.decode(text)
+        facts = msgspec.json.decode(text, type=dict[str, Any])
         data = data[crc32.nbytes :].view(np.ndarray)
         file = _Blocks(path, data, crc32[: -(-len(data) // _BLOCK)])
         arrays = {}

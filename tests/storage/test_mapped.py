@@ -271,13 +271,13 @@ def test_no_damage_makes_the_reader_of_models_fail(files, tmp_path_factory, kind
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_whatever_an_array_holds(files, tmp_path, kind, name):
-    """Every array zero, of the largest numbers, not there, of another type, or one number shorter than it should be."""
+    """Every array zero, of the largest numbers, not there, of another type, one number shorter than it should be, or the row of a table."""
     content = files[kind][name]
     sound = saved_scores(content, tmp_path)
     assert sound is not None
     assert sealed(*parts(content)) == content
     for array in parts(content)[0].keys() - {"__metadata__", "crc32"}:
-        for damage in ("zeros", "ones", "missing", "type", "shorter"):
+        for damage in ("zeros", "ones", "missing", "type", "shorter", "deeper"):
             header, body = parts(content)
             place = header[array]
             begin, end = place["data_offsets"]
@@ -285,6 +285,8 @@ def test_whatever_an_array_holds(files, tmp_path, kind, name):
                 case "zeros" | "ones":
                     fill = b"\0" if damage == "zeros" else b"\x7f"
                     body = body[:begin] + fill * (end - begin) + body[end:]
+                case "deeper":
+                    place["shape"].insert(0, 1)
                 case "missing":
                     header[f"no {array}"] = header.pop(array)
                 case "type":
@@ -349,6 +351,13 @@ def test_options_that_the_arrays_do_not_bear_out_take_no_time_and_no_memory(
     facts = json.loads(header["__metadata__"]["lmbench"])
     facts["options"] |= options
     header["__metadata__"]["lmbench"] = json.dumps(facts)
+    assert saved_scores(sealed(header, body), tmp_path) is None
+
+
+@pytest.mark.parametrize("facts", ["1e-320", "[]", "null", '"a"'])
+def test_facts_that_are_no_table_are_refused(files, tmp_path, facts):
+    header, body = parts(files["count"]["uniform"])
+    header["__metadata__"]["lmbench"] = facts
     assert saved_scores(sealed(header, body), tmp_path) is None
 
 

@@ -126,12 +126,10 @@ def unpack_trie(
     words, begins = roots(vocab_size)
     while f"words.{len(words)}" in state:
         k = len(words)
-        children = state[f"children.{k}"]
-        if children.dtype.kind != "u":
-            raise InputError(f"the n-grams of order {k} do not fit their contexts; fit the model anew")
+        children = saved_array(state, f"children.{k}", (None,), "u")
         begin = np.append(0, np.cumsum(children, dtype=np.int64))
-        words.append(np.asarray(state[f"words.{k}"]))
-        if words[-1].dtype.kind != "u" or words[-1].max(initial=0) >= vocab_size:
+        words.append(saved_array(state, f"words.{k}", (None,), "u"))
+        if words[-1].max(initial=0) >= vocab_size:
             raise InputError(
                 f"the n-grams of order {k} hold words that are not in the vocabulary; fit the model anew"
             )
@@ -220,7 +218,11 @@ def open_column(columns: Mapping[str, MappedArray], name: str) -> Any:
 
 def unpack_column(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """(N,) float32 or float64: what ``pack_column`` packed. Raises InputError where a number in it is none, or infinite."""
-    column = np.array(state[name]) if name in state else state[f"{name}.values"][state[f"{name}.codes"]]
+    if name in state:
+        column = np.array(saved_array(state, name, (None,)))
+    else:
+        codes = saved_array(state, f"{name}.codes", (None,), "u")
+        column = saved_array(state, f"{name}.values", (None,))[codes]
     if not np.isfinite(column).all():
         raise InputError(f"the array {name} holds what is no finite number; fit the model anew")
     return column if column.dtype == np.float32 else column.astype(np.float64)
