@@ -181,11 +181,12 @@ def typst_table(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Seq
 def typst_text(text: str) -> str:
     """Text that Typst shows as it stands, on one line.
 
-    >>> typst_text("a_b #1 [x]")
-    'a\\\\_b \\\\#1 \\\\[x\\\\]'
+    >>> typst_text("a_b #1 [x]"), typst_text("1. best"), typst_text("1.982")
+    ('a\\\\_b \\\\#1 \\\\[x\\\\]', '1\\\\. best', '1.982')
     """
     shown = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"([\\*_`$#\[\]<>@~/=+'\"-])", r"\\\1", shown)
+    escaped = re.sub(r"([\\*_`$#\[\]<>@~/=+'\"-])", r"\\\1", shown)
+    return re.sub(r"^(\s*\d+)\.(?=\s|$)", r"\1\\.", escaped)  # it would be the first item of a list
 
 
 def latex_text(text: str) -> str:

@@ -276,3 +276,14 @@ def test_figures_that_cannot_be_drawn_are_one_line(measured, change, said, capsy
     assert main(["export", str(folder), "--format", "pdf", "--out", "pdf"]) == (2 if said else 0)
     assert said in capsys.readouterr().err
     assert os.path.exists("pdf/c.pdf") == (not said)
+
+
+def test_a_source_writes_no_more_than_it_may(tmp_path):
+    """A hundred bytes of a description would ask for any number of them."""
+    for length, well in ((10**8, True), (10**8 + 1, False), (10**30, False)):
+        (tmp_path / "d.toml").write_text(f"title = 't'\n[source]\nkind = 'golden-mean'\nlength = {length}\n")
+        if well:
+            assert describe(str(tmp_path / "d.toml")).written().length == length
+        else:
+            with pytest.raises(InputError):
+                describe(str(tmp_path / "d.toml"))

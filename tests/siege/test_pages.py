@@ -24,7 +24,7 @@ from lmbench.charts.draw import draw_panels
 from lmbench.cli import main
 from lmbench.models.notebook import NotebookMonitor
 from lmbench.report import page
-from lmbench.report.tables import latex_text, markdown_text
+from lmbench.report.tables import latex_text, markdown_text, typst_text
 from lmbench.results.file import write_results
 from lmbench.results.schema import CorpusResult, Results
 from lmbench.results.views import Views
@@ -265,6 +265,20 @@ def test_what_others_wrote_does_not_reach_a_terminal_raw(tmp_path, capsys):
     for form in ("markdown", "latex", "csv"):
         assert main(["export", str(tmp_path), "--format", form]) == 0
         assert not re.search("[\x1b\u202e]", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "payload", [*PAYLOADS, "1. first", " 12. ", "3.", "- x", "/ a: b", "= h", "// c", "a -- b"]
+)
+def test_typst_shows_it_as_text(payload):
+    """As its compiler does: no list, heading, link, raw text, formula or reference comes of it."""
+    escaped = typst_text(payload)
+    assert re.sub(r"\\(.)", r"\1", escaped) == "".join(c if c.isprintable() else " " for c in payload)
+    unescaped = re.sub(r"\\.", "", escaped)
+    assert not re.search(r"[\\*_`$#\[\]<>@~/=+'\"-]", unescaped)
+    assert not re.match(r"\s*\d+\.(\s|$)", escaped)
+    table = report.leaderboard_typst(hostile(payload), hostile("").corpora[0].name)
+    assert all(line.isprintable() for line in table.split("\n"))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
