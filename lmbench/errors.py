@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 
 LARGEST_SEED = 2**63 - 1
@@ -84,6 +85,17 @@ def check_seed(seed: int) -> int:
     if not 0 <= seed <= LARGEST_SEED:
         raise InputError(f"seed={seed} must be from 0 to {LARGEST_SEED}")
     return seed
+
+
+def number_of(variable: str, default: int) -> int:
+    """The whole number that a variable of the environment says; the default where it is not set, or empty.
+
+    Raises InputError where it says anything else.
+    """
+    said = os.environ.get(variable) or str(default)
+    if not (said.isascii() and said.isdecimal() and len(said) < 10):
+        raise InputError(f"{variable}={shown(said)} is no whole number; set it to one, or unset it")
+    return int(said)
 
 
 @contextlib.contextmanager

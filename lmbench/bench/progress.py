@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
+import msgspec
 
 from lmbench.bench.cells import Cell, cells_of
 from lmbench.bench.suite_file import load_suite
@@ -15,6 +15,7 @@ from lmbench.errors import InputError
 from lmbench.results.build import result_of
 from lmbench.results.schema import CorpusResult, Results
 from lmbench.scoring.stored_run import load_run
+from lmbench.storage.archived import archived_arrays
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,18 @@ class Standing:
         return cls(results, curves, len(cells), reported)
 
 
+class _Trained(msgspec.Struct):
+    """Of a checkpoint, what is shown of it: its passes."""
+
+    history: list[dict[str, float | None]]
+
+
 def _curve(cell: Cell, folder: Path) -> list[float]:
     """Held-out bits a token of a fit that goes on, from its checkpoint; none where there is none that can be read."""
     try:
-        with np.load(cell.checkpoint_file(folder)) as arrays:
-            history = json.loads(str(arrays["facts"]))["history"]
-        return [float(bits) for epoch in history if (bits := epoch.get("valid_bits")) is not None]
-    except (OSError, ValueError, KeyError, BadZipFile):
+        facts = archived_arrays(cell.checkpoint_file(folder), ["facts"])["facts"]
+        history = msgspec.convert(json.loads(str(facts)), _Trained).history
+    except (ValueError, RecursionError, msgspec.ValidationError):
         return []
+    bits = [epoch.get("valid_bits") for epoch in history]
+    return [value for value in bits if value is not None and math.isfinite(value)]

@@ -22,7 +22,7 @@ from lmbench.errors import InputError, shown
 from lmbench.models import MODELS, make_model, model_class
 from lmbench.models.options import option_fields
 from lmbench.models.trust import check_trust
-from lmbench.storage.files import decode_utf8, read_bytes, write_whole
+from lmbench.storage.files import check_regular, decode_utf8, read_bytes, write_whole
 from lmbench.text.units import LEARNT, unit_sources
 
 MARK = "# Written at this place by lmbench: "
@@ -37,6 +37,7 @@ def read_suite(path: Path) -> tuple[str, bool]:
     Raises InputError where it cannot be read.
     """
     try:
+        check_regular(path)
         with open(path, "rb") as stream:
             about, data = os.fstat(stream.fileno()), stream.read()
         place = Path(os.path.realpath(path))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
-
 from lmbench.cli.options import echo_json, echo_text
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def score_given(scorer: Scorer, context: str, place: str, field: str | None, as_
     if as_json:
         document = {"model": scorer.model.name, "given": context, "continuations": rows}
         return echo_json(json.dumps(document, ensure_ascii=False))
-    click.echo("log_prob\ttokens\tchars\tbits_per_char\tgreedy\tlog_prob_apart\tcontinuation")
+    echo_text("log_prob\ttokens\tchars\tbits_per_char\tgreedy\tlog_prob_apart\tcontinuation")
     for row in rows:
         per_char, apart = (_number(row[key]) for key in ("bits_per_char", "log_prob_apart"))
         cells = [

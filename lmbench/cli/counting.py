@@ -77,4 +77,4 @@ def counts(
     if as_json:
         rows = [{"order": k, "ngrams": n, "tokens": int(sums.counts[k - 1].sum())} for k, n in sizes.items()]
         return echo_json(json.dumps({"file": place, "format": form, "orders": rows}, ensure_ascii=False))
-    click.echo(f"{place}: " + ", ".join(f"{n:,} {k}-grams" for k, n in sizes.items()))
+    echo_text(f"{place}: " + ", ".join(f"{n:,} {k}-grams" for k, n in sizes.items()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.lines import labelled
-from lmbench.cli.options import echo_json, echo_notes, field_option, json_option, trust_code_option
+from lmbench.cli.options import echo_json, echo_notes, echo_text, field_option, json_option, trust_code_option
 from lmbench.cli.tables import print_table
 from lmbench.text.canonical import NORMALISERS
 
@@ -129,7 +129,7 @@ def _print(table: DomainTable) -> None:
         print_table(columns, rows, f"less {table.reference} on the same text; *: p at most 0.05, corrected")
     for one in table.seen:
         inside, outside = ("-" if x is None else f"{x:.3f}" for x in (one.bits_inside, one.bits_outside))
-        click.echo(
+        echo_text(
             f"{one.model}: {inside} bits a character in the {one.share:.1%} that stand in the given texts, {outside} elsewhere"
         )
     echo_notes(table.notes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import echo_json, echo_text, json_option, tolerance_option
+from lmbench.cli.options import echo_json, echo_remark, echo_text, json_option, tolerance_option
 from lmbench.errors import InputError, printable, unknown
 from lmbench.storage.files import write_whole
 
@@ -80,10 +80,10 @@ def export(
     else:
         text = "\n".join(report.leaderboard_table(results, form, name, shown_columns) for name in names)
     if out is None:
-        click.echo(text, nl=False)
+        echo_text(text, nl=False)
     else:
         write_whole(out, text)
-        click.echo(f"{form}: {out}", err=True)
+        echo_remark(f"{form}: {out}")
 
 
 def _figures(folder: Path, results: Results, out: Path) -> None:
@@ -118,7 +118,7 @@ def diff(
         from lmbench.report import write_changes
 
         write_changes(page, changes)
-        click.echo(f"page: {page}", err=True)
+        echo_remark(f"page: {page}")
     if as_json:
         import msgspec
 
@@ -129,11 +129,11 @@ def diff(
     from lmbench.report.formats import bits_text, finite_interval
 
     if markdown:
-        click.echo(changes_markdown(changes), nl=False)
+        echo_text(changes_markdown(changes), nl=False)
         return
     if changes.trained_otherwise:
         names = ", ".join(dict.fromkeys(row.label for row in changes.trained_otherwise))
-        click.echo(printable(f"trained on different texts, which alone may move them: {names}"))
+        echo_text(printable(f"trained on different texts, which alone may move them: {names}"))
     columns = [("corpus", False), ("model", False), ("before", True), ("after", True), ("moved", True)]
     rows = []
     for row in changes.models:
@@ -147,6 +147,6 @@ def diff(
             ]
         )
     print_table([*columns, ("95% interval", True), ("", False)], rows)
-    click.echo(printable(changes_answer(changes)))
+    echo_text(printable(changes_answer(changes)))
     for field, (was, became) in changes.environment.items():
-        click.echo(printable(f"{field}: {was} -> {became}"), err=True)
+        echo_remark(f"{field}: {was} -> {became}")

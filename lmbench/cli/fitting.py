@@ -7,9 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from lmbench.cli.options import corpus_of, echo_notes, key_values, text_of
+from lmbench.cli.options import corpus_of, echo_notes, echo_remark, key_values, text_of
 from lmbench.errors import InputError
 from lmbench.text.vocab import Lexicon
 
@@ -65,9 +63,7 @@ def _held_out(name: str, options: Sequence[str], corpus: Corpus) -> Corpus:
     while queue:
         model = queue.pop()
         if model.traits.held_out != "no" and corpus.valid is None:
-            click.echo(
-                "no --valid given: the last tenth of the training text is held out for the settings", err=True
-            )
+            echo_remark("no --valid given: the last tenth of the training text is held out for the settings")
             return corpus.with_held_out()
         queue += [make_model(label) for label in model.traits.components]
     return corpus
@@ -105,7 +101,7 @@ def corpus_for(
         corpus = corpus_of(train, valid, test, normalise, documents, field)
         if scored and test is None and corpus.test is None:
             corpus = text_of(train, normalise, documents, field, valid=valid)
-            click.echo(f"no --test given: {corpus.info['division']}", err=True)
+            echo_remark(f"no --test given: {corpus.info['division']}")
         return _held_out(name, options, in_words(corpus, unit, normalise))
     modes = normalise or "none", documents or "stream"
     held_out = None if valid is None else canonical(valid, *modes, field)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lmbench.cli.options import field_option
+from lmbench.cli.options import echo_remark, echo_text, field_option
 from lmbench.text.canonical import DOCUMENTS
 
 
@@ -35,9 +35,8 @@ def harness_tasks(
     from lmbench.scoring.harness_tasks import write_task
 
     task = name or re.sub(r"[^A-Za-z0-9_-]+", "_", stem_of(place))
-    click.echo(str(write_task(place, out, task, field=field, documents=documents, group=group)))
-    click.echo(
+    echo_text(str(write_task(place, out, task, field=field, documents=documents, group=group)))
+    echo_remark(
         f"run it: lm_eval --model hf --model_args pretrained=NAME --include_path {out} --tasks {task} "
         "--log_samples --output_path OUT",
-        err=True,
     )

@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from lmbench.cli.options import echo_json
+from lmbench.cli.options import echo_json, echo_text
 from lmbench.cli.tables import print_table
 from lmbench.errors import InputError
 
@@ -53,11 +51,11 @@ def judge_pairs(models: Mapping[str, Scorer], place: str, group: str | None, as_
         return _print_json(rows, judged)
     if len(models) == 1 and not judged.groups:
         (whole,), (label,) = judged.models, models
-        click.echo(f"accuracy   {whole.accuracy:.4f}  (95%: {whole.ci95[0]:.4f} to {whole.ci95[1]:.4f})")
-        return click.echo(f"pairs      {len(pairs):,}, {whole.correct:,} right, {ties[label]:,} ties")
+        echo_text(f"accuracy   {whole.accuracy:.4f}  (95%: {whole.ci95[0]:.4f} to {whole.ci95[1]:.4f})")
+        return echo_text(f"pairs      {len(pairs):,}, {whole.correct:,} right, {ties[label]:,} ties")
     _print_judgement(judged, "pairs")
     if any(ties.values()):
-        click.echo("ties, which are not right: " + ", ".join(f"{label} {n:,}" for label, n in ties.items()))
+        echo_text("ties, which are not right: " + ", ".join(f"{label} {n:,}" for label, n in ties.items()))
 
 
 def judge_choices(
@@ -98,9 +96,9 @@ def judge_choices(
         document = {**rows[0]} if len(rows) == 1 else {"models": rows, "comparisons": compared}
         return echo_json(json.dumps(document, ensure_ascii=False))
     for way in WAYS:
-        click.echo(f"{way}: {MEANING[way]}")
+        echo_text(f"{way}: {MEANING[way]}")
         _print_judgement(judged[way], "questions")
-        click.echo("")
+        echo_text("")
 
 
 def judge_samples(places: Mapping[str, str], as_json: bool) -> None:

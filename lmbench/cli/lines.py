@@ -192,7 +192,7 @@ def rank(
     if as_json:
         alternatives = [{key: _finite(cell) for key, cell in zip(columns, row, strict=True)} for row in rows]
         return _json({"model": scorer.model.name, "lists": len(lists), "alternatives": alternatives})
-    click.echo("\t".join(columns))
+    echo_text("\t".join(columns))
     for name, number, offset, nats, bits, tokens, oov, text in rows:
         cells = [name, number, offset, f"{nats:.4f}", f"{bits:.4f}", tokens, oov, text.translate(ESCAPES)]
         echo_text("\t".join(map(str, cells)))
@@ -242,7 +242,7 @@ def next_tokens(saved: str, prompt: str, top: int, as_json: bool) -> None:
             for token, nats in tokens
         ]
         return _json({"model": scorer.model.name, "prompt": prompt, "tokens": rows})
-    click.echo("probability\tlog_prob\ttoken")
+    echo_text("probability\tlog_prob\ttoken")
     for token, nats in tokens:
         echo_text(f"{math.exp(nats):.6f}\t{nats:.4f}\t{token.translate(ESCAPES)}")
 

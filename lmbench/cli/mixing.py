@@ -12,6 +12,7 @@ from lmbench.cli.lines import loaded
 from lmbench.cli.options import (
     echo_json,
     echo_notes,
+    echo_text,
     json_option,
     key_values,
     quiet_option,
@@ -93,4 +94,4 @@ def mix(
         return echo_json(json.dumps(facts, ensure_ascii=False))
     echo_notes(scorer.model.notes, scorer.model.name)
     each = ", ".join(f"{label} {b:.4f}" for label, b in bits.items())
-    click.echo(f"{place}: {bits_written:.4f} bits a character of {tune} ({each})")
+    echo_text(f"{place}: {bits_written:.4f} bits a character of {tune} ({each})")

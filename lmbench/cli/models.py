@@ -12,6 +12,7 @@ from lmbench.cli.completion import complete_model
 from lmbench.cli.fitting import corpus_for, fitted_scorer, needed
 from lmbench.cli.options import (
     echo_json,
+    echo_remark,
     echo_text,
     json_option,
     key_values,
@@ -110,7 +111,7 @@ def fit(
         facts |= {"vocab_size": len(scorer.vocab), "parameters": model.parameters}
         facts |= {"model_bytes": model.model_bytes, "fit_seconds": seconds, "notes": model.notes}
         return echo_json(json.dumps(facts, ensure_ascii=False, default=str))
-    click.echo(
+    echo_text(
         f"{place}: {name} by {scorer.unit.name}, {model.parameters:,} numbers, fitted in {seconds:.1f} s"
     )
 
@@ -140,9 +141,8 @@ def generate(
     scorer = Scorer.load(saved)
     usual = canonical_text([prompt], scorer.normalise, "stream").text
     if usual.strip() != prompt.strip():
-        click.echo(
+        echo_remark(
             f"the model's texts were normalised ({scorer.normalise}): this prompt would read {usual!r}; it is taken as it stands",
-            err=True,
         )
     echo_text(scorer.generate(np.random.default_rng(seed), length, prompt, temperature, top_k, top_p))
 
@@ -164,20 +164,20 @@ def models(name: str | None, as_json: bool) -> None:
         for group, names in grouped_models().items():
             shown = [(name, MODELS[name][2]) for name in names]
             print_table([(group, False), ("", False)], shown)
-            click.echo("")
+            echo_text("")
         return
     if name not in MODELS and ":" not in name:
         raise unknown("model", name, MODELS)
     cls, fixed = model_class(name)
     options = [o for o in describe_options(cls) if o["name"] not in fixed]
     if as_json:
-        click.echo(
+        echo_text(
             json.dumps({"name": name, "about": cls.__doc__, "fixed": fixed, "options": options}, default=str)
         )
         return
     import inspect
 
-    click.echo(inspect.cleandoc(cls.__doc__ or ""))
-    click.echo("")
+    echo_text(inspect.cleandoc(cls.__doc__ or ""))
+    echo_text("")
     for row in options:
-        click.echo(f"-o {row['name']}={row['default']}  ({row['type']})  {row['help']}")
+        echo_text(f"-o {row['name']}={row['default']}  ({row['type']})  {row['help']}")

@@ -49,7 +49,7 @@ class TokensType(click.ParamType):
     ) -> int | Literal["all"]:
         if value == "all":
             return "all"
-        if not str(value).isdecimal():
+        if not str(value).isdecimal() or len(str(value)) > 18:
             self.fail(f"{printable(str(value))} is neither a number of tokens nor all", param, ctx)
         return int(value)
 
@@ -248,17 +248,23 @@ def orders_of(text: str) -> list[int]:
     return wanted
 
 
+def echo_remark(text: str) -> None:
+    """Says something beside an answer: a line of stderr that no terminal obeys, whatever names stand in it."""
+    click.echo(printable(text), err=True)
+
+
 def echo_notes(notes: Iterable[str], of: str = "") -> None:
-    """What there is to say beside an answer, each on a line of stderr that no terminal obeys. of: what it is said of."""
+    """What there is to say beside an answer, each a remark. of: what it is said of."""
     for note in notes:
-        click.echo(printable(f"{of}: {note}" if of else note), err=True)
+        echo_remark(f"{of}: {note}" if of else note)
 
 
-def echo_text(text: str, nl: bool = True) -> None:
-    """Prints what a model wrote or a text says: as it is into a file or pipe; on a terminal, what one would obey is escaped."""
+def echo_text(text: object, nl: bool = True) -> None:
+    """Prints what a command answers: as it is into a file or pipe; on a terminal, what one would obey is escaped."""
+    said = str(text)
     if sys.stdout.isatty():
-        text = "".join(c if c in "\n\t" else printable(c) for c in text)
-    click.echo(text, nl=nl)
+        said = "".join(c if c in "\n\t" else printable(c) for c in said)
+    click.echo(said, nl=nl)
 
 
 def echo_json(text: str) -> None:

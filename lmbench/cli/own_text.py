@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmbench.cli.options import text_options, with_options
+from lmbench.cli.options import echo_remark, echo_text, text_options, with_options
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 
@@ -54,7 +54,7 @@ def how_to_go_on(places: Sequence[str], field: str | None, folder: Path, studies
         *(["study", name, *asked, *more] for name in studies),
         ["run", str(folder / "suite.toml")],
     ):
-        click.echo(f"go on: lmbench {shlex.join(command)}", err=True)
+        echo_remark(f"go on: lmbench {shlex.join(command)}")
 
 
 @click.command()
@@ -80,5 +80,5 @@ def init(
         raise InputError("a suite names files, and standard input is none; save the text first")
     suite, said = own_text(places or ("python-docs",), None, normalise, documents, field)
     write_suite(Path(out), commented(suite, said[1:]))
-    click.echo(said[0], err=True)
-    click.echo(f"{out}: {len(suite.models)} models; run them by `lmbench run {out}`")
+    echo_remark(said[0])
+    echo_text(f"{out}: {len(suite.models)} models; run them by `lmbench run {out}`")

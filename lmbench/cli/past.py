@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.options import echo_json, echo_text, json_option, tolerance_option
+from lmbench.cli.options import echo_json, echo_remark, echo_text, json_option, tolerance_option
 from lmbench.errors import InputError
 from lmbench.storage.files import write_whole
 
@@ -36,7 +36,7 @@ def past_runs(folder: Path, as_json: bool) -> None:
     if as_json:
         echo_json(json.dumps({"runs": [_facts(run) for run in past]}, ensure_ascii=False))
     elif not past:
-        click.echo(f"no finished run in {folder}", err=True)
+        echo_remark(f"no finished run in {folder}")
     else:
         facts = [_facts(run) for run in past]
         body = [
@@ -54,7 +54,7 @@ def past_runs(folder: Path, as_json: bool) -> None:
         heads += [(head, False) for head in ("commit", "host", "folder", "headline")]
         print_table(heads, body)
     for complaint in complaints:
-        click.echo(f"lmbench: {complaint}", err=True)
+        echo_remark(f"lmbench: {complaint}")
 
 
 def _facts(run: Past) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def show_report(folder: Path) -> None:
             f"{folder} has no report.html; `lmbench run` makes one, `lmbench runs` lists those that are there"
         )
     if not webbrowser.open(page.as_uri()):
-        click.echo("no browser could be started; open it by hand", err=True)
-    click.echo(page.as_uri())
+        echo_remark("no browser could be started; open it by hand")
+    echo_text(page.as_uri())
 
 
 @click.command()
@@ -111,7 +111,7 @@ def history(folder: Path, out: str | None, tolerance: float | None, as_json: boo
 
     past, complaints = runs_in(folder)
     for complaint in complaints:
-        click.echo(f"lmbench: {complaint}", err=True)
+        echo_remark(f"lmbench: {complaint}")
     if len(past) < 2:
         raise InputError(f"{folder} has {len(past)} finished runs; a history is of two and more")
     path = Path(out) if out else folder / "history.png"
@@ -154,8 +154,8 @@ def history(folder: Path, out: str | None, tolerance: float | None, as_json: boo
         words = "; ".join(said) or f"nothing moved beyond noise ({step.compared} compared)"
         echo_text(f"{step.before.name} -> {step.after.name}: {words}")
     if not between:
-        click.echo("no run has a model in common with the one before it")
-    click.echo(f"figure: {path}", err=True)
+        echo_text("no run has a model in common with the one before it")
+    echo_remark(f"figure: {path}")
 
 
 @click.command()

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from lmbench.cli.options import echo_json, field_option, json_option, quiet_option, text_of
+from lmbench.cli.options import (
+    echo_json,
+    echo_remark,
+    echo_text,
+    field_option,
+    json_option,
+    quiet_option,
+    text_of,
+)
 
 # Two like models and one unlike: what a pair needs depends on how differently it fares from passage to passage.
 PROBES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
@@ -61,7 +69,7 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
         }
         echo_json(json.dumps(msgspec.to_builtins(document), ensure_ascii=False))
         return
-    click.echo(
+    echo_text(
         f"{corpus.name}: a test text of {test.chars:,} characters, {len(test.starts):,} documents. To find a difference of "
         f"{difference:g} bits per character four times in five:"
     )
@@ -84,9 +92,9 @@ def power(difference: float, places: tuple[str, ...], field: str | None, as_json
     ]
     print_table(columns, rows)
     if any(need.resolvable is None for need in required):
-        click.echo("-: too few documents for an error bar; give a text with more of them", err=True)
+        echo_remark("-: too few documents for an error bar; give a text with more of them")
     if len(test.starts) < 2:
-        click.echo(
+        echo_text(
             "At least so much: in one stream, memory makes errors fall more slowly than with the root of its length. "
             "Documents that are independent of each other need less."
         )

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from lmbench.cli.options import echo_json, echo_notes, json_option
+from lmbench.cli.options import echo_json, echo_notes, echo_text, json_option
 from lmbench.errors import InputError
 from lmbench.storage.files import check_place
 
@@ -44,7 +44,7 @@ def prune(source: str, entropy: float, place: str, strict: bool, as_json: bool) 
             "notes": model.notes,
         }
         return echo_json(json.dumps(facts, ensure_ascii=False))
-    click.echo(
+    echo_text(
         f"{place}: kept {sum(kept):,} of {before:,} n-grams"
         f" ({', '.join(f'{size:,} of order {k}' for k, size in enumerate(kept, 1))})"
     )

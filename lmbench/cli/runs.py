@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from lmbench.cli.completion import complete_corpus, complete_label, complete_suite
-from lmbench.cli.options import TokensType, echo_json, json_option, quiet_option, text_options, with_options
+from lmbench.cli.options import (
+    TokensType,
+    echo_json,
+    echo_remark,
+    json_option,
+    quiet_option,
+    text_options,
+    with_options,
+)
 from lmbench.cli.own_text import how_to_go_on, own_text
-from lmbench.errors import InputError, printable, unknown
+from lmbench.errors import InputError, number_of, printable, unknown
 
 if TYPE_CHECKING:
     from lmbench.bench.suite import Suite
@@ -121,7 +129,7 @@ def run(
     """
     from lmbench.bench.suite_file import load_suite
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if number_of("WORLD_SIZE", 1) > 1:
         raise InputError(
             "torchrun is for `lmbench fit`; a suite's models go side by side (--jobs, --cluster)"
         )
@@ -140,7 +148,7 @@ def run(
     else:
         chosen = load_suite(places[0] if places else "default", trust_code, trust_paths)
     for sentence in said:
-        click.echo(sentence, err=True)
+        echo_remark(sentence)
     chosen = chosen.narrowed(list(corpora), list(models), seed, seeds)
     if verify is not None:
         chosen.verify = verify
@@ -183,14 +191,14 @@ def run(
         terminal().print(report.terminal_table(results))
         for splits in results.splits:
             print_splits(splits)
-    click.echo(f"report: {printable(str(folder / 'report.html'))}", err=True)
+    echo_remark(f"report: {printable(str(folder / 'report.html'))}")
     if show:
         show_report(folder)
     failed = [row for row in results.results if row.status != "ok"]
     for row in failed:
-        click.echo(printable(f"lmbench: {row.corpus} {row.label} {row.status}"), err=True)
+        echo_remark(f"lmbench: {row.corpus} {row.label} {row.status}")
     if interrupted:
-        click.echo("lmbench: interrupted; run the same command again for the rest", err=True)
+        echo_remark("lmbench: interrupted; run the same command again for the rest")
         return 130
     if own:
         how_to_go_on(places, field, folder, chosen.studies)
@@ -272,18 +280,15 @@ def _passes(baseline: Path, folder: Path, tolerance: float) -> bool:
     changes = diff_runs(baseline, folder, tolerance)
     worse = [row for row in changes.compared if row.moved > 0 and row.worthwhile]
     for row in worse:
-        click.echo(
+        echo_remark(
             f"lmbench: worse than {baseline}: {row.corpus} {row.label} "
             f"by {row.difference_bits_per_char:.4f} bits per character",
-            err=True,
         )
     if not changes.compared:
         reasons = "; ".join(dict.fromkeys(f"{row.label}: {row.reason}" for row in changes.models[:5]))
-        click.echo(f"lmbench: nothing was compared with {baseline} ({reasons})", err=True)
+        echo_remark(f"lmbench: nothing was compared with {baseline} ({reasons})")
         return False
     if not worse:
         count = len(changes.compared)
-        click.echo(
-            f"not worse than {baseline} beyond noise: {count} {'model' if count == 1 else 'models'}", err=True
-        )
+        echo_remark(f"not worse than {baseline} beyond noise: {count} {'model' if count == 1 else 'models'}")
     return not worse

@@ -11,6 +11,7 @@ from lmbench.cli.fitting import corpus_for, fitted_scorer, in_words, needed
 from lmbench.cli.lines import EACH, FORMATS, loaded, score_each
 from lmbench.cli.options import (
     echo_notes,
+    echo_remark,
     echo_text,
     json_option,
     model_options,
@@ -166,7 +167,7 @@ def score(
     with fit_monitor(scorer.model.name, quiet or as_json) as monitor:
         run = score_run(scorer, corpus, scorer.model.name, seed, fit_seconds, monitor)
     if ":" in scorer.model.name and (reason := certify(scorer, corpus, run.scores)) is not None:
-        click.echo(f"{scorer.model.name} may not be ranked: {reason}", err=True)
+        echo_remark(f"{scorer.model.name} may not be ranked: {reason}")
         run = run.with_facts(unranked_reason=reason)
     if tokens_file is not None:
         write_tokens(tokens_file, run, corpus.text("test"), scorer.unit)

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from lmbench.cli.options import echo_remark
 from lmbench.cli.shards import whole_paths, work_place
 from lmbench.errors import InputError
 
@@ -70,7 +69,7 @@ def score_long(
     if not survey.chars:
         raise InputError(f"{place} is empty after normalising with {scorer.normalise!r}")
     for one in survey.oddities:
-        click.echo(remark("test", one), err=True)
+        echo_remark(remark("test", one))
     began = time.perf_counter()
     about = scorer.about
     signature = Signature(

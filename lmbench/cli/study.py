@@ -11,6 +11,8 @@ import click
 from lmbench.cli.completion import complete_corpus, complete_study
 from lmbench.cli.options import (
     echo_json,
+    echo_remark,
+    echo_text,
     field_option,
     json_option,
     key_values,
@@ -94,7 +96,7 @@ def study(
         document = {key: value for key, value in answer.to_dict().items() if key != "charts"}
         echo_json(json.dumps(document, ensure_ascii=False))
         return
-    click.echo(answer.question)
+    echo_text(answer.question)
     for sentence in answer.sentences:
-        click.echo(sentence)
-    click.echo(f"table and figures: {folder}", err=True)
+        echo_text(sentence)
+    echo_remark(f"table and figures: {folder}")

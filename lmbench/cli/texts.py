@@ -10,6 +10,7 @@ import click
 from lmbench.cli.options import (
     UnitType,
     echo_json,
+    echo_remark,
     echo_text,
     field_option,
     json_option,
@@ -59,7 +60,7 @@ def zipf(
     else:
         corpus = text_of(places, normalise, documents, field, divided=False)
         for note in remarks(corpus) if unit == "word" else ():
-            click.echo(note.removeprefix("train "), err=True)
+            echo_remark(note.removeprefix("train "))
         rows, chart = zipf_rows(corpus.name, corpus.parts, unit, wanted)
     if plot is not None:
         from lmbench.charts.draw import draw
@@ -73,7 +74,7 @@ def zipf(
     print_table([("", False), *((head, True) for head in heads)], [_zipf_row(row) for row in rows])
     for row in rows:
         for note in row["notes"]:
-            click.echo(f"{row['order']}-grams: {note}", err=True)
+            echo_remark(f"{row['order']}-grams: {note}")
 
 
 def _zipf_row(row: dict[str, Any]) -> list[str]:
@@ -131,7 +132,7 @@ def corpora_show(places: tuple[str, ...], field: str | None, as_json: bool) -> N
         if value is not None and key not in ("chars", "bytes", "words"):
             echo_text(f"{key:<13} {value}")
     for part, sizes in split.items():
-        click.echo(f"{part:<13} " + ", ".join(f"{n:,} {what}" for what, n in sizes.items()))
+        echo_text(f"{part:<13} " + ", ".join(f"{n:,} {what}" for what, n in sizes.items()))
 
 
 @corpora.command("fetch")
@@ -144,9 +145,9 @@ def corpora_fetch(name: str) -> None:
     with byte_progress(name) as progress:
         paths = fetch(name, progress)
     for path in paths:
-        click.echo(path)
+        echo_text(path)
     if not paths:
-        click.echo(f"{name} needs no file: it is made on the spot")
+        echo_text(f"{name} needs no file: it is made on the spot")
 
 
 @corpora.command("add")
@@ -157,4 +158,4 @@ def corpora_add(name: str, file: str) -> None:
     from lmbench.corpora.descriptions import add
 
     for path in add(name, file):
-        click.echo(path)
+        echo_text(path)

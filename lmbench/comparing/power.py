@@ -12,6 +12,8 @@ from lmbench.errors import InputError
 from lmbench.scoring.run import Run
 from lmbench.text.canonical import CanonicalText
 
+LEAST = 1e-9  # bits per character: of less, the text that tells it is beyond any number that is a length
+
 
 class Need(msgspec.Struct, frozen=True):
     """What it takes to tell two models apart, four times in five, at the 5% level.
@@ -35,10 +37,12 @@ def needs(runs: Sequence[Run], test: CanonicalText, difference: float) -> list[N
     runs: on one corpus, at least two; test: its test text. The standard error falls with the root of the text's length, and so does
     what is resolvable (more documents of the same kind; a longer stream with long memory needs more than that). Each pair is
     taken alone: where many models are compared, the correction asks for more. Raises InputError for a difference that is
-    not above 0.
+    not above 0, or below any that matters.
     """
-    if not 0 < difference < math.inf:
-        raise InputError(f"the difference {difference:g} is to be above 0, in bits per character")
+    if not LEAST <= difference < math.inf:
+        raise InputError(
+            f"the difference {difference:g} is to be above 0, from {LEAST:g} on, in bits per character"
+        )
     needs = []
     for i, a in enumerate(runs):
         for b in runs[i + 1 :]:

@@ -228,7 +228,8 @@ def _take(
 
 def _count(word: str) -> int:
     """A count, or -1 of what is none."""
-    return int(word) if word.isascii() and word.isdigit() and int(word) <= _LARGEST else -1
+    plain = word.isascii() and word.isdigit() and len(word) < 1000
+    return int(word) if plain and int(word) <= _LARGEST else -1
 
 
 def together(parts: Sequence[WordCounts]) -> WordCounts:

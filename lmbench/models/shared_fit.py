@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import numpy as np
 
 from lmbench.errors import InputError
@@ -14,6 +15,17 @@ from lmbench.storage.mapped import open_arrays, write_arrays
 
 if TYPE_CHECKING:
     from lmbench.models.base import LanguageModel
+
+
+class _Facts(msgspec.Struct):
+    """What the file says beside the model's arrays. random: the state of the generator after the fit, in JSON."""
+
+    label: str
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    notes: list[str]
+    history: list[dict[str, float]]
+    costs: dict[str, int | float | str | None]
+    random: str
 
 
 @dataclass
@@ -33,18 +45,19 @@ class SharedFit:
         if not self.path.exists():
             return False
         try:
-            facts, columns = open_arrays(self.path)
-            if facts.get("key") != self.key:
+            said, columns = open_arrays(self.path)
+            if said.get("key") != self.key:
                 return False
+            facts = msgspec.convert(said, _Facts)
+            after = type(rng.bit_generator)()
+            after.state = json.loads(facts.random)
             model._take_up({name: np.array(column) for name, column in columns.items()})
-        except InputError:  # damaged: the model is fitted anew
+        # Damaged: the model is fitted anew.
+        except (InputError, msgspec.ValidationError, ValueError, TypeError, KeyError, OverflowError):
             return False
-        model.notes = [
-            *facts["notes"],
-            f"one fit with {facts['label']}, done once; its seconds stand in both rows",
-        ]
-        model.history, model.costs, self.seconds = facts["history"], facts["costs"], facts["seconds"]
-        rng.bit_generator.state = json.loads(facts["random"])
+        model.notes = [*facts.notes, f"one fit with {facts.label}, done once; its seconds stand in both rows"]
+        model.history, model.costs, self.seconds = facts.history, facts.costs, facts.seconds
+        rng.bit_generator.state = after.state
         return True
 
     def keep(self, model: LanguageModel, rng: np.random.Generator, seconds: float) -> None:

@@ -89,7 +89,7 @@ def _with_overlaps(corpus: dict[str, Any]) -> dict[str, Any]:
     shares = corpus.get("contamination")
     if not isinstance(shares, dict):
         return corpus
-    pattern = re.compile(r"share_of_test_(\d+)_grams_of_(\w+)s_seen_in_train")
+    pattern = re.compile(r"share_of_test_(\d{1,9})_grams_of_(\w+)s_seen_in_train")
     keys = [(match, share) for key, share in shares.items() if (match := pattern.fullmatch(key))]
     overlaps = [{"unit": match[2], "length": int(match[1]), "share": share} for match, share in keys]
     return corpus | {"contamination": overlaps}

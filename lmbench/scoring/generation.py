@@ -42,8 +42,9 @@ def shape_distribution(
         greedy = np.zeros(len(log_probs))
         greedy[best] = 1.0
         return greedy
-    # Dividing differences keeps tiny temperatures finite.
-    probs: np.ndarray = np.exp((log_probs - log_probs[best]) / temperature)
+    # Of differences, so that what is likeliest stays 1 however little is divided by.
+    with np.errstate(over="ignore"):
+        probs: np.ndarray = np.exp((log_probs - log_probs[best]) / temperature)
     probs /= probs.sum()
     if top_k or top_p < 1:
         order = np.argsort(-probs, kind="stable")

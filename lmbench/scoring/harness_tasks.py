@@ -132,7 +132,7 @@ def read_judged(path: str | Path) -> Judged:
                     str(document.get("group", "")),
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{path} line {number} is no row of lm-evaluation-harness's --log_samples with acc; name the samples of a task "
                 "of choices"

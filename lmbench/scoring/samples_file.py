@@ -95,7 +95,7 @@ def _row(line: str, where: str) -> tuple[str, float]:
         )
     try:
         nats = float(answers[0])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{where}: {shown(str(answers[0]))} is no logarithm of a probability") from None
     if not (np.isfinite(nats) and nats <= 0):
         raise InputError(f"{where}: {nats} is no logarithm of a probability: finite, at most 0")
@@ -113,12 +113,14 @@ def _leaves(value: Any) -> list[Any]:
 
 # llama.cpp's perplexity tool -----------------------------------------------------------------------
 
-_CHUNKS = re.compile(rb"calculating perplexity over (\d+) chunks, n_ctx=(\d+)")
+_CHUNKS = re.compile(rb"calculating perplexity over (\d{1,18}) chunks, n_ctx=(\d{1,18})")
 
 
 def refuse_perplexity(path: Path) -> None:
     """Raises InputError for what llama.cpp's ``llama-perplexity`` printed or saved, with what of the text it does not charge."""
     try:
+        if not path.is_file():  # what a pipe gives once it gives no more
+            return
         with open(path, "rb") as file:
             head = file.read(1 << 20)
     except OSError:

@@ -91,7 +91,7 @@ class TokenWriter:
             for group in range(written.num_row_groups):
                 self._write(written.read_row_group(group))
             return
-        with open(path) as stream:
+        with open(path, encoding="utf-8", newline="") as stream:
             stream.readline()
             shutil.copyfileobj(stream, self._stream)
 

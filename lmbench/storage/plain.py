@@ -13,6 +13,8 @@ from lmbench.storage.files import read_text
 
 # Parts of a dotted key: the time that reading one takes grows with the square of their number.
 DEEPEST = 50
+LONGEST_NUMBER = 4096  # bits of a whole number; what is much longer is not even printed
+_BEYOND = "it has a whole number of more than a thousand digits; nobody writes them so"
 _QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*+(?:"|$)|'[^']*+(?:'|$)""")
 _BETWEEN = re.compile(r"[^\w. \t-]+")
 
@@ -56,8 +58,18 @@ def toml_of(path: str | Path, text: str | None = None) -> dict[str, Any]:
                 raise InputError(
                     f"{path} line {number}: a key of more than {DEEPEST} parts; nobody writes them so"
                 )
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: {error}") from None
+    except ValueError:  # Python's, of whole numbers beyond its reading
+        raise InputError(f"{path}: {_BEYOND}") from None
     except RecursionError:
         raise InputError(f"{path}: its values are nested too deep; nobody writes them so") from None
+    values: list[Any] = [tables]
+    while values:
+        value = values.pop()
+        if isinstance(value, (dict, list)):
+            values += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            raise InputError(f"{path}: {_BEYOND}")
+    return tables

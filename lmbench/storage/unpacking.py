@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import stat
 import struct
 import sys
 import zipfile
@@ -75,6 +76,9 @@ def _raw(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         yield io.BufferedReader(cast(io.RawIOBase, source))
         return
     with open(path, "rb") as stream:
+        kind = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISBLK(kind) or (stat.S_ISCHR(kind) and not stream.isatty()):
+            raise InputError(f"{path} is a device, which may have no end; name a file")
         yield stream
 
 

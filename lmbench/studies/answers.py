@@ -19,7 +19,7 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
 from lmbench.models import Monitor
 from lmbench.scoring.code_hash import code_hash
-from lmbench.storage.files import write_whole
+from lmbench.storage.files import read_bytes, write_whole
 from lmbench.storage.plain import json_of
 from lmbench.studies import STUDIES, Study, run_study
 
@@ -45,10 +45,14 @@ def write_study(study: Study, folder: Path, key: str = "") -> None:
 def read_study(path: Path, key: str) -> Study | None:
     """A stored study, or None where it is missing, damaged, or of another text or code."""
     try:
-        stored = json_of(path.read_bytes(), dict[str, Any])
-        return msgspec.convert(stored, Study) if stored.pop("key") == key else None
-    except (OSError, KeyError, ValueError, RecursionError, msgspec.ValidationError):
+        stored = json_of(read_bytes(path), dict[str, Any])
+        if stored.pop("key") != key:
+            return None
+        study = msgspec.convert(stored, Study)
+        study.to_dict()  # which numbers beyond 64 bits cannot
+    except (OSError, KeyError, ValueError, OverflowError, RecursionError, msgspec.ValidationError):
         return None
+    return None if any(chart.fault for chart in study.charts) else study
 
 
 def answer_all(
@@ -66,7 +70,7 @@ def answer_all(
             key = hashlib.sha256("|".join(facts).encode()).hexdigest()
             place = folder / "studies" / corpus.name
             study = None if fresh else read_study(place / f"{name}.json", key)
-            if study is None:
+            if study is None or (study.name, study.corpus) != (name, corpus.name):
                 study = _answer(name, corpus, seed, monitor)
                 write_study(study, place, key)
             yield study

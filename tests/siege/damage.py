@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import math
@@ -10,6 +11,7 @@ import random
 import tomllib
 import warnings
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -73,6 +75,9 @@ HOSTILE = (
         "x:",
         ":X",
         "os:path",
+        "\x1b]0;x\x07",
+        "9" * 5000,
+        "0x" + "f" * 5000,
     ),
     *(
         "evil:X",
@@ -208,6 +213,32 @@ def damaged_lines(data: bytes, rng: random.Random) -> bytes:
     return b"\n".join(map(b"\t".join, rows))
 
 
+def damaged_gzip(data: bytes, rng: random.Random) -> bytes:
+    """What is packed, damaged and packed again; or the packing."""
+    try:
+        return gzip.compress(damaged_lines(gzip.decompress(data), rng), mtime=0)
+    except (OSError, EOFError, zlib.error):
+        return damaged_bytes(data, rng)
+
+
+def damaged_zip(data: bytes, rng: random.Random) -> bytes:
+    """An archive whose members have other names, other bytes or another packing; or other bytes of the archive."""
+    if rng.random() < 0.4:
+        return damaged_bytes(data, rng)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in members.items():
+            name = rng.choice((name, name, rng.choice(HOSTILE).encode("utf-8", "replace").decode()))
+            content = rng.choice((content, content, damaged_bytes(content, rng)))
+            kind = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+            with warnings.catch_warnings(), contextlib.suppress(ValueError):
+                warnings.simplefilter("ignore")  # of a name that stands twice
+                archive.writestr(name, content, kind)
+    return stream.getvalue()
+
+
 def damaged_npz(data: bytes, rng: random.Random) -> bytes:
     if rng.random() < 0.25:
         return damaged_bytes(data, rng)
@@ -231,6 +262,9 @@ def damaged_npz(data: bytes, rng: random.Random) -> bytes:
             case 2:
                 members[name] = damaged_bytes(members[name], rng)
                 continue
+            case 3 | 4 if name == "facts.npy" and array.dtype.kind == "U":
+                facts = damaged_json(str(array).encode(), rng).decode("utf-8", "replace")
+                array = np.array(facts)
             case 3 if name == "about.npy":
                 array = np.frombuffer(damaged_json(array.tobytes(), rng), dtype=np.uint8)
             case 4:

@@ -5,41 +5,71 @@ An input is the name of the file, a line feed, and its bytes; the name says whic
 
 from __future__ import annotations
 
+import bz2
 import functools
+import gzip
 import io
-import json
+import lzma
 import random
 import shutil
 import tempfile
+import unittest.mock
 from collections.abc import Mapping
 from pathlib import Path
 
 from command_kinds import prepared
-from damage import damaged_bytes, damaged_json, damaged_lines, damaged_npz, damaged_toml
+from damage import (
+    damaged_bytes,
+    damaged_gzip,
+    damaged_json,
+    damaged_lines,
+    damaged_npz,
+    damaged_toml,
+    damaged_zip,
+)
+from good_files import LINES as _LINES
+from good_files import archive, plain_files
 from model_damage import damaged_arpa, damaged_saved
 from promises import command
-from result_kinds import TEXT
 
 # Which commands are given a file.
+_TEXT_COMMANDS = (
+    "corpora show FILE --field text",
+    "score --load model --test FILE --field text --each line",
+    "counts FILE --field text --orders 1,2 --out o",
+)
 _COMMANDS = {
     "tokens.tsv": ("score --scores FILE --test t.txt --documents line",),
     "tokens.jsonl": ("score --scores FILE --test t.txt --documents line --json",),
-    "answers.jsonl": ("rank --samples FILE",),
+    "tool.log": ("score --scores FILE --test t.txt",),
+    "answers.jsonl": ("rank --samples FILE", "rank --samples a=FILE --samples b=FILE --json"),
     "pairs.tsv": ("rank --load model --pairs FILE", "harness-tasks FILE --out o"),
-    "pairs.jsonl": ("rank --load model --pairs FILE --json", "harness-tasks FILE --out o"),
-    "choices.jsonl": ("rank --load model --choices FILE", "harness-tasks FILE --out o"),
-    "best.txt": ("rank --load model FILE",),
-    "counts.tsv": ("fit --model kneser-ney -o order=2 --unit word --counts FILE --save o", "counts --counts FILE --out o"),
+    "pairs.jsonl": ("rank --load model --pairs FILE --json", "rank --load model --load b=model --pairs FILE --group UID", "harness-tasks FILE --group UID --out o"),
+    "choices.jsonl": ("rank --load model --choices FILE", "rank --load model --choices FILE --between , --premise the --json", "harness-tasks FILE --out o"),
+    "best.txt": ("rank --load model FILE --json",),
+    "lists.txt": ("rank --load model FILE",),
+    "counts.tsv": ("fit --model kneser-ney -o order=2 --unit word --counts FILE --save o", "counts --counts FILE --orders 1,2 --out o", "score --model witten-bell -o order=2 --unit word --counts FILE --test t.txt"),
+    "counts.gz": ("fit --model witten-bell -o order=2 --unit word --counts FILE --save o", "counts --counts FILE --counts FILE --orders 1 --out o.gz"),
+    "google.gz": ("counts --counts g --orders 1 --out o", "fit --model witten-bell -o order=1 --unit word --counts g --save o"),
     "vocab.txt": ("score --model bigram --unit word --vocab FILE --train t.txt --test u.txt",),
     "tokenizer.json": ("score --model witten-bell --unit subword:file=FILE --train t.txt --test u.txt",),
     "pieces.model": ("score --model witten-bell --unit subword:file=FILE --train t.txt --test u.txt",),
-    "domains.jsonl": ("domains --load model FILE",),
-    "text.csv": ("corpora show FILE --field text",),
-    "text.parquet": ("corpora show FILE", "score --model bigram --train FILE"),
+    "domains.jsonl": ("domains --load model FILE", "domains --load model --load b=model FILE --per word --reference b --against t.txt --json"),
+    "text.csv": _TEXT_COMMANDS,
+    "text.tsv": _TEXT_COMMANDS,
+    "text.json": _TEXT_COMMANDS,
+    "text.jsonl": (*_TEXT_COMMANDS, "surprisal --load model FILE --documents line", "harness-tasks FILE --out o"),
+    "text.jsonl.bz2": _TEXT_COMMANDS,
+    "text.txt.xz": ("corpora show FILE", "surprisal --load model FILE", "score --load model --test FILE --each document"),
+    "text.txt.zst": ("corpora show FILE", "score --load model --test FILE --each line --format jsonl"),
+    "text.parquet": ("corpora show FILE", "score --model bigram --train FILE", "domains --load model FILE --domain text"),
     "mixed.arpa": ("mix --load FILE --load words --tune t.txt --save o", "prune FILE --entropy 0.01 --save o.arpa"),
     "mixed.lm": ("mix --load FILE --load model --documents line --tune t.txt --save o", "surprisal --load FILE t.txt"),
     "pieces.lm": ("score --load FILE --test u.txt --verify 5", "next --load FILE --prompt the"),
     "word-char.lm": ("score --load FILE --test u.txt --verify 5", "generate --load FILE --length 9"),
+    "z.zip": ("corpora add z.toml FILE",),
+    "z.toml": ("corpora add FILE z.zip", "corpora show FILE", "corpora fetch FILE"),
+    "half.lm.checkpoint": ("fit --model rnn-scratch -o hidden=2 -o epochs=2 --train t.txt --quiet --save half.lm",),
 }  # fmt: skip
 # Which commands read a folder that ``lmbench run`` or ``fit --work`` left.
 _OF_RUNS = (
@@ -53,13 +83,20 @@ _OF_RUNS = (
     "run s.toml --out run --jobs 1 --quiet",
     "run s.toml --out again --jobs 1 --quiet --fail-if-worse run",
 )
-_TEXT = TEXT.replace("é", "e").replace("<unk>", "low")
+# And one that a run left which was stopped.
+_OF_HALF = (
+    "watch half-done --once",
+    "watch half-done --once",
+    "watch half-done --once",
+    "run b.toml --out half-done --jobs 1 --quiet",
+)
+_TEXT = "\n".join(_LINES) + "\n"
 
 
 @functools.cache
 def side_files() -> Mapping[str, bytes]:
     """Good files by name, each led by its name."""
-    good = {name: text.encode() for name, text in _plain_files().items()}
+    good = {name: text.encode() for name, text in plain_files().items()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "t.txt").write_text(_TEXT)
@@ -74,41 +111,30 @@ def side_files() -> Mapping[str, bytes]:
         }.items():
             assert command(line.split(), folder) == 0, line
             good[made] = (folder / made).read_bytes()
-        good |= _of_libraries(folder)
+        with unittest.mock.patch.object(Path, "unlink"):  # a checkpoint goes when its training is done
+            line = _COMMANDS["half.lm.checkpoint"][0]
+            assert command(line.split(), folder) == 0
+            good["half.lm.checkpoint"] = (folder / "half.lm.checkpoint").read_bytes()
+        good |= _of_libraries(folder) | _packed(good, folder)
     return {name: f"{name}\n".encode() + data for name, data in good.items() if name in _COMMANDS}
 
 
-def _plain_files() -> dict[str, str]:
-    lines = [line for line in _TEXT.split("\n") if line]
-    pairs = [
-        {"sentence_good": "the tide waits", "sentence_bad": "tide the waits", "UID": uid} for uid in "aab"
-    ]
-    choices = [
-        {"context": "the ferry waits for the", "choices": ["tide", "bell", "noon"], "gold": n} for n in (0, 1)
-    ]
-    answers = [
-        {"doc": pair, "target": 0, "arguments": [["", "the tide waits"], ["", "tide the waits"]],
-         "resps": [[[-3.0, False]], [[-4.5, False]]], "filtered_resps": [[-3.0, False], [-4.5, False]]}
-        for pair in pairs
-    ]  # fmt: skip
-    samples = [
-        {"doc_id": i, "arguments": [[line + "\n"]], "resps": [[-9.5 - i]]}
-        for i, line in enumerate(sorted(set(lines)))
-    ]
+def _packed(good: dict[str, bytes], folder: Path) -> dict[str, bytes]:
+    """Texts and counts as they are packed; what another program prints; a checkpoint of the training that a command goes on with."""
+    import pyarrow
 
-    def rows(values: list[dict[str, object]]) -> str:
-        return "".join(json.dumps(value) + "\n" for value in values)
-
+    text = _TEXT.encode()
+    archived, described = archive()
+    rows = gzip.compress(b"".join(b"%s\t%d\n" % (w, 9) for w in sorted(set(text.split()))), mtime=0)
     return {
-        "tokens.jsonl": rows(samples),
-        "answers.jsonl": rows(answers),
-        "pairs.tsv": "the tide waits\ttide the waits\nthe bell rings\trings bell the\n",
-        "pairs.jsonl": rows(pairs),
-        "choices.jsonl": rows(choices),
-        "best.txt": "0 ||| the tide waits ||| lm: -3 ||| -3.1\n0 ||| tide the waits ||| x ||| -4\n1 ||| the bell ||| ||| 0\n",
-        "vocab.txt": "<unk>\nthe\nferry\nwaits\nfor\ntide\nand\nnobody\nbell\n\n",
-        "domains.jsonl": rows([{"text": line, "domain": "ab"[i % 2]} for i, line in enumerate(lines)]),
-        "text.csv": "id,text\n" + "".join(f'{i},"{line}"\n' for i, line in enumerate(lines)),
+        "counts.gz": gzip.compress(good["counts.tsv"], mtime=0),
+        "google.gz": rows,
+        "text.jsonl.bz2": bz2.compress(good["text.jsonl"]),
+        "text.txt.xz": lzma.compress(text),
+        "text.txt.zst": pyarrow.compress(text, codec="zstd", asbytes=True),
+        "tool.log": b"perplexity: calculating perplexity over 2 chunks, n_ctx=512, batch_size=2048\n[1]4.1,[2]5.2,\nFinal estimate: PPL = 5.2\n",
+        "z.zip": archived,
+        "z.toml": described.encode(),
     }
 
 
@@ -144,7 +170,8 @@ def _of_libraries(folder: Path) -> dict[str, bytes]:
 
 _DAMAGES = {
     ".tsv": damaged_lines, ".csv": damaged_lines, ".json": damaged_json, ".arpa": damaged_arpa, ".lm": damaged_saved,
-    ".npz": damaged_npz, ".toml": damaged_toml,
+    ".npz": damaged_npz, ".checkpoint": damaged_npz, ".fit": damaged_saved, ".toml": damaged_toml, ".zip": damaged_zip,
+    ".gz": damaged_gzip,
 }  # fmt: skip
 
 
@@ -173,6 +200,12 @@ def check_file(data: bytes, folder: Path) -> object:
     (folder / "t.txt").write_text(_TEXT)
     (folder / "u.txt").write_text(_TEXT[:200])
     line = random.Random(data).choice(_COMMANDS[name])
+    beside = {"z.zip": "z.toml", "z.toml": "z.zip", "google.gz": ""}.get(name)
+    if beside:
+        shutil.copy(prepared() / beside, folder / beside)
+    elif beside is not None:
+        (folder / "g" / "1gms").mkdir(parents=True)
+        (folder / name).rename(folder / "g" / "1gms" / "vocab.gz")
     return command([word.replace("FILE", name) for word in line.split()], folder)
 
 
@@ -183,7 +216,8 @@ def check_file(data: bytes, folder: Path) -> object:
 def run_files() -> Mapping[str, bytes]:
     """The files of a finished run, led by their names, which a command reads again; and what a stopped run leaves."""
     folder = prepared()
-    kept = [path for path in sorted((folder / "run").rglob("*")) if path.is_file() and path.suffix != ".png"]
+    every = [*sorted((folder / "run").rglob("*")), *sorted((folder / "half-done").rglob("*"))]
+    kept = [path for path in every if path.is_file() and path.suffix not in (".png", ".txt", ".csv")]
     return {
         str(number): f"{path.relative_to(folder)}\n".encode() + path.read_bytes()
         for number, path in enumerate(kept)
@@ -194,11 +228,16 @@ def run_files() -> Mapping[str, bytes]:
 def check_run_folder(data: bytes, folder: Path) -> object:
     head, _, content = data.partition(b"\n")
     name = head.decode("utf-8", "replace")
-    if not name.startswith("run/"):
+    run, _, within = name.partition("/")
+    if run not in ("run", "half-done") or ".." in within:
         return None
-    for part in ("run", "run2"):
+    for part in ("run", "run2") if run == "run" else (run,):
         shutil.copytree(prepared() / part, folder / part)
-    for part in ("t.txt", "s.toml"):
+    for part in ("t.txt", "s.toml", "b.toml", "u.txt", "plain.txt", "tokens.tsv"):
         shutil.copy(prepared() / part, folder / part)
     (folder / name).write_bytes(content)
-    return command(random.Random(data).choice(_OF_RUNS).split(), folder)
+    line = random.Random(data).choice(_OF_RUNS if run == "run" else _OF_HALF)
+    status = command(line.split(), folder)
+    # What does not read of what was measured is measured anew.
+    assert status == 0 or not line.startswith("run b.toml"), f"status {status}"
+    return status

@@ -4,6 +4,8 @@ Every input is made of its number (and its kind), so that the campaign goes on w
 fast as it can; when it hangs (over 20 s for one input), dies or eats memory, that input is put down and another worker goes on after it.
 Each fault (the exception and the line of ours that it came from) leaves its smallest input and its traceback in FOLDER/found. The table
 says how many inputs of each kind were tried, on which commits, and what they did.
+
+With ``--each PART`` it tries every value at every place, one after the other (``exhaustive.py``).
 """
 
 from __future__ import annotations
@@ -161,10 +163,10 @@ def work(name: str, begin: int, end: int, folder: Path) -> None:
     at[:8] = end.to_bytes(8, "little")
 
 
-def limit_memory() -> None:
-    """Lets this process take so much memory more than it has, and no more."""
+def limit_memory(more: int = MEMORY) -> None:
+    """Lets this process have so much more and no more, so that not the machine is what an input takes the memory of."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
 
 
 def seeds_of(name: str, folder: Path) -> dict[str, bytes]:
@@ -286,6 +288,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--kind", action="append", choices=list(SHARES))
     parser.add_argument("--table", action="store_true", help="only prints what was tried so far")
+    parser.add_argument(
+        "--each", action="append", metavar="PART", help="every value at every place, of a part or all"
+    )
+    parser.add_argument("--only", default="", metavar="WORD", help="of --each: cases whose names hold this")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="of --each: one case of so many")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="of --each: the first of them")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -295,6 +303,10 @@ if __name__ == "__main__":
     sys.path[:0] = [str(HERE), str(HERE.parent / "helpers"), str(HERE.parents[1])]
     if asked.worker:
         work(asked.worker[0], int(asked.worker[1]), int(asked.worker[2]), asked.folder)
+    elif asked.each:
+        from exhaustive import try_each
+
+        sys.exit(try_each(asked.folder, asked.each, asked.only, asked.stride, asked.first))
     else:
         if not asked.table:
             campaign(asked.folder, asked.inputs, asked.kind or list(SHARES))

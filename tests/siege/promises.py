@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import random
+import re
 import sys
+import unittest.mock
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,9 +49,27 @@ def refused(check: Callable[[], object]) -> object:
     return None
 
 
-def command(argv: list[str], folder: Path, stdin: bytes = b"") -> int:
-    """The status of a command, run in a folder, whose errors are single printable lines."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="") for _ in range(2))
+class _Screen(io.TextIOWrapper):
+    """A stream that says of itself that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def assert_no_model_broke(folder: Path) -> None:
+    """A run goes on when a model of it has a fault, and leaves the traceback."""
+    for path in folder.glob("*/errors/*.txt"):
+        where = re.findall(r'lmbench/([\w/]+)\.py", line (\d+)', said := path.read_text("utf-8", "replace"))
+        raise AssertionError(f"{'-'.join(where[-1]) if where else path.name}: {said}")
+
+
+def command(argv: list[str], folder: Path, stdin: bytes = b"", screen: bool = False) -> int:
+    """The status of a command, run in a folder, whose errors are single printable lines.
+
+    screen: what it prints goes to a terminal, and holds no control characters.
+    """
+    kind = _Screen if screen else io.TextIOWrapper
+    out, err = (kind(io.BytesIO(), "utf-8", "surrogateescape", newline="") for _ in range(2))
     kept = sys.stdin
     try:
         sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
@@ -57,6 +78,7 @@ def command(argv: list[str], folder: Path, stdin: bytes = b"") -> int:
             contextlib.chdir(folder),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            unittest.mock.patch.dict(os.environ, {"TERM": "dumb", "NO_COLOR": "1"} if screen else {}),
         ):
             warnings.simplefilter("error", RuntimeWarning)
             try:
@@ -75,6 +97,9 @@ def command(argv: list[str], folder: Path, stdin: bytes = b"") -> int:
         assert len(lines) == 1 or (lines and argv[:1] == ["history"]), f"not one line: {said[:300]!r}"
         for line in lines:
             assert line.isprintable(), f"does not print: {line!r}"
-            assert len(line) < 400, f"a message of {len(line)} characters"
-    assert "\x1b" not in said, f"an escape is printed: {said[:300]!r}"
+            assert len(line.removeprefix("lmbench: ")) < 300, f"a message of {len(line)} characters: {line}"
+    shown = said + (out.buffer.getvalue().decode("utf-8", "replace") if screen else "")
+    for line in shown.split("\n"):
+        assert line.replace("\t", "").isprintable(), f"does not print: {line[:300]!r}"
+    assert_no_model_broke(folder)
     return status

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import readers
-from promises import refused
+from promises import assert_no_model_broke, refused
 from result_kinds import TEXT
 
 from lmbench.bench.runner import measure_suite
@@ -15,6 +15,44 @@ from lmbench.bench.suite import CorpusSpec, ModelSpec, SampleSpec, Suite
 from lmbench.bench.suite_file import load_suite, to_toml
 from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError
+
+# A suite with every key there is.
+FULL = """name = "full"
+title = "t"
+cost = "c"
+worthwhile = 0.01
+verify = 5
+splits = 0
+studies = []
+zipf_orders = [1, 2]
+seeds = [1, 2]
+samples = {prompt = "the ", chars = 5, temperatures = [0.5, 1.0]}
+external = [{file = "scores.tsv", label = "other", corpus = "t", unit = "word", vocab_size = 9}]
+[[corpora]]
+name = "t"
+train = ["text.txt", "more.csv"]
+valid = "valid.txt"
+test = "scored.txt"
+normalise = "whitespace"
+documents = "line"
+field = "text"
+[[models]]
+model = "kneser-ney"
+label = "kn"
+unit = "word"
+options = {order = 2, discounts = "auto", bits = 8}
+seeds = [1]
+unk = "low"
+vocab = "vocab.txt"
+[[models]]
+model = "bigram"
+unit = "subword:size=40,kind=bpe,level=char"
+min_count = 2
+label = "pieces"
+[[models]]
+model = "mixture"
+options = {of = ["kn", "pieces"], weights = "fixed"}
+"""
 
 
 def suites() -> dict[str, bytes]:
@@ -31,12 +69,14 @@ def suites() -> dict[str, bytes]:
         samples=SampleSpec(chars=40),
     )
     return {path.stem: path.read_bytes() for path in sorted(built_in.glob("*.toml"))} | {
-        "small": to_toml(small).encode()
+        "small": to_toml(small).encode(),
+        "full": FULL.encode(),
     }
 
 
 def check_suite(data: bytes, folder: Path) -> object:
     (folder / "text.txt").write_text(TEXT)
+    (folder / "vocab.txt").write_text("the\nferry\n")
     (folder / "s.toml").write_bytes(data)
 
     def read() -> Suite:
@@ -45,7 +85,8 @@ def check_suite(data: bytes, folder: Path) -> object:
         assert load_suite(str(folder / "again.toml"), trust_paths=True) == suite or "nan" in repr(suite)
         return suite.narrowed([], [suite.models[-1].label], 3, 2)
 
-    return refused(read)
+    with contextlib.chdir(folder):
+        return refused(read)
 
 
 def check_run(data: bytes, folder: Path) -> object:
@@ -73,7 +114,9 @@ def check_run(data: bytes, folder: Path) -> object:
         and not suite.studies
     ):
         with contextlib.chdir(folder):
-            return refused(lambda: measure_suite(suite, folder / "run").results())
+            measured = refused(lambda: measure_suite(suite, folder / "run").results())
+            assert_no_model_broke(folder)
+            return measured
     return None
 
 

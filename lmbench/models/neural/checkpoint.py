@@ -8,14 +8,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
+from lmbench.storage.archived import archived_arrays
 from lmbench.storage.files import whole_file
 from lmbench.text.tokens import Tokens
+
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+Finite = Annotated[float, Meta(ge=-1e100, le=1e100)]
 
 
 class DamagedCheckpoint(ValueError):
@@ -27,16 +33,16 @@ class Progress:
     """How far a training has come: with weights, moments and state, all that a checkpoint holds."""
 
     epoch_rng: Mapping[str, Any]  # numpy's generator, as the present epoch began
-    epoch: int = 0  # epochs finished
-    minibatch: int = 0  # minibatches of the present epoch done
-    updates: int = 0
-    tokens: int = 0  # predicted so far, over all epochs
-    seconds: float = 0.0
-    nats: float = 0.0  # training loss of the present epoch, over ``counted`` tokens
-    counted: int = 0
+    epoch: Count = 0  # epochs finished
+    minibatch: Count = 0  # minibatches of the present epoch done
+    updates: Count = 0
+    tokens: Count = 0  # predicted so far, over all epochs
+    seconds: Annotated[Finite, Meta(ge=0)] = 0.0
+    nats: Finite = 0.0  # training loss of the present epoch, over ``counted`` tokens
+    counted: Count = 0
     best_bits: float = math.inf  # held out, a token
-    since_best: int = 0  # epochs
-    history: list[dict[str, float]] = field(default_factory=list)
+    since_best: Count = 0  # epochs
+    history: list[dict[str, Finite]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -70,17 +76,23 @@ def read_checkpoint(path: Path, owner: str) -> tuple[Progress, dict[str, list[Te
     Raises DamagedCheckpoint.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        facts = dict(json.loads(str(arrays.pop("facts"))))
-        progress = Progress(**facts) if facts.pop("fingerprint", None) == owner else None
-    except (
-        Exception
-    ):  # a dozen kinds: of archives, their packings, arrays, JSON, fields that another version has
+        arrays = archived_arrays(path)
+        facts = json.loads(str(arrays.pop("facts")))
+        if facts.pop("fingerprint", None) != owner:
+            return None
+        Progress(**facts)  # of another version, with other fields
+        progress = msgspec.convert(facts, Progress)
+        tensors: dict[str, list[Tensor]] = {}
+        for name, array in arrays.items():
+            tensors.setdefault(name.partition(".")[0], []).append(torch.from_numpy(array))
+    except Exception:  # whatever stands there that write_checkpoint does not write
         raise DamagedCheckpoint(path) from None
-    if progress is None:
-        return None
-    tensors: dict[str, list[Tensor]] = {}
-    for name, array in arrays.items():
-        tensors.setdefault(name.partition(".")[0], []).append(torch.from_numpy(array))
     return progress, tensors
+
+
+def check_like(found: Sequence[Tensor], own: Sequence[Tensor]) -> None:
+    """Raises DamagedCheckpoint where tensors are not as many, of the shapes and types, as a training's own, or not finite."""
+    if [(t.shape, t.dtype) for t in found] != [(t.shape, t.dtype) for t in own]:
+        raise DamagedCheckpoint("its tensors are another network's")
+    if not all(bool(torch.isfinite(t).all()) for t in found):
+        raise DamagedCheckpoint("its tensors hold what is no number")

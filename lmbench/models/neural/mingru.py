@@ -186,8 +186,8 @@ class MinGru(TunedModel):
             raise InputError(
                 f"expansion={self.expansion:g} must make from 1 to {2**20} units of hidden={self.hidden}"
             )
-        if not 0 <= self.hidden * self.widening <= 2**20:
-            raise InputError(f"widening={self.widening:g} must be at least 0, and make {2**20} units at most")
+        if self.widening and not 1 <= self.hidden * self.widening <= 2**20:
+            raise InputError(f"widening={self.widening:g} must be 0, or make from 1 to {2**20} units")
 
     def _network(self, generator: torch.Generator) -> Network:
         return MinGruNetwork(self, generator)

@@ -26,12 +26,13 @@ from lmbench.models.neural.network import (
 )
 from lmbench.models.neural.stepping import AdaptingStepper, StateStepper
 from lmbench.models.neural.training import Trainer
-from lmbench.models.options import fixed, option
+from lmbench.models.options import fixed, option, option_fields
 from lmbench.text.tokens import Tokens
 
 MOST_LAYERS = 1000  # more would only take time to be made
 MOST_REMEMBERED = 1 << 16  # tokens that a network may look back on
 
+_LARGEST = 1e38  # of numbers in single precision
 _SQUARES = "squares."  # before the names of weights: the mean squares of their gradients
 MOST_DIRECT = 64  # tokens of n-grams with weights of their own
 
@@ -100,9 +101,14 @@ class NeuralModel(LanguageModel):
         for name in ("dynamic", "dynamic_decay"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0")
+        for name, field in option_fields(type(self)).items():
+            value = getattr(self, field.name)
+            # A radius or a time may be without end; nothing else that is multiplied in single precision.
+            if isinstance(value, float) and abs(value) > _LARGEST and name not in ("clip", "time_limit"):
+                raise InputError(f"{name}={value:g} is beyond single precision; give {_LARGEST:g} at most")
         kind, _, length = self.context.partition(":")
         if self.context not in ("carry", "reset") and not (
-            kind == "fixed" and length.isdecimal() and int(length) > 0
+            kind == "fixed" and length.isdecimal() and len(length) < 10 and int(length) > 0
         ):
             raise InputError(f"context={self.context} must be carry, reset or fixed:N, as in fixed:32")
         if self.dynamic and self.context != "carry":

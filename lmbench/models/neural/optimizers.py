@@ -57,6 +57,15 @@ def kept(optimizers: Iterable[Optimizer]) -> list[Tensor]:
     ]
 
 
+def blank_moments(optimizers: Iterable[Optimizer]) -> list[Tensor]:
+    """Tensors of the shapes and types of what ``kept`` gives once steps were taken."""
+    return [
+        torch.zeros((), dtype=torch.float32) if name == "step" else torch.zeros_like(p)
+        for optimizer, p in _owned(optimizers)
+        for name in MOMENTS[type(optimizer).__name__]
+    ]
+
+
 def take_up(optimizers: Iterable[Optimizer], moments: list[Tensor]) -> None:
     """Goes on with what ``kept`` gave; an empty list: from the beginning."""
     left = iter(moments)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import nn
+
+from lmbench.errors import number_of
 
 
 class Ranks:
@@ -25,13 +26,13 @@ class Ranks:
         self.number, self.count = 0, 1
         # torchrun's variables; a caller who has begun it himself is taken as he is.
         together = torch.distributed.is_available() and (
-            torch.distributed.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) > 1
+            torch.distributed.is_initialized() or number_of("WORLD_SIZE", 1) > 1
         )
         if not together:
             return
         if not torch.distributed.is_initialized():
             if torch.cuda.is_available():
-                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+                torch.cuda.set_device(number_of("LOCAL_RANK", 0))
             torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
             atexit.register(torch.distributed.destroy_process_group)
         self.number, self.count = torch.distributed.get_rank(), torch.distributed.get_world_size()

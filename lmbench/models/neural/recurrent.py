@@ -192,6 +192,8 @@ class Recurrent(TunedModel):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}={getattr(self, name):g} must be at least 0")
         check_kernel(self.kernel, self._device().type == "cuda")
+        if self.embedding is not None and self.embedding < 0:
+            raise InputError(f"embedding={self.embedding} must be at least 0")
         if self.layers < 1:
             raise InputError(f"layers={self.layers} must be at least 1")
         if self.layers > MOST_LAYERS:

@@ -16,6 +16,7 @@ from lmbench.models.monitor import Monitor
 from lmbench.models.neural.checkpoint import (
     DamagedCheckpoint,
     Progress,
+    check_like,
     fingerprint,
     read_checkpoint,
     write_checkpoint,
@@ -28,7 +29,7 @@ from lmbench.models.neural.network import (
     multiplies_bfloat16,
     unrounded,
 )
-from lmbench.models.neural.optimizers import clip_gradients, kept, optimizers_of, rate, take_up
+from lmbench.models.neural.optimizers import blank_moments, clip_gradients, kept, optimizers_of, rate, take_up
 from lmbench.models.neural.ranks import Ranks
 from lmbench.text.batches import jittered_batches, random_batches, sequential_batches
 from lmbench.text.tokens import Tokens
@@ -220,7 +221,10 @@ class Trainer:
         """Gradients of the loss of some rows, and the loss: nats over the ``count`` tokens of all rows of the minibatch."""
         device = self.device
         targets = torch.from_numpy(y.T).long().to(device)
-        state = self.state if continues and self.state is not None else self.network.start(len(x))
+        state = self.network.start(len(x))
+        # That of a checkpoint may be of other rows.
+        if continues and self.state is not None and [s.shape for s in self.state] == [s.shape for s in state]:
+            state = self.state
         rounded = torch.autocast(device.type, torch.bfloat16, enabled=self.arithmetic == "bfloat16")
         with rounded:
             logits, state = self.network(torch.from_numpy(x.T).long().to(device), state)
@@ -318,19 +322,28 @@ class Trainer:
         path = self.monitor.checkpoint
         if path is None or not path.exists():
             return
+        own, random = self._tensors(), self.rng.bit_generator.state
         try:
             checkpoint = read_checkpoint(path, self._fingerprint())
-        except DamagedCheckpoint:
+            if checkpoint is None:
+                return
+            done, tensors = checkpoint
+            state = tensors.pop("state", None)
+            moments = tensors.pop("moments", [])
+            check_like(moments, blank_moments(self.optimizers) if moments else [])
+            for kind in own.keys() - {"state", "moments"}:
+                check_like(tensors.get(kind, []), own[kind])
+            self.rng.bit_generator.state = done.epoch_rng
+            self.generator.set_state(tensors.pop("generator")[0])
+        except (DamagedCheckpoint, ValueError, TypeError, KeyError, OverflowError, RuntimeError):
+            self.rng.bit_generator.state = random
+            self.generator.set_state(own["generator"][0])
             self.done.notes.append(f"the checkpoint {path.name} is damaged; training began anew")
             return
-        if checkpoint is None:
-            return
-        self.done, tensors = checkpoint
-        self.rng.bit_generator.state = self.done.epoch_rng
-        self.generator.set_state(tensors.pop("generator")[0])
+        self.done = done
         tensors = {kind: [tensor.to(self.device) for tensor in of_kind] for kind, of_kind in tensors.items()}
         self._load(tensors["weights"])
         self.best = tensors["best"]
         self.mean = tensors.get("mean")
-        self.state = tuple(tensors["state"]) if "state" in tensors else None
-        take_up(self.optimizers, tensors.get("moments", []))
+        self.state = None if state is None else tuple(tensor.to(self.device) for tensor in state)
+        take_up(self.optimizers, [tensor.to(self.device) for tensor in moments])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.errors import InputError
+from lmbench.errors import InputError, number_of
 
 LOGITS = (
     1 << 23
@@ -57,7 +57,7 @@ class LlamaNetwork:
 
     def __init__(self, path: str, gpu_layers: int, threads: int | None) -> None:
         self.path = path
-        self._threads = threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        self._threads = threads or number_of("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))
         self._llama = llama = library()
         if not Path(path).is_file():
             raise InputError(f"option path={path} is no file; name a model in GGUF")

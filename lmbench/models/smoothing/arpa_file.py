@@ -56,6 +56,10 @@ def read_arpa(path: str | os.PathLike[str], strict: bool = False) -> Arpa:
         raise InputError(f"{path} is a directory; name a file in it") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown(name)} is no file's name: {error}") from None
 
 
 def _unpacked(packed: IO[bytes], name: str) -> Iterator[bytes]:

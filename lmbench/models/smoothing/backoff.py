@@ -6,6 +6,7 @@ keeps of its context's probability and what the context gives away to the shorte
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from abc import abstractmethod
@@ -33,6 +34,7 @@ from lmbench.text.tokens import Tokens
 
 LONG = 1 << 23  # tokens of a text that is counted in files
 ROOM = 2  # times what the files take, which other programs may need as well
+_ORDER = re.compile("[0-9]{1,6}")  # in the names of arrays
 _BYTES_IN_FILES = 45  # a token, for each order from 2 on
 
 
@@ -145,7 +147,8 @@ class BackoffModel(LanguageModel):
 
     def _check_table(self, table: Table, names: Iterable[str]) -> None:
         """Raises InputError unless a table is all that was read from arrays of these names, its columns of one length."""
-        if max(int(part) for name in names for part in name.split(".") if part.isdigit()) != table.order:
+        parts = [part for name in names for part in name.split(".") if _ORDER.fullmatch(part)]
+        if max(map(int, parts), default=0) != table.order:
             raise InputError("some of its n-grams are missing; fit it anew")
         lengths = [len(column) for column in (*table.probs[1:], *table.backoffs[1:])]
         if self.vocab_size not in (0, table.vocab_size) or lengths != [*table.sizes[1:], *table.sizes[1:-1]]:

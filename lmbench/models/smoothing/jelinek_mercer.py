@@ -31,8 +31,8 @@ class JelinekMercer(CountModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.buckets < 1:
-            raise InputError(f"option buckets={self.buckets}: every order needs at least 1")
+        if not 1 <= self.buckets <= 1000:  # counts have 63 of them
+            raise InputError(f"option buckets={self.buckets}: every order needs 1 to 1000")
 
     @property
     def traits(self) -> Traits:

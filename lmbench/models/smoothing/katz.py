@@ -15,6 +15,8 @@ from lmbench.models.smoothing.backoff import CountModel, build
 from lmbench.models.smoothing.table import Backoff
 from lmbench.text.tokens import Tokens
 
+HIGHEST = 10**6  # count that is discounted
+
 
 @dataclass(kw_only=True, eq=False)
 class Katz(CountModel):
@@ -36,6 +38,8 @@ class Katz(CountModel):
         super().__post_init__()
         if self.cutoff < 1:
             raise InputError(f"option cutoff={self.cutoff}: without discounts nothing is left for the unseen")
+        if self.cutoff > HIGHEST:
+            raise InputError(f"option cutoff={self.cutoff}: give {HIGHEST:,} at most, 5 to 10 are usual")
         lowest = list(self.min_counts)
         if not lowest or lowest[0] != 1 or lowest != sorted(lowest):
             raise InputError(

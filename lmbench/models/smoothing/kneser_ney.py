@@ -143,7 +143,8 @@ class KneserNey(CountModel):
 
     def _thresholds(self) -> list[int]:
         """For each order from 1, the count up to which n-grams are dropped."""
-        return [self.prune[min(k, len(self.prune) - 1)] for k in range(self.order)]
+        prune = self.prune or (0,)
+        return [prune[min(k, len(prune) - 1)] for k in range(self.order)]
 
     def _discounts(self, counts: Counts, train: Tokens) -> list[np.ndarray]:
         """For each order from 1, (4,) float64: the discounts of a = 0, 1, 2 and 3 or more."""

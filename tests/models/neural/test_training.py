@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,63 @@ def test_whatever_is_changed_in_a_checkpoint_it_is_whole_or_said_to_be_damaged(t
             read_checkpoint(path, "mine")
     np.savez(path, facts=np.array('{"fingerprint": "another\'s", "new": 1}'))
     assert read_checkpoint(path, "mine") is None
+
+
+def changed_facts(**changed):
+    def change(arrays):
+        arrays["facts"] = np.array(json.dumps(json.loads(str(arrays["facts"])) | changed))
+
+    return change
+
+
+def changed_array(name, values):
+    return lambda arrays: arrays.update({name: values(arrays[name])})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed_facts(history=[1]),
+        changed_facts(epoch=-1),
+        changed_facts(seconds="x"),
+        changed_facts(extra=1, epoch_rng={"bit_generator": "PCG64"}),
+        changed_facts(epoch_rng=3),
+        changed_array("facts", lambda _: np.array("[]")),
+        changed_array("weights.0", lambda w: w[:1]),
+        changed_array("weights.1", lambda w: w * np.nan),
+        changed_array("best.0", lambda w: w.astype("f8")),
+        changed_array("generator.0", lambda g: g[:9]),
+        changed_array("generator.0", lambda g: g.astype("U3")),
+        lambda arrays: arrays.pop("weights.0"),
+        lambda arrays: arrays.pop("generator.0"),
+        changed_array("moments.1", lambda m: m[:1]),
+    ],
+)
+def test_a_checkpoint_that_holds_something_else_is_not_gone_on_with(change, tmp_path, monkeypatch):
+    path = tmp_path / "fit.npz"
+    options = {"schedule": "constant", "optimizer": "adamw"}
+    fresh = small("rnn", **options).fit(text(300), None, V)
+    with pytest.raises(Killed):
+        small("rnn", **options).fit(text(300), None, V, monitor=Killer(path, 5, monkeypatch))
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    change(arrays)
+    np.savez(path, **arrays)
+    model = small("rnn", **options).fit(text(300), None, V, monitor=Killer(path, None, monkeypatch))
+    np.testing.assert_array_equal(model.log_probs(text(9)), fresh.log_probs(text(9)))
+    assert "damaged" in model.notes[0]
+
+
+def test_a_checkpoint_whose_state_is_of_other_rows_goes_on_without_it(tmp_path, monkeypatch):
+    path = tmp_path / "fit.npz"
+    with pytest.raises(Killed):
+        small().fit(text(300), None, V, monitor=Killer(path, 5, monkeypatch))
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["state.0"] = arrays["state.0"][..., :1]
+    np.savez(path, **arrays)
+    model = small().fit(text(300), None, V, monitor=Killer(path, None, monkeypatch))
+    assert np.isfinite(model.log_probs(text(9))).all()
 
 
 def test_products_in_bfloat16_learn_as_much_and_leave_scoring_in_single_precision():
