@@ -475,10 +475,9 @@ class LanguageModel(ABC):
 
     def at_most_one(self, log_probs: np.ndarray) -> np.ndarray:
         """Log-probabilities of a sound model, ``LEAST`` to 0 or -inf; raises InputError where it is not."""
-        highest = log_probs.max(initial=-math.inf)
-        lowest = log_probs.min(initial=0.0)
+        highest, lowest = float(log_probs.max(initial=-math.inf)), float(log_probs.min(initial=0.0))
         if lowest < LEAST:
-            lowest = log_probs.min(initial=0.0, where=log_probs > -math.inf)
+            lowest = float(log_probs.min(initial=0.0, where=log_probs > -math.inf))
         if highest <= self.traits.precision and not lowest < LEAST:
             return log_probs if highest <= 0 else np.minimum(log_probs, 0.0)
         where = "".join(f" ({path})" for path in self.traits.sources)
