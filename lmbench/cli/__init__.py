@@ -100,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(OSError):  # the folder may be gone
         if not {"", os.getcwd()} & set(sys.path):
             sys.path.append(os.getcwd())  # a user's own models lie where the command is run
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         _escape_what_it_cannot_say(stream)
     with ended_as_by_ctrl_c():
@@ -109,8 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     try:
         result = lmbench.main(argv, prog_name="lmbench", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -161,6 +161,13 @@ def _nearest(error: click.ClickException) -> str:
     given = re.match(r"'(.*?)' is not one of", error.message)
     near = given and difflib.get_close_matches(given[1], map(str, kind.choices), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _open_what_is_closed() -> None:
+    """Where the caller has closed a stream, nothing is read from it, and what is written goes nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _escape_what_it_cannot_say(stream: TextIO) -> None:

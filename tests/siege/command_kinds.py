@@ -20,7 +20,7 @@ import readers
 from damage import HOSTILE, NUMBERS, damaged_bytes
 from good_files import LINES as GOOD_TEXT
 from good_files import archive, plain_files
-from promises import command
+from promises import command, is_folder_outside
 from result_kinds import TEXT
 
 from lmbench.bench.suite import CorpusSpec, ModelSpec, Suite
@@ -349,20 +349,11 @@ def check_line(data: bytes, folder: Path) -> object:
             and not (_STUDIES & {*argv} and {"t.txt", "u.txt", "long.txt", "x.csv"} & {*argv})
         )
         or _takes_long(argv)
-        or any(_is_folder_outside(word, folder) for word in argv)
+        or any(is_folder_outside(word, folder) for word in argv)
     ):
         return None
     lay_out(folder)
     return command(argv, folder, b"the tide\nwaits\n")
-
-
-def _is_folder_outside(word: str, folder: Path) -> bool:
-    """Whether all that lies in another folder would be read, which is as much as there is."""
-    try:
-        place = (folder / word.split("=")[-1]).resolve()
-        return place.is_dir() and not place.is_relative_to(folder.resolve())
-    except (OSError, ValueError):
-        return False
 
 
 def _takes_long(argv: list[str]) -> bool:

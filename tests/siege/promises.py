@@ -103,3 +103,12 @@ def command(argv: list[str], folder: Path, stdin: bytes = b"", screen: bool = Fa
         assert line.replace("\t", "").isprintable(), f"does not print: {line[:300]!r}"
     assert_no_model_broke(folder)
     return status
+
+
+def is_folder_outside(word: str, folder: Path) -> bool:
+    """Whether all that lies in another folder would be read, which is as much as there is."""
+    try:
+        place = (folder / word.split("=")[-1]).resolve()
+        return place.is_dir() and not place.is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False

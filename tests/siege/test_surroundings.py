@@ -46,6 +46,24 @@ def test_a_refusal_is_short_with_all_that_it_advises(here, capsys, line):
     assert len(said) <= LONGEST
 
 
+@pytest.mark.parametrize("closed", [("stdin", "stdout", "stderr"), ("stdout",), ("stderr",)])
+def test_what_is_said_to_a_closed_stream_goes_nowhere(here, monkeypatch, closed):
+    assert main(RUN.split()) == 0
+    for name in closed:
+        monkeypatch.setattr(sys, name, None)
+    for line in (
+        "score --model bigram -o eps=1,1 --train t.txt --tokens s.tsv",
+        "fit --model bigram -o eps=1,1 --train t.txt --save m",
+        "score --load m --each line --test t.txt",
+        "surprisal --load m t.txt",
+        "export r",
+        "export r --format pdf --out f",
+    ):
+        assert main(line.split()) == 0, line
+    assert main(["zipf", "no.txt"]) == 2
+    assert Path("s.tsv").stat().st_size > 0
+
+
 @pytest.mark.parametrize("columns", ["0", "00", "-5", "x", "1000000"])
 def test_a_terminal_without_columns_is_printed_on(here, monkeypatch, capsys, columns):
     monkeypatch.setenv("COLUMNS", columns)
