@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lmbench.corpora.descriptions import registry
 from lmbench.corpora.rows import PACKED, ROWS, TABLES, kind_of, texts_of_rows
-from lmbench.errors import InputError, shown, unknown
+from lmbench.errors import InputError, unknown
 from lmbench.storage.files import read_text
+from lmbench.storage.unpacking import named
 
 FIELD = "text"
 
@@ -25,13 +26,10 @@ def files_of(path: Place | Sequence[Place]) -> list[Path]:
     if not isinstance(path, (str, os.PathLike)):
         return list(dict.fromkeys(file for part in path for file in files_of(part)))
     try:
-        return _files_of(path)
+        with named(path):
+            return _files_of(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{shown(str(path))} is no file's name: {error}") from None
 
 
 def _files_of(path: Place) -> list[Path]:

@@ -31,8 +31,9 @@ class Axis:
         ]
         ends += [] if truth is None else [truth]
         self.low, self.high = min(ends, default=0.0), max(ends, default=1.0)
-        if self.high - self.low < 0.02 + 1e-9 * self.high:
-            around = 0.01 + 1e-6 * self.high  # of numbers so large that a hundredth is lost in them
+        largest = max(abs(self.low), abs(self.high))
+        if self.high - self.low < 0.02 + 1e-9 * largest:
+            around = 0.01 + 1e-6 * largest  # of numbers so large that a hundredth is lost in them
             self.low, self.high = self.low - around, self.high + around
         step = next((s for s in STEPS if self.high - self.low <= 4 * s), self.high - self.low)
         first, last = math.ceil(self.low / step), math.floor(self.high / step + 1e-9)

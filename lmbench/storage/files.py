@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lmbench.errors import InputError
-from lmbench.storage.unpacking import read_unpacked
+from lmbench.storage.unpacking import named, read_unpacked
 
 # How files begin that hold text, but are none; and what to do.
 _NO_TEXTS = {
@@ -48,7 +48,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 def check_regular(path: str | os.PathLike[str]) -> None:
     """Raises InputError of a pipe or a device, which opens when somebody writes to it, or has no end; OSError where nothing is there."""
-    mode = os.stat(path).st_mode
+    with named(path):
+        mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InputError(f"{path} is no ordinary file but a pipe or device; name a file")
 

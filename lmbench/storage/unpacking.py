@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, cast
 
-from lmbench.errors import InputError
+from lmbench.errors import InputError, shown
 
 _PIPE = (
     1 << 20
@@ -65,6 +65,8 @@ def read_unpacked(path: str | os.PathLike[str]) -> bytes:
 def _raw(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     if str(path) == "-":
         source = sys.stdin.buffer
+        if source.closed:
+            raise InputError("the standard input has been read already; name it (-) once, or give a file")
         # A buffer over a buffer waits until it is full; what a program is still writing is wanted as it comes.
         source = source.raw if isinstance(source, io.BufferedReader) else source
         with contextlib.suppress(
@@ -75,11 +77,24 @@ def _raw(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
             fcntl.fcntl(source.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         yield io.BufferedReader(cast(io.RawIOBase, source))
         return
-    with open(path, "rb") as stream:
+    with named(path):
+        stream = open(path, "rb")  # noqa: SIM115
+    with stream:
         kind = os.fstat(stream.fileno()).st_mode
         if stat.S_ISBLK(kind) or (stat.S_ISCHR(kind) and not stream.isatty()):
             raise InputError(f"{path} is a device, which may have no end; name a file")
         yield stream
+
+
+@contextlib.contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises InputError where no file can have such a name (one with a zero byte, or half a pair of code units)."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{shown(str(path))} is no file's name: {error}") from None
 
 
 def check_ratio(size: int, packed: int, name: str) -> None:

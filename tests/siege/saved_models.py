@@ -85,7 +85,7 @@ MODELS: dict[str, dict[str, Seed]] = {
         "lstm-dynamic": Seed("lstm", {**_CELL, "tied": True, "dynamic": 0.001}),
         "mingru": Seed("mingru", {**_TINY, "layers": 1, "direct": 0}),
         "mlp": Seed("mlp", {"hidden": 3, "epochs": 1}),
-        "transformer": Seed("transformer", {"epochs": 1, "hidden": 4, "heads": 2}),
+        "transformer": Seed("transformer", {"epochs": 1, "hidden": 4, "heads": 2, "layers": 2, "window": 8}),
         "transformer-pieces": Seed(
             "transformer", {"epochs": 1, "hidden": 2, "heads": 1, "layers": 1, "window": 4, "direct": 0, "dynamic": 0.001}, "subword:size=20"
         ),

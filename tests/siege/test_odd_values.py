@@ -17,16 +17,19 @@ from lmbench.corpora.corpus import Corpus
 from lmbench.errors import InputError, number_of
 from lmbench.models import make_model
 from lmbench.models.shared_fit import SharedFit
+from lmbench.models.smoothing.arpa_file import read_arpa
+from lmbench.report.axis import Axis
 from lmbench.results.file import read_results
 from lmbench.scoring.generation import shape_distribution
 from lmbench.scoring.harness_tasks import read_judged
 from lmbench.scoring.samples_file import samples_scores
 from lmbench.scoring.scorer import Scorer
 from lmbench.storage.archived import archived_arrays
-from lmbench.storage.files import read_text
+from lmbench.storage.files import read_bytes, read_text
 from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.storage.unpacking import zip_archive
 from lmbench.studies.answers import read_study
+from lmbench.text.vocab import Lexicon, Vocab
 
 TEXT = str(GOLDEN / "ferry.train.txt")
 
@@ -46,6 +49,31 @@ def test_a_refusal_has_at_most_299_characters_and_keeps_its_remedy(argv, remedy,
     said = capsys.readouterr().err.splitlines()[-1].removeprefix("lmbench: ")
     assert len(said) == 299
     assert said.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "read", [read_text, read_bytes, read_arpa, lambda name: Lexicon(file=name).of(Vocab(), "word")]
+)
+def test_what_no_file_is_called_is_refused(read):
+    with pytest.raises(InputError, match=r"^'a\\x00b' is no file's name: "):
+        read("a\0b")
+
+
+def test_the_standard_input_is_read_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the tide waits\n" * 20)))
+    assert read_text("-").startswith("the tide")
+    (tmp_path / "s.toml").write_text(
+        "name = 's'\n[[corpora]]\nname = 't'\ntrain = '-'\n[[models]]\nmodel = 'uniform'\n"
+    )
+    assert main(["run", str(tmp_path / "s.toml"), "--out", str(tmp_path / "r")]) == 2
+    assert "has been read already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("truth", [-(2.0**63), 2.0**63, -1e100, 0.0])
+def test_an_axis_is_drawn_around_any_number(truth):
+    axis = Axis([], truth)
+    assert axis.low < truth < axis.high
+    assert "nan" not in axis.head()
 
 
 def test_a_temperature_of_next_to_nothing_is_that_of_the_likeliest():

@@ -30,6 +30,7 @@ from typing import IO
 from lmbench.errors import InputError, shown
 from lmbench.models.smoothing.arpa_reader import Arpa, ArpaReader
 from lmbench.storage.files import write_whole
+from lmbench.storage.unpacking import named
 
 BLOCK = 1 << 21  # bytes that are read together
 _MOST = 100  # times its size that a packed file may unpack to; n-grams in words come to five
@@ -45,7 +46,7 @@ def read_arpa(path: str | os.PathLike[str], strict: bool = False) -> Arpa:
     """
     name = str(path)
     try:
-        with open(path, "rb") as stream:
+        with named(path), open(path, "rb") as stream:
             magic = stream.peek(8)[:8]
             if magic == b"mmap lm ":
                 raise InputError(f"{name} is a KenLM binary file; give the ARPA file that it was built from")
@@ -56,10 +57,6 @@ def read_arpa(path: str | os.PathLike[str], strict: bool = False) -> Arpa:
         raise InputError(f"{path} is a directory; name a file in it") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{shown(name)} is no file's name: {error}") from None
 
 
 def _unpacked(packed: IO[bytes], name: str) -> Iterator[bytes]:
