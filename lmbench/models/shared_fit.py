@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from lmbench.errors import InputError
+from lmbench.models.saved import MOST
 from lmbench.storage.mapped import open_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class SharedFit:
             facts = msgspec.convert(said, _Facts)
             after = type(rng.bit_generator)()
             after.state = json.loads(facts.random)
-            model._take_up({name: np.array(column) for name, column in columns.items()})
+            state = {name: np.array(column) for name, column in columns.items()}
+            if any(array.dtype.kind == "f" and not (np.abs(array) <= MOST).all() for array in state.values()):
+                return False  # also of what is no number
+            model._take_up(state)
         # Damaged: the model is fitted anew.
         except (InputError, msgspec.ValidationError, ValueError, TypeError, KeyError, OverflowError):
             return False

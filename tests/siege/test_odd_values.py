@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from good_files import archive
 from paths import GOLDEN
 
@@ -205,3 +206,14 @@ def test_a_fit_that_is_shared_and_damaged_is_done_anew(wrong, tmp_path):
     after = np.random.default_rng(2)
     assert not shared.take(model, after)
     assert after.random() == np.random.default_rng(2).random()
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf, 3e38])
+def test_a_fit_that_is_shared_and_has_learnt_no_numbers_is_done_anew(number, tmp_path):
+    fitted = Scorer.fit(make_model("rnn-scratch", hidden=2, epochs=1), Corpus.of(TEXT), "char").model
+    with torch.no_grad():
+        fitted.network.W_hq[1, 2] = number
+    shared, model = SharedFit(tmp_path / "fit", "key", "rnn"), make_model("rnn-scratch", hidden=2, epochs=1)
+    shared.keep(fitted, np.random.default_rng(1), 1.0)
+    model.vocab_size = fitted.vocab_size
+    assert not shared.take(model, np.random.default_rng(2))
