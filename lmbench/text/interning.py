@@ -7,6 +7,7 @@ its bytes a word takes some 30 to 40 bytes here, whatever the words.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -25,6 +26,9 @@ _SHORT, _LONG = (
     7,
     np.uint64(1 << 63),
 )  # bytes of a word that is its key; what the keys of longer ones have and theirs have not
+_ALONE = (
+    1 << 12
+)  # bytes; of longer words there are few: each is taken by itself, not eight bytes of all at a time
 _PLACES = 0x9E3779B97F4A7C15  # odd: keys times its powers are scattered over the tables
 _ROOM, _TABLES = (
     1.5,
@@ -60,7 +64,7 @@ class Words(NamedTuple):
     def of(cls, data: bytes, begins: np.ndarray, lengths: np.ndarray) -> Words:
         """data: without zero bytes after it."""
         padded = data + bytes(BEYOND)
-        return cls(padded, begins, lengths, *_keys(windows_of(padded), begins, lengths))
+        return cls(padded, begins, lengths, *_keys(padded, begins, lengths))
 
     def spelled(self, places: np.ndarray) -> list[bytes]:
         """Some of them."""
@@ -221,7 +225,10 @@ class WordNumbers:
         windows, begins, lengths = windows_of(words.data), words.begins.take(which), words.lengths.take(which)
         indexed, at = windows_of(self._data), self._begins.take(ids)
         same = self._lengths.take(ids) == lengths
-        left, depth = np.flatnonzero(same), 0
+        for i in np.flatnonzero(same & (lengths > _ALONE)).tolist():
+            a, b, size = int(begins[i]), int(at[i]), int(lengths[i])
+            same[i] = words.data[a : a + size] == self._data[b : b + size]
+        left, depth = np.flatnonzero(same & (lengths <= _ALONE)), 0
         while len(left):
             own, length = begins.take(left), lengths.take(left)
             alike = _eight(windows, own, length, depth) == _eight(indexed, at.take(left), length, depth)
@@ -239,7 +246,7 @@ class WordNumbers:
         begins = len(self._data) - BEYOND + np.cumsum(lengths, dtype=np.int64) - lengths
         self._data = b"".join([self._data[:-BEYOND], *words, bytes(BEYOND)])
         self._lengths, self._begins = np.append(self._lengths, lengths), np.append(self._begins, begins)
-        self._keys = np.append(self._keys, _keys(windows_of(self._data), begins, lengths)[0])
+        self._keys = np.append(self._keys, _keys(self._data, begins, lengths)[0])
         self._place()
 
     def _place(self) -> None:
@@ -283,13 +290,19 @@ def _eight(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray, depth: 
     return eight
 
 
-def _keys(windows: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _keys(data: bytes, begins: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(Q,) uint64: a key for each word; and which words are so long that others may have theirs: few, unless somebody has looked for such."""
+    windows = windows_of(data)
     keys = _eight(windows, begins, lengths, 0)
     # Else zero bytes at the end were none.
     keys ^= np.left_shift(lengths, 56, dtype=np.uint64, casting="unsafe")
     long = np.flatnonzero(lengths > _SHORT)
-    mixed, deep, depth = keys.take(long), np.flatnonzero(lengths.take(long) > 8), 8
+    of_long = lengths.take(long)
+    mixed, deep, depth = keys.take(long), np.flatnonzero((of_long > 8) & (of_long <= _ALONE)), 8
+    for i in np.flatnonzero(of_long > _ALONE).tolist():
+        begin = int(begins[long[i]])
+        digest = hashlib.blake2b(data[begin : begin + int(of_long[i])], digest_size=8).digest()
+        mixed[i] = int.from_bytes(digest, "little")
     while len(deep):
         words = long.take(deep)
         sums = mixed.take(deep)

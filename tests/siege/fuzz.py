@@ -255,7 +255,8 @@ def table(folder: Path) -> str:
     """What was tried, and what it did, a line a kind."""
     seconds: dict[str, float] = {}
     commits: dict[str, int] = {}
-    for line in (folder / "seconds.jsonl").read_text().splitlines():
+    batches = folder / "seconds.jsonl"
+    for line in batches.read_text().splitlines() if batches.exists() else ():  # none is through yet
         name, count, took, commit = json.loads(line)
         seconds[name] = seconds.get(name, 0.0) + took
         commits[commit] = commits.get(commit, 0) + count

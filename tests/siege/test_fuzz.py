@@ -62,6 +62,7 @@ def test_a_campaign_goes_on_where_it_was(tmp_path, monkeypatch):
         tried.extend(range(begin, end))
         (folder / f"{name}.at").write_bytes(end.to_bytes(8, "little"))
 
+    assert fuzz.table(tmp_path).split("\n")[-1].split()[:3] == ["all", "0", "0"]
     fuzz.campaign(tmp_path, 70, ["scores"], batch=10)
     fuzz.campaign(tmp_path, 90, ["scores"], batch=10)
     assert tried == list(range(90))

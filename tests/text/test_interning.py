@@ -1,5 +1,6 @@
 """Numbering words takes little beside their bytes, whatever the words; ``test_canonical`` has what is numbered."""
 
+import hashlib
 import tracemalloc
 
 import numpy as np
@@ -61,3 +62,27 @@ def test_words_for_which_no_table_has_a_place(monkeypatch):
     assert types == list(dict.fromkeys(text.split(" ")))
     assert [types[i] for i in which.tolist()] == text.split(" ")
     assert interning.WordFinder(types).numbers(text).tolist() == which.tolist()
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_words_of_thousands_of_letters(monkeypatch, alike):
+    """Each is taken by itself; where two share a digest, their bytes tell them apart."""
+    if alike:
+        real = hashlib.blake2b
+        monkeypatch.setattr(hashlib, "blake2b", lambda data, digest_size: real(b"", digest_size=digest_size))
+    words = [
+        "a" * 4095,
+        "a" * 4096,
+        "a" * 4097,
+        "a" * 5000,
+        "a" * 4999 + "b",
+        "b" + "a" * 4999,
+        "é" * 3000,
+        "a" * 100_000,
+    ]
+    text = " ".join(np.random.default_rng(3).choice([*words, "the", "a_longer_one"], 300).tolist())
+    types, which = distinct_words(text)
+    assert types == list(dict.fromkeys(text.split(" ")))
+    assert [types[i] for i in which.tolist()] == text.split(" ")
+    assert interning.WordFinder(types).numbers(text).tolist() == which.tolist()
+    assert interning.WordFinder(types[:4]).numbers(text).tolist() == [i if i < 4 else -1 for i in which]
