@@ -15,6 +15,7 @@ from lmbench.storage.mapped import open_arrays, write_arrays
 from lmbench.text.canonical import check_reading
 from lmbench.text.ranking import packed
 from lmbench.text.units import check_tokens, unit_restored
+from lmbench.text.vocab import Lexicon
 
 if TYPE_CHECKING:
     from lmbench.scoring.scorer import Scorer
@@ -85,6 +86,7 @@ def read_scorer(kind: type[AnyScorer], path: str | Path, check: bool, trust_code
         if header.vocab_size != len(words):
             raise ValueError(f"{len(words)} tokens instead of {header.vocab_size}")
         check_reading(header.normalise, header.documents)
+        Lexicon(header.unk)  # which refuses what is no token
         of_unit = [key for key in columns if key.startswith("unit.")]
         learnt = {key.removeprefix("unit."): columns.pop(key).all() for key in of_unit}
         state = {key.removeprefix("model."): column for key, column in columns.items()}

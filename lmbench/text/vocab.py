@@ -9,7 +9,7 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from lmbench.errors import InputError
+from lmbench.errors import InputError, shown
 from lmbench.storage.files import read_text
 from lmbench.text.canonical import CanonicalText
 from lmbench.text.units import Unit
@@ -156,6 +156,10 @@ class Lexicon:
     min_count: int = 0
 
     def __post_init__(self) -> None:
+        if "\n" in self.unk and self.unk != "\n":
+            raise InputError(
+                f"unk={shown(self.unk)} holds a line feed, which is a token by itself; name one token"
+            )
         if self.min_count < 0:
             raise InputError(
                 f"min_count={self.min_count}: give a count of 1 or more, or 0 to keep every token"

@@ -60,6 +60,13 @@ def test_what_no_file_is_called_is_refused(read):
         read("a\0b")
 
 
+def test_an_unknown_token_that_goes_on_in_the_next_line_is_refused(capsys):
+    argv = ["score", "--model", "bigram", "-o", "eps=1,1", "--train", TEXT, "--unit", "word"]
+    assert main([*argv, "--unk", "\ne"]) == 2
+    assert "unk='\\ne' holds a line feed" in capsys.readouterr().err
+    assert main([*argv, "--unk", "\n"]) == 0
+
+
 def test_the_standard_input_is_read_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the tide waits\n" * 20)))
     assert read_text("-").startswith("the tide")
