@@ -221,10 +221,7 @@ class Trainer:
         """Gradients of the loss of some rows, and the loss: nats over the ``count`` tokens of all rows of the minibatch."""
         device = self.device
         targets = torch.from_numpy(y.T).long().to(device)
-        state = self.network.start(len(x))
-        # That of a checkpoint may be of other rows.
-        if continues and self.state is not None and [s.shape for s in self.state] == [s.shape for s in state]:
-            state = self.state
+        state = self.state if continues and self.state is not None else self.network.start(len(x))
         rounded = torch.autocast(device.type, torch.bfloat16, enabled=self.arithmetic == "bfloat16")
         with rounded:
             logits, state = self.network(torch.from_numpy(x.T).long().to(device), state)
@@ -331,6 +328,9 @@ class Trainer:
             state = tensors.pop("state", None)
             moments = tensors.pop("moments", [])
             check_like(moments, blank_moments(self.optimizers) if moments else [])
+            if state is not None:  # of as many rows as every minibatch has that another goes on from
+                x, *_ = next(minibatches(self.train, self.options, np.random.default_rng(0)))
+                check_like(state, [s.cpu() for s in self.network.start(len(x))])
             for kind in own.keys() - {"state", "moments"}:
                 check_like(tensors.get(kind, []), own[kind])
             self.rng.bit_generator.state = done.epoch_rng
