@@ -153,17 +153,7 @@ def folder_of_orders(tmp_path_factory):
     (folder / "d.toml").write_text(f"title = {quoted}\nhomepage = {quoted}\n[[files]]\nname = 't.txt'\n")
     rows = [{"text": f"the {ORDER}", "domain": f"{ORDER}{i % 2}"} for i in range(6)]
     (folder / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    fit = [
-        "fit",
-        "--model",
-        "witten-bell",
-        "-o",
-        "order=2",
-        "--unit",
-        "word",
-        "--documents",
-        "line",
-        "--quiet",
-    ]
+    order = ["--unit", "word", "--documents", "line", "-o", "order=2"]
+    fit = ["fit", "--model", "witten-bell", *order, "--quiet"]
     assert main([*fit, "--train", str(folder / "t.txt"), "--save", str(folder / "m")]) == 0
     return folder
